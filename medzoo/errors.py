@@ -1,0 +1,35 @@
+"""The library's own exceptions, and the wording that all "unknown name" errors share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class DatasetError(Exception):
+    """A data set could not be found, read or trusted; the message says which and what to do."""
+
+
+class WeightsError(Exception):
+    """A weights file could not be found, verified or loaded; the message says which and what to do."""
+
+
+def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:
+    """Build the error for a name that is not among the known ones.
+
+    Args:
+        kind: What was looked for, e.g. ``"model"``.
+        name: What the caller gave.
+        known: The names that exist.
+
+    Returns:
+        A `ValueError` (to be raised by the caller) that lists close matches first, or else
+        all known names.
+    """
+    options = sorted(known)
+    close = get_close_matches(str(name).lower(), options, n=3, cutoff=0.5)
+    if close:
+        hint = "did you mean " + " or ".join(repr(option) for option in close) + "?"
+    else:
+        hint = "known: " + (", ".join(options) or "none") + "."
+    return ValueError(f"unknown {kind} {name!r}; {hint}")
