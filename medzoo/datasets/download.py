@@ -1,0 +1,90 @@
+"""Fetching one file over HTTP: checked, and never half there."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import os
+import sys
+import tempfile
+import urllib.request
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+from tqdm import tqdm
+
+from medzoo.errors import DatasetError
+
+_CHUNK = 1 << 18
+
+
+def download_file(url: str, target: Path, md5: str, timeout: float = 30.0) -> None:
+    """Download a file, check its md5, and only then put it in place.
+
+    Args:
+        url: Where the file is.
+        target: Where it goes; its folder is made if need be.
+        md5: The expected md5, in hexadecimal digits.
+        timeout: Seconds without any answer after which the server counts as lost.
+
+    Raises:
+        DatasetError: If anything fails; the message names the URL, the folder and how to go on
+            by hand. Nothing is left behind.
+    """
+    partial: Path | None = None
+    try:
+        request = urllib.request.Request(url, headers={"User-Agent": "medzoo"})
+        with urllib.request.urlopen(request, timeout=timeout) as response:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(
+                dir=target.parent, prefix=f"{target.name}.", suffix=".partial"
+            )
+            partial = Path(name)
+            with os.fdopen(handle, "wb") as stream:
+                found = _copy(response, stream, target.name)
+        if found != md5:
+            raise OSError(f"the file received has md5 {found}, expected {md5}")
+        partial.chmod(0o666 & ~_umask())  # mkstemp's 0600 would keep other users of the root out
+        partial.replace(target)
+        partial = None
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise DatasetError(
+            f"downloading {target.name} failed: {error}. Check the connection and try again, or "
+            f"download {url} by hand (md5 {md5}) and put it into {target.parent} as {target.name}; "
+            "another folder can be given as root= or in the environment variable MEDZOO_DATA."
+        ) from error
+    finally:
+        if partial is not None:
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
+
+
+def _copy(response: http.client.HTTPResponse, stream: IO[bytes], label: str) -> str:
+    """Copy the body with a progress bar; return its md5."""
+    length = int(response.headers.get("Content-Length") or 0)
+    digest = hashlib.md5(usedforsecurity=False)
+    received = 0
+    bar = tqdm(
+        total=length or None,
+        desc=label,
+        unit="B",
+        unit_scale=True,
+        leave=False,
+        disable=not sys.stderr.isatty(),
+    )
+    with bar:
+        while chunk := response.read(_CHUNK):
+            stream.write(chunk)
+            digest.update(chunk)
+            received += len(chunk)
+            bar.update(len(chunk))
+    if received < length:
+        raise OSError(f"the connection ended after {received:,} of {length:,} bytes")
+    return digest.hexdigest()
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,158 @@
+"""What a data set is: its task, classes, channels, sizes and licence."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from functools import cache
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from medzoo.errors import unknown_name
+
+Task = Literal["multi-class", "binary-class", "ordinal-regression", "multi-label, binary-class"]
+TASKS: tuple[Task, ...] = get_args(Task)
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """Everything a model or a report needs to know about a data set, without its images.
+
+    Attributes:
+        name: Short name, as `load_dataset` takes it: ``"dermamnist"``.
+        title: Name for people: ``"DermaMNIST"``.
+        task: MedMNIST's name of the task. Binary sets have two classes and models give two
+            logits for them, as in MedMNIST's own baselines.
+        classes: Class (or, if multi-label, label) names, in the order of the label values.
+        channels: 1 for gray images, 3 for RGB.
+        licence: Licence of the images; empty if unknown.
+        description: What the images show and where they come from.
+        sizes: Heights (= widths) in pixels at which the set exists.
+        n_samples: Number of images of each split.
+        mean: Mean of each channel over the training split, images scaled to [0, 1];
+            None until computed (`Dataset.mean_std`).
+        std: Standard deviation of each channel, likewise.
+
+    Raises:
+        ValueError: If the task is unknown, or the classes do not fit it.
+    """
+
+    name: str
+    title: str
+    task: Task
+    classes: tuple[str, ...]
+    channels: int
+    licence: str
+    description: str = ""
+    sizes: tuple[int, ...] = ()
+    n_samples: Mapping[str, int] = field(default_factory=dict, hash=False)
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.task not in TASKS:
+            raise unknown_name("task", self.task, TASKS)
+        if len(set(self.classes)) != len(self.classes):
+            raise ValueError(f"classes={self.classes!r} has a name twice; each class needs its own")
+        fewest = 1 if self.multi_label else 2
+        if len(self.classes) < fewest or (self.task == "binary-class" and len(self.classes) > 2):
+            expected = "exactly 2" if self.task == "binary-class" else f"at least {fewest}"
+            raise ValueError(
+                f"{self.name}: a {self.task!r} set needs {expected} classes, got {self.classes!r}"
+            )
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes (labels, if multi-label), which is the number of logits."""
+        return len(self.classes)
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether an image may have any number of labels (sigmoid) instead of one class (softmax)."""
+        return self.task == "multi-label, binary-class"
+
+    @property
+    def sided(self) -> bool:
+        """Whether class names tell left from right, so that a mirrored image changes class."""
+        return any(re.search(r"\b(left|right)\b", name.lower()) for name in self.classes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON-safe values (tuples become lists)."""
+        values = asdict(self)
+        values["n_samples"] = dict(self.n_samples)
+        return {key: list(v) if isinstance(v, tuple) else v for key, v in values.items()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> DatasetInfo:
+        """Rebuild what `to_dict` gave; keys that this version does not know are ignored.
+
+        Raises:
+            ValueError: If a required field is missing or does not fit.
+        """
+        known = {f.name for f in fields(cls)}
+        given: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value
+            for key, value in values.items()
+            if key in known
+        }
+        try:
+            return cls(**given)
+        except TypeError as error:
+            raise ValueError(f"not a DatasetInfo: {dict(values)!r}; {error}") from error
+
+
+@cache
+def _load_info_module() -> Any:
+    # By file, because importing the package itself imports pandas and scikit-learn: seconds.
+    package = find_spec("medmnist")
+    if package is None or not package.submodule_search_locations:
+        raise ImportError("medzoo needs the package medmnist: pip install medmnist")
+    path = Path(package.submodule_search_locations[0]) / "info.py"
+    spec = spec_from_file_location("medzoo._medmnist_info", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def medmnist_info() -> Any:
+    """Return medmnist's own ``info`` module (``INFO``, ``DEFAULT_ROOT``)."""
+    return sys.modules.get("medmnist.info") or _load_info_module()
+
+
+def list_datasets() -> list[str]:
+    """Return the names of MedMNIST's 2D data sets, in medmnist's order."""
+    entries = medmnist_info().INFO.items()
+    return [name for name, entry in entries if not entry["python_class"].endswith("3D")]
+
+
+def dataset_info(name: str) -> DatasetInfo:
+    """Describe one of MedMNIST's 2D data sets, from medmnist's own table.
+
+    Args:
+        name: One of `list_datasets`; case does not matter.
+
+    Raises:
+        ValueError: If there is no such set; the message lists close matches.
+    """
+    known = list_datasets()
+    key = str(name).lower()
+    if key not in known:
+        raise unknown_name("dataset", name, known)
+    entry = medmnist_info().INFO[key]
+    larger = [int(match[1]) for match in (re.fullmatch(r"MD5_(\d+)", k) for k in entry) if match]
+    return DatasetInfo(
+        name=key,
+        title=entry["python_class"],
+        task=entry["task"],
+        classes=tuple(entry["label"][str(i)] for i in range(len(entry["label"]))),
+        channels=entry["n_channels"],
+        licence=entry["license"],
+        description=entry["description"],
+        sizes=(28, *sorted(larger)),
+        n_samples=dict(entry["n_samples"]),
+    )

@@ -1,0 +1,89 @@
+"""Extracting arrays out of an archive, so that they can be memory-mapped."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from medzoo.datasets.cache import cache_dir, locked
+from medzoo.errors import DatasetError
+
+_CHUNK = 1 << 22
+
+
+def extract(archive: zipfile.ZipFile, path: Path, md5: str, keys: Sequence[str]) -> Path:
+    """Make sure that arrays of an archive lie as .npy files in a folder, and return it.
+
+    The folder is beside the archive, or in the cache folder if that cannot be written. Its name
+    has the archive's md5 in it, so arrays of another version of the file are never taken for
+    these. It appears whole, by one rename: neither a crash nor a second process leaves or sees
+    half of it. The bytes are streamed; no array is ever in memory.
+
+    Args:
+        archive: The open archive.
+        path: Its path.
+        md5: Its md5.
+        keys: Names of the arrays, without ``.npy``.
+
+    Raises:
+        DatasetError: If they cannot be written, e.g. because the disk is full.
+        zipfile.BadZipFile: If the archive is damaged.
+    """
+    name = f"{path.stem}.arrays-{md5[:12]}"
+    beside, cached = path.parent / name, cache_dir() / "arrays" / name
+    sizes = {f"{key}.npy": archive.getinfo(f"{key}.npy").file_size for key in keys}
+    for folder in (beside, cached):
+        if _complete(folder, sizes):
+            return folder
+    folder = beside if os.access(path.parent, os.W_OK) else cached
+    with locked(folder):
+        if not _complete(folder, sizes):  # else another process was faster
+            _write(archive, folder, sizes)
+    if folder == beside:
+        _remove_stale(path, keep=folder)
+    return folder
+
+
+def _complete(folder: Path, sizes: dict[str, int]) -> bool:
+    with suppress(OSError):
+        return all((folder / file).stat().st_size == size for file, size in sizes.items())
+    return False
+
+
+def _write(archive: zipfile.ZipFile, folder: Path, sizes: dict[str, int]) -> None:
+    partial: Path | None = None
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(
+            tempfile.mkdtemp(dir=folder.parent, prefix=f"{folder.name}.", suffix=".partial")
+        )
+        partial.chmod(0o755)  # mkdtemp's 0700 would keep other users of a shared root out
+        for file in sizes:
+            with archive.open(file) as source, (partial / file).open("wb") as target:
+                shutil.copyfileobj(source, target, _CHUNK)
+        if folder.exists() and not _complete(folder, sizes):
+            shutil.rmtree(folder)  # someone removed or cut a file in it
+        with suppress(FileExistsError):
+            partial.rename(folder)
+    except OSError as error:
+        if not _complete(folder, sizes):
+            needed = sum(sizes.values()) / 1e9
+            raise DatasetError(
+                f"extracting {archive.filename} into {folder} failed: {error}. It needs "
+                f"{needed:.1f} GB there; make room, or put the file into another folder (root=)."
+            ) from error
+    finally:
+        if partial is not None:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def _remove_stale(path: Path, keep: Path) -> None:
+    """Remove arrays of earlier versions of this file; maps that are still open stay valid."""
+    for folder in path.parent.glob(f"{path.stem}.arrays-{'?' * 12}"):
+        if folder != keep:
+            shutil.rmtree(folder, ignore_errors=True)
