@@ -1,0 +1,151 @@
+"""Running a model over many images, in batches, without gradients and without side effects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from medzoo.datasets import Task
+from medzoo.device import Precision, autocast, resolve_device
+from medzoo.evaluation.metrics import is_multi_label
+from medzoo.transforms import TransformConfig, prepare_batch, transform_config
+
+Model = Callable[[Tensor], Any]
+"""Anything that maps a float batch (N, C, H, W) to logits (N, K); usually an `nn.Module`."""
+
+
+def predict_logits(
+    model: Model,
+    images: Tensor,
+    *,
+    config: TransformConfig | None = None,
+    batch_size: int = 256,
+    device: str | torch.device = "auto",
+    precision: Precision = "float32",
+    progress: bool = False,
+) -> Tensor:
+    """Run a model over raw images, resized, normalised and with channels as it expects them.
+
+    Only one batch at a time is on the device and in floating point. A module is run in evaluation
+    mode and afterwards put back into the modes and on the device that it came in.
+
+    Args:
+        model: Any callable from a float batch to logits (N, K).
+        images: uint8 (N, C, H, W), on any device.
+        config: What the model expects; read from ``model.pretrained_cfg`` when not given.
+        batch_size: Images run at once.
+        device: ``"auto"``, a PyTorch device string, or a `torch.device`.
+        precision: ``"float32"``, ``"bfloat16"``, or ``"auto"``.
+        progress: Whether to show a progress bar.
+
+    Returns:
+        Logits, float32 (N, K), on the CPU.
+
+    Raises:
+        ValueError: If the images are empty or not a uint8 batch, the model's config is neither
+            given nor known, or its output is not one row of logits an image.
+    """
+    if not isinstance(images, Tensor) or images.dtype != torch.uint8 or images.ndim != 4:
+        found = f"{images.dtype} {tuple(images.shape)}" if isinstance(images, Tensor) else images
+        raise ValueError(f"images must be a uint8 tensor (N, C, H, W), got {found!s:.80}")
+    if not len(images):
+        raise ValueError("there are no images to run the model on; give at least one")
+    if batch_size < 1:
+        raise ValueError(f"batch_size={batch_size!r} must be at least 1")
+    if config is None:
+        if not hasattr(model, "pretrained_cfg"):
+            raise ValueError(
+                f"{type(model).__name__} has no pretrained_cfg that says how images are prepared; "
+                "give config=medzoo.transforms.TransformConfig(channels, size, mean, std)"
+            )
+        config = transform_config(model)
+    target = resolve_device(device)
+    starts: Iterable[int] = range(0, len(images), batch_size)
+    if progress:
+        from tqdm.auto import tqdm
+
+        starts = tqdm(starts, desc="evaluating", unit="batch", leave=False)
+    batches = (
+        prepare_batch(images[start : start + batch_size].to(target), config) for start in starts
+    )
+    return forward(model, batches, device=target, precision=precision)
+
+
+def forward(
+    model: Model, batches: Iterable[Tensor], *, device: torch.device, precision: Precision
+) -> Tensor:
+    """Run a model over prepared batches.
+
+    Args:
+        model: Any callable from a float batch to logits (N, K).
+        batches: Float batches (N, C, H, W), prepared as the model expects them; at least one.
+        device: Where to compute.
+        precision: ``"float32"``, ``"bfloat16"``, or ``"auto"``.
+
+    Returns:
+        Logits of all batches, float32 (N, K), on the CPU.
+
+    Raises:
+        ValueError: If the model's output is not one row of logits an image.
+    """
+    logits = []
+    with _for_inference(model, device), autocast(device, precision), torch.inference_mode():
+        for batch in batches:
+            output = model(batch.to(device))
+            if not isinstance(output, Tensor) or output.ndim != 2 or len(output) != len(batch):
+                found = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+                raise ValueError(
+                    f"the model gave {found} for a batch of {len(batch)} images; "
+                    f"expected a tensor of logits ({len(batch)}, classes)"
+                )
+            logits.append(output.float())
+    # Joined outside of inference mode, so that callers may use the result with autograd.
+    return torch.cat(logits).cpu()
+
+
+@contextmanager
+def _for_inference(model: Model, device: torch.device) -> Iterator[None]:
+    """Hold a module on a device in evaluation mode; leave other callables alone."""
+    if not isinstance(model, nn.Module):
+        yield
+        return
+    # Each submodule has its own mode: frozen batch norms may be in another than their parent.
+    modes = {module: module.training for module in model.modules()}
+    parameter = next(model.parameters(), None)
+    home = device if parameter is None else parameter.device
+    try:
+        model.to(device).eval()
+        yield
+    finally:
+        model.to(home)
+        for module, training in modes.items():
+            module.training = training
+
+
+def probabilities(logits: Tensor, task: Task) -> Tensor:
+    """Turn logits into probabilities, in double precision so that close scores do not tie.
+
+    Args:
+        logits: Output of the model, (N, K).
+        task: MedMNIST's name of the task.
+
+    Returns:
+        float64 (N, K) on the CPU: the sigmoid of each label's logit for multi-label tasks,
+        otherwise the softmax over classes.
+
+    Raises:
+        ValueError: If a logit is NaN or a row has no softmax; the message names the image.
+    """
+    values = logits.detach().cpu().double()
+    result = values.sigmoid() if is_multi_label(task) else values.softmax(dim=1)
+    broken = result.isnan().any(dim=1).nonzero()
+    if len(broken):
+        raise ValueError(
+            f"the model gave NaN or infinite logits for {len(broken)} of {len(logits)} images "
+            f"(first: image {int(broken[0])}); check its weights, the normalisation and precision"
+        )
+    return result

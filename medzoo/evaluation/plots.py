@@ -1,0 +1,324 @@
+"""Figures of a training run, of a report, and of measured against reported accuracy.
+
+Every function writes one PNG. Figures are made without `matplotlib.pyplot`, so that no backend is
+chosen and nothing is left behind in the caller's process. Colours are Okabe and Ito's, which stay
+apart for colour-blind readers.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from medzoo.evaluation.metrics import is_multi_label
+from medzoo.evaluation.report import Report
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+BLUE, ORANGE, GREEN, GRAY = "#0072B2", "#E69F00", "#009E73", "#8C8C8C"
+
+PathLike = str | os.PathLike[str]
+
+
+def plot_history(history: Sequence[Mapping[str, Any]], path: PathLike, *, title: str = "") -> Path:
+    """Draw the loss and the validation scores of a training run, epoch by epoch.
+
+    Args:
+        history: One row an epoch with ``epoch``, ``loss``, and as far as measured ``val_loss``,
+            ``val_auc`` and ``val_acc``; epochs where one is missing or None are skipped.
+        path: The PNG to write; its folder is made when it does not exist.
+        title: What was trained on what, with its provenance.
+
+    Returns:
+        The path written.
+
+    Raises:
+        ImportError: If matplotlib is not installed.
+        ValueError: If the history is empty.
+    """
+    if not history:
+        raise ValueError("the history has no epochs to plot")
+    figure = _figure(9, 3.6)
+    losses, scores = figure.subplots(1, 2)
+    epochs = _column(history, "epoch")
+    marker = "o" if len(history) <= 30 else None
+    series = [
+        (losses, "loss", "training loss", BLUE),
+        (losses, "val_loss", "validation loss", ORANGE),
+        (scores, "val_auc", "validation AUC", BLUE),
+        (scores, "val_acc", "validation ACC", ORANGE),
+    ]
+    for axes, key, label, color in series:
+        values = _column(history, key)
+        measured = ~np.isnan(values)
+        if measured.any():
+            axes.plot(
+                epochs[measured],
+                values[measured],
+                color=color,
+                marker=marker,
+                markersize=3.5,
+                label=label,
+            )
+    for axes, ylabel in ((losses, "loss"), (scores, "score")):
+        axes.set_xlabel("epoch")
+        axes.set_ylabel(ylabel)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.grid(alpha=0.25)
+        if axes.lines:
+            axes.legend(frameon=False)
+    aucs = _column(history, "val_auc")
+    if not np.isnan(aucs).all():
+        best = int(np.nanargmax(aucs))
+        scores.axvline(epochs[best], color=GRAY, linestyle=":", linewidth=1)
+        scores.set_title(
+            f"best AUC {aucs[best]:.3f}, epoch {epochs[best]:g}", fontsize=9, color="0.3"
+        )
+    if title:
+        figure.suptitle(title)
+    return _save(figure, path)
+
+
+def plot_confusion(report: Report, path: PathLike) -> Path:
+    """Draw the confusion matrix: counts printed, colours the share of the row (the recall).
+
+    For multi-label tasks there is one small matrix a label.
+
+    Args:
+        report: What `evaluate` returned.
+        path: The PNG to write; its folder is made when it does not exist.
+
+    Returns:
+        The path written.
+
+    Raises:
+        ImportError: If matplotlib is not installed.
+    """
+    names = [row["name"] for row in report.per_class]
+    if is_multi_label(report.task):
+        columns = min(5, len(names))
+        rows = math.ceil(len(names) / columns)
+        figure = _figure(2.1 * columns + 0.3, 2.2 * rows + 0.6)
+        panels = figure.subplots(rows, columns, squeeze=False).ravel()
+        for axes, name, counts in zip(panels, names, report.confusion, strict=False):
+            _draw_matrix(axes, np.array(counts), ["no", "yes"], ["no", "yes"])
+            axes.set_title(_wrapped(name, 20), fontsize=9)
+        for axes in panels[len(names) :]:
+            axes.set_axis_off()
+        figure.supxlabel("predicted (colour: share of the row)", fontsize=10)
+        figure.supylabel("true", fontsize=10)
+    else:
+        side = 0.78 * len(names)
+        figure = _figure(side + 3.6, side + 2.4)
+        axes = figure.subplots()
+        _draw_matrix(axes, np.array(report.confusion), names, names)
+        axes.set_xlabel("predicted class")
+        axes.set_ylabel("true class")
+        figure.colorbar(
+            axes.images[0], ax=axes, shrink=0.8, label="share of the true class"
+        ).outline.set_visible(False)
+    figure.suptitle(_heading(report, f"ACC {report.acc:.3f}"))
+    return _save(figure, path)
+
+
+def plot_per_class(report: Report, path: PathLike) -> Path:
+    """Draw recall, precision and AUC of each class as bars, with the number of images.
+
+    Args:
+        report: What `evaluate` returned.
+        path: The PNG to write; its folder is made when it does not exist.
+
+    Returns:
+        The path written.
+
+    Raises:
+        ImportError: If matplotlib is not installed.
+    """
+    rows = report.per_class
+    figure = _figure(8, 0.62 * len(rows) + 1.6)
+    axes = figure.subplots()
+    places = np.arange(len(rows))
+    height = 0.26
+    drawn = (("recall", BLUE), ("precision", ORANGE), ("auc", GREEN))
+    for offset, (key, color) in enumerate(drawn):
+        values = _column(rows, key)
+        label = "AUC" if key == "auc" else key
+        bars = axes.barh(
+            places + (offset - 1) * height,
+            np.nan_to_num(values),
+            height,
+            color=color,
+            label=label,
+        )
+        axes.bar_label(
+            bars,
+            labels=["n/a" if math.isnan(value) else f"{value:.2f}" for value in values],
+            padding=2,
+            fontsize=7,
+            color="0.25",
+        )
+    ticks = [f"{_wrapped(row['name'], 32)}\n(n = {row['support']:,})" for row in rows]
+    axes.set_yticks(places, ticks, fontsize=8)
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.set_xlim(0, 1.06)
+    axes.spines["bottom"].set_bounds(0, 1)
+    axes.set_xticks(np.linspace(0, 1, 6))
+    axes.set_xlabel("score")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, ncols=3, loc="lower right", bbox_to_anchor=(1, 1), borderpad=0)
+    figure.suptitle(_heading(report, f"AUC {report.auc:.3f}"))
+    return _save(figure, path)
+
+
+def plot_comparison(
+    rows: Sequence[Mapping[str, Any]],
+    path: PathLike,
+    *,
+    title: str = "Reported and measured test accuracy",
+) -> Path:
+    """Draw reported against measured accuracy, with the intervals of the measured ones.
+
+    Args:
+        rows: One comparison each: ``label`` (say the provenance in it), ``reported``,
+            ``measured`` and ``interval`` as ``(low, high)``; figures are shares in [0, 1], and
+            any of them may be None where there is none.
+        path: The PNG to write; its folder is made when it does not exist.
+        title: Title of the figure.
+
+    Returns:
+        The path written.
+
+    Raises:
+        ImportError: If matplotlib is not installed.
+        ValueError: If there are no rows, or a figure lies outside [0, 1].
+    """
+    if not rows:
+        raise ValueError("there are no rows to compare")
+    reported, measured = _column(rows, "reported"), _column(rows, "measured")
+    bounds = np.array([row.get("interval") or (math.nan, math.nan) for row in rows], dtype=float)
+    for value in [*reported, *measured, *bounds.ravel()]:
+        if not (math.isnan(value) or 0 <= value <= 1):
+            raise ValueError(f"{value:g} is not a share in [0, 1]; give 73.77 % as 0.7377")
+
+    figure = _figure(8.5, 0.75 * len(rows) + 1.6)
+    axes = figure.subplots()
+    places = np.arange(len(rows))
+    height = 0.36
+    drawn = ((reported, "reported", GRAY, -0.5), (measured, "measured", BLUE, 0.5))
+    for values, label, color, side in drawn:
+        where = places + side * height
+        axes.barh(where, 100 * values, height, color=color, label=label)
+        for k, (value, place) in enumerate(zip(values, where, strict=True)):
+            text, end = f"{100 * value:.1f} %", 100 * value
+            if math.isnan(value):
+                text, end = f"not {label}", 0.0
+            elif label == "measured" and not math.isnan(bounds[k, 1]):
+                end = max(end, 100 * bounds[k, 1])
+            axes.text(end + 1, place, text, va="center", fontsize=8, color="0.25")
+    # Drawn as lines, not as error bars: a percentile interval need not contain its point.
+    bounded = ~np.isnan(bounds).any(axis=1) & ~np.isnan(measured)
+    if bounded.any():
+        axes.hlines(
+            (places + 0.5 * height)[bounded],
+            *(100 * bounds[bounded]).T,
+            color="black",
+            linewidth=1.6,
+            label="95 % interval",
+        )
+        axes.plot(
+            100 * bounds[bounded],
+            np.repeat((places + 0.5 * height)[bounded, None], 2, axis=1),
+            "|",
+            color="black",
+            markersize=7,
+        )
+    axes.set_yticks(places, [_wrapped(str(row["label"]), 34) for row in rows], fontsize=9)
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.set_xlim(0, 112)
+    axes.spines["bottom"].set_bounds(0, 100)
+    axes.set_xticks(range(0, 101, 20))
+    axes.set_xlabel("accuracy [%]")
+    axes.spines[["top", "right"]].set_visible(False)
+    handles, labels = axes.get_legend_handles_labels()
+    bars_first = sorted(range(len(handles)), key=lambda k: labels[k] == "95 % interval")
+    axes.legend(
+        [handles[k] for k in bars_first],
+        [labels[k] for k in bars_first],
+        frameon=False,
+        ncols=3,
+        loc="lower right",
+        bbox_to_anchor=(1, 1),
+        borderpad=0,
+    )
+    figure.suptitle(title)
+    return _save(figure, path)
+
+
+def _figure(width: float, height: float) -> Figure:
+    """An empty figure of a size in inches, laid out so that labels do not overlap."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError(
+            'plots need matplotlib; install it with pip install "medzoo[plots]"'
+        ) from (error)
+    return Figure(figsize=(width, height), dpi=150, layout="constrained")
+
+
+def _draw_matrix(
+    axes: Axes, counts: np.ndarray, row_names: Sequence[str], column_names: Sequence[str]
+) -> None:
+    """Colour a matrix by the share of each row and print its counts."""
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), share in np.ndenumerate(shares):
+        color = "white" if share > 0.55 else "black"
+        text = f"{counts[row, column]:,}"
+        axes.text(column, row, text, ha="center", va="center", color=color, fontsize=8)
+    long = max(len(name) for name in column_names) > 4
+    axes.set_xticks(
+        range(len(column_names)),
+        [_wrapped(name, 24) for name in column_names],
+        fontsize=8,
+        rotation=40 if long else 0,
+        ha="right" if long else "center",
+        rotation_mode="anchor" if long else "default",
+    )
+    axes.set_yticks(range(len(row_names)), [_wrapped(name, 24) for name in row_names], fontsize=8)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+
+
+def _heading(report: Report, score: str) -> str:
+    return f"{report.title}, {report.split} split, n = {report.n:,}, {score}"
+
+
+def _wrapped(text: str, width: int) -> str:
+    return "\n".join(textwrap.wrap(text, width)) or text
+
+
+def _column(rows: Sequence[Mapping[str, Any]], key: str) -> np.ndarray:
+    """One value a row, NaN where it is missing or None."""
+    values = [row.get(key) for row in rows]
+    return np.array([math.nan if value is None else value for value in values], dtype=float)
+
+
+def _save(figure: Figure, path: PathLike) -> Path:
+    """Write the figure beside its place and move it there, so that no half a file is ever seen."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        figure.savefig(temporary, format="png")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path

@@ -1,0 +1,149 @@
+"""What `evaluate` returns: the scores, their intervals, and what they were measured on."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from medzoo.datasets import Task
+from medzoo.evaluation.metrics import ClassScores, Metrics, is_multi_label
+
+_LABELS = {
+    "auc": "AUC",
+    "acc": "ACC",
+    "exact_match": "exact match",
+    "macro_f1": "macro F1",
+    "balanced_acc": "balanced ACC",
+    "ece": "ECE",
+}
+"""The overall scores in the order in which they are reported."""
+
+
+@dataclass(frozen=True)
+class Report(Metrics):
+    """The scores of one model on one split, with everything needed to quote them.
+
+    Attributes:
+        dataset: Name of the data set, e.g. ``"dermamnist"``.
+        title: Name to print, which says when the data are not the official ones, e.g.
+            ``"DermaMNIST (rebuilt)"``.
+        split: ``"train"``, ``"val"`` or ``"test"``.
+        task: MedMNIST's name of the task.
+        n: Number of images.
+        provenance: Where the images came from (`Provenance.to_dict`).
+        intervals: 95 % percentile bootstrap interval ``(low, high)`` of each overall score;
+            empty when `resamples` is 0.
+        resamples: Number of bootstrap resamples of the images.
+        seed: Seed of the resampling.
+
+    The scores themselves are those of `Metrics`.
+    """
+
+    dataset: str
+    title: str
+    split: str
+    task: Task
+    n: int
+    provenance: dict[str, Any]
+    intervals: dict[str, tuple[float, float]]
+    resamples: int
+    seed: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as plain JSON values; NaN becomes None."""
+        plain: dict[str, Any] = _without_nan(asdict(self))
+        return plain
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Report:
+        """Rebuild a report from `to_dict`, also after a trip through JSON.
+
+        Args:
+            values: What `to_dict` returned.
+
+        Raises:
+            ValueError: If a field is missing or unknown.
+        """
+        known = {field.name for field in fields(cls)}
+        if known != values.keys():
+            raise ValueError(
+                f"not a report: missing {sorted(known - values.keys())}, "
+                f"unknown {sorted(values.keys() - known)}; give what Report.to_dict() returned"
+            )
+        restored = dict(values)
+        for name in _LABELS:
+            restored[name] = _number(values[name])
+        restored["intervals"] = {
+            name: (_number(low), _number(high)) for name, (low, high) in values["intervals"].items()
+        }
+        restored["per_class"] = [
+            ClassScores(
+                name=row["name"],
+                precision=_number(row["precision"]),
+                recall=_number(row["recall"]),
+                f1=_number(row["f1"]),
+                auc=_number(row["auc"]),
+                support=row["support"],
+            )
+            for row in values["per_class"]
+        ]
+        return cls(**restored)
+
+    def __str__(self) -> str:
+        """A table of the overall scores with their intervals, and one of the classes."""
+        multi_label = is_multi_label(self.task)
+        unit = "labels" if multi_label else "classes"
+        lines = [
+            f"{self.title}, {self.split} split: {self.n:,} images, "
+            f"{len(self.per_class)} {unit} ({self.task})",
+            "",
+        ]
+        for name, label in _LABELS.items():
+            if name == "exact_match" and not multi_label:
+                continue  # it is the ACC once more
+            line = f"  {label:<13}{_digits(getattr(self, name))}"
+            if name in self.intervals:
+                low, high = self.intervals[name]
+                line += f"  [{_digits(low)}, {_digits(high)}]"
+            lines.append(line)
+        lines.append("")
+        measure = "exact match" if multi_label else "ACC"
+        lines.append(f"Always giving the most frequent answer: {measure} {_digits(self.majority)}.")
+        if multi_label:
+            lines.append("ACC is the mean over labels of the share of right decisions at 0.5.")
+        if self.intervals:
+            lines.append(
+                f"In brackets: 95 % bootstrap intervals, {self.resamples:,} resamples of the "
+                f"images, seed {self.seed}."
+            )
+        width = max(len("label"), *(len(row["name"]) for row in self.per_class))
+        heading = "label" if multi_label else "class"
+        lines += ["", f"  {heading:<{width}}  precision  recall     F1    AUC  support"]
+        lines += [
+            f"  {row['name']:<{width}}  {_digits(row['precision']):>9}  {_digits(row['recall']):>6}"
+            f"  {_digits(row['f1']):>5}  {_digits(row['auc']):>5}  {row['support']:>7,}"
+            for row in self.per_class
+        ]
+        if any(math.isnan(row["auc"]) for row in self.per_class):
+            lines += ["", f"-: not defined for this split; left out of the means over {unit}."]
+        return "\n".join(lines)
+
+
+def _digits(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.3f}"
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)
+
+
+def _without_nan(value: Any) -> Any:
+    """Copy of nested plain values with None for NaN, and lists for tuples, as in JSON."""
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_nan(item) for item in value]
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    return value

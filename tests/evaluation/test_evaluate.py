@@ -1,0 +1,225 @@
+import dataclasses
+import os
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from medmnist.evaluator import Evaluator
+from torch import nn
+
+from medzoo.datasets import load_dataset, synthetic
+from medzoo.evaluation import evaluate, predict_logits, probabilities
+from medzoo.transforms import TransformConfig, prepare_batch
+
+FLAGS = ["dermamnist", "retinamnist", "breastmnist", "chestmnist"]
+
+
+class Net(nn.Module):
+    """A small untrained model that says what it expects, as medzoo's and timm's do."""
+
+    def __init__(self, info, channels=None, size=28):
+        super().__init__()
+        torch.manual_seed(0)
+        channels = channels or info.channels
+        self.dataset = info
+        self.pretrained_cfg = {
+            "input_size": (channels, size, size),
+            "mean": (0.4,) * channels,
+            "std": (0.2,) * channels,
+        }
+        self.body = nn.Sequential(nn.Conv2d(channels, 4, 3), nn.BatchNorm2d(4), nn.Dropout(0.5))
+        self.head = nn.Linear(4 * (size - 2) ** 2, info.num_classes)
+        self.seen = []
+
+    def forward(self, x):
+        self.seen.append(x)
+        return self.head(self.body(x).flatten(1))
+
+
+@pytest.fixture(scope="module", params=FLAGS)
+def data(request):
+    return synthetic(request.param, n_train=8, n_val=8, n_test=120, seed=1)
+
+
+def config_of(model):
+    cfg = model.pretrained_cfg
+    return TransformConfig(*cfg["input_size"][:2], mean=cfg["mean"], std=cfg["std"])
+
+
+def test_auc_and_acc_are_those_of_medmnists_evaluator(data, tmp_path):
+    split, model = data.test, Net(data.info)
+    report = evaluate(model, split, device="cpu", resamples=0)
+
+    flag = next(flag for flag in FLAGS if flag in data.info.name.lower())
+    labels = split.labels.numpy().astype(np.uint8).reshape(len(split), -1)
+    np.savez(tmp_path / f"{flag}.npz", test_labels=labels)
+    with torch.no_grad():
+        logits = model.eval()(prepare_batch(split.images, config_of(model))).double()
+    multi_label = data.info.multi_label
+    scores = (logits.sigmoid() if multi_label else logits.softmax(1)).numpy()
+    theirs = Evaluator(flag, "test", root=tmp_path).evaluate(scores)
+    assert (report.auc, report.acc) == pytest.approx(tuple(theirs), abs=1e-9)
+
+
+def test_a_report_says_what_was_measured(data):
+    report = evaluate(Net(data.info), data.test, device="cpu", resamples=20, seed=3)
+    assert (report.title, report.split, report.n) == (data.test.title, "test", 120)
+    assert report.task == data.info.task
+    assert report.provenance == data.test.provenance.to_dict()
+    assert [row["name"] for row in report.per_class] == list(data.info.classes)
+    assert (report.resamples, report.seed) == (20, 3)
+    assert report.intervals["auc"][0] <= report.auc <= report.intervals["auc"][1]
+
+
+def test_batches_change_nothing(data):
+    model = Net(data.info)
+    whole = predict_logits(model, data.test.images, device="cpu")
+    parts = predict_logits(model, data.test.images, device="cpu", batch_size=7)
+    assert [len(batch) for batch in model.seen] == [120, *[7] * 17, 1]
+    torch.testing.assert_close(parts, whole)
+    assert whole.dtype == torch.float32
+    assert not whole.is_inference()
+
+
+def test_the_model_gets_images_as_its_own_config_says():
+    data = synthetic("breastmnist", n_test=4)
+    model = Net(data.info, channels=3, size=40)
+    evaluate(model, data.test, device="cpu", resamples=0)
+    expected = prepare_batch(data.test.images, config_of(model))
+    assert torch.equal(model.seen[0], expected)
+
+
+def test_a_plain_callable_gets_images_of_the_splits_own_size():
+    data = synthetic("dermamnist", size=36, n_test=12)
+    info = dataclasses.replace(data.info, mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6))
+    seen = []
+
+    def model(x):
+        seen.append(x)
+        return x.mean((2, 3)) @ torch.ones(3, 7)
+
+    evaluate(model, dataclasses.replace(data.test, info=info), device="cpu", resamples=0)
+    expected = TransformConfig(3, 36, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
+    assert torch.equal(seen[0], prepare_batch(data.test.images, expected))
+
+    other = TransformConfig(1, 20, (0.5,), (0.5,))
+    evaluate(lambda x: x.flatten(1)[:, :7], data.test, config=other, device="cpu", resamples=0)
+    with pytest.raises(ValueError, match="function has no pretrained_cfg"):
+        predict_logits(model, data.test.images)
+
+
+def test_a_model_comes_back_in_the_modes_it_came_in():
+    data = synthetic("dermamnist", n_test=12)
+    model = Net(data.info).train()
+    model.body[1].eval()  # a frozen batch norm
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    first = predict_logits(model, data.test.images, device="cpu")
+    assert [m.training for m in (model, model.body[1], model.body[2])] == [True, False, True]
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert torch.equal(first, predict_logits(model, data.test.images, device="cpu"))  # no dropout
+
+    model.head = nn.Linear(1, 1)
+    with pytest.raises(RuntimeError):
+        predict_logits(model, data.test.images, device="cpu")
+    assert [m.training for m in (model, model.body[1], model.body[2])] == [True, False, True]
+
+
+def test_bfloat16_is_close_and_comes_back_as_float32():
+    data = synthetic("dermamnist", n_test=12)
+    model = Net(data.info)
+    exact = predict_logits(model, data.test.images, device="cpu")
+    coarse = predict_logits(model, data.test.images, device="cpu", precision="bfloat16")
+    assert coarse.dtype == torch.float32
+    assert not torch.equal(coarse, exact)
+    torch.testing.assert_close(coarse, exact, atol=0.1, rtol=0.1)
+
+
+def test_probabilities_keep_apart_what_float32_would_tie():
+    close = probabilities(torch.tensor([[20.0, 0.0], [21.0, 0.0]]), "binary-class")
+    assert close.dtype == torch.float64
+    assert close[0, 0] < close[1, 0] < 1
+    torch.testing.assert_close(close.sum(1), torch.ones(2, dtype=torch.float64))
+    labels = probabilities(torch.zeros(1, 3), "multi-label, binary-class")
+    assert labels.tolist() == [[0.5, 0.5, 0.5]]
+
+
+def test_an_absent_class_is_nan_with_one_warning_for_all_of_evaluate():
+    data = synthetic("dermamnist", n_test=60)
+    split = data.test.subset(data.test.labels != 3)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        report = evaluate(Net(data.info), split, device="cpu", resamples=10)
+    assert len(caught) == 1
+    assert data.info.classes[3] in str(caught[0].message)
+    aucs = [row["auc"] for row in report.per_class]
+    assert np.isnan(aucs[3])
+    assert report.auc == pytest.approx(np.nanmean(aucs))
+    assert np.isfinite(report.intervals["auc"]).all()
+
+
+@pytest.mark.parametrize(
+    ("model_for", "split_of", "message"),
+    [
+        ("breastmnist", "dermamnist", "gives 2 logits, but DermaMNIST .* has 7 classes"),
+        ("chestmnist", "breastmnist", r"made for ChestMNIST .*multi-label.*is binary-class"),
+        ("breastmnist", "chestmnist", r"create_model\(\.\.\., dataset='chestmnist'\)"),
+    ],
+)
+def test_a_model_for_something_else_is_refused(model_for, split_of, message):
+    model = Net(synthetic(model_for, n_test=4).info)
+    split = synthetic(split_of, n_test=4).test
+    model.dataset = dataclasses.replace(model.dataset, title="ChestMNIST")
+    info = dataclasses.replace(split.info, name=split_of, title="DermaMNIST")
+    with pytest.raises(ValueError, match=message):
+        evaluate(model, dataclasses.replace(split, info=info), device="cpu")
+
+
+def test_nan_is_refused_and_the_image_named():
+    data = synthetic("dermamnist", n_test=20)
+
+    def model(x):
+        logits = torch.zeros(len(x), 7)
+        logits[4, 2] = torch.nan
+        return logits
+
+    with pytest.raises(ValueError, match=r"1 of 20 images \(first: image 4\)"):
+        evaluate(model, data.test, device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        (lambda x: x, r"gave \(4, 3, 28, 28\) for a batch of 4 images"),
+        (lambda x: torch.zeros(1, 7), r"expected a tensor of logits \(4, classes\)"),
+        (lambda x: (torch.zeros(4, 7), None), "gave tuple"),
+    ],
+)
+def test_what_is_no_logits_is_refused(output, message):
+    with pytest.raises(ValueError, match=message):
+        evaluate(output, synthetic("dermamnist", n_test=4).test, device="cpu")
+
+
+def test_bad_arguments_are_refused():
+    split = synthetic("dermamnist", n_test=4).test
+    model = Net(split.info)
+    with pytest.raises(ValueError, match=r"test split of .* is empty"):
+        evaluate(model, split.subset(slice(0)))
+    with pytest.raises(ValueError, match="no images"):
+        predict_logits(model, split.images[:0])
+    with pytest.raises(ValueError, match=r"uint8 tensor \(N, C, H, W\), got torch.float32"):
+        predict_logits(model, split.images.float())
+    with pytest.raises(ValueError, match="batch_size=0"):
+        evaluate(model, split, batch_size=0)
+    with pytest.raises(ValueError, match="resamples=-1"):
+        evaluate(model, split, resamples=-1)
+    with pytest.raises(ValueError, match="precision"):
+        evaluate(model, split, precision="float17")
+
+
+@pytest.mark.skipif("MEDZOO_DATA" not in os.environ, reason="needs MEDZOO_DATA with real data")
+def test_real_images_of_another_size_and_with_other_channels():
+    data = load_dataset("breastmnist", download=False)
+    report = evaluate(Net(data.info, channels=3, size=32), data.test, resamples=50)
+    assert report.title == data.title
+    assert sum(row["support"] for row in report.per_class) == len(data.test)

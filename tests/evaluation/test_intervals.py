@@ -1,0 +1,92 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score
+
+from medzoo.evaluation import bootstrap_intervals, compute_metrics, intervals
+from medzoo.evaluation.intervals import resampled_scores, weighted_auc
+from medzoo.evaluation.metrics import outcomes
+from tests.evaluation.test_metrics import MULTI_LABEL, TASKS, made_up
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    images=st.integers(2, 40),
+    levels=st.sampled_from([1, 3, 10, 10**6]),
+)
+def test_weighted_auc_is_that_of_scikit_learn_ties_and_all(seed, images, levels):
+    rng = np.random.default_rng(seed)
+    positive = rng.random(images) < 0.5
+    positive[:2] = True, False
+    scores = rng.integers(0, levels, images) / levels
+    weights = rng.integers(0, 4, (images, 5)).astype(float)
+    weights[:2] += 1
+    expected = [roc_auc_score(positive, scores, sample_weight=column) for column in weights.T]
+    assert weighted_auc(positive, scores, weights) == pytest.approx(expected, abs=1e-12)
+
+
+def test_weighted_auc_without_positives_or_negatives_is_nan():
+    positive, scores = np.array([True, False]), np.array([0.3, 0.2])
+    assert np.isnan(weighted_auc(positive, scores, np.eye(2))).all()
+
+
+@pytest.mark.filterwarnings("ignore:no image has", "ignore:every image has")
+@pytest.mark.parametrize("task", TASKS)
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), images=st.integers(5, 30), levels=st.sampled_from([None, 4]))
+def test_a_resample_scores_as_the_drawn_images_do(task, seed, images, levels):
+    labels, scores = made_up(task, seed, images, levels=levels)
+    drawn = np.random.default_rng(seed).integers(images, size=(3, images))
+    counts = np.stack([np.bincount(row, minlength=images) for row in drawn], axis=1).astype(float)
+    resampled = resampled_scores(outcomes(labels, scores, task), counts)
+    for k, row in enumerate(drawn):
+        expected = compute_metrics(labels[row], scores[row], task)
+        for name, values in resampled.items():
+            assert values[k] == pytest.approx(getattr(expected, name), abs=1e-12, nan_ok=True), name
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_intervals_hold_the_scores_and_depend_on_the_seed_alone(task, monkeypatch):
+    labels, scores = made_up(task, 2, 200)
+    first = bootstrap_intervals(labels, scores, task, resamples=200, seed=1)
+    monkeypatch.setattr(intervals, "_CHUNK_ELEMENTS", 7 * len(labels))
+    assert bootstrap_intervals(labels, scores, task, resamples=200, seed=1) == first
+    assert bootstrap_intervals(labels, scores, task, resamples=200, seed=2) != first
+    point = compute_metrics(labels, scores, task)
+    for name in ("auc", "acc", "exact_match", "balanced_acc", "macro_f1"):
+        low, high = first[name]
+        assert 0 <= low <= getattr(point, name) <= high <= 1
+
+
+def test_the_interval_of_an_accuracy_is_as_wide_as_the_binomial():
+    labels, scores = made_up("multi-class", 4, 500, 3)
+    acc = compute_metrics(labels, scores, "multi-class").acc
+    low, high = bootstrap_intervals(labels, scores, "multi-class")["acc"]
+    expected = 1.96 * np.sqrt(acc * (1 - acc) / 500)
+    assert (high - low) / 2 == pytest.approx(expected, rel=0.1)
+    narrow = bootstrap_intervals(labels, scores, "multi-class", confidence=0.5)["acc"]
+    assert narrow[1] - narrow[0] < (high - low) / 2
+
+
+def test_resamples_without_a_rare_class_do_not_spoil_the_interval():
+    labels, scores = made_up(MULTI_LABEL, 0, 50, 3)
+    labels[:, 2] = 0
+    labels[7, 2] = 1
+    found = bootstrap_intervals(labels, scores, MULTI_LABEL, resamples=100)
+    assert np.isfinite(list(found.values())).all()
+
+
+def test_a_score_that_no_resample_has_is_nan():
+    labels, scores = np.zeros(4, int), np.tile([0.7, 0.3], (4, 1))
+    found = bootstrap_intervals(labels, scores, "binary-class", resamples=10)
+    assert np.isnan(found["auc"]).all()
+    assert found["acc"] == (1, 1)
+
+
+@pytest.mark.parametrize("bad", [{"resamples": 0}, {"confidence": 1.0}, {"confidence": 95}])
+def test_bad_settings_are_refused(bad):
+    labels, scores = made_up("multi-class", 0)
+    with pytest.raises(ValueError, match=next(iter(bad))):
+        bootstrap_intervals(labels, scores, "multi-class", **bad)

@@ -1,0 +1,118 @@
+import subprocess
+import sys
+
+import matplotlib
+import numpy as np
+import pytest
+from PIL import Image
+
+from medzoo.evaluation import plot_comparison, plot_confusion, plot_history, plot_per_class
+from tests.evaluation.test_metrics import MULTI_LABEL
+from tests.evaluation.test_report import report
+
+HISTORY = [
+    {"epoch": 1, "loss": 1.0, "val_loss": None, "val_auc": None, "val_acc": None},
+    {"epoch": 2, "loss": 0.5, "val_loss": 0.6, "val_auc": 0.8, "val_acc": 0.7},
+]
+ROWS = [
+    {
+        "label": "DermaMNIST (rebuilt)",
+        "reported": 0.7377,
+        "measured": 0.75,
+        "interval": (0.73, 0.77),
+    },
+    {"label": "OCTMNIST", "reported": 0.716, "measured": None, "interval": None},
+    {"label": "BreastMNIST", "reported": None, "measured": 0.86},
+]
+
+
+def colors(path):
+    """Share of the pixels that have each colour of the palette."""
+    with Image.open(path) as image:
+        pixels = np.asarray(image.convert("RGB")).reshape(-1, 3)
+    palette = {"blue": (0, 114, 178), "orange": (230, 159, 0), "gray": (140, 140, 140)}
+    return {name: (pixels == color).all(1).mean() for name, color in palette.items()}
+
+
+@pytest.mark.parametrize(
+    ("draw", "content"),
+    [
+        (plot_history, HISTORY),
+        (plot_history, HISTORY[:1]),
+        (plot_confusion, report()),
+        (plot_confusion, report(MULTI_LABEL)),
+        (plot_per_class, report()),
+        (plot_comparison, ROWS),
+    ],
+)
+def test_a_plot_is_one_png_and_nothing_else(tmp_path, draw, content):
+    backend = matplotlib.rcParams._get_backend_or_none()
+    path = draw(content, tmp_path / "new folder" / "plot.png")
+    with Image.open(path) as image:
+        assert image.format == "PNG"
+        assert min(image.size) > 300
+        assert len(image.convert("RGB").getcolors(10**7)) > 10
+    assert [child.name for child in path.parent.iterdir()] == ["plot.png"]
+    assert matplotlib.rcParams._get_backend_or_none() == backend
+
+
+def test_bars_are_as_long_as_their_figures(tmp_path):
+    row = {"label": "x", "reported": 0.8, "measured": 0.4}
+    share = colors(plot_comparison([row], tmp_path / "plot.png"))
+    without = colors(plot_comparison([{**row, "measured": None}], tmp_path / "plot.png"))
+    assert share["gray"] / share["blue"] == pytest.approx(2, rel=0.15)
+    assert without["blue"] < share["blue"] / 3
+
+
+def test_epochs_without_validation_leave_out_its_curve(tmp_path):
+    assert colors(plot_history(HISTORY, tmp_path / "plot.png"))["orange"] > 0
+    assert colors(plot_history(HISTORY[:1], tmp_path / "plot.png"))["orange"] == 0
+
+
+@pytest.mark.filterwarnings("ignore:no image has")
+def test_a_class_without_images_can_be_drawn(tmp_path):
+    lacking = report(MULTI_LABEL, absent=2)
+    plot_confusion(lacking, tmp_path / "confusion.png")
+    plot_per_class(lacking, tmp_path / "classes.png")
+
+
+def test_what_cannot_be_drawn_is_refused_and_leaves_no_file(tmp_path):
+    path = tmp_path / "plot.png"
+    with pytest.raises(ValueError, match="no epochs"):
+        plot_history([], path)
+    with pytest.raises(ValueError, match="no rows"):
+        plot_comparison([], path)
+    with pytest.raises(ValueError, match=r"73.77 is not a share in \[0, 1\]"):
+        plot_comparison([{"label": "x", "reported": 73.77}], path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
+    path = plot_history(HISTORY, tmp_path / "plot.png")
+    before = path.read_bytes()
+    from matplotlib.figure import Figure
+
+    def full(self, target, **_):
+        target.write_bytes(b"half a file")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(Figure, "savefig", full)
+    with pytest.raises(OSError, match="disk full"):
+        plot_history(HISTORY, path)
+    assert path.read_bytes() == before
+    assert [child.name for child in tmp_path.iterdir()] == ["plot.png"]
+
+
+def test_without_matplotlib_the_error_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(ImportError, match=r'pip install "medzoo\[plots\]"'):
+        plot_history(HISTORY, tmp_path / "plot.png")
+
+
+def test_importing_evaluation_imports_no_plotting_and_no_scikit_learn():
+    code = (
+        "import sys, medzoo.evaluation;"
+        "print([name for name in ('matplotlib', 'sklearn', 'pandas') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,95 @@
+import dataclasses
+import json
+import math
+
+import pytest
+
+from medzoo.evaluation import Report, bootstrap_intervals, compute_metrics
+from tests.evaluation.test_metrics import MULTI_LABEL, made_up
+
+
+def report(task="multi-class", absent=None):
+    labels, scores = made_up(task, 0, 90, 3)
+    if absent is not None:
+        labels[:, absent] = 0
+    names = ["actinic keratoses and intraepithelial carcinoma", "nevi", "hernia"]
+    return Report(
+        **vars(compute_metrics(labels, scores, task, names)),
+        dataset="dermamnist",
+        title="DermaMNIST (rebuilt)",
+        split="test",
+        task=task,
+        n=len(labels),
+        provenance={
+            "file": "dermamnist.npz",
+            "md5": "0" * 32,
+            "official": False,
+            "note": "rebuilt",
+        },
+        intervals=bootstrap_intervals(labels, scores, task, resamples=50),
+        resamples=50,
+        seed=0,
+    )
+
+
+def through_json(values):
+    return json.loads(json.dumps(values, allow_nan=False))
+
+
+@pytest.mark.parametrize("task", ["multi-class", MULTI_LABEL])
+def test_a_report_survives_json(task):
+    before = report(task)
+    assert Report.from_dict(through_json(before.to_dict())) == before
+
+
+@pytest.mark.filterwarnings("ignore:no image has")
+def test_nan_becomes_null_and_nan_again():
+    before = report(MULTI_LABEL, absent=2)
+    values = through_json(before.to_dict())
+    assert values["per_class"][2]["auc"] is None
+    after = Report.from_dict(values)
+    assert math.isnan(after.per_class[2]["auc"])
+    assert after.to_dict() == before.to_dict()
+
+
+def test_a_report_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        report().auc = 1.0
+
+
+def test_what_is_no_report_is_refused():
+    values = report().to_dict()
+    del values["ece"]
+    with pytest.raises(ValueError, match=r"missing \['ece'\], unknown \['more'\]"):
+        Report.from_dict({**values, "more": 1})
+
+
+def test_the_text_says_what_was_measured_on_what():
+    text = str(report())
+    assert text.startswith("DermaMNIST (rebuilt), test split: 90 images, 3 classes (multi-class)")
+    low, high = report().intervals["auc"]
+    assert f"AUC          {report().auc:.3f}  [{low:.3f}, {high:.3f}]" in text
+    assert "50 resamples of the images, seed 0" in text
+    assert "exact match" not in text  # it is the accuracy once more
+    assert "intraepithelial carcinoma" in text
+
+
+@pytest.mark.filterwarnings("ignore:no image has")
+def test_multi_label_scores_come_in_the_order_that_misleads_least():
+    text = str(report(MULTI_LABEL, absent=2))
+    places = [text.index(f"  {name} ") for name in ("AUC", "ACC", "exact match", "macro F1")]
+    assert places == sorted(places)
+    assert "Always giving the most frequent answer: exact match" in text
+    assert "-: not defined for this split" in text
+    assert "nan" not in text
+
+
+def test_columns_line_up():
+    rows = str(report()).splitlines()[-3:]
+    assert len({len(row) for row in rows}) == 1
+
+
+def test_without_resamples_there_is_no_word_of_intervals():
+    text = str(dataclasses.replace(report(), intervals={}, resamples=0))
+    assert "[" not in text
+    assert "bootstrap" not in text
