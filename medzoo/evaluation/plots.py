@@ -71,6 +71,7 @@ def plot_history(history: Sequence[Mapping[str, Any]], path: PathLike, *, title:
     for axes, ylabel in ((losses, "loss"), (scores, "score")):
         axes.set_xlabel("epoch")
         axes.set_ylabel(ylabel)
+        axes.set_xlim(epochs.min() - 0.5, epochs.max() + 0.5)
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.25)
         if axes.lines:
