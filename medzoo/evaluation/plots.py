@@ -72,7 +72,7 @@ def plot_history(history: Sequence[Mapping[str, Any]], path: PathLike, *, title:
         axes.set_xlabel("epoch")
         axes.set_ylabel(ylabel)
         axes.set_xlim(epochs.min() - 0.5, epochs.max() + 0.5)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         axes.grid(alpha=0.25)
         if axes.lines:
             axes.legend(frameon=False)
