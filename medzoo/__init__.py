@@ -1,6 +1,92 @@
 """medzoo: the model zoo for small medical images.
 
-Public names are imported on first use, so that ``import medzoo`` itself costs next to nothing.
+    import medzoo
+
+    model = medzoo.create_model("advanced_cnn", dataset="dermamnist", pretrained=True)
+    medzoo.predict(model, "lesion.png")
+
+For research and teaching; not for clinical use.
 """
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from medzoo.datasets import (
+        Dataset,
+        DatasetInfo,
+        Split,
+        dataset_info,
+        list_datasets,
+        load_dataset,
+        synthetic,
+    )
+    from medzoo.errors import DatasetError, TrainingError, WeightsError
+    from medzoo.evaluation import Prediction, Report, evaluate, predict
+    from medzoo.models import create_model, list_models
+    from medzoo.training import Augmentation, Recipe, Run, Trainer, recipe_for
+    from medzoo.transforms import create_transform
+    from medzoo.weights import save_weights
+
+# Imported on first use, so that `import medzoo` itself costs next to nothing.
+_HOME = {
+    "datasets": (
+        "Dataset",
+        "DatasetInfo",
+        "Split",
+        "dataset_info",
+        "list_datasets",
+        "load_dataset",
+        "synthetic",
+    ),
+    "errors": ("DatasetError", "TrainingError", "WeightsError"),
+    "evaluation": ("Prediction", "Report", "evaluate", "predict"),
+    "models": ("create_model", "list_models"),
+    "training": ("Augmentation", "Recipe", "Run", "Trainer", "recipe_for"),
+    "transforms": ("create_transform",),
+    "weights": ("save_weights",),
+}
+_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
+
+__all__ = [
+    "Augmentation",
+    "Dataset",
+    "DatasetError",
+    "DatasetInfo",
+    "Prediction",
+    "Recipe",
+    "Report",
+    "Run",
+    "Split",
+    "Trainer",
+    "TrainingError",
+    "WeightsError",
+    "__version__",
+    "create_model",
+    "create_transform",
+    "dataset_info",
+    "evaluate",
+    "list_datasets",
+    "list_models",
+    "load_dataset",
+    "predict",
+    "recipe_for",
+    "save_weights",
+    "synthetic",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'medzoo' has no attribute {name!r}")
+    value = getattr(import_module(f"medzoo.{_MODULE_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

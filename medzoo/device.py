@@ -33,7 +33,9 @@ def resolve_device(device: str | torch.device = "auto") -> torch.device:
     try:
         resolved = torch.device(device)
     except RuntimeError as error:
-        raise ValueError(f"device={device!r} is not a PyTorch device; use 'auto' or 'cpu'") from error
+        raise ValueError(
+            f"device={device!r} is not a PyTorch device; use 'auto' or 'cpu'"
+        ) from error
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not available.get(resolved.type, True):
         raise ValueError(f"device={device!r} is not available on this machine; use 'auto' or 'cpu'")

@@ -14,6 +14,10 @@ class WeightsError(Exception):
     """A weights file could not be found, verified or loaded; the message says which and what to do."""
 
 
+class TrainingError(Exception):
+    """A training run cannot go on; the message says why and what was kept."""
+
+
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:
     """Build the error for a name that is not among the known ones.
 

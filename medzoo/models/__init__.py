@@ -1,0 +1,19 @@
+"""Architectures, each registered with timm, and the factory that makes them fit a data set."""
+
+from medzoo.models.advanced_cnn import AdvancedCNN
+from medzoo.models.attention_unet import AttentionUNet
+from medzoo.models.base import ImageClassifier
+from medzoo.models.efficientnet import EfficientNet
+from medzoo.models.factory import create_model, fit_to_data, list_models
+from medzoo.models.simple_cnn import SimpleCNN
+
+__all__ = [
+    "AdvancedCNN",
+    "AttentionUNet",
+    "EfficientNet",
+    "ImageClassifier",
+    "SimpleCNN",
+    "create_model",
+    "fit_to_data",
+    "list_models",
+]

@@ -1,0 +1,124 @@
+"""Advanced CNN: pre-activation residual blocks with attention gates, for small images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from timm.layers import (
+    BatchNormAct2d,
+    ClassifierHead,
+    DropPath,
+    calculate_drop_path_rates,
+    create_attn,
+)
+from timm.models import generate_default_cfgs, register_model
+from torch import Tensor, nn
+
+from medzoo.models.base import ImageClassifier, build, small_image_cfg
+
+
+class PreActBlock(nn.Module):
+    """Pre-activation residual block whose branch ends in an attention gate.
+
+    Identity mappings in deep residual networks (He et al., 2016), with squeeze-and-excitation
+    (Hu et al., 2018) or another of timm's channel gates on the branch.
+    """
+
+    def __init__(
+        self, in_chs: int, out_chs: int, stride: int, attention: str, drop_path: float
+    ) -> None:
+        super().__init__()
+        self.norm1 = BatchNormAct2d(in_chs)
+        self.conv1 = nn.Conv2d(in_chs, out_chs, 3, stride, 1, bias=False)
+        self.norm2 = BatchNormAct2d(out_chs)
+        self.conv2 = nn.Conv2d(out_chs, out_chs, 3, 1, 1, bias=False)
+        self.attention = create_attn(attention or None, out_chs) or nn.Identity()
+        self.drop_path = DropPath(drop_path) if drop_path else nn.Identity()
+        if stride == 1 and in_chs == out_chs:
+            self.shortcut: nn.Module | None = None
+        else:
+            # Averaging before the projection keeps all pixels; a strided 1x1 would drop three in four.
+            pool = nn.AvgPool2d(stride, ceil_mode=True, count_include_pad=False)
+            self.shortcut = nn.Sequential(
+                pool if stride > 1 else nn.Identity(), nn.Conv2d(in_chs, out_chs, 1, bias=False)
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, in_chs, H, W) to (N, out_chs, H / stride, W / stride)."""
+        pre = self.norm1(x)
+        shortcut = x if self.shortcut is None else self.shortcut(pre)
+        branch = self.conv2(self.norm2(self.conv1(pre)))
+        return shortcut + self.drop_path(self.attention(branch))
+
+
+class AdvancedCNN(ImageClassifier):
+    """A residual network of 5.06 M parameters, designed for 28 x 28 images.
+
+    The 3x3 stem halves the resolution once, one stage halves it again, and all other blocks keep
+    it: at 28 x 28 the wide stages still see 7 x 7 positions.
+
+    Args:
+        num_classes: Number of logits.
+        in_chans: Channels of the images.
+        widths: Channels of each stage.
+        depths: Blocks of each stage.
+        strides: Stride of each stage's first block.
+        attention: timm's name of a channel gate (``"se"``, ``"eca"``, ``"cbam"``), or ``""`` for none.
+        global_pool: timm's name of the pooling before the classifier.
+        drop_rate: Dropout before the classifier, in [0, 1).
+        drop_path_rate: Stochastic depth of the last block, growing linearly from 0.
+    """
+
+    num_stages = 4
+
+    def __init__(
+        self,
+        num_classes: int = 7,
+        in_chans: int = 3,
+        widths: Sequence[int] = (64, 128, 256, 384),
+        depths: Sequence[int] = (1, 2, 2, 1),
+        strides: Sequence[int] = (1, 2, 1, 1),
+        attention: str = "se",
+        global_pool: str = "avg",
+        drop_rate: float = 0.0,
+        drop_path_rate: float = 0.0,
+    ) -> None:
+        super().__init__(num_classes, num_features=widths[-1])
+        self.stem = nn.Conv2d(in_chans, widths[0], 3, 2, 1, bias=False)
+        rates = calculate_drop_path_rates(drop_path_rate, list(depths), stagewise=True)
+        stages, self.feature_info = [], []
+        in_chs, reduction = widths[0], 2
+        for index, (width, depth, stride) in enumerate(zip(widths, depths, strides, strict=True)):
+            blocks = []
+            for position in range(depth):
+                block_stride = stride if position == 0 else 1
+                blocks.append(
+                    PreActBlock(in_chs, width, block_stride, attention, rates[index][position])
+                )
+                in_chs = width
+            stages.append(nn.Sequential(*blocks))
+            reduction *= stride
+            self.feature_info.append(
+                {"num_chs": width, "reduction": reduction, "module": f"stages.{index}"}
+            )
+        self.stages = nn.Sequential(*stages)
+        self.final = BatchNormAct2d(in_chs)
+        self.head = ClassifierHead(in_chs, num_classes, global_pool, drop_rate)
+        self.apply(_initialise)
+
+
+@torch.no_grad()
+def _initialise(module: nn.Module) -> None:
+    if isinstance(module, nn.Conv2d) and module.kernel_size != (1, 1):
+        nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+
+default_cfgs = generate_default_cfgs({"medzoo_advanced_cnn": small_image_cfg(first_conv="stem")})
+
+
+@register_model
+def medzoo_advanced_cnn(pretrained: bool = False, **kwargs: Any) -> nn.Module:
+    """Advanced CNN, 5.06 M parameters."""
+    return build(AdvancedCNN, "medzoo_advanced_cnn", pretrained, **kwargs)

@@ -1,0 +1,115 @@
+"""Attention U-Net classifier: a U-Net whose skips pass attention gates, pooled into logits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from timm.layers import ClassifierHead, ConvNormAct
+from timm.models import generate_default_cfgs, register_model
+from torch import Tensor, nn
+
+from medzoo.models.base import ImageClassifier, build, small_image_cfg
+
+
+class AttentionGate(nn.Module):
+    """Additive attention gate: the coarse map decides where the skip's map may pass.
+
+    Attention U-Net (Oktay et al., 2018), with the gating signal already resampled to the skip's
+    resolution.
+    """
+
+    def __init__(self, skip_chs: int, gate_chs: int) -> None:
+        super().__init__()
+        hidden = skip_chs // 2
+        self.skip = ConvNormAct(skip_chs, hidden, 1, apply_act=False)
+        self.gate = ConvNormAct(gate_chs, hidden, 1, apply_act=False)
+        self.score = nn.Conv2d(hidden, 1, 1)
+
+    def forward(self, skip: Tensor, gate: Tensor) -> Tensor:
+        """Scale `skip` (N, skip_chs, H, W) by a map in (0, 1) made from it and `gate`."""
+        return skip * self.score(F.relu(self.skip(skip) + self.gate(gate))).sigmoid()
+
+
+class DecoderBlock(nn.Module):
+    """Resample the coarse map to the skip's size, gate the skip, merge both."""
+
+    def __init__(self, coarse_chs: int, skip_chs: int) -> None:
+        super().__init__()
+        self.gate = AttentionGate(skip_chs, coarse_chs)
+        self.merge = double_conv(coarse_chs + skip_chs, skip_chs)
+
+    def forward(self, coarse: Tensor, skip: Tensor) -> Tensor:
+        """Map (N, coarse_chs, h, w) and (N, skip_chs, H, W) to (N, skip_chs, H, W)."""
+        coarse = F.interpolate(coarse, size=skip.shape[-2:], mode="nearest")
+        return self.merge(torch.cat([coarse, self.gate(skip, coarse)], dim=1))
+
+
+def double_conv(in_chs: int, out_chs: int) -> nn.Sequential:
+    """Two 3x3 convolutions, the unit of a U-Net (Ronneberger et al., 2015)."""
+    return nn.Sequential(ConvNormAct(in_chs, out_chs, 3), ConvNormAct(out_chs, out_chs, 3))
+
+
+class AttentionUNet(ImageClassifier):
+    """A U-Net with gated skips as a classifier, 1.99 M parameters.
+
+    The encoder halves the resolution three times, the decoder comes back to the input's, and a
+    1x1 convolution widens its map for the classifier. `features_only` gives the encoder's maps.
+
+    Args:
+        num_classes: Number of logits.
+        in_chans: Channels of the images.
+        widths: Channels at each resolution, from fine to coarse.
+        head_width: Channels that reach the pooling.
+        global_pool: timm's name of the pooling before the classifier.
+        drop_rate: Dropout before the classifier, in [0, 1).
+    """
+
+    num_stages = 3
+
+    def __init__(
+        self,
+        num_classes: int = 14,
+        in_chans: int = 3,
+        widths: Sequence[int] = (32, 64, 128, 256),
+        head_width: int = 256,
+        global_pool: str = "avg",
+        drop_rate: float = 0.0,
+    ) -> None:
+        super().__init__(num_classes, num_features=head_width)
+        self.stem = double_conv(in_chans, widths[0])
+        stages, self.feature_info = [], []
+        for index, (fine, coarse) in enumerate(pairwise(widths)):
+            pool = nn.MaxPool2d(2, ceil_mode=True)
+            stages.append(nn.Sequential(pool, double_conv(fine, coarse)))
+            self.feature_info.append(
+                {"num_chs": coarse, "reduction": 2 ** (index + 1), "module": f"stages.{index}"}
+            )
+        self.stages = nn.Sequential(*stages)
+        self.decoder = nn.ModuleList(
+            DecoderBlock(coarse, fine)
+            for fine, coarse in zip(widths[-2::-1], widths[:0:-1], strict=True)
+        )
+        self.final = ConvNormAct(widths[0], head_width, 1)
+        self.head = ClassifierHead(head_width, num_classes, global_pool, drop_rate)
+
+    def combine_maps(self, maps: list[Tensor]) -> Tensor:
+        """Decode from the coarsest map, one gated skip at a time."""
+        *skips, x = maps
+        for block, skip in zip(self.decoder, reversed(skips), strict=True):
+            x = block(x, skip)
+        return self.final(x)
+
+
+default_cfgs = generate_default_cfgs(
+    {"medzoo_attention_unet": small_image_cfg(first_conv="stem.0.conv", num_classes=14)}
+)
+
+
+@register_model
+def medzoo_attention_unet(pretrained: bool = False, **kwargs: Any) -> nn.Module:
+    """Attention U-Net classifier, 2 M parameters."""
+    return build(AttentionUNet, "medzoo_attention_unet", pretrained, **kwargs)

@@ -1,0 +1,145 @@
+"""What every medzoo architecture shares: timm's model interface over a stem, stages and a head."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from timm.layers import ClassifierHead
+from timm.models import build_model_with_cfg
+from timm.models._features import feature_take_indices
+from torch import Tensor, nn
+
+from medzoo.datasets import DatasetInfo
+
+
+class ImageClassifier(nn.Module):
+    """A convolutional classifier with timm's model interface.
+
+    An architecture subclasses it, sets `stem`, `stages`, `final`, `head` and `feature_info` in its
+    constructor, and inherits the rest. Each stage's output is one level of the feature pyramid.
+
+    Attributes:
+        num_stages: How many stages the architecture has.
+        num_classes: Number of logits; 0 when the classifier is removed.
+        num_features: Channels of the final feature map.
+        head_hidden_size: Channels that reach the classifier after pooling.
+        feature_info: A dictionary a stage: ``num_chs``, ``reduction`` (of the input's height and
+            width) and ``module`` (its name).
+        pretrained_cfg: timm's configuration of the weights: input size, normalisation, classes.
+        dataset: The data set the model was made for, or None.
+    """
+
+    num_stages: ClassVar[int]
+    stem: nn.Module
+    stages: nn.Sequential
+    final: nn.Module
+    head: ClassifierHead
+    feature_info: list[dict[str, Any]]
+    pretrained_cfg: dict[str, Any]
+
+    def __init__(self, num_classes: int, num_features: int) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+        self.num_features = self.head_hidden_size = num_features
+        self.dataset: DatasetInfo | None = None
+
+    def get_classifier(self) -> nn.Module:
+        """Return the final linear layer."""
+        return self.head.fc
+
+    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
+        """Replace the classifier by a new, untrained one.
+
+        Args:
+            num_classes: Number of logits; 0 removes the classifier.
+            global_pool: timm's pooling name (``"avg"``, ``"max"``, ...), or None to keep it.
+        """
+        self.num_classes = num_classes
+        self.head.reset(num_classes, global_pool)
+
+    def forward_maps(self, x: Tensor) -> list[Tensor]:
+        """Return the stem's feature map and each stage's, from fine to coarse."""
+        maps = [self.stem(x)]
+        for stage in self.stages:
+            maps.append(stage(maps[-1]))
+        return maps
+
+    def combine_maps(self, maps: list[Tensor]) -> Tensor:
+        """Make the final feature map from those of `forward_maps`; here from the last alone."""
+        return self.final(maps[-1])
+
+    def forward_intermediates(
+        self,
+        x: Tensor,
+        indices: int | Sequence[int] | None = None,
+        norm: bool = False,
+        stop_early: bool = False,
+        output_fmt: str = "NCHW",
+        intermediates_only: bool = False,
+    ) -> list[Tensor] | tuple[Tensor, list[Tensor]]:
+        """Return the stages' feature maps, as timm's method of the same name.
+
+        Args:
+            x: Images, (N, C, H, W), normalised.
+            indices: The last n stages, the given ones, or all (None).
+            norm: Accepted for timm's interface; stages carry their own normalisation.
+            stop_early: Accepted for timm's interface; the final features need all stages.
+            output_fmt: Only ``"NCHW"``.
+            intermediates_only: Return only the list of maps.
+
+        Returns:
+            The list of maps, or the final features and that list.
+
+        Raises:
+            ValueError: If `output_fmt` is not ``"NCHW"``.
+        """
+        if output_fmt != "NCHW":
+            raise ValueError(f"output_fmt={output_fmt!r} is not supported; use 'NCHW'")
+        wanted, _ = feature_take_indices(len(self.stages), indices)
+        maps = self.forward_maps(x)
+        chosen = [maps[1 + index] for index in wanted]
+        return chosen if intermediates_only else (self.combine_maps(maps), chosen)
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        """Map images (N, C, H, W) to the final feature map (N, num_features, h, w)."""
+        return self.combine_maps(self.forward_maps(x))
+
+    def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
+        """Map the final feature map to logits (N, num_classes), or to what the classifier sees."""
+        return self.head(x, pre_logits=pre_logits)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map normalised images (N, C, H, W) to logits (N, num_classes)."""
+        return self.forward_head(self.forward_features(x))
+
+
+def small_image_cfg(**overrides: Any) -> dict[str, Any]:
+    """Build timm's default configuration for a network made for 28 x 28 images.
+
+    Args:
+        **overrides: Fields of timm's `PretrainedCfg` that differ.
+    """
+    return {
+        "input_size": (3, 28, 28),
+        "num_classes": 7,
+        "crop_pct": 1.0,
+        "interpolation": "bicubic",
+        "mean": (0.5, 0.5, 0.5),
+        "std": (0.5, 0.5, 0.5),
+        "classifier": "head.fc",
+        **overrides,
+    }
+
+
+def build(cls: type[ImageClassifier], name: str, pretrained: bool, **kwargs: Any) -> nn.Module:
+    """Build a registered architecture through timm, which loads weights and wraps for features.
+
+    Args:
+        cls: The architecture.
+        name: Its registered name.
+        pretrained: Load the weights that the configuration names.
+        **kwargs: The constructor's arguments and timm's own (`features_only`, `pretrained_cfg`).
+    """
+    feature_cfg = {"feature_cls": "getter", "out_indices": tuple(range(cls.num_stages))}
+    return build_model_with_cfg(cls, name, pretrained, feature_cfg=feature_cfg, **kwargs)

@@ -1,0 +1,63 @@
+"""Simple CNN: the plain baseline, convolutions and max-pooling only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from timm.layers import ClassifierHead, ConvNormAct
+from timm.models import generate_default_cfgs, register_model
+from torch import nn
+
+from medzoo.models.base import ImageClassifier, build, small_image_cfg
+
+
+class SimpleCNN(ImageClassifier):
+    """Five 3x3 convolutions with batch normalisation and two max-pools, 1.1 M parameters.
+
+    Args:
+        num_classes: Number of logits.
+        in_chans: Channels of the images.
+        width: Channels of the first convolution; later stages have two and four times as many.
+        global_pool: timm's name of the pooling before the classifier.
+        drop_rate: Dropout before the classifier, in [0, 1).
+    """
+
+    num_stages = 2
+
+    def __init__(
+        self,
+        num_classes: int = 7,
+        in_chans: int = 3,
+        width: int = 64,
+        global_pool: str = "avg",
+        drop_rate: float = 0.0,
+    ) -> None:
+        super().__init__(num_classes, num_features=4 * width)
+        self.stem = ConvNormAct(in_chans, width, 3)
+        stages, self.feature_info = [], []
+        in_chs = width
+        for index, factor in enumerate((2, 4)):
+            out_chs = factor * width
+            stages.append(
+                nn.Sequential(
+                    nn.MaxPool2d(2, ceil_mode=True),
+                    ConvNormAct(in_chs, out_chs, 3),
+                    ConvNormAct(out_chs, out_chs, 3),
+                )
+            )
+            self.feature_info.append(
+                {"num_chs": out_chs, "reduction": 2 ** (index + 1), "module": f"stages.{index}"}
+            )
+            in_chs = out_chs
+        self.stages = nn.Sequential(*stages)
+        self.final = nn.Identity()
+        self.head = ClassifierHead(in_chs, num_classes, global_pool, drop_rate)
+
+
+default_cfgs = generate_default_cfgs({"medzoo_simple_cnn": small_image_cfg(first_conv="stem.conv")})
+
+
+@register_model
+def medzoo_simple_cnn(pretrained: bool = False, **kwargs: Any) -> nn.Module:
+    """Simple CNN, 1.1 M parameters."""
+    return build(SimpleCNN, "medzoo_simple_cnn", pretrained, **kwargs)

@@ -1,0 +1,133 @@
+"""Augmentation of whole batches: uint8 images in, normalised float images and soft targets out."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from medzoo.training.recipe import Augmentation
+
+
+class BatchAugmenter:
+    """Apply an `Augmentation` to batches, on the device they are on.
+
+    All geometry of an image is one affine map, so pixels are interpolated once. Random numbers
+    are drawn on the CPU, a handful an image, so every device sees the same augmentation.
+
+    Args:
+        augmentation: What to change, and how much.
+        mean: Of each channel, images scaled to [0, 1].
+        std: Of each channel, likewise.
+    """
+
+    def __init__(
+        self, augmentation: Augmentation, mean: tuple[float, ...], std: tuple[float, ...]
+    ) -> None:
+        self.augmentation = augmentation
+        self.mean = torch.tensor(mean).view(1, -1, 1, 1)
+        self.std = torch.tensor(std).view(1, -1, 1, 1)
+
+    def __call__(
+        self, images: Tensor, targets: Tensor, rng: np.random.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Augment a batch.
+
+        Args:
+            images: uint8, (N, C, H, W).
+            targets: float32, (N, K): one-hot or multi-hot, smoothed or not.
+            rng: Source of randomness.
+
+        Returns:
+            Images, float32 (N, C, H, W), normalised, in channels_last memory; and targets.
+        """
+        x = images.float().div_(255)
+        x = self._geometry(x, rng)
+        x = self._colour(x, rng)
+        x = (x - self.mean.to(x.device)) / self.std.to(x.device)
+        # From here on zero is the mean colour, which is what erasing fills in.
+        x = self._erase(x, rng)
+        x, targets = self._mix(x, targets, rng)
+        return x.contiguous(memory_format=torch.channels_last), targets
+
+    def _geometry(self, x: Tensor, rng: np.random.Generator) -> Tensor:
+        a, n = self.augmentation, len(x)
+        if not (a.horizontal_flip or a.vertical_flip or a.rotation or a.scale or a.shift):
+            return x
+        angle = np.deg2rad(rng.uniform(-a.rotation, a.rotation, n))
+        zoom = 1 / rng.uniform(1 - a.scale, 1 + a.scale, n)
+        flip_x = np.where(rng.random(n) < a.horizontal_flip, -1, 1)
+        flip_y = np.where(rng.random(n) < a.vertical_flip, -1, 1)
+        # affine_grid spans [-1, 1], so a shift by the whole side is 2.
+        shift_x, shift_y = rng.uniform(-2 * a.shift, 2 * a.shift, (2, n))
+        cos, sin = zoom * np.cos(angle), zoom * np.sin(angle)
+        theta = np.stack(
+            [flip_x * cos, -flip_y * sin, shift_x, flip_x * sin, flip_y * cos, shift_y]
+        )
+        grid = F.affine_grid(_like(x, theta.T).view(n, 2, 3), list(x.shape), align_corners=False)
+        return F.grid_sample(x, grid, padding_mode="reflection", align_corners=False)
+
+    def _colour(self, x: Tensor, rng: np.random.Generator) -> Tensor:
+        a, n = self.augmentation, len(x)
+
+        def factor(strength: float) -> Tensor:
+            return _like(x, rng.uniform(1 - strength, 1 + strength, n)).view(-1, 1, 1, 1)
+
+        if a.brightness:
+            x = x * factor(a.brightness)
+        if a.contrast:
+            x = torch.lerp(x.mean(dim=(1, 2, 3), keepdim=True), x, factor(a.contrast))
+        if a.saturation and x.shape[1] == 3:
+            luminance = _like(x, np.array([0.299, 0.587, 0.114])).view(1, 3, 1, 1)
+            x = torch.lerp((x * luminance).sum(1, keepdim=True), x, factor(a.saturation))
+        return x.clamp(0, 1) if a.brightness or a.contrast or a.saturation else x
+
+    def _erase(self, x: Tensor, rng: np.random.Generator) -> Tensor:
+        a, n = self.augmentation, len(x)
+        if not a.erasing:
+            return x
+        # Rectangles of 2 to 25 % of the image, or none.
+        area = np.where(rng.random(n) < a.erasing, rng.uniform(0.02, 0.25, n), 0.0)
+        return x * ~_boxes(x, area, rng)
+
+    def _mix(self, x: Tensor, targets: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """Mix each chosen image with its neighbour in the (already shuffled) batch."""
+        a, n = self.augmentation, len(x)
+        methods = [name for name in ("mixup", "cutmix") if getattr(a, name)]
+        if not methods or not a.mix_probability:
+            return x, targets
+        method = str(rng.choice(methods))
+        strength = getattr(a, method)
+        share = rng.beta(strength, strength, n)
+        share[rng.random(n) >= a.mix_probability] = 0
+        if method == "mixup":
+            weight = _like(x, share).view(-1, 1, 1, 1)
+        else:
+            weight = _boxes(x, share, rng).to(x.dtype)
+        mixed = torch.lerp(x, x.roll(1, 0), weight)
+        # The share of pixels truly taken, since boxes are whole pixels and end at the border.
+        return mixed, torch.lerp(
+            targets, targets.roll(1, 0), weight.mean(dim=(1, 2, 3)).view(-1, 1)
+        )
+
+
+def _boxes(x: Tensor, area: np.ndarray, rng: np.random.Generator) -> Tensor:
+    """Random rectangles as masks (N, 1, H, W), each of a share of the image's area."""
+    n, (height, width) = len(x), x.shape[-2:]
+    aspect = np.exp(rng.uniform(-math.log(2), math.log(2), n))
+    half_h, half_w = (np.sqrt(np.stack([area * aspect, area / aspect])) / 2).clip(max=0.5)
+    centre_y, centre_x = rng.uniform(half_h, 1 - half_h), rng.uniform(half_w, 1 - half_w)
+
+    def inside(centre: np.ndarray, half: np.ndarray, size: int) -> Tensor:
+        pixels = (torch.arange(size, device=x.device) + 0.5) / size
+        return (pixels - _like(x, centre)[:, None]).abs() < _like(x, half)[:, None]
+
+    rows, columns = inside(centre_y, half_h, height), inside(centre_x, half_w, width)
+    return (rows[:, :, None] & columns[:, None, :]).unsqueeze(1)
+
+
+def _like(x: Tensor, values: np.ndarray) -> Tensor:
+    return torch.from_numpy(values).to(x.device, x.dtype, non_blocking=True)

@@ -1,0 +1,220 @@
+"""Recipes: everything that decides a training run, as small typed objects that serialise."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from medzoo.device import Precision
+from medzoo.errors import unknown_name
+
+ClassWeights = Literal["none", "balanced"]
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Random changes to a training batch; every range is symmetric around "no change".
+
+    Attributes:
+        horizontal_flip: Probability of a left-right flip.
+        vertical_flip: Probability of an upside-down flip.
+        rotation: Largest angle in degrees; 180 is any orientation.
+        scale: Largest relative change of size, in [0, 1).
+        shift: Largest shift as a fraction of the image's side.
+        brightness: Largest relative change of brightness.
+        contrast: Largest relative change of contrast.
+        saturation: Largest relative change of saturation (colour images only).
+        erasing: Probability that a rectangle is replaced by the mean colour
+            (random erasing, Zhong et al., 2020).
+        mixup: Beta parameter of mixup (Zhang et al., 2018); 0 is off.
+        cutmix: Beta parameter of CutMix (Yun et al., 2019); 0 is off.
+        mix_probability: Share of batches that are mixed, by mixup or CutMix in equal parts if
+            both are on.
+    """
+
+    horizontal_flip: float = 0.0
+    vertical_flip: float = 0.0
+    rotation: float = 0.0
+    scale: float = 0.0
+    shift: float = 0.0
+    brightness: float = 0.0
+    contrast: float = 0.0
+    saturation: float = 0.0
+    erasing: float = 0.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    mix_probability: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("horizontal_flip", "vertical_flip", "erasing", "mix_probability"):
+            _require(self, name, 0 <= getattr(self, name) <= 1, "a probability in [0, 1]")
+        for name in ("scale", "shift", "brightness", "contrast", "saturation"):
+            _require(self, name, 0 <= getattr(self, name) < 1, "a fraction in [0, 1)")
+        for name in ("rotation", "mixup", "cutmix"):
+            _require(self, name, getattr(self, name) >= 0, "0 or more")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a model is trained.
+
+    Attributes:
+        epochs: Passes over the training split.
+        batch_size: Images a step.
+        optimizer: timm's name of an optimiser (``"adamw"``, ``"sgd"``, ``"muon"``, ...).
+        learning_rate: Peak learning rate.
+        weight_decay: Decay of convolution and linear weights; biases and norms have none.
+        warmup: Share of all steps over which the rate rises linearly to its peak, in [0, 1);
+            after it the rate follows a cosine to zero.
+        label_smoothing: Share of the target spread over all classes, in [0, 1).
+        class_weights: ``"balanced"`` weighs classes by inverse frequency.
+        ema_decay: Decay of the moving average of the weights, which is what is validated and
+            kept; 0 is off.
+        clip_gradient: Largest norm of the gradient, or None.
+        patience: Stop after this many epochs without a better validation AUC, or None.
+        precision: ``"auto"`` takes bfloat16 where the device computes it faster.
+        seed: Of the initial weights (when the command line or a benchmark builds the model),
+            the order of images, augmentation and dropout.
+        augmentation: Random changes to training images.
+        model_args: Arguments of the architecture, e.g. ``{"drop_rate": 0.2}``, for whoever
+            builds the model with `medzoo.create_model`.
+    """
+
+    epochs: int = 30
+    batch_size: int = 128
+    optimizer: str = "adamw"
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.05
+    warmup: float = 0.2
+    label_smoothing: float = 0.1
+    class_weights: ClassWeights = "none"
+    ema_decay: float = 0.995
+    clip_gradient: float | None = None
+    patience: int | None = None
+    precision: Precision = "auto"
+    seed: int = 0
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    model_args: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size"):
+            value = getattr(self, name)
+            _require(self, name, isinstance(value, int) and value >= 1, "a whole number from 1")
+        _require(self, "learning_rate", self.learning_rate > 0, "above 0")
+        _require(self, "weight_decay", self.weight_decay >= 0, "0 or more")
+        for name in ("warmup", "label_smoothing", "ema_decay"):
+            _require(self, name, 0 <= getattr(self, name) < 1, "in [0, 1)")
+        _require(
+            self, "clip_gradient", self.clip_gradient is None or self.clip_gradient > 0, "above 0"
+        )
+        _require(
+            self, "patience", self.patience is None or self.patience >= 1, "1 or more, or None"
+        )
+        for name, kind in (("class_weights", ClassWeights), ("precision", Precision)):
+            if getattr(self, name) not in get_args(kind):
+                raise unknown_name(name, getattr(self, name), get_args(kind))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the recipe as JSON-safe values."""
+        return asdict(self) | {"model_args": dict(self.model_args)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
+        """Build a recipe from `to_dict`'s values, or from some of them.
+
+        Args:
+            values: Field names and values; fields that are absent keep their defaults.
+
+        Raises:
+            ValueError: If a name is unknown or a value is out of its range.
+        """
+        augmentation = Augmentation(**_known(Augmentation, values.get("augmentation", {})))
+        return cls(**(_known(cls, values) | {"augmentation": augmentation}))
+
+    def with_changes(self, **changes: Any) -> Recipe:
+        """Return a copy with some fields changed.
+
+        Args:
+            **changes: Field names and new values.
+
+        Raises:
+            ValueError: If a name is unknown or a value is out of its range.
+        """
+        return replace(self, **_known(type(self), changes))
+
+
+def recipe_for(architecture: str, dataset: str) -> Recipe:
+    """Return the bundled recipe of a model on a data set.
+
+    What is bundled for the pair refines what is bundled for the model, and that the default, so
+    that every pair has one.
+
+    Args:
+        architecture: A model's name, e.g. ``"advanced_cnn"``.
+        dataset: A data set's name, e.g. ``"dermamnist"``.
+    """
+    bundled = _bundled()
+    layers = ("default", f"*.{dataset}", architecture, f"{architecture}.{dataset}")
+    return Recipe.from_dict(_merge(*(bundled.get(layer, {}) for layer in layers)))
+
+
+def load_recipe(source: str | Path | Recipe, architecture: str, dataset: str) -> Recipe:
+    """Find a recipe by name or file; a file's or name's values refine the pair's bundled recipe.
+
+    Args:
+        source: A `Recipe`, ``"default"`` (the bundled one), a bundled name, or a JSON file.
+        architecture: The model that will be trained.
+        dataset: The data set it will be trained on.
+
+    Raises:
+        ValueError: If the name is unknown, or the file is no recipe.
+    """
+    if isinstance(source, Recipe):
+        return source
+    base = recipe_for(architecture, dataset).to_dict()
+    if Path(source).suffix == ".json":
+        try:
+            values = json.loads(Path(source).read_text(encoding="utf-8"))
+        except (OSError, json.JSONDecodeError) as error:
+            raise ValueError(f"recipe file {str(source)!r} cannot be read: {error}") from error
+        return Recipe.from_dict(_merge(base, values))
+    if source not in _bundled():
+        raise unknown_name("recipe", source, _bundled())
+    return Recipe.from_dict(base if source == "default" else _merge(base, _bundled()[str(source)]))
+
+
+@cache
+def _bundled() -> dict[str, Any]:
+    text = resources.files("medzoo.training").joinpath("recipes.json").read_text(encoding="utf-8")
+    return json.loads(text)
+
+
+def _merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge nested mappings; later layers win, key by key."""
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        for key, value in layer.items():
+            old = merged.get(key)
+            nested = isinstance(old, Mapping) and isinstance(value, Mapping)
+            merged[key] = _merge(old, value) if nested else value  # type: ignore[arg-type]
+    return merged
+
+
+def _known(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    names = [item.name for item in fields(cls)]
+    for name in values:
+        if name not in names:
+            raise unknown_name(f"{cls.__name__} field", name, names)
+    return dict(values)
+
+
+def _require(owner: object, name: str, holds: bool, expected: str) -> None:
+    if not holds:
+        raise ValueError(
+            f"{type(owner).__name__}.{name}={getattr(owner, name)!r} is out of range; expected {expected}"
+        )

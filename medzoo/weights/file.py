@@ -1,0 +1,220 @@
+"""The weights file: safetensors that carry what is needed to rebuild and feed the model."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from medzoo.datasets import DatasetInfo
+from medzoo.errors import WeightsError
+
+_KEY = "medzoo"
+"""The header entry of a weights file that holds its `WeightsConfig`, as JSON."""
+
+
+@dataclass(frozen=True)
+class WeightsConfig:
+    """What a weights file says about itself.
+
+    Attributes:
+        architecture: Name of the registered architecture, e.g. ``"advanced_cnn"``.
+        model_args: The architecture's arguments other than channels and classes.
+        num_classes: Number of logits.
+        input_size: Channels, height and width of the images it was trained on.
+        mean: Of each channel, images scaled to [0, 1].
+        std: Of each channel, likewise.
+        dataset: What it was trained on, or None.
+        training: How it was trained: recipe, seed, data and their md5, scores.
+    """
+
+    architecture: str
+    num_classes: int
+    input_size: tuple[int, int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    model_args: Mapping[str, Any] = field(default_factory=dict)
+    dataset: DatasetInfo | None = None
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, model: nn.Module, training: Mapping[str, Any] | None = None) -> WeightsConfig:
+        """Read the configuration off a model that `medzoo.create_model` made.
+
+        Args:
+            model: The model.
+            training: How it was trained.
+
+        Raises:
+            ValueError: If the model was not made by `medzoo.create_model`.
+        """
+        cfg = getattr(model, "pretrained_cfg", None)
+        if not cfg or not hasattr(model, "architecture"):
+            raise ValueError(
+                f"{type(model).__name__} does not say how it was built; make models with "
+                "medzoo.create_model so that their weights can be loaded again"
+            )
+        return cls(
+            architecture=str(model.architecture),
+            num_classes=cfg["num_classes"],
+            input_size=tuple(cfg["input_size"]),
+            mean=tuple(cfg["mean"]),
+            std=tuple(cfg["std"]),
+            model_args=dict(getattr(model, "model_args", {})),
+            dataset=getattr(model, "dataset", None),
+            training=dict(training or {}),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-safe values."""
+        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return values | {
+            "model_args": dict(self.model_args),
+            "dataset": self.dataset.to_dict() if self.dataset else None,
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> WeightsConfig:
+        """Rebuild from `to_dict`'s values.
+
+        Args:
+            values: The values, as read from JSON.
+        """
+        dataset = values.get("dataset")
+        channels, height, width = values["input_size"]
+        return cls(
+            architecture=values["architecture"],
+            num_classes=values["num_classes"],
+            input_size=(channels, height, width),
+            mean=tuple(values["mean"]),
+            std=tuple(values["std"]),
+            model_args=values.get("model_args", {}),
+            dataset=DatasetInfo.from_dict(dataset) if dataset else None,
+            training=values.get("training", {}),
+        )
+
+
+def save_weights(
+    model: nn.Module,
+    path: str | Path,
+    *,
+    training: Mapping[str, Any] | None = None,
+    half: bool = False,
+) -> Path:
+    """Write a model's weights and configuration into one safetensors file, atomically.
+
+    Args:
+        model: A model that `medzoo.create_model` made.
+        path: The file to write.
+        training: How it was trained, kept in the file's header.
+        half: Store convolution and linear weights in half precision. Normalisation layers'
+            parameters and statistics, whose ranges are wide, stay exact.
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: If the model was not made by `medzoo.create_model`.
+    """
+    config = WeightsConfig.of(model, training)
+    tensors = {
+        name: (tensor.half() if half and tensor.ndim > 1 else tensor).contiguous()
+        for name, tensor in model.state_dict().items()
+    }
+    content = save(tensors, {_KEY: json.dumps(config.to_dict(), sort_keys=True), "format": "pt"})
+    return write_atomically(path, content)
+
+
+def read_config(path: str | Path) -> WeightsConfig:
+    """Read what a weights file says about itself, without its tensors.
+
+    Args:
+        path: The file.
+
+    Raises:
+        WeightsError: If it cannot be read or was not written by medzoo.
+    """
+    with _opened(path) as file:
+        header = (file.metadata() or {}).get(_KEY)
+    if header is None:
+        raise WeightsError(
+            f"{path} is a safetensors file but holds no medzoo configuration; "
+            "load its tensors into a model of your own with safetensors.torch.load_model"
+        )
+    return WeightsConfig.from_dict(json.loads(header))
+
+
+def read_tensors(path: str | Path) -> dict[str, Tensor]:
+    """Read a weights file's tensors; those stored in half precision come back as float32.
+
+    Args:
+        path: The file.
+
+    Raises:
+        WeightsError: If it cannot be read.
+    """
+    with _opened(path) as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    return {
+        name: tensor.float() if tensor.dtype == torch.float16 else tensor
+        for name, tensor in tensors.items()
+    }
+
+
+def sha256_of(path: str | Path) -> str:
+    """Return a file's sha256 as hexadecimal digits.
+
+    Args:
+        path: The file.
+    """
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def write_atomically(path: str | Path, content: bytes) -> Path:
+    """Write a file so that readers see the old content or the new, never a part.
+
+    Args:
+        path: The file; its folder is made if need be.
+        content: All of its bytes.
+
+    Returns:
+        The path.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return path
+
+
+def _opened(path: str | Path) -> Any:
+    try:
+        return safe_open(path, framework="pt")
+    except FileNotFoundError as error:
+        raise WeightsError(f"weights file {path} does not exist; check the path") from error
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(
+            f"weights file {path} is not a readable safetensors file ({error}); "
+            "delete it and fetch it again"
+        ) from error

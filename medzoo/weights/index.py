@@ -1,0 +1,80 @@
+"""The index of published weights: which exist, what is in them, and how they were made."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from medzoo.errors import WeightsError
+
+
+@dataclass(frozen=True)
+class WeightsEntry:
+    """One published checkpoint.
+
+    Attributes:
+        name: ``architecture.tag``, e.g. ``"advanced_cnn.dermamnist"``.
+        file: Base name of the weights file.
+        sha256: Of the file; checked before anything is read from it.
+        architecture: Name of the architecture.
+        dataset: Name of the data set.
+        parameters: Number of parameters.
+        data: Provenance of the training data: file, md5, whether it is the official file, title.
+        recipe: The recipe it was trained with, as `medzoo.Recipe.to_dict` gives it.
+        seed: Of the training run.
+        metrics: Reports of the file as shipped, one a split, as `medzoo.Report.to_dict` gives
+            them, without the per-class details.
+        licence: Of the weights.
+        hub: ``{"repo_id", "revision"}`` of the copy on the Hugging Face Hub, or None if it was
+            not published there.
+    """
+
+    name: str
+    file: str
+    sha256: str
+    architecture: str
+    dataset: str
+    parameters: int
+    data: Mapping[str, Any]
+    recipe: Mapping[str, Any]
+    seed: int
+    metrics: Mapping[str, Mapping[str, Any]]
+    licence: str
+    hub: Mapping[str, str] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-safe values."""
+        return {item.name: getattr(self, item.name) for item in fields(self)}
+
+
+@cache
+def weights_index() -> Mapping[str, WeightsEntry]:
+    """Return the entries of all published weights, by name."""
+    text = resources.files("medzoo.weights").joinpath("index.json").read_text(encoding="utf-8")
+    return {name: WeightsEntry(name=name, **entry) for name, entry in json.loads(text).items()}
+
+
+def find_entry(architecture: str, tag: str) -> WeightsEntry:
+    """Return the entry of a published checkpoint.
+
+    Args:
+        architecture: Name of the architecture.
+        tag: Name of the data set (or other tag) it was trained on.
+
+    Raises:
+        WeightsError: If none was published; the message lists those that were and says how to
+            train one.
+    """
+    name = f"{architecture}.{tag}"
+    if name not in weights_index():
+        existing = ", ".join(weights_index()) or "none"
+        raise WeightsError(
+            f"no weights were published for {name!r}. Published: {existing}. To make them, run "
+            f"`medzoo train {architecture} --dataset {tag}`; the file it writes is loaded by "
+            'medzoo.create_model("path/to/file.safetensors") and can be shared as it is'
+        )
+    return weights_index()[name]
