@@ -22,6 +22,8 @@ from medzoo.datasets import Dataset, DatasetInfo
 ImageLike: TypeAlias = "Image.Image | np.ndarray[Any, Any] | Tensor"
 
 _FULL_16_BIT = 257  # 65535 / 255
+_ROUNDING = 1e-3  # by which a float image may miss [0, 1]
+_WITH_ALPHA = ("la", "pa", "rgba")  # in upper case, or partly in lower case if premultiplied
 _LUMINANCE = (19595, 38470, 7471)  # ITU-R 601-2 in 65536ths, as Pillow's mode "L"
 
 
@@ -194,7 +196,7 @@ class ImageTransform:
         """
         batch = _fit(to_uint8(image).unsqueeze(0), self.config)
         if self.training:
-            batch = _vary(batch, self.mirror)
+            batch = _vary(batch, self)
         return _normalise(batch, self.config)[0]
 
 
@@ -239,7 +241,7 @@ def to_uint8(image: ImageLike) -> Tensor:
         tensor = tensor.unsqueeze(0)
     if tensor.ndim != 3 or not 1 <= tensor.shape[0] <= 4 or tensor.numel() == 0:
         raise ValueError(
-            f"image has shape {tuple(image.shape) if not isinstance(image, Image.Image) else image.size}, "
+            f"image has shape {tuple(getattr(image, 'shape', tensor.shape))}, "
             "expected one image: (H, W) or (H, W, C) as array, (H, W) or (C, H, W) as tensor, with "
             "1 to 4 channels; prepare_batch takes batches"
         )
@@ -257,7 +259,7 @@ def _from_pil(image: Image.Image) -> Tensor:
             )
         return torch.from_numpy(values.astype(np.uint16))
     if image.mode != "F":
-        transparent = image.has_transparency_data
+        transparent = image.mode.lower() in _WITH_ALPHA or "transparency" in image.info
         gray = image.mode in ("1", "L", "LA", "La")
         image = image.convert(
             ("LA" if transparent else "L") if gray else "RGBA" if transparent else "RGB"
@@ -279,9 +281,9 @@ def _to_8_bit(tensor: Tensor) -> Tensor:
             "(0 to 255), uint16 (0 to 65535) or float (0 to 1)"
         )
     low, high = float(tensor.min()), float(tensor.max())
-    if not (low >= 0 and high <= 1):  # also if either is not a number
+    if not (low >= -_ROUNDING and high <= 1 + _ROUNDING):  # also if either is not a number
         raise ValueError(f"float image has values from {low:g} to {high:g}, expected 0 to 1")
-    return (tensor.float() * 255).round().to(torch.uint8)
+    return (tensor.float() * 255).round().clamp(0, 255).to(torch.uint8)
 
 
 def _lay_on_black(tensor: Tensor) -> Tensor:
@@ -308,14 +310,18 @@ def _fit(images: Tensor, config: TransformConfig) -> Tensor:
     return adapt_channels(images, config.channels)
 
 
-def _vary(images: Tensor, mirror: bool) -> Tensor:
+def _vary(images: Tensor, transform: ImageTransform) -> Tensor:
     from torchvision.transforms import v2
 
     affine = v2.RandomAffine(
-        10, translate=(0.05, 0.05), scale=(0.9, 1.1), interpolation=v2.InterpolationMode.BILINEAR
+        degrees=10,
+        translate=(0.05, 0.05),
+        scale=(0.9, 1.1),
+        interpolation=v2.InterpolationMode.BILINEAR,
+        fill=[255 * mean for mean in transform.config.mean],  # zero after normalisation
     )
     images = affine(images)
-    return v2.RandomHorizontalFlip()(images) if mirror else images
+    return v2.RandomHorizontalFlip()(images) if transform.mirror else images
 
 
 def _normalise(images: Tensor, config: TransformConfig) -> Tensor:

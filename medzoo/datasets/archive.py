@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from medzoo.datasets.checksum import file_md5
 from medzoo.datasets.mmap import extract
 from medzoo.errors import DatasetError
 
@@ -33,22 +34,22 @@ class _Header:
     nbytes: int
 
 
-def read_archive(path: Path, md5: str, mmap_above: int | None = None) -> dict[str, np.ndarray]:
+def read_archive(path: Path, mmap_above: int | None = None) -> tuple[dict[str, np.ndarray], str]:
     """Read the six arrays of a MedMNIST file; nothing in it is ever unpickled.
 
     Args:
         path: The .npz file.
-        md5: Its md5, which names the folder of extracted arrays if there are any.
         mmap_above: Bytes of images above which they are memory-mapped, copy-on-write, from
             extracted copies on disk; `MMAP_ABOVE` if None.
 
     Returns:
-        The arrays by key: ``train_images`` ... ``test_labels``.
+        The arrays by key (``train_images`` ... ``test_labels``), and the file's md5.
 
     Raises:
         DatasetError: If the file is missing, damaged, or lacks or mistypes a key.
     """
     with _readable(path), zipfile.ZipFile(path) as archive:
+        md5 = file_md5(path)
         headers = {key: _read_header(archive, key) for key in KEYS}
         images = [key for key in KEYS if key.endswith("images")]
         for key in images:
@@ -59,7 +60,7 @@ def read_archive(path: Path, md5: str, mmap_above: int | None = None) -> dict[st
                 )
         limit = MMAP_ABOVE if mmap_above is None else mmap_above
         if sum(headers[key].nbytes for key in images) <= limit:
-            return {key: _read_array(archive, key) for key in KEYS}
+            return {key: _read_array(archive, key) for key in KEYS}, md5
         if fortran := [key for key in images if headers[key].fortran_order]:
             raise ValueError(
                 f"{', '.join(fortran)} are stored in Fortran order and too large to re-order in "
@@ -67,7 +68,8 @@ def read_archive(path: Path, md5: str, mmap_above: int | None = None) -> dict[st
             )
         folder = extract(archive, path, md5, images)
         arrays = {key: np.load(folder / f"{key}.npy", mmap_mode="c") for key in images}
-        return arrays | {key: _read_array(archive, key) for key in KEYS if key not in arrays}
+        labels = {key: _read_array(archive, key) for key in KEYS if key not in arrays}
+        return arrays | labels, md5
 
 
 @contextmanager

@@ -41,7 +41,7 @@ class Provenance:
         """Return the fields as JSON-safe values."""
         return asdict(self)
 
-    def name(self, title: str) -> str:
+    def mark(self, title: str) -> str:
         """Return a title with the note behind it, unless it already says so."""
         return title if self.note.lower() in title.lower() else f"{title} ({self.note})"
 
@@ -75,7 +75,7 @@ class Split:
     @property
     def title(self) -> str:
         """The data set's title, with a note if the images are not the official ones."""
-        return self.provenance.name(self.info.title)
+        return self.provenance.mark(self.info.title)
 
     def subset(self, indices: Tensor | Sequence[int] | slice) -> Split:
         """Return some of the images; figures measured on them are marked as such.
@@ -84,7 +84,7 @@ class Split:
             indices: Positions, a boolean mask of length N, or a slice (which copies nothing).
         """
         chosen = indices if isinstance(indices, slice) else torch.as_tensor(indices)
-        images = self.images[chosen]
+        images = self.images[chosen].contiguous(memory_format=torch.channels_last)
         note = f"{len(images):,} of {len(self):,} {self.name} images"
         earlier = self.provenance.note
         provenance = replace(
@@ -140,7 +140,7 @@ class Dataset:
     @property
     def title(self) -> str:
         """The title, with a note if the images are not the official ones."""
-        return self.provenance.name(self.info.title)
+        return self.provenance.mark(self.info.title)
 
     def mean_std(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Return mean and standard deviation of each channel over the training split.
@@ -242,6 +242,9 @@ def assemble(
         ValueError: If task, classes and labels do not fit each other.
     """
     prefix = f"{provenance.file}: " if provenance.file else ""
+    for split in SPLIT_NAMES:
+        if not isinstance(arrays[split], tuple | list) or len(arrays[split]) != 2:
+            raise ValueError(f"{split}= must be a pair (images, labels)")
     images = {
         split: as_images(arrays[split][0], f"{prefix}{split} images") for split in SPLIT_NAMES
     }
@@ -257,7 +260,7 @@ def assemble(
         )
     channels, size, _ = shapes["train"]
     if info is None:
-        inferred, count = infer_task(list(labels.values()))
+        inferred, count = infer_task(list(labels.values()), f"{prefix}labels")
         if isinstance(classes, str):
             raise ValueError(f"classes={classes!r} is one string; give a list of names")
         info = DatasetInfo(

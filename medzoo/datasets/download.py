@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import http.client
-import os
 import sys
-import tempfile
 import urllib.request
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
+from uuid import uuid4
 
 from tqdm import tqdm
 
@@ -37,15 +36,11 @@ def download_file(url: str, target: Path, md5: str, timeout: float = 30.0) -> No
         request = urllib.request.Request(url, headers={"User-Agent": "medzoo"})
         with urllib.request.urlopen(request, timeout=timeout) as response:
             target.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(
-                dir=target.parent, prefix=f"{target.name}.", suffix=".partial"
-            )
-            partial = Path(name)
-            with os.fdopen(handle, "wb") as stream:
+            partial = target.with_name(f"{target.name}.{uuid4().hex[:8]}.partial")
+            with partial.open("xb") as stream:
                 found = _copy(response, stream, target.name)
         if found != md5:
             raise OSError(f"the file received has md5 {found}, expected {md5}")
-        partial.chmod(0o666 & ~_umask())  # mkstemp's 0600 would keep other users of the root out
         partial.replace(target)
         partial = None
     except (OSError, ValueError, http.client.HTTPException) as error:
@@ -82,9 +77,3 @@ def _copy(response: http.client.HTTPResponse, stream: IO[bytes], label: str) -> 
     if received < length:
         raise OSError(f"the connection ended after {received:,} of {length:,} bytes")
     return digest.hexdigest()
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

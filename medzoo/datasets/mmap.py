@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 import zipfile
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from uuid import uuid4
 
 from medzoo.datasets.cache import cache_dir, locked
 from medzoo.errors import DatasetError
@@ -59,10 +59,8 @@ def _write(archive: zipfile.ZipFile, folder: Path, sizes: dict[str, int]) -> Non
     partial: Path | None = None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(
-            tempfile.mkdtemp(dir=folder.parent, prefix=f"{folder.name}.", suffix=".partial")
-        )
-        partial.chmod(0o755)  # mkdtemp's 0700 would keep other users of a shared root out
+        partial = folder.with_name(f"{folder.name}.{uuid4().hex[:8]}.partial")
+        partial.mkdir()
         for file in sizes:
             with archive.open(file) as source, (partial / file).open("wb") as target:
                 shutil.copyfileobj(source, target, _CHUNK)

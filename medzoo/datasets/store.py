@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from medzoo.datasets.archive import read_archive
 from medzoo.datasets.cache import locked
-from medzoo.datasets.checksum import file_md5, known_files
+from medzoo.datasets.checksum import known_files
 from medzoo.datasets.dataset import SPLIT_NAMES, Dataset, Provenance, SplitName, assemble
 from medzoo.datasets.download import download_file
 from medzoo.datasets.info import DatasetInfo, Task, dataset_info, list_datasets, medmnist_info
@@ -22,8 +23,9 @@ DEFAULT_SIZE = 28
 
 @dataclass(frozen=True)
 class Source:
-    """One of medmnist's files: its name, where it is, and its md5."""
+    """One of medmnist's files: the size of its images, its name, where it is, and its md5."""
 
+    size: int
     file: str
     url: str
     md5: str
@@ -45,7 +47,7 @@ def medmnist_source(name: str, size: int) -> Source:
         raise ValueError(f"size={size!r} does not exist for {info.title}; choose one of {sizes}")
     entry = medmnist_info().INFO[info.name]
     suffix = "" if size == DEFAULT_SIZE else f"_{size}"
-    return Source(f"{info.name}{suffix}.npz", entry[f"url{suffix}"], entry[f"MD5{suffix}"])
+    return Source(size, f"{info.name}{suffix}.npz", entry[f"url{suffix}"], entry[f"MD5{suffix}"])
 
 
 def data_root(root: str | Path | None = None) -> Path:
@@ -98,85 +100,73 @@ def load_dataset(
         ValueError: If an argument does not fit; the message lists close matches.
         DatasetError: If the file cannot be found, fetched or read.
     """
-    if isinstance(name, Path) or name.endswith(".npz") or Path(name).name != name:
-        return _load_file(Path(name).expanduser(), size, task, classes)
-    if task is not None or classes is not None:
-        raise ValueError(
-            f"task= and classes= are for files of your own; those of {name!r} are known"
-        )
-    info = dataset_info(name)
-    source = medmnist_source(info.name, DEFAULT_SIZE if size is None else size)
-    path = data_root(root) / source.file
-    if not path.exists():
-        if not download:
-            raise DatasetError(
-                f"{path} does not exist; allow download=True, or get {source.url} "
-                f"(md5 {source.md5}) and put it there, or give another folder as root="
-            )
-        with locked(path):
-            if not path.exists():  # else another process was faster
-                download_file(source.url, path, source.md5)
-    return _open(path, info, source, size or DEFAULT_SIZE)
-
-
-def _load_file(
-    path: Path, size: int | None, task: Task | None, classes: Sequence[str] | None
-) -> Dataset:
-    named = re.fullmatch(rf"({'|'.join(list_datasets())})(?:_(\d+))?\.npz", path.name)
-    if named and task is None and classes is None:
-        info, own_size = dataset_info(named[1]), int(named[2] or DEFAULT_SIZE)
-        if own_size in info.sizes:
-            return _open(path, info, medmnist_source(info.name, own_size), size or own_size)
-    md5 = _md5(path)
-    arrays = read_archive(path, md5)
-    data = assemble(
-        {split: (arrays[f"{split}_images"], arrays[f"{split}_labels"]) for split in SPLIT_NAMES},
-        Provenance(file=path.name, md5=md5, official=False, note="own data"),
-        name=path.stem,
-        task=task,
-        classes=classes,
-    )
-    _check_size(data, size or data.size, path)
-    return data
-
-
-def _open(path: Path, info: DatasetInfo, source: Source, size: int) -> Dataset:
-    md5 = _md5(path)
-    arrays = read_archive(path, md5)
-    official = md5 == source.md5
-    counts = {split: len(arrays[f"{split}_images"]) for split in SPLIT_NAMES}
-    note = "" if official else known_files().get(md5) or _describe(counts, info.n_samples)
-    data = assemble(
-        {split: (arrays[f"{split}_images"], arrays[f"{split}_labels"]) for split in SPLIT_NAMES},
-        Provenance(file=path.name, md5=md5, official=official, note=note),
-        info=info,
-    )
-    _check_size(data, size, path)
-    if not official:
-        warnings.warn(
-            f"{path} is not medmnist's own file (md5 {md5}, expected {source.md5}); it is used and "
-            f'every figure measured on it is marked "{data.title}"',
-            stacklevel=3,
-        )
-    return data
-
-
-def _md5(path: Path) -> str:
-    try:
-        return file_md5(path)
-    except FileNotFoundError as error:
-        raise DatasetError(f"{path} does not exist; check the path") from error
-    except IsADirectoryError as error:
-        raise DatasetError(f"{path} is a folder; give the .npz file in it") from error
-    except OSError as error:
-        raise DatasetError(f"{path} cannot be read: {error}") from error
-
-
-def _check_size(data: Dataset, size: int, path: Path) -> None:
-    if data.size != size:
+    text = os.fspath(name)
+    official: tuple[DatasetInfo, Source] | None
+    if isinstance(name, str) and Path(text).name == text and not text.endswith(".npz"):
+        if task is not None or classes is not None:
+            raise ValueError(f"task= and classes= are for files of your own; {name!r} has its own")
+        official = dataset_info(text), medmnist_source(text, DEFAULT_SIZE if size is None else size)
+        path = data_root(root) / official[1].file
+        _ensure(path, official[1], download)
+    else:
+        path = Path(text).expanduser()
+        official = _recognise(path) if task is None and classes is None else None
+    data = _open_official(path, *official) if official else _open_own(path, task, classes)
+    if size is None and official:
+        size = official[1].size
+    if size not in (None, data.size):
         raise DatasetError(
             f"{path} holds images of {data.size} x {data.size} pixels, expected {size} x {size}"
         )
+    if official and not data.official:
+        warnings.warn(
+            f"{path} is not medmnist's own file (md5 {data.provenance.md5}, expected "
+            f"{official[1].md5}); it is used, and figures measured on it are marked {data.title!r}",
+            stacklevel=2,
+        )
+    return data
+
+
+def _ensure(path: Path, source: Source, download: bool) -> None:
+    """Fetch one of medmnist's files if it is not there."""
+    if path.exists():
+        return
+    if not download:
+        raise DatasetError(
+            f"{path} does not exist; allow download=True, or get {source.url} "
+            f"(md5 {source.md5}) and put it there, or give another folder as root="
+        )
+    with locked(path):
+        if not path.exists():  # else another process was faster
+            download_file(source.url, path, source.md5)
+
+
+def _recognise(path: Path) -> tuple[DatasetInfo, Source] | None:
+    """Tell which of medmnist's files a file is by its name, if it is one."""
+    for name in list_datasets():
+        info = dataset_info(name)
+        for source in (medmnist_source(name, size) for size in info.sizes):
+            if path.name == source.file:
+                return info, source
+    return None
+
+
+def _open_official(path: Path, info: DatasetInfo, source: Source) -> Dataset:
+    arrays, md5 = read_archive(path)
+    official = md5 == source.md5
+    counts = {split: len(arrays[f"{split}_images"]) for split in SPLIT_NAMES}
+    note = "" if official else known_files().get(md5) or _describe(counts, info.n_samples)
+    return assemble(_pairs(arrays), Provenance(path.name, md5, official, note), info=info)
+
+
+def _open_own(path: Path, task: Task | None, classes: Sequence[str] | None) -> Dataset:
+    arrays, md5 = read_archive(path)
+    provenance = Provenance(path.name, md5, official=False, note="own data")
+    return assemble(_pairs(arrays), provenance, name=path.stem, task=task, classes=classes)
+
+
+def _pairs(arrays: Mapping[str, np.ndarray]) -> dict[SplitName, tuple[np.ndarray, np.ndarray]]:
+    return {split: (arrays[f"{split}_images"], arrays[f"{split}_labels"]) for split in SPLIT_NAMES}
 
 
 def _describe(counts: Mapping[SplitName, int], official: Mapping[str, int]) -> str:

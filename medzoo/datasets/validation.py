@@ -85,15 +85,23 @@ def as_labels(labels: Array, count: int, where: str) -> Tensor:
     return whole.squeeze(1) if whole.ndim == 2 and whole.shape[1] == 1 else whole
 
 
-def infer_task(labels: Sequence[Tensor]) -> tuple[Task, int]:
+def infer_task(labels: Sequence[Tensor], where: str) -> tuple[Task, int]:
     """Tell the task and the number of classes from the labels of all splits.
 
     Several columns mean multi-label; one column with the values 0 and 1 only is binary, with
     more values multi-class. (Ordinal labels look like classes, so they need to be said.)
+
+    Raises:
+        DatasetError: If the values cannot be class indices.
     """
     if labels[0].ndim == 2:
         return "multi-label, binary-class", labels[0].shape[1]
     count = int(max(values.max() for values in labels)) + 1
+    if count > sum(map(len, labels)):
+        raise DatasetError(
+            f"{where}: values go up to {count - 1:,}, which is more than there are images; "
+            "class indices 0, 1, 2... are expected"
+        )
     return ("binary-class" if count == 2 else "multi-class"), count
 
 

@@ -1,0 +1,34 @@
+"""Fixtures that all tests share: real data where present, and made-up data."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from medzoo.datasets import Dataset, synthetic
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep tests out of the user's cache folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    """The folder of real MedMNIST files."""
+    root = os.environ.get("MEDZOO_DATA")
+    if not root:
+        pytest.skip("needs real data: set MEDZOO_DATA to a folder of MedMNIST files")
+    if not Path(root).is_dir():
+        pytest.skip(f"needs real data: MEDZOO_DATA={root} is not there")
+    return Path(root)
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Dataset:
+    """A made-up data set (7 classes, RGB, 28 px) of a few dozen images. Do not change it."""
+    return synthetic("dermamnist", n_train=56, n_val=28, n_test=28)

@@ -1,0 +1,70 @@
+import hashlib
+import socket
+
+import pytest
+
+from medzoo.datasets.download import download_file
+from medzoo.errors import DatasetError
+
+BODY = bytes(range(256)) * 3000
+MD5 = hashlib.md5(BODY).hexdigest()
+
+
+def test_a_good_file_arrives_whole(server, tmp_path, capfd):
+    server.pages["/a.npz"] = (200, None, BODY)
+    target = tmp_path / "new" / "a.npz"
+    download_file(f"{server.url}/a.npz", target, MD5)
+    assert target.read_bytes() == BODY
+    assert [p.name for p in target.parent.iterdir()] == ["a.npz"]
+    assert capfd.readouterr().err == ""  # no progress bar where stderr is no terminal
+
+
+@pytest.mark.parametrize(
+    ("page", "message"),
+    [
+        ((404, None, b"gone"), "404"),
+        ((500, None, b""), "500"),
+        ((200, len(BODY), BODY[:70_000]), "70,000 of 768,000 bytes"),
+        ((200, None, BODY[:-1] + b"x"), "has md5"),
+        ((200, None, b""), "has md5"),
+    ],
+)
+def test_a_bad_answer_is_one_clear_error_and_leaves_nothing(server, tmp_path, page, message):
+    server.pages["/a.npz"] = page
+    url = f"{server.url}/a.npz"
+    with pytest.raises(DatasetError, match=message) as caught:
+        download_file(url, tmp_path / "a.npz", MD5)
+    for part in (url, str(tmp_path), MD5, "by hand", "MEDZOO_DATA"):
+        assert part in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_earlier_file_survives_a_failed_download(server, tmp_path):
+    (tmp_path / "a.npz").write_bytes(b"old")
+    with pytest.raises(DatasetError):
+        download_file(f"{server.url}/a.npz", tmp_path / "a.npz", MD5)
+    assert (tmp_path / "a.npz").read_bytes() == b"old"
+
+
+def test_nobody_there(tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with pytest.raises(DatasetError, match="refused"):
+        download_file(f"http://127.0.0.1:{port}/a.npz", tmp_path / "a.npz", MD5)
+
+
+def test_a_silent_server_times_out(tmp_path):
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/a.npz"
+        with pytest.raises(DatasetError, match="timed out"):
+            download_file(url, tmp_path / "a.npz", MD5, timeout=0.2)
+
+
+def test_a_folder_that_cannot_be_made(server, tmp_path):
+    server.pages["/a.npz"] = (200, None, BODY)
+    (tmp_path / "file").touch()
+    with pytest.raises(DatasetError, match="root="):
+        download_file(f"{server.url}/a.npz", tmp_path / "file" / "a.npz", MD5)
