@@ -294,7 +294,7 @@ def _lay_on_black(tensor: Tensor) -> Tensor:
 
 
 def _fit(images: Tensor, config: TransformConfig) -> Tensor:
-    """Crop, resize and adapt the channels of uint8 (N, C, H, W), in the cheapest order."""
+    """Crop and resize uint8 (N, C, H, W), after turning RGB into gray if that is wanted."""
     images = adapt_channels(images, min(config.channels, images.shape[1]))
     height, width = images.shape[-2:]
     side = min(height, width)
@@ -307,12 +307,13 @@ def _fit(images: Tensor, config: TransformConfig) -> Tensor:
         images = resize(
             images, [config.size, config.size], InterpolationMode.BICUBIC, antialias=True
         )
-    return adapt_channels(images, config.channels)
+    return images
 
 
 def _vary(images: Tensor, transform: ImageTransform) -> Tensor:
     from torchvision.transforms import v2
 
+    images = adapt_channels(images, transform.config.channels)
     affine = v2.RandomAffine(
         degrees=10,
         translate=(0.05, 0.05),
@@ -326,8 +327,9 @@ def _vary(images: Tensor, transform: ImageTransform) -> Tensor:
 
 def _normalise(images: Tensor, config: TransformConfig) -> Tensor:
     scale, bias = _scale_and_bias(config, images.device)
-    # uint8 * float32 converts on the fly: no float copy of the batch is made in between.
-    return images.mul(scale).add_(bias).contiguous(memory_format=torch.channels_last)
+    # Repeated after the conversion, which would write out every copy of a gray channel.
+    values = adapt_channels(images.float(), config.channels)
+    return torch.addcmul(bias, values, scale).contiguous(memory_format=torch.channels_last)
 
 
 @lru_cache(maxsize=64)
