@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from medzoo.errors import DatasetError, TrainingError, WeightsError
     from medzoo.evaluation import Prediction, Report, evaluate, predict
     from medzoo.models import create_model, list_models
-    from medzoo.training import Augmentation, Recipe, Run, Trainer, recipe_for
+    from medzoo.training import Augmentation, Recipe, Run, Trainer, recipe_for, train
     from medzoo.transforms import create_transform
     from medzoo.weights import save_weights
 
@@ -46,7 +46,7 @@ _HOME = {
     "errors": ("DatasetError", "TrainingError", "WeightsError"),
     "evaluation": ("Prediction", "Report", "evaluate", "predict"),
     "models": ("create_model", "list_models"),
-    "training": ("Augmentation", "Recipe", "Run", "Trainer", "recipe_for"),
+    "training": ("Augmentation", "Recipe", "Run", "Trainer", "recipe_for", "train"),
     "transforms": ("create_transform",),
     "weights": ("save_weights",),
 }
@@ -77,6 +77,7 @@ __all__ = [
     "recipe_for",
     "save_weights",
     "synthetic",
+    "train",
 ]
 
 

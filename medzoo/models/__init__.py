@@ -2,7 +2,7 @@
 
 from medzoo.models.advanced_cnn import AdvancedCNN
 from medzoo.models.attention_unet import AttentionUNet
-from medzoo.models.base import ImageClassifier
+from medzoo.models.base import Classifier, ImageClassifier
 from medzoo.models.efficientnet import EfficientNet
 from medzoo.models.factory import create_model, fit_to_data, list_models
 from medzoo.models.simple_cnn import SimpleCNN
@@ -10,6 +10,7 @@ from medzoo.models.simple_cnn import SimpleCNN
 __all__ = [
     "AdvancedCNN",
     "AttentionUNet",
+    "Classifier",
     "EfficientNet",
     "ImageClassifier",
     "SimpleCNN",

@@ -13,7 +13,32 @@ from torch import Tensor, nn
 from medzoo.datasets import DatasetInfo
 
 
-class ImageClassifier(nn.Module):
+class Classifier(nn.Module):
+    """What `create_model` returns: a network with timm's interface that knows what it is for.
+
+    It only declares attributes. timm's own networks have the same ones; `create_model` sets
+    those that timm does not.
+
+    Attributes:
+        architecture: The name that built it.
+        model_args: The architecture's arguments other than channels and classes.
+        dataset: The data set it was made for, or None.
+        num_classes: Number of logits; 0 when the classifier is removed.
+        num_features: Channels of the final feature map.
+        pretrained_cfg: timm's configuration of the weights: input size, normalisation, classes.
+        default_cfg: The same, under timm's older name.
+    """
+
+    architecture: str
+    model_args: dict[str, Any]
+    dataset: DatasetInfo | None
+    num_classes: int
+    num_features: int
+    pretrained_cfg: dict[str, Any]
+    default_cfg: dict[str, Any]
+
+
+class ImageClassifier(Classifier):
     """A convolutional classifier with timm's model interface.
 
     An architecture subclasses it, sets `stem`, `stages`, `final`, `head` and `feature_info` in its
@@ -21,13 +46,9 @@ class ImageClassifier(nn.Module):
 
     Attributes:
         num_stages: How many stages the architecture has.
-        num_classes: Number of logits; 0 when the classifier is removed.
-        num_features: Channels of the final feature map.
         head_hidden_size: Channels that reach the classifier after pooling.
         feature_info: A dictionary a stage: ``num_chs``, ``reduction`` (of the input's height and
             width) and ``module`` (its name).
-        pretrained_cfg: timm's configuration of the weights: input size, normalisation, classes.
-        dataset: The data set the model was made for, or None.
     """
 
     num_stages: ClassVar[int]
@@ -35,14 +56,14 @@ class ImageClassifier(nn.Module):
     stages: nn.Sequential
     final: nn.Module
     head: ClassifierHead
+    head_hidden_size: int
     feature_info: list[dict[str, Any]]
-    pretrained_cfg: dict[str, Any]
 
     def __init__(self, num_classes: int, num_features: int) -> None:
         super().__init__()
         self.num_classes = num_classes
         self.num_features = self.head_hidden_size = num_features
-        self.dataset: DatasetInfo | None = None
+        self.dataset = None
 
     def get_classifier(self) -> nn.Module:
         """Return the final linear layer."""

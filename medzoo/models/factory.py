@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import timm
 from timm.models import is_model
@@ -13,6 +13,7 @@ from torch import nn
 
 from medzoo.datasets import Dataset, DatasetInfo, dataset_info
 from medzoo.errors import WeightsError, unknown_name
+from medzoo.models.base import Classifier
 from medzoo.models.small_stem import use_small_stem
 from medzoo.weights import (
     WeightsConfig,
@@ -54,7 +55,7 @@ def create_model(
     in_chans: int | None = None,
     features_only: bool = False,
     **model_args: Any,
-) -> nn.Module:
+) -> Classifier:
     """Create a model that fits a data set.
 
     Args:
@@ -105,11 +106,12 @@ def create_model(
         model = _create_own(architecture, config, tensors, kwargs)
     if config and target and not features_only and not _same_classes(target, config.dataset):
         model.reset_classifier(model.num_classes)  # type: ignore[operator]
-    _describe(model, architecture, model_args, target, config, in_chans, size)
-    return model.eval() if pretrained or tensors else model
+    classifier = cast(Classifier, model)
+    _describe(classifier, architecture, model_args, target, config, in_chans, size)
+    return classifier.eval() if pretrained or tensors else classifier
 
 
-def fit_to_data(model: nn.Module, data: Dataset) -> None:
+def fit_to_data(model: Classifier, data: Dataset) -> None:
     """Make a model remember the data it is about to be trained on.
 
     Its `dataset`, input size and normalisation (the training split's mean and standard
@@ -120,11 +122,11 @@ def fit_to_data(model: nn.Module, data: Dataset) -> None:
         data: The training data.
     """
     mean, std = data.mean_std()
-    model.dataset = replace(data.info, mean=mean, std=std)  # type: ignore[assignment]
+    model.dataset = replace(data.info, mean=mean, std=std)
     cfg: dict[str, Any] = dict(getattr(model, "pretrained_cfg", None) or {})
     size = (data.info.channels, data.size, data.size)
     cfg |= {"input_size": size, "mean": mean, "std": std, "num_classes": data.info.num_classes}
-    model.pretrained_cfg = model.default_cfg = cfg  # type: ignore[assignment]
+    model.pretrained_cfg = model.default_cfg = cfg
 
 
 def _resolve(
@@ -223,7 +225,7 @@ def _create_timm(
 
 
 def _describe(
-    model: nn.Module,
+    model: Classifier,
     architecture: str,
     model_args: dict[str, Any],
     target: DatasetInfo | None,
@@ -232,7 +234,7 @@ def _describe(
     size: int,
 ) -> None:
     """Write onto the model what it is, what it is for and how to feed it."""
-    cfg: dict[str, Any] = dict(model.pretrained_cfg)  # type: ignore[arg-type]
+    cfg = dict(model.pretrained_cfg)
     channels = in_chans or cfg["input_size"][0]
     mean, std = (0.5,) * channels, (0.5,) * channels
     if target and target.mean and target.std:
@@ -246,7 +248,7 @@ def _describe(
         "num_classes": getattr(model, "num_classes", 0),
     }
     cfg |= {"crop_pct": 1.0, "state_dict": None}
-    model.pretrained_cfg = model.default_cfg = cfg  # type: ignore[assignment]
-    model.architecture = architecture  # type: ignore[assignment]
-    model.model_args = model_args  # type: ignore[assignment]
-    model.dataset = target  # type: ignore[assignment]
+    model.pretrained_cfg = model.default_cfg = cfg
+    model.architecture = architecture
+    model.model_args = model_args
+    model.dataset = target

@@ -3,6 +3,7 @@
 from medzoo.training.augment import BatchAugmenter
 from medzoo.training.loader import BatchLoader
 from medzoo.training.recipe import Augmentation, Recipe, load_recipe, recipe_for
+from medzoo.training.train import train
 from medzoo.training.trainer import Run, Trainer
 
 __all__ = [
@@ -14,4 +15,5 @@ __all__ = [
     "Trainer",
     "load_recipe",
     "recipe_for",
+    "train",
 ]

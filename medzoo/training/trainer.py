@@ -22,7 +22,7 @@ from medzoo.datasets import Dataset, Split
 from medzoo.device import autocast, resolve_device
 from medzoo.errors import TrainingError
 from medzoo.evaluation import compute_metrics, predict_logits, probabilities
-from medzoo.models import fit_to_data
+from medzoo.models import Classifier, fit_to_data
 from medzoo.training.augment import BatchAugmenter
 from medzoo.training.checkpoint import (
     Progress,
@@ -51,7 +51,7 @@ class Run:
         weights: The weights file, or None if the run wrote no files.
     """
 
-    model: nn.Module
+    model: Classifier
     recipe: Recipe
     history: list[dict[str, Any]]
     best_epoch: int
@@ -103,8 +103,10 @@ class Trainer:
         self.output = Path(output) if output is not None else None
         self.progress = progress
         self.tensorboard = tensorboard
-        fit_to_data(model, data)
-        self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        # Any classifier will do; from here on it has the attributes of create_model's.
+        classifier = cast(Classifier, model)
+        fit_to_data(classifier, data)
+        self.model = classifier.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._check_logits()
 
         r, mean_std = self.recipe, data.mean_std()
@@ -121,7 +123,8 @@ class Trainer:
         self.scheduler = CosineLRScheduler(
             self.optimizer, steps - warmup, warmup_t=warmup, warmup_prefix=True, t_in_epochs=False
         )
-        self.average = ModelEmaV3(self.model, r.ema_decay)
+        # The warm-up of the decay keeps random initial weights out of the average of short runs.
+        self.average = ModelEmaV3(self.model, r.ema_decay, use_warmup=True)
         self.best: dict[str, Tensor] = {}
         self.state = Progress(recipe=r.to_dict())
 

@@ -20,6 +20,7 @@ class WeightsEntry:
         name: ``architecture.tag``, e.g. ``"advanced_cnn.dermamnist"``.
         file: Base name of the weights file.
         sha256: Of the file; checked before anything is read from it.
+        bytes: Size of the file.
         architecture: Name of the architecture.
         dataset: Name of the data set.
         parameters: Number of parameters.
@@ -36,6 +37,7 @@ class WeightsEntry:
     name: str
     file: str
     sha256: str
+    bytes: int
     architecture: str
     dataset: str
     parameters: int

@@ -1,0 +1,45 @@
+# Two commands for a newcomer: `make reproduce` and `make test`. Both set up a virtual environment.
+VENV ?= .venv
+PYTHON ?= python3
+RUN := $(VENV)/bin/python
+
+.PHONY: reproduce test lint types docs tables check-tables wheel clean
+
+reproduce: $(VENV)/.bench  ## evaluate the published weights and print the results table
+	$(RUN) benchmarks/reproduce.py
+
+test: $(VENV)/.dev  ## run the tests
+	$(RUN) -m pytest
+
+lint: $(VENV)/.dev  ## check style and format
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+
+types: $(VENV)/.dev  ## check types
+	$(RUN) -m mypy
+
+docs: $(VENV)/.dev  ## build the documentation into site/
+	$(RUN) -m mkdocs build --strict --quiet
+
+tables: $(VENV)/.bench  ## write the generated tables into README.md and docs/
+	$(RUN) benchmarks/tables.py
+
+check-tables: $(VENV)/.bench  ## check that the generated tables are up to date
+	$(RUN) benchmarks/tables.py --check
+
+wheel: $(VENV)/.dev  ## build the wheel and the source distribution into dist/
+	$(RUN) -m build --outdir dist .
+
+clean:
+	rm -rf $(VENV) dist site
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.bench: pyproject.toml | $(VENV)/bin/python
+	$(RUN) -m pip install --quiet --editable ".[bench]"
+	touch $@
+
+$(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
+	$(RUN) -m pip install --quiet --editable ".[dev]"
+	touch $(VENV)/.bench $@

@@ -1,0 +1,100 @@
+"""Make a trained run a published checkpoint: bundle its file and enter it into the index.
+
+    python benchmarks/bundle.py training_results/dermamnist/models/advanced_cnn-seed*.safetensors
+
+Of several seeds of one model on one data set, the one with the best validation AUC is taken. Its
+weights are stored in half precision (normalisation exact), and what the index says of it was
+measured on the file as stored.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import warnings
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import medzoo
+from medzoo.weights import (
+    WeightsEntry,
+    read_config,
+    save_weights,
+    sha256_of,
+    weights_index,
+    write_atomically,
+)
+
+WEIGHTS = Path(medzoo.__file__).parent / "weights"
+SCORES = ("auc", "acc", "exact_match", "balanced_acc", "macro_f1", "ece", "intervals", "title", "n")
+
+
+def bundle(path: Path, data_root: str | None) -> WeightsEntry:
+    """Store one run's weights in the package and return their index entry."""
+    config = read_config(path)
+    if config.dataset is None:
+        raise ValueError(f"{path} does not say which data set it was trained on")
+    name = f"{config.architecture}.{config.dataset.name}"
+    target = WEIGHTS / "files" / f"{name}.safetensors"
+    save_weights(medzoo.create_model(path), target, training=config.training, half=True)
+
+    model = medzoo.create_model(target)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # provenance goes into the entry instead
+        data = medzoo.load_dataset(config.dataset.name, size=config.input_size[1], root=data_root)
+    if data.provenance.md5 != config.training["data"]["md5"]:
+        raise ValueError(f"{path} was trained on other data than {data.title} in {data_root}")
+    metrics: dict[str, dict[str, Any]] = {}
+    for split in ("val", "test"):
+        report = medzoo.evaluate(model, data.splits[split]).to_dict()
+        metrics[split] = {score: report[score] for score in SCORES}
+    return WeightsEntry(
+        name=name,
+        file=target.name,
+        sha256=sha256_of(target),
+        bytes=target.stat().st_size,
+        architecture=config.architecture,
+        dataset=config.dataset.name,
+        parameters=sum(p.numel() for p in model.parameters()),
+        data=data.provenance.to_dict(),
+        recipe=config.training["recipe"],
+        seed=config.training["recipe"]["seed"],
+        metrics=metrics,
+        licence=config.dataset.licence,
+    )
+
+
+def best_runs(paths: list[Path]) -> list[Path]:
+    """Keep, of each model and data set, the run with the best validation AUC."""
+    best: dict[tuple[str, str], tuple[float, Path]] = {}
+    for path in paths:
+        config = read_config(path)
+        key = (config.architecture, config.dataset.name if config.dataset else "")
+        best[key] = max(best.get(key, (-1.0, path)), (config.training["val_auc"], path))
+    return [path for _, path in best.values()]
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("weights", nargs="+", type=Path, help="files that training wrote")
+    parser.add_argument("--data-root", help="folder of MedMNIST's files (or set MEDZOO_DATA)")
+    arguments = parser.parse_args()
+    entries = dict(weights_index())
+    for path in best_runs(arguments.weights):
+        entry = bundle(path, arguments.data_root)
+        entries[entry.name] = entry
+        print(f"{entry.name}: {path.name}, test ACC {entry.metrics['test']['acc']:.4f}")
+    names = [item.name for item in fields(WeightsEntry) if item.name != "name"]
+    index = {
+        name: {item: getattr(entries[name], item) for item in names} for name in sorted(entries)
+    }
+    content = json.dumps(index, indent=2) + "\n"
+    write_atomically(WEIGHTS / "index.json", content.encode())
+
+
+if __name__ == "__main__":
+    main()

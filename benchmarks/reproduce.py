@@ -1,0 +1,192 @@
+"""Reproduce the results table: evaluate the published weights, or train them from scratch.
+
+    python benchmarks/reproduce.py                              # published weights, test split
+    python benchmarks/reproduce.py --train --rows dermamnist/advanced_cnn --seeds 0,1,2
+    python benchmarks/reproduce.py --rows breastmnist/simple_cnn --train --epochs 5
+
+The test split is read once a row, after everything was chosen on the validation split. Without
+any real data the same pipeline runs on synthetic data, says so, and leaves results alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+import warnings
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import torch
+from rows import Row, markdown, select
+from summary import write_comparison, write_row_plots, write_summary
+
+import medzoo
+from medzoo.training import load_recipe
+from medzoo.weights import find_entry, sha256_of, write_atomically
+
+
+def main() -> int:
+    """Run the command line and return the exit code."""
+    arguments = _arguments()
+    try:
+        rows = select(arguments.rows)
+    except ValueError as error:
+        print(f"reproduce: error: {error}", file=sys.stderr)
+        return 2
+    output = Path(arguments.output)
+    for row in rows:
+        _measure(row, arguments, output)
+    if all(row.problem for row in rows):
+        return _synthetic(rows, arguments, output)
+
+    print("\n" + markdown(rows) + "\n")
+    for row in rows:
+        if row.problem:
+            print(f"{row.name}: {row.problem}: {row.reason}")
+        elif row.note:
+            print(f"{row.name}: the reported figure is {row.note}")
+    write_comparison(rows, output)
+    write_summary(rows, output, "Results")
+    if arguments.json:
+        content = json.dumps(_results(rows, arguments), indent=2) + "\n"
+        if arguments.json == "-":
+            print(content)
+        else:
+            write_atomically(arguments.json, content.encode())
+    print(f"\nTable, plots and figures: {output}/TRAINING_SUMMARY.md")
+    return 0
+
+
+def _measure(row: Row, arguments: argparse.Namespace, output: Path) -> None:
+    """Fill a row in: find its weights (or train them) and read the test split."""
+    try:
+        if not arguments.train:
+            find_entry(row.model, row.dataset)
+        with warnings.catch_warnings():
+            # The mark on the data set's title says what the warning would, on every figure.
+            warnings.simplefilter("ignore", UserWarning)
+            data = medzoo.load_dataset(row.dataset, root=arguments.data_root)
+    except medzoo.WeightsError as error:
+        row.problem, row.reason = "no weights", str(error)
+        return
+    except medzoo.DatasetError as error:
+        row.problem, row.reason = "no data", str(error)
+        return
+    if arguments.train:
+        _train(row, data, arguments, output)
+    else:
+        _evaluate_published(row, data, arguments, output)
+
+
+def _evaluate_published(
+    row: Row, data: medzoo.Dataset, arguments: argparse.Namespace, output: Path
+) -> None:
+    print(f"{row.name}: evaluating the published weights on {data.title} ...", flush=True)
+    entry = find_entry(row.model, row.dataset)
+    model = medzoo.create_model(row.model, dataset=row.dataset, pretrained=True)
+    report = medzoo.evaluate(model, data.test, device=arguments.device)
+    run = {"seed": entry.seed, "val_auc": entry.metrics["val"]["auc"], "sha256": entry.sha256}
+    _add_run(row, data, model, run | {"recipe": dict(entry.recipe)}, report, output)
+
+
+def _train(row: Row, data: medzoo.Dataset, arguments: argparse.Namespace, output: Path) -> None:
+    for seed in (int(seed) for seed in arguments.seeds.split(",")):
+        print(f"{row.name}: training on {data.title}, seed {seed} ...", flush=True)
+        recipe = load_recipe("default", row.model, row.dataset).with_changes(seed=seed)
+        if arguments.epochs:
+            recipe = recipe.with_changes(epochs=arguments.epochs)
+        run = medzoo.train(
+            row.model,
+            data,
+            recipe,
+            output=output / row.dataset,
+            device=arguments.device,
+            resume=arguments.resume,
+        )
+        report = medzoo.evaluate(run.model, data.test, device=arguments.device)
+        values = {
+            "seed": seed,
+            "val_auc": run.val_auc,
+            "val_acc": run.val_acc,
+            "best_epoch": run.best_epoch,
+            "seconds": sum(epoch["seconds"] for epoch in run.history),
+            "recipe": recipe.to_dict(),
+            "sha256": sha256_of(run.weights) if run.weights else None,
+        }
+        _add_run(row, data, run.model, values, report, output, run.history)
+
+
+def _add_run(
+    row: Row,
+    data: medzoo.Dataset,
+    model: torch.nn.Module,
+    values: dict[str, Any],
+    report: medzoo.Report,
+    output: Path,
+    history: list[dict[str, Any]] | None = None,
+) -> None:
+    row.data_title = data.title
+    row.parameters = sum(p.numel() for p in model.parameters())
+    row.runs.append(values | {"report": report.to_dict()})
+    write_row_plots(row, values["seed"], report, history, output)
+    print(report, flush=True)
+
+
+def _synthetic(rows: list[Row], arguments: argparse.Namespace, output: Path) -> int:
+    """Run the whole pipeline on made-up data, to show that it works; nothing is a result."""
+    print("\nNo row could be measured:")
+    for row in rows:
+        print(f"  {row.name}: {row.problem}: {row.reason}")
+    print(
+        "\nSet MEDZOO_DATA (or --data-root) to a folder of MedMNIST files, or allow downloads.\n"
+        "Until then, the same pipeline on made-up data:\n\n=== SYNTHETIC ===\n"
+    )
+    output = output / "SYNTHETIC"
+    arguments = argparse.Namespace(**vars(arguments) | {"epochs": 2, "seeds": "0", "resume": False})
+    trials = [Row("dermamnist", model) for model in ("advanced_cnn", "efficientnet")]
+    for row in trials:
+        data = medzoo.synthetic(row.dataset)
+        _train(row, data, arguments, output)
+    print("\n=== SYNTHETIC: made-up images, no result ===\n\n" + markdown(trials))
+    write_comparison(trials, output)
+    write_summary(trials, output, "SYNTHETIC: made-up images, no result")
+    return 0
+
+
+def _results(rows: list[Row], arguments: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "date": datetime.now(timezone.utc).date().isoformat(),
+        "mode": "train" if arguments.train else "published weights",
+        "versions": {
+            "medzoo": medzoo.__version__,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+        },
+        "machine": {"processor": platform.machine(), "threads": torch.get_num_threads()},
+        "rows": [row.to_dict() for row in rows],
+    }
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--rows", help="dataset/model, several with commas between; by default the reported table"
+    )
+    parser.add_argument("--train", action="store_true", help="train from scratch by the recipes")
+    parser.add_argument("--seeds", default="0", help="of the trainings, with commas between")
+    parser.add_argument("--epochs", type=int, help="instead of the recipes'")
+    parser.add_argument("--resume", action="store_true", help="go on with interrupted trainings")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
+    parser.add_argument("--data-root", help="folder of MedMNIST's files (or set MEDZOO_DATA)")
+    parser.add_argument("--output", default="training_results", help="folder (%(default)s)")
+    parser.add_argument("--json", metavar="FILE", help="also write the figures; - prints them")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,90 @@
+"""Write the generated tables into README.md and docs/ from the measured figures.
+
+    python benchmarks/tables.py            # write
+    python benchmarks/tables.py --check    # fail if a table is out of date
+
+A table stands between ``<!-- table:NAME -->`` and ``<!-- /table -->``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import design_trials
+import gate_ablation
+from rows import Row, markdown, percent
+
+from medzoo.weights import weights_index
+
+ROOT = Path(__file__).parents[1]
+RESULTS = Path(__file__).parent / "results"
+_BLOCK = re.compile(r"(<!-- table:(\w+) -->\n).*?(<!-- /table -->)", re.DOTALL)
+
+
+def results_table() -> str:
+    """Return the reported table beside what was measured."""
+    values = json.loads((RESULTS / "reproduce.json").read_text())
+    return markdown([Row.from_dict(row) for row in values["rows"]])
+
+
+def zoo_table() -> str:
+    """Return the published checkpoints."""
+    lines = [
+        "| Checkpoint | Trained on | Parameters | Test AUC (95 % interval) "
+        "| Test ACC (95 % interval) | File | Licence |\n|---|---|---|---|---|---|---|"
+    ]
+    for entry in weights_index().values():
+        test = entry.metrics["test"]
+        auc, acc = test["intervals"]["auc"], test["intervals"]["acc"]
+        lines.append(
+            f"| `{entry.name}` | {test['title']} | {entry.parameters / 1e6:.2f} M "
+            f"| {test['auc']:.4f} ({auc[0]:.3f} to {auc[1]:.3f}) "
+            f"| {percent(test['acc'])} ({100 * acc[0]:.1f} to {100 * acc[1]:.1f}) "
+            f"| {entry.bytes / 1e6:.1f} MB | {entry.licence} |"
+        )
+    return "\n".join(lines)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "results": results_table,
+    "zoo": zoo_table,
+    "trials": design_trials.table,
+    "ablation": gate_ablation.table,
+}
+
+
+def rendered(text: str) -> str:
+    """Return a page with every table in it made anew."""
+
+    def fill(match: re.Match[str]) -> str:
+        return f"{match[1]}\n{TABLES[match[2]]()}\n\n{match[3]}"
+
+    return _BLOCK.sub(fill, text)
+
+
+def main() -> int:
+    """Run the command line and return the exit code."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--check", action="store_true", help="only report tables out of date")
+    check = parser.parse_args().check
+    stale = []
+    for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+        text = page.read_text(encoding="utf-8")
+        if rendered(text) != text:
+            stale.append(page.relative_to(ROOT))
+            if not check:
+                page.write_text(rendered(text), encoding="utf-8")
+    for page in stale:
+        print(f"{page}: {'out of date; run `make tables`' if check else 'written'}")
+    return 1 if check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
