@@ -147,17 +147,23 @@ def reported() -> dict[str, Any]:
 
 
 def command(arguments: str) -> str:
-    """Print what a command prints, e.g. ``medzoo train --help``."""
+    """Show what ``medzoo ...`` or ``python ...`` prints."""
     program, *rest = arguments.split()
-    start = ["-m", program] if program == "medzoo" else [str(ROOT / program)]
+    start = ["-m", program] if program == "medzoo" else []
     done = subprocess.run(
         [sys.executable, *start, *rest],
+        cwd=ROOT,
         env={**os.environ, "COLUMNS": "88"},
         capture_output=True,
         text=True,
         check=True,
     )
     return f"```console\n$ {arguments}\n{done.stdout.rstrip()}\n```"
+
+
+def source(path: str) -> str:
+    """Show a Python file of the repository."""
+    return f"```python\n{(ROOT / path).read_text(encoding='utf-8').rstrip()}\n```"
 
 
 def api(package: str) -> str:
@@ -194,5 +200,6 @@ BUILDERS: dict[str, Callable[[str], str]] = {
     "public_names": public_names,
     "references": references,
     "reported_rows": reported_rows,
+    "source": source,
     "unofficial": unofficial,
 }
