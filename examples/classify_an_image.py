@@ -2,12 +2,13 @@
 
 You learn:
 
-- how to get a trained model, and what it knows about itself (classes, input, data set);
-- that `medzoo.predict` takes an image of any size and colour mode and prepares it as the model
-  expects, so that nothing has to be guessed.
+- how to get a trained model, and what it knows about itself (classes, input,
+  data set);
+- that `medzoo.predict` takes an image of any size and colour mode and prepares
+  it as the model expects, so that nothing has to be guessed.
 
-The image here is drawn, not a photograph: it shows how to call the model, and means nothing. Put
-the path of a dermatoscopic photograph in its place.
+The image here is drawn, not a photograph: it shows how to call the model, and
+means nothing. Put the path of a dermatoscopic photograph in its place.
 
     python examples/classify_an_image.py [image]
 """
@@ -36,4 +37,5 @@ print(f"Sees images of {height} x {width} pixels in {channels} channels.\n")
 image = sys.argv[1] if len(sys.argv) > 1 else draw_lesion()
 prediction = medzoo.predict(model, image, top_k=3)
 print(prediction)
-print(f"\nMost probable: {prediction.label} ({prediction.probability:.1%}). Not a diagnosis.")
+print(f"\nMost probable: {prediction.label} ({prediction.probability:.1%}).")
+print("Not a diagnosis.")

@@ -2,11 +2,13 @@
 
 You learn:
 
-- how to turn images into feature vectors: a model made with ``num_classes=0`` has no classifier
-  and gives what the classifier would have seen;
-- how to fit scikit-learn's logistic regression to them (a "linear probe"), which takes seconds
-  and is a good first try when there are few labelled images;
-- to compare with an untrained trunk: only what is better than that was learned by training.
+- how to turn images into feature vectors: a model made with ``num_classes=0``
+  has no classifier and gives what the classifier would have seen;
+- how to fit scikit-learn's logistic regression to them (a "linear probe"),
+  which takes seconds and is a good first try when there are few labelled
+  images;
+- to compare with an untrained trunk: only what is better than that was learned
+  by training.
 """
 
 import torch
@@ -22,11 +24,10 @@ data = medzoo.synthetic("breastmnist", n_train=256, n_val=128)
 print(data)
 
 torch.manual_seed(0)
+# The trunk saw colour; gray images are adapted to it.
 trunks = {
-    "untrained": medzoo.create_model("advanced_cnn", dataset=data, num_classes=0),
-    "DermaMNIST": medzoo.create_model(
-        "advanced_cnn.dermamnist", dataset=data, pretrained=True, num_classes=0
-    ),
+    "untrained": medzoo.create_model("advanced_cnn", num_classes=0),
+    "DermaMNIST": medzoo.create_model("advanced_cnn.dermamnist", pretrained=True, num_classes=0),
 }
 for name, trunk in trunks.items():
     train, val = (predict_logits(trunk, split.images) for split in (data.train, data.val))

@@ -2,9 +2,10 @@
 
 You learn:
 
-- how to make a data set of NumPy arrays, or of an .npz file with MedMNIST's six keys;
-- to train, to measure on the test split once, to save, and to load the model again: the file
-  knows its classes, its input size and its normalisation.
+- how to make a data set of NumPy arrays, or of an .npz file with MedMNIST's six
+  keys;
+- to train, to measure on the test split once, to save, and to load the model
+  again: the file knows its classes, its input size and its normalisation.
 """
 
 import tempfile

@@ -2,9 +2,12 @@
 
 You learn:
 
-- to start from the recipe that comes with a model and a data set, and to change parts of it;
-- to keep a recipe as a JSON file, which `medzoo.train` and the command line read;
-- what a run hands back: a row of figures an epoch, and the weights of the best one.
+- to start from the recipe that comes with a model and a data set, and to change
+  parts of it;
+- to keep a recipe as a JSON file, which `medzoo.train` and the command line
+  read;
+- what a run hands back: a row of figures an epoch, and the weights of the best
+  one.
 """
 
 import json

@@ -2,10 +2,11 @@
 
 You learn:
 
-- that naming another data set keeps the trained trunk, adapts the first layer to its channels
-  (here from colour to gray) and gives the model a new classifier;
-- how to train it, and how to compare it fairly with a model that starts from nothing: same
-  data, same recipe, same seed, scored on the validation split.
+- that naming another data set keeps the trained trunk, adapts the first layer
+  to its channels (here from colour to gray) and gives the model a new
+  classifier;
+- how to train it, and how to compare it fairly with a model that starts from
+  nothing: same data, same recipe, same seed, scored on the validation split.
 
 The target is made up, so that the example needs no download; with
 ``medzoo.load_dataset("pneumoniamnist")`` in its place it is a real one.
