@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any, cast
 
 import timm
-from timm.models import is_model
+from timm.models import is_model, load_pretrained
 from torch import nn
 
 from medzoo.datasets import Dataset, DatasetInfo, dataset_info
 from medzoo.errors import WeightsError, unknown_name
 from medzoo.models.base import Classifier
 from medzoo.models.small_stem import use_small_stem
+from medzoo.transforms import transform_config
 from medzoo.weights import (
     WeightsConfig,
     find_entry,
@@ -67,7 +68,7 @@ def create_model(
             and the classifier is new.
         pretrained: Load trained weights: those of the name's tag, else of the data set.
         size: Height and width of the images; by default the weights', the data set's, or 28.
-        num_classes: Number of logits, if not the data set's.
+        num_classes: Number of logits, if no data set decides it.
         in_chans: Number of channels, if not the data set's.
         features_only: Return a network that gives the list of the stages' feature maps instead
             of logits, as timm's does.
@@ -79,11 +80,19 @@ def create_model(
         `medzoo.create_transform` reads.
 
     Raises:
-        ValueError: If a name is unknown.
-        WeightsError: If there are no such weights, or their file is missing or damaged.
+        ValueError: If a name is unknown, or `num_classes` contradicts the data set.
+        WeightsError: If there are no such weights, their file is missing or damaged, or they do
+            not fit the model that the other arguments ask for.
     """
     architecture, config, tensors = _resolve(str(name), dataset, pretrained)
     target = _target(dataset, config)
+    if target and num_classes not in (None, target.num_classes):
+        if dataset is not None:
+            raise ValueError(
+                f"num_classes={num_classes!r} contradicts {target.title}, which has "
+                f"{target.num_classes} classes; give one of the two"
+            )
+        target = None  # the classes of the weights' own data set no longer name the logits
     if num_classes is None:
         num_classes = target.num_classes if target else (config.num_classes if config else None)
     if in_chans is None:
@@ -121,11 +130,15 @@ def fit_to_data(model: Classifier, data: Dataset) -> None:
         model: Any classifier; its weights are not touched.
         data: The training data.
     """
-    mean, std = data.mean_std()
-    model.dataset = replace(data.info, mean=mean, std=std)
+    expected = transform_config(data)
+    model.dataset = replace(data.info, mean=expected.mean, std=expected.std)
     cfg: dict[str, Any] = dict(getattr(model, "pretrained_cfg", None) or {})
-    size = (data.info.channels, data.size, data.size)
-    cfg |= {"input_size": size, "mean": mean, "std": std, "num_classes": data.info.num_classes}
+    cfg |= {
+        "input_size": (expected.channels, expected.size, expected.size),
+        "mean": expected.mean,
+        "std": expected.std,
+        "num_classes": data.info.num_classes,
+    }
     model.pretrained_cfg = model.default_cfg = cfg
 
 
@@ -135,18 +148,18 @@ def _resolve(
     """Find out which architecture is meant, and read the weights that belong to it."""
     if name.endswith(".safetensors"):
         config = read_config(name)
+        try:
+            _check_known(config.architecture)
+        except ValueError as error:
+            raise WeightsError(f"{name} cannot be loaded by this version: {error}") from error
         return config.architecture, config, read_tensors(name)
     if name.startswith(TIMM_PREFIX):
-        if not is_model(name.removeprefix(TIMM_PREFIX).split(".")[0]):
-            raise unknown_name(
-                "timm architecture", name.removeprefix(TIMM_PREFIX), timm.list_models()
-            )
+        _check_known(name)
         return name, None, None
     architecture, _, tag = name.partition(".")
-    if architecture not in ARCHITECTURES:
-        raise unknown_name("model", architecture, ARCHITECTURES)
+    _check_known(architecture)
     if not pretrained:
-        if tag and dataset is None:
+        if tag:
             raise ValueError(
                 f"create_model({name!r}) names trained weights but pretrained=False; "
                 f"say pretrained=True, or create_model({architecture!r}, dataset={tag!r}) "
@@ -165,12 +178,22 @@ def _resolve(
     return architecture, read_config(path), read_tensors(path)
 
 
+def _check_known(architecture: str) -> None:
+    if not architecture.startswith(TIMM_PREFIX):
+        if architecture not in ARCHITECTURES:
+            raise unknown_name("model", architecture, ARCHITECTURES)
+    elif not is_model(architecture.removeprefix(TIMM_PREFIX).split(".")[0]):
+        raise unknown_name(
+            "timm architecture", architecture.removeprefix(TIMM_PREFIX), timm.list_models()
+        )
+
+
 def _target(
     dataset: str | DatasetInfo | Dataset | None, config: WeightsConfig | None
 ) -> DatasetInfo | None:
     if isinstance(dataset, Dataset):
-        mean, std = dataset.mean_std()
-        return replace(dataset.info, mean=mean, std=std)
+        expected = transform_config(dataset)
+        return replace(dataset.info, mean=expected.mean, std=expected.std)
     if isinstance(dataset, str):
         same = config is not None and config.dataset is not None and config.dataset.name == dataset
         return config.dataset if same and config else dataset_info(dataset)
@@ -190,16 +213,24 @@ def _create_own(
     name = f"medzoo_{architecture}"
     if config is None:
         return timm.create_model(name, **kwargs)
-    # timm adapts the stem to the channels and leaves out a classifier of other classes.
-    source = dict(timm.get_pretrained_cfg(name).to_dict())
-    source |= {"state_dict": dict(tensors or {}), "input_size": config.input_size}
-    source |= {"num_classes": config.num_classes}
+    source = _source(timm.get_pretrained_cfg(name).to_dict(), config, tensors)
     try:
         return timm.create_model(name, pretrained=True, pretrained_cfg=source, **kwargs)
     except RuntimeError as error:
         raise WeightsError(
             f"the weights do not fit {architecture} with {kwargs}: {error}"
         ) from error
+
+
+def _source(
+    cfg: Mapping[str, Any], config: WeightsConfig, tensors: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Describe weights as timm does; it adapts the stem and leaves out another set's classifier."""
+    return dict(cfg) | {
+        "state_dict": dict(tensors or {}),
+        "input_size": config.input_size,
+        "num_classes": config.num_classes,
+    }
 
 
 def _create_timm(
@@ -217,10 +248,18 @@ def _create_timm(
         model = timm.create_model(name, pretrained=pretrained and tensors is None, **kwargs)
     except OSError as error:
         raise WeightsError(f"timm could not load the weights of {name!r}: {error}") from error
-    if size <= LARGEST_SMALL_IMAGE:
+    # Weights keep the stem that they were trained with.
+    if (config.input_size[1] if config else size) <= LARGEST_SMALL_IMAGE:
         use_small_stem(model)
-    if config is not None and tensors is not None:
-        model.load_state_dict(dict(tensors))
+    if config is not None:
+        source = _source(model.pretrained_cfg, config, tensors)
+        # All tensors must be used, except for a classifier of other classes.
+        classes = getattr(model, "num_classes", config.num_classes)
+        channels = kwargs.get("in_chans", config.input_size[0])
+        try:
+            load_pretrained(model, source, classes, channels)
+        except RuntimeError as error:
+            raise WeightsError(f"the weights do not fit {name} with {kwargs}: {error}") from error
     return model
 
 
@@ -236,11 +275,10 @@ def _describe(
     """Write onto the model what it is, what it is for and how to feed it."""
     cfg = dict(model.pretrained_cfg)
     channels = in_chans or cfg["input_size"][0]
-    mean, std = (0.5,) * channels, (0.5,) * channels
-    if target and target.mean and target.std:
-        mean, std = target.mean, target.std
-    elif config and len(config.mean) == channels:
-        mean, std = config.mean, config.std
+    # What the data tell comes first, then what the weights were trained with.
+    normalisations = [(source.mean, source.std) for source in (target, config) if source]
+    normalisations += [(cfg["mean"], cfg["std"]), ((0.5,) * channels, (0.5,) * channels)]
+    mean, std = next((m, s) for m, s in normalisations if m and s and len(m) == channels)
     cfg |= {
         "input_size": (channels, size, size),
         "mean": mean,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from timm.layers import PatchEmbed
 from torch import nn
 
 
@@ -21,8 +22,9 @@ def use_small_stem(model: nn.Module) -> None:
     name = (getattr(model, "pretrained_cfg", None) or {}).get("first_conv")
     modules = dict(model.named_modules())
     conv = modules.get(name) if isinstance(name, str) else None
-    is_patch_embedding = isinstance(name, str) and "patch_embed" in name
-    if not isinstance(conv, nn.Conv2d) or is_patch_embedding:
+    if not isinstance(name, str) or not isinstance(conv, nn.Conv2d):
+        return
+    if "patch_embed" in name or isinstance(modules[name.rpartition(".")[0]], PatchEmbed):
         return
     conv.stride = (1, 1)
     kernel = conv.kernel_size[0]

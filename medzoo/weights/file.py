@@ -131,7 +131,9 @@ def save_weights(
         name: (tensor.half() if half and tensor.ndim > 1 else tensor).contiguous()
         for name, tensor in model.state_dict().items()
     }
-    content = save(tensors, {_KEY: json.dumps(config.to_dict(), sort_keys=True), "format": "pt"})
+    # One header entry only: safetensors writes several in random order, and the same weights
+    # should give the same bytes.
+    content = save(tensors, {_KEY: json.dumps(config.to_dict(), sort_keys=True)})
     return write_atomically(path, content)
 
 
@@ -151,7 +153,13 @@ def read_config(path: str | Path) -> WeightsConfig:
             f"{path} is a safetensors file but holds no medzoo configuration; "
             "load its tensors into a model of your own with safetensors.torch.load_model"
         )
-    return WeightsConfig.from_dict(json.loads(header))
+    try:
+        return WeightsConfig.from_dict(json.loads(header))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise WeightsError(
+            f"{path} holds a configuration that this version of medzoo cannot read ({error!r}); "
+            "fetch the file again or update medzoo"
+        ) from error
 
 
 def read_tensors(path: str | Path) -> dict[str, Tensor]:

@@ -1,0 +1,158 @@
+"""The weights file: what goes in comes out, and a bad file is one clear error."""
+
+import json
+import os
+import stat
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from medzoo.errors import WeightsError
+from medzoo.models import create_model
+from medzoo.weights import (
+    WeightsConfig,
+    read_config,
+    read_tensors,
+    save_weights,
+    sha256_of,
+    write_atomically,
+)
+
+
+@pytest.fixture
+def model(tiny):
+    torch.manual_seed(0)
+    return create_model("simple_cnn", dataset=tiny, width=4)
+
+
+@pytest.fixture
+def path(model, tmp_path):
+    return save_weights(model, tmp_path / "model.safetensors", training={"seed": 3})
+
+
+def test_tensors_and_configuration_round_trip(model, path):
+    tensors = read_tensors(path)
+    assert tensors.keys() == model.state_dict().keys()
+    assert all(torch.equal(tensors[name], t) for name, t in model.state_dict().items())
+    config = read_config(path)
+    assert config == WeightsConfig.of(model, {"seed": 3})
+    assert WeightsConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+    assert (config.architecture, config.num_classes) == ("simple_cnn", 7)
+    assert config.dataset == model.dataset
+
+
+def test_header_is_plain_json_that_anyone_can_read(path):
+    with safe_open(path, framework="pt") as file:
+        header = json.loads(file.metadata()["medzoo"])
+    assert header["training"] == {"seed": 3}
+    assert header["dataset"]["classes"][4] == "melanoma"
+
+
+def test_half_precision_keeps_normalisation_exact(model, tmp_path):
+    model.stages[0][1].bn.running_var.fill_(1e6)  # beyond half precision's range
+    tensors = read_tensors(save_weights(model, tmp_path / "half.safetensors", half=True))
+    for name, tensor in model.state_dict().items():
+        assert tensors[name].dtype == tensor.dtype
+        if tensor.ndim > 1:
+            assert torch.equal(tensors[name], tensor.half().float())
+        else:
+            assert torch.equal(tensors[name], tensor)
+
+
+def test_same_model_gives_the_same_bytes(model, path, tmp_path):
+    again = save_weights(model, tmp_path / "again.safetensors", training={"seed": 3})
+    assert again.read_bytes() == path.read_bytes()
+    assert sha256_of(again) == sha256_of(path)
+
+
+def test_memory_layout_does_not_matter(model, path, tmp_path):
+    model.to(memory_format=torch.channels_last)
+    last = save_weights(model, tmp_path / "last.safetensors", training={"seed": 3})
+    assert sha256_of(last) == sha256_of(path)
+
+
+def test_model_of_unknown_make_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"medzoo\.create_model"):
+        save_weights(torch.nn.Linear(2, 2), tmp_path / "x.safetensors")
+    assert list(tmp_path.iterdir()) == []
+
+
+def _truncate(path):
+    path.write_bytes(path.read_bytes()[:-7])
+
+
+def _empty(path):
+    path.write_bytes(b"")
+
+
+def _pickle(path):
+    torch.save({"weight": torch.ones(2)}, path)
+
+
+def _absurd_header(path):
+    path.write_bytes(b"\xff" * 64)
+
+
+def _folder(path):
+    path.unlink()
+    path.mkdir()
+
+
+def _header(content):
+    def rewrite(path):
+        save_file({"x": torch.ones(2)}, path, None if content is None else {"medzoo": content})
+
+    return rewrite
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        _truncate,
+        _empty,
+        _pickle,
+        _absurd_header,
+        _folder,
+        os.unlink,
+        _header(None),
+        _header("not json"),
+        _header("{}"),
+        _header("[1]"),
+        _header('{"architecture": "simple_cnn", "input_size": [3, 28]}'),
+    ],
+)
+def test_bad_file_is_one_clear_error(path, damage):
+    damage(path)
+    with pytest.raises(WeightsError, match=r"model\.safetensors"):
+        create_model(path)
+
+
+def test_unknown_architecture_in_a_file_is_one_clear_error(model, path):
+    model.architecture = "from_the_future"
+    save_weights(model, path)
+    with pytest.raises(WeightsError, match="from_the_future"):
+        create_model(path)
+
+
+def test_atomic_write_replaces_the_whole_file(tmp_path):
+    target = tmp_path / "deep" / "er" / "file.bin"
+    assert write_atomically(target, b"one") == target
+    write_atomically(target, b"two")
+    assert target.read_bytes() == b"two"
+    assert [p.name for p in target.parent.iterdir()] == ["file.bin"]
+    assert stat.S_IMODE(target.stat().st_mode) == 0o644
+
+
+def test_failed_write_keeps_the_old_file_and_nothing_else(tmp_path, monkeypatch):
+    target = write_atomically(tmp_path / "file.bin", b"old")
+
+    def fail(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        write_atomically(target, b"new")
+    assert target.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [target]

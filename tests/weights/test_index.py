@@ -1,0 +1,59 @@
+"""The index agrees with the files it lists."""
+
+import json
+import math
+
+import pytest
+
+from medzoo.datasets import list_datasets
+from medzoo.errors import WeightsError
+from medzoo.models import create_model, list_models
+from medzoo.training import Recipe
+from medzoo.weights import WeightsEntry, find_entry, locate_weights, read_config, weights_index
+
+ENTRIES = sorted(weights_index())
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_entry_describes_its_file(name):
+    entry = weights_index()[name]
+    config = read_config(locate_weights(entry))  # checks the sha256
+    assert name.split(".")[0] == entry.architecture == config.architecture
+    assert config.dataset.name == entry.dataset
+    assert entry.architecture in list_models()
+    assert entry.dataset in list_datasets()
+    assert config.dataset.mean is not None
+    assert config.mean == config.dataset.mean
+    assert Recipe.from_dict(entry.recipe).seed == entry.seed
+    assert all(0 <= value <= 1 for value in (entry.metrics["test"]["auc"],))
+    assert entry.licence
+    assert entry.data["file"] is None or math.isfinite(len(entry.data["md5"]))
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_entry_loads_and_counts_right(name):
+    entry = weights_index()[name]
+    for model in (
+        create_model(name, pretrained=True),
+        create_model(entry.architecture, dataset=entry.dataset, pretrained=True),
+    ):
+        assert sum(p.numel() for p in model.parameters()) == entry.parameters
+        assert not model.training
+        assert model.dataset.name == entry.dataset
+
+
+def test_entries_are_plain_json():
+    for entry in weights_index().values():
+        values = entry.to_dict()
+        assert WeightsEntry(**json.loads(json.dumps(values))).to_dict() == values
+
+
+def test_no_two_entries_share_a_file():
+    files = [entry.file for entry in weights_index().values()]
+    assert len(set(files)) == len(files)
+
+
+def test_absent_entry_says_which_exist_and_how_to_make_it():
+    with pytest.raises(WeightsError, match=r"medzoo train simple_cnn --dataset my_data") as error:
+        find_entry("simple_cnn", "my_data")
+    assert all(name in str(error.value) for name in weights_index())
