@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,12 +26,14 @@ class Progress:
         history: A row of figures for each of them.
         best_epoch: The epoch, from 1, with the best validation AUC; 0 before the first.
         recipe: The recipe, as `Recipe.to_dict` gives it; a run is resumed only under its own.
+        optimizer: The optimiser's numbers, as `optimizer_state` gives them.
     """
 
     epoch: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
     best_epoch: int = 0
     recipe: dict[str, Any] = field(default_factory=dict)
+    optimizer: dict[str, int | float] = field(default_factory=dict)
 
 
 def save_checkpoint(path: Path, groups: dict[str, dict[str, Tensor]], progress: Progress) -> None:
@@ -72,32 +75,46 @@ def load_checkpoint(path: Path) -> tuple[dict[str, dict[str, Tensor]], Progress]
     return groups, progress
 
 
-def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Flatten an optimiser's state into named tensors.
+def optimizer_state(
+    optimizer: torch.optim.Optimizer,
+) -> tuple[dict[str, Tensor], dict[str, int | float]]:
+    """Take an optimiser's state apart into named tensors and named numbers.
 
     Args:
         optimizer: After at least one step.
+
+    Returns:
+        ``"3.exp_avg"`` is a slot of the fourth parameter, ``"group0.step"`` a value of the first
+        group: some optimisers count their steps there, as a tensor or as a plain number.
     """
-    state = optimizer.state_dict()["state"]
-    return {
-        f"{index}.{name}": torch.as_tensor(value)
-        for index, slots in state.items()
-        for name, value in slots.items()
-    }
+    state = optimizer.state_dict()
+    owners = {str(index): slots for index, slots in state["state"].items()}
+    owners |= {f"group{index}": group for index, group in enumerate(state["param_groups"])}
+    flat = {f"{owner}.{name}": v for owner, values in owners.items() for name, v in values.items()}
+    tensors = {name: value for name, value in flat.items() if isinstance(value, Tensor)}
+    numbers = {name: value for name, value in flat.items() if isinstance(value, int | float)}
+    return tensors, numbers
 
 
-def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Put the state that `optimizer_tensors` gave back into an optimiser over the same parameters.
+def restore_optimizer(
+    optimizer: torch.optim.Optimizer, values: Mapping[str, Tensor | int | float]
+) -> None:
+    """Put what `optimizer_state` gave back into an optimiser over the same parameters.
 
     Args:
         optimizer: Freshly made.
-        tensors: The named tensors.
+        values: The named tensors and numbers.
     """
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    for key, tensor in tensors.items():
-        index, _, name = key.partition(".")
-        parameter = parameters[int(index)]
-        if tensor.shape == parameter.shape:
+    state = optimizer.state_dict()
+    for key, value in values.items():
+        owner, _, name = key.partition(".")
+        if owner.startswith("group"):
+            state["param_groups"][int(owner.removeprefix("group"))][name] = value
+            continue
+        parameter = parameters[int(owner)]
+        if isinstance(value, Tensor) and value.shape == parameter.shape:
             # Same memory layout as the parameter, hence the same kernels and the same bits.
-            tensor = torch.empty_like(parameter, dtype=tensor.dtype).copy_(tensor)
-        optimizer.state[parameter][name] = tensor
+            value = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+        state["state"].setdefault(int(owner), {})[name] = value
+    optimizer.load_state_dict(state)

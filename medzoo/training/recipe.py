@@ -52,11 +52,11 @@ class Augmentation:
 
     def __post_init__(self) -> None:
         for name in ("horizontal_flip", "vertical_flip", "erasing", "mix_probability"):
-            _require(self, name, 0 <= getattr(self, name) <= 1, "a probability in [0, 1]")
+            _require(self, name, 0 <= _number(self, name) <= 1, "a probability in [0, 1]")
         for name in ("scale", "shift", "brightness", "contrast", "saturation"):
-            _require(self, name, 0 <= getattr(self, name) < 1, "a fraction in [0, 1)")
+            _require(self, name, 0 <= _number(self, name) < 1, "a fraction in [0, 1)")
         for name in ("rotation", "mixup", "cutmix"):
-            _require(self, name, getattr(self, name) >= 0, "0 or more")
+            _require(self, name, _number(self, name) >= 0, "0 or more")
 
 
 @dataclass(frozen=True)
@@ -102,22 +102,22 @@ class Recipe:
     model_args: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size"):
+        for name, least in (("epochs", 1), ("batch_size", 1), ("patience", 1), ("seed", 0)):
             value = getattr(self, name)
-            _require(self, name, isinstance(value, int) and value >= 1, "a whole number from 1")
-        _require(self, "learning_rate", self.learning_rate > 0, "above 0")
-        _require(self, "weight_decay", self.weight_decay >= 0, "0 or more")
+            whole = isinstance(value, int) and value >= least
+            absent = name == "patience" and value is None
+            _require(self, name, whole or absent, f"a whole number from {least}")
+        _require(self, "learning_rate", _number(self, "learning_rate") > 0, "above 0")
+        _require(self, "weight_decay", _number(self, "weight_decay") >= 0, "0 or more")
         for name in ("warmup", "label_smoothing", "ema_decay"):
-            _require(self, name, 0 <= getattr(self, name) < 1, "in [0, 1)")
-        _require(
-            self, "clip_gradient", self.clip_gradient is None or self.clip_gradient > 0, "above 0"
-        )
-        _require(
-            self, "patience", self.patience is None or self.patience >= 1, "1 or more, or None"
-        )
-        for name, kind in (("class_weights", ClassWeights), ("precision", Precision)):
-            if getattr(self, name) not in get_args(kind):
-                raise unknown_name(name, getattr(self, name), get_args(kind))
+            _require(self, name, 0 <= _number(self, name) < 1, "in [0, 1)")
+        if self.clip_gradient is not None:
+            _require(self, "clip_gradient", _number(self, "clip_gradient") > 0, "above 0, or None")
+        for name, kind in (("augmentation", Augmentation), ("model_args", Mapping)):
+            _require(self, name, isinstance(getattr(self, name), kind), f"a {kind.__name__}")
+        for name, choices in (("class_weights", ClassWeights), ("precision", Precision)):
+            if getattr(self, name) not in get_args(choices):
+                raise unknown_name(name, getattr(self, name), get_args(choices))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the recipe as JSON-safe values."""
@@ -182,7 +182,7 @@ def load_recipe(source: str | Path | Recipe, architecture: str, dataset: str) ->
             values = json.loads(Path(source).read_text(encoding="utf-8"))
         except (OSError, json.JSONDecodeError) as error:
             raise ValueError(f"recipe file {str(source)!r} cannot be read: {error}") from error
-        return Recipe.from_dict(_merge(base, values))
+        return Recipe.from_dict(_merge(base, _known(Recipe, values)))
     if source not in _bundled():
         raise unknown_name("recipe", source, _bundled())
     return Recipe.from_dict(base if source == "default" else _merge(base, _bundled()[str(source)]))
@@ -206,6 +206,8 @@ def _merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _known(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    if not isinstance(values, Mapping):
+        raise ValueError(f"{cls.__name__} is {values!r}; expected field names with values")
     names = [item.name for item in fields(cls)]
     for name in values:
         if name not in names:
@@ -213,8 +215,14 @@ def _known(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
     return dict(values)
 
 
+def _number(owner: object, name: str) -> float:
+    value = getattr(owner, name)
+    _require(owner, name, isinstance(value, int | float), "a number")
+    return value
+
+
 def _require(owner: object, name: str, holds: bool, expected: str) -> None:
     if not holds:
         raise ValueError(
-            f"{type(owner).__name__}.{name}={getattr(owner, name)!r} is out of range; expected {expected}"
+            f"{type(owner).__name__}.{name}={getattr(owner, name)!r} does not fit; expected {expected}"
         )

@@ -7,6 +7,7 @@ import math
 import sys
 import time
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
 
@@ -27,12 +28,13 @@ from medzoo.training.augment import BatchAugmenter
 from medzoo.training.checkpoint import (
     Progress,
     load_checkpoint,
-    optimizer_tensors,
+    optimizer_state,
     restore_optimizer,
     save_checkpoint,
 )
 from medzoo.training.loader import BatchLoader, soft_targets
 from medzoo.training.recipe import Recipe, load_recipe
+from medzoo.transforms import transform_config
 from medzoo.weights import save_weights, write_atomically
 
 
@@ -102,15 +104,20 @@ class Trainer:
         self.name = name or f"{architecture.replace('/', '_')}-seed{self.recipe.seed}"
         self.output = Path(output) if output is not None else None
         self.progress = progress
+        if tensorboard and (output is None or find_spec("tensorboard") is None):
+            raise ValueError(
+                "tensorboard=True needs output=, the folder for its files, and the package: "
+                "pip install 'medzoo[tensorboard]'"
+            )
         self.tensorboard = tensorboard
         # Any classifier will do; from here on it has the attributes of create_model's.
         classifier = cast(Classifier, model)
-        fit_to_data(classifier, data)
         self.model = classifier.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._check_logits()
+        fit_to_data(classifier, data)
 
-        r, mean_std = self.recipe, data.mean_std()
-        augmenter = BatchAugmenter(r.augmentation, *mean_std)
+        r, expected = self.recipe, transform_config(data)
+        augmenter = BatchAugmenter(r.augmentation, expected.mean, expected.std)
         self.loader = BatchLoader(
             data.train, r.batch_size, augmenter, self.device, r.label_smoothing, r.seed
         )
@@ -119,7 +126,7 @@ class Trainer:
         self.optimizer = create_optimizer_v2(
             self.model, r.optimizer, lr=r.learning_rate, weight_decay=r.weight_decay
         )
-        warmup = round(r.warmup * steps)
+        warmup = min(round(r.warmup * steps), steps - 1)
         self.scheduler = CosineLRScheduler(
             self.optimizer, steps - warmup, warmup_t=warmup, warmup_prefix=True, t_in_epochs=False
         )
@@ -139,8 +146,9 @@ class Trainer:
             The finished run; its model has the weights of the best epoch.
 
         Raises:
-            TrainingError: If the loss is no longer finite (the checkpoint of the last good epoch
-                is kept), or a checkpoint is damaged or of another recipe.
+            TrainingError: If loss or outputs are no longer finite (the checkpoint of the last good
+                epoch is kept), validation AUC is undefined, or a checkpoint is damaged or of
+                another recipe.
         """
         if resume and self._file("models", ".checkpoint.safetensors", exists=True):
             self._restore()
@@ -155,14 +163,15 @@ class Trainer:
             file=sys.stderr,
         ) as bar:
             for epoch in range(start, self.recipe.epochs):
+                # Asked before the epoch, so that a run resumed at its end does not go beyond it.
+                patience = self.recipe.patience
+                if patience and epoch - self.state.best_epoch >= patience:
+                    break
                 began = time.perf_counter()
                 loss = self._train_epoch(epoch, bar)
                 seconds = time.perf_counter() - began
                 self._finish_epoch(epoch, loss, seconds)
                 bar.set_postfix_str(_summary(self.state.history[-1]), refresh=False)
-                patience = self.recipe.patience
-                if patience and epoch + 1 - self.state.best_epoch >= patience:
-                    break
         return self._finish()
 
     def _train_epoch(self, epoch: int, bar: tqdm) -> float:
@@ -196,11 +205,7 @@ class Trainer:
     def _finish_epoch(self, epoch: int, loss: float, seconds: float) -> None:
         """Validate the averaged weights, remember the best, write history and checkpoint."""
         if not math.isfinite(loss):
-            kept = f"; the checkpoint after epoch {epoch} is kept" if self.output and epoch else ""
-            raise TrainingError(
-                f"the loss became {loss} in epoch {epoch + 1} of {self.name}{kept}. Lower "
-                f"learning_rate (it was {self.recipe.learning_rate}) or set clip_gradient"
-            )
+            raise self._diverged(f"the loss became {loss}")
         row = {"epoch": epoch + 1, "loss": loss} | self._validate()
         row |= {
             "lr": self.optimizer.param_groups[0]["lr"],
@@ -221,13 +226,28 @@ class Trainer:
         logits = predict_logits(
             network, val.images, device=self.device, precision=self.recipe.precision
         )
+        if not logits.isfinite().all():
+            raise self._diverged("the model's outputs became infinite or NaN")
         loss = F.binary_cross_entropy_with_logits if val.info.multi_label else F.cross_entropy
         metrics = compute_metrics(val.labels, probabilities(logits, val.info.task), val.info.task)
+        if math.isnan(metrics.auc):
+            raise TrainingError(
+                f"the validation split of {self.data.title} has no AUC to choose the epoch by: "
+                "all of its images are of one class. Move some of each class into it"
+            )
         return {
             "val_loss": loss(logits, soft_targets(val)).item(),
             "val_auc": metrics.auc,
             "val_acc": metrics.acc,
         }
+
+    def _diverged(self, what: str) -> TrainingError:
+        epoch = self.state.epoch
+        kept = f"; the checkpoint after epoch {epoch} is kept" if self.output and epoch else ""
+        return TrainingError(
+            f"{what} in epoch {epoch + 1} of {self.name}{kept}. Lower learning_rate (it was "
+            f"{self.recipe.learning_rate}) or set clip_gradient"
+        )
 
     def _finish(self) -> Run:
         self.model.load_state_dict(self.best)
@@ -265,11 +285,12 @@ class Trainer:
             return
         lines = "".join(json.dumps(row) + "\n" for row in self.state.history)
         write_atomically(history, lines.encode())
+        optimizer, self.state.optimizer = optimizer_state(self.optimizer)
         groups = {
             "model": self.model.state_dict(),
             "average": self.average.module.state_dict(),
             "best": self.best,
-            "optimizer": optimizer_tensors(self.optimizer),
+            "optimizer": optimizer,
         }
         save_checkpoint(checkpoint, groups, self.state)
         if self.tensorboard:
@@ -294,19 +315,27 @@ class Trainer:
         self.model.load_state_dict(groups["model"])
         self.average.module.load_state_dict(groups["average"])
         self.best = groups["best"]
-        restore_optimizer(self.optimizer, groups["optimizer"])
+        restore_optimizer(self.optimizer, {**groups["optimizer"], **state.optimizer})
         self.state = state
 
     def _check_logits(self) -> None:
         """Run one image through the model, so that a wrong head is an error now and not later."""
         info = self.data.info
         images = torch.zeros(1, info.channels, self.data.size, self.data.size, device=self.device)
-        with torch.inference_mode():
-            shape = tuple(self.model.eval()(images).shape)
-        if shape != (1, info.num_classes):
+        advice = "make it with medzoo.create_model(..., dataset=data)"
+        try:
+            with torch.inference_mode():
+                logits = self.model.eval()(images)
+        except RuntimeError as error:
             raise ValueError(
-                f"the model maps an image of {self.data.title} to logits of shape {shape}, expected "
-                f"(1, {info.num_classes}); make it with medzoo.create_model(..., dataset=data)"
+                f"the model cannot take an image of {self.data.title}, {tuple(images.shape[1:])} "
+                f"({error}); {advice}"
+            ) from error
+        found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        if found != (1, info.num_classes):
+            raise ValueError(
+                f"the model maps an image of {self.data.title} to {found}, expected logits of "
+                f"shape (1, {info.num_classes}); {advice}"
             )
 
     def _file(self, folder: str, suffix: str, exists: bool = False) -> Path | None:

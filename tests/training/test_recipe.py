@@ -1,0 +1,172 @@
+"""Recipes: what is allowed, how they serialise, and how bundled ones are layered."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from medzoo.datasets import list_datasets
+from medzoo.models import create_model, list_models
+from medzoo.training import Augmentation, Recipe, load_recipe, recipe, recipe_for
+
+share = st.floats(0, 1)
+fraction = st.floats(0, 1, exclude_max=True)
+positive = st.floats(0, 100, allow_subnormal=False)
+
+augmentations = st.builds(
+    Augmentation,
+    **dict.fromkeys(("horizontal_flip", "vertical_flip", "erasing", "mix_probability"), share),
+    **dict.fromkeys(("scale", "shift", "brightness", "contrast", "saturation"), fraction),
+    **dict.fromkeys(("rotation", "mixup", "cutmix"), positive),
+)
+recipes = st.builds(
+    Recipe,
+    epochs=st.integers(1, 1000),
+    batch_size=st.integers(1, 4096),
+    learning_rate=positive.filter(bool),
+    weight_decay=positive,
+    warmup=fraction,
+    label_smoothing=fraction,
+    ema_decay=fraction,
+    class_weights=st.sampled_from(["none", "balanced"]),
+    precision=st.sampled_from(["auto", "float32", "bfloat16"]),
+    clip_gradient=st.none() | positive.filter(bool),
+    patience=st.none() | st.integers(1, 99),
+    seed=st.integers(0, 2**31),
+    augmentation=augmentations,
+    model_args=st.dictionaries(st.text(), st.floats(0, 1) | st.text() | st.booleans()),
+)
+
+
+@given(recipes)
+def test_every_recipe_survives_json(original):
+    assert Recipe.from_dict(json.loads(json.dumps(original.to_dict()))) == original
+
+
+BAD = {
+    "epochs": [0, -1, 1.5, "3", None],
+    "batch_size": [0, 2.0],
+    "learning_rate": [0, -1e-3, float("nan"), "fast", None],
+    "weight_decay": [-0.1, "x"],
+    "warmup": [-0.1, 1, None],
+    "label_smoothing": [1, -1],
+    "ema_decay": [1, 1.5],
+    "clip_gradient": [0, -1, "x"],
+    "patience": [0, 1.5, "x"],
+    "seed": [-1, 0.5, None],
+    "class_weights": ["balance", None],
+    "precision": ["fp16"],
+    "model_args": [3, None],
+    "augmentation": [None, {"rotation": 3}],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(k, v) for k, vs in BAD.items() for v in vs])
+def test_bad_value_is_named(name, value):
+    with pytest.raises(ValueError, match=name) as error:
+        Recipe(**{name: value})
+    assert repr(value) in str(error.value)
+
+
+@given(st.sampled_from(list(Augmentation.__dataclass_fields__)), st.floats(-1e6, -1e-6))
+def test_negative_strength_is_refused(name, value):
+    with pytest.raises(ValueError, match=name):
+        Augmentation(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("horizontal_flip", 1.1), ("scale", 1.0), ("rotation", "all")]
+)
+def test_augmentation_out_of_range(name, value):
+    with pytest.raises(ValueError, match=f"Augmentation.{name}"):
+        Augmentation(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("values", "match"),
+    [
+        ({"batchsize": 3}, "unknown Recipe field 'batchsize'; did you mean 'batch_size'"),
+        ({"augmentation": {"rotaton": 3}}, "'rotaton'; did you mean 'rotation'"),
+        ({"augmentation": 5}, "Augmentation is 5"),
+    ],
+)
+def test_unknown_field_has_a_close_match(values, match):
+    with pytest.raises(ValueError, match=match):
+        Recipe.from_dict(values)
+
+
+def test_with_changes():
+    changed = Recipe().with_changes(epochs=3)
+    assert (changed.epochs, Recipe().epochs) == (3, 30)
+    assert changed.batch_size == Recipe().batch_size
+    with pytest.raises(ValueError, match="did you mean 'epochs'"):
+        Recipe().with_changes(epoch=3)
+    with pytest.raises(ValueError, match="epochs=0"):
+        Recipe().with_changes(epochs=0)
+
+
+@pytest.fixture
+def bundled(monkeypatch):
+    layers = {
+        "default": {"epochs": 10, "augmentation": {"rotation": 5, "shift": 0.1}},
+        "*.data": {"augmentation": {"rotation": 6}, "batch_size": 1},
+        "net": {"batch_size": 2, "learning_rate": 0.5, "model_args": {"drop_rate": 0.1}},
+        "net.data": {"learning_rate": 0.25, "model_args": {"width": 4}},
+        "quick": {"epochs": 1, "augmentation": {"shift": 0.2}},
+    }
+    monkeypatch.setattr(recipe, "_bundled", lambda: layers)
+
+
+def test_later_layers_refine_earlier_ones(bundled):
+    made = recipe_for("net", "data")
+    assert (made.epochs, made.batch_size, made.learning_rate) == (10, 2, 0.25)
+    assert made.augmentation == Augmentation(rotation=6, shift=0.1)
+    assert made.model_args == {"drop_rate": 0.1, "width": 4}
+    assert recipe_for("other", "data").batch_size == 1
+    assert recipe_for("net", "other").augmentation.rotation == 5
+
+
+def test_a_name_refines_the_pairs_recipe(bundled):
+    made = load_recipe("quick", "net", "data")
+    assert (made.epochs, made.learning_rate) == (1, 0.25)
+    assert made.augmentation == Augmentation(rotation=6, shift=0.2)
+    assert load_recipe("default", "net", "data") == recipe_for("net", "data")
+    with pytest.raises(ValueError, match="unknown recipe 'quik'; did you mean 'quick'"):
+        load_recipe("quik", "net", "data")
+
+
+def test_a_recipe_is_taken_as_it_is(bundled):
+    own = Recipe(epochs=77)
+    assert load_recipe(own, "net", "data") is own
+
+
+def test_a_file_refines_the_pairs_recipe(bundled, tmp_path):
+    path = tmp_path / "own.json"
+    path.write_text('{"epochs": 3, "augmentation": {"erasing": 0.5}}')
+    for source in (path, str(path)):
+        made = load_recipe(source, "net", "data")
+        assert (made.epochs, made.learning_rate) == (3, 0.25)
+        assert made.augmentation == Augmentation(rotation=6, shift=0.1, erasing=0.5)
+
+
+@pytest.mark.parametrize(
+    "text", [None, "", "{", "[1]", "3", '{"epochs": "x"}', '{"augmentation": 5}', '{"epoch": 3}']
+)
+def test_bad_file_is_a_clear_error(tmp_path, text):
+    path = tmp_path / "own.json"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(ValueError, match=r"own\.json|Recipe|Augmentation"):
+        load_recipe(path, "net", "data")
+
+
+@pytest.mark.parametrize("architecture", list_models())
+def test_bundled_recipes_are_valid_for_every_pair(architecture):
+    for dataset in list_datasets():
+        made = recipe_for(architecture, dataset)
+        assert made.epochs >= 1
+    model = create_model(
+        architecture, dataset="octmnist", **recipe_for(architecture, "x").model_args
+    )
+    assert model.num_classes == 4

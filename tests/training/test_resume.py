@@ -1,0 +1,179 @@
+"""A run that was stopped goes on as if it had not been, bit for bit."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from medzoo import TrainingError, create_model, synthetic
+from medzoo.training import Augmentation, Recipe, Trainer
+from medzoo.training.checkpoint import load_checkpoint
+from medzoo.weights import sha256_of
+
+RECIPE = Recipe(
+    epochs=4,
+    batch_size=16,
+    ema_decay=0.9,
+    precision="float32",
+    augmentation=Augmentation(horizontal_flip=0.5, rotation=30, mixup=0.3, mix_probability=0.5),
+)
+
+
+def trainer(data, output=None, recipe=RECIPE, seed=0):
+    torch.manual_seed(seed)
+    model = create_model("simple_cnn", dataset=data, width=4, drop_rate=0.3)
+    return Trainer(model, data, recipe, output=output, name="run")
+
+
+def same(one, other):
+    pairs = zip(one.state_dict().values(), other.state_dict().values(), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+def without_times(history):
+    return [{k: v for k, v in row.items() if "second" not in k} for row in history]
+
+
+class Stop(BaseException):
+    """As sudden as an interrupt."""
+
+
+def interrupt(run, epoch, step=1):
+    """Stop a run in the middle of an epoch."""
+    batches = run.loader.epoch
+
+    def stopping(index):
+        for number, batch in enumerate(batches(index)):
+            if (index, number) == (epoch, step):
+                raise Stop
+            yield batch
+
+    run.loader.epoch = stopping
+    with pytest.raises(Stop):
+        run.fit()
+
+
+@pytest.mark.parametrize(
+    "optimizer", ["adamw", "sgd", "muon", "lion", "lamb", "adan", "adamp", "lookahead_adamw"]
+)
+def test_resumed_run_equals_the_uninterrupted_one(tiny, tmp_path, optimizer):
+    recipe = RECIPE.with_changes(optimizer=optimizer, epochs=3)
+    whole = trainer(tiny, recipe=recipe).fit()
+    interrupt(trainer(tiny, tmp_path, recipe), epoch=2)
+    resumed = trainer(tiny, tmp_path, recipe, seed=99).fit(resume=True)
+    assert same(resumed.model, whole.model)
+    assert without_times(resumed.history) == without_times(whole.history)
+    assert resumed.best_epoch == whole.best_epoch
+
+
+def test_resuming_a_finished_run_changes_nothing(tiny, tmp_path):
+    recipe = RECIPE.with_changes(epochs=2)
+    first = trainer(tiny, tmp_path, recipe).fit()
+    digest = sha256_of(first.weights)
+    again = trainer(tiny, tmp_path, recipe, seed=99).fit(resume=True)
+    assert again.history == first.history
+    assert sha256_of(again.weights) == digest
+
+
+def test_resuming_a_run_out_of_patience_goes_no_further(tiny, tmp_path, monkeypatch):
+    scores = iter([0.9, 0.8, 0.7, 0.99])
+    monkeypatch.setattr(
+        Trainer,
+        "_validate",
+        lambda _: {"val_loss": 0.0, "val_auc": next(scores), "val_acc": 0.0},
+    )
+    recipe = RECIPE.with_changes(patience=2)
+    first = trainer(tiny, tmp_path, recipe).fit()
+    assert len(first.history) == 3
+    again = trainer(tiny, tmp_path, recipe).fit(resume=True)
+    assert again.history == first.history
+
+
+def test_without_resume_the_run_starts_anew(tiny, tmp_path):
+    interrupt(trainer(tiny, tmp_path), epoch=2)
+    anew = trainer(tiny, tmp_path).fit()
+    assert [row["epoch"] for row in anew.history] == [1, 2, 3, 4]
+
+
+def test_resume_without_a_checkpoint_starts(tiny, tmp_path):
+    assert len(trainer(tiny, tmp_path, RECIPE.with_changes(epochs=1)).fit(resume=True).history) == 1
+
+
+def test_checkpoint_of_another_recipe_is_refused(tiny, tmp_path):
+    interrupt(trainer(tiny, tmp_path), epoch=1)
+    other = trainer(tiny, tmp_path, RECIPE.with_changes(learning_rate=0.5))
+    with pytest.raises(TrainingError, match=r"run\.checkpoint\.safetensors belongs to another"):
+        other.fit(resume=True)
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b"x" * 99])
+def test_damaged_checkpoint_is_a_clear_error(tiny, tmp_path, damage):
+    interrupt(trainer(tiny, tmp_path), epoch=1, step=0)
+    path = tmp_path / "models" / "run.checkpoint.safetensors"
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(TrainingError, match=r"run\.checkpoint\.safetensors cannot be read"):
+        trainer(tiny, tmp_path).fit(resume=True)
+
+
+SCRIPT = """
+import sys, torch
+from medzoo import synthetic
+from tests.training import test_resume
+torch.set_num_threads(1)
+test_resume.trainer(test_resume.data(), sys.argv[1], test_resume.LONG, seed=7).fit(resume=True)
+"""
+LONG = RECIPE.with_changes(epochs=25)  # more than are done before the kill arrives
+
+
+def data():
+    return synthetic("dermamnist", n_train=56, n_val=28, n_test=28)
+
+
+@pytest.fixture
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def start(output: Path) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, str(output)],
+        cwd=Path(__file__).parents[2],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+def test_killed_process_is_resumed_bit_for_bit(tmp_path, one_thread):
+    checkpoint = Path("models") / "run.checkpoint.safetensors"
+    trainer(data(), tmp_path / "whole", LONG, seed=7).fit()
+
+    killed = start(tmp_path / "killed")
+    deadline = time.monotonic() + 120
+    path = tmp_path / "killed" / checkpoint
+    while not path.exists() or load_checkpoint(path)[1].epoch < 2:
+        assert killed.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    killed.kill()
+    assert killed.wait() == -signal.SIGKILL
+    assert 2 <= load_checkpoint(path)[1].epoch < LONG.epochs
+    assert not (tmp_path / "killed" / "models" / "run.safetensors").exists()
+
+    trainer(data(), tmp_path / "killed", LONG, seed=8).fit(resume=True)
+    (expected, one), (found, other) = (
+        load_checkpoint(tmp_path / name / checkpoint) for name in ("whole", "killed")
+    )
+    assert one.best_epoch == other.best_epoch
+    assert without_times(one.history) == without_times(other.history)
+    for group, tensors in expected.items():
+        assert tensors.keys() == found[group].keys()
+        for name, tensor in tensors.items():
+            assert torch.equal(tensor, found[group][name]), f"{group}/{name}"

@@ -1,0 +1,283 @@
+"""The Trainer: it learns, repeats itself, and says what went wrong."""
+
+import json
+from dataclasses import replace
+from importlib.util import find_spec
+
+import pytest
+import torch
+
+from medzoo import TrainingError, create_model, evaluate, synthetic, train
+from medzoo.datasets import Dataset
+from medzoo.training import Augmentation, Recipe, Trainer
+from medzoo.training.trainer import class_weights
+from medzoo.weights import read_config
+
+QUICK = Recipe(
+    epochs=2, batch_size=16, ema_decay=0.5, precision="float32", augmentation=Augmentation()
+)
+
+
+def small(data, seed=0, **arguments):
+    torch.manual_seed(seed)
+    return create_model("simple_cnn", dataset=data, width=4, **arguments)
+
+
+def same(one, other):
+    pairs = zip(one.state_dict().values(), other.state_dict().values(), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+@pytest.mark.parametrize(
+    ("name", "floor"),
+    [("octmnist", 0.8), ("breastmnist", 0.8), ("chestmnist", 0.6), ("retinamnist", 0.6)],
+)
+@pytest.mark.parametrize("weights", ["none", "balanced"])
+def test_it_learns_every_kind_of_task(name, floor, weights):
+    data = synthetic(name, n_train=384, n_val=96, n_test=8)
+    recipe = QUICK.with_changes(
+        epochs=6, batch_size=32, learning_rate=1e-2, class_weights=weights, ema_decay=0.8
+    )
+    model = create_model("simple_cnn", dataset=data, width=8)
+    run = Trainer(model, data, recipe).fit()
+    assert run.val_auc > floor
+    assert run.model is model
+    assert not model.training
+
+
+def test_same_seed_gives_the_same_bits_and_another_does_not(tiny):
+    recipe = QUICK.with_changes(
+        augmentation=Augmentation(rotation=20, mixup=0.2, mix_probability=0.5)
+    )
+    runs = [Trainer(small(tiny, drop_rate=0.5), tiny, recipe).fit() for _ in range(2)]
+    assert same(runs[0].model, runs[1].model)
+    other = Trainer(small(tiny, drop_rate=0.5), tiny, recipe.with_changes(seed=1)).fit()
+    assert not same(runs[0].model, other.model)
+
+
+def test_train_builds_the_model_from_the_recipes_seed_and_arguments(tiny):
+    recipe = QUICK.with_changes(epochs=1, seed=3, model_args={"width": 4, "drop_rate": 0.5})
+    torch.manual_seed(8)
+    one = train("simple_cnn", tiny, recipe)
+    torch.manual_seed(9)
+    two = train("simple_cnn", tiny, recipe)
+    assert same(one.model, two.model)
+    assert one.model.head.drop.p == 0.5
+
+
+def test_best_epoch_is_kept_and_described(tiny, tmp_path):
+    recipe = QUICK.with_changes(epochs=4, learning_rate=0.02)
+    run = Trainer(small(tiny), tiny, recipe, output=tmp_path, name="run").fit()
+    scores = [row["val_auc"] for row in run.history]
+    assert run.best_epoch == 1 + scores.index(max(scores))
+    assert (run.val_auc, run.val_acc) == (max(scores), run.history[run.best_epoch - 1]["val_acc"])
+
+    lines = (tmp_path / "metrics" / "run.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == run.history
+    assert [row["epoch"] for row in run.history] == [1, 2, 3, 4]
+    assert set(run.history[0]) == {
+        "epoch", "loss", "val_loss", "val_auc", "val_acc", "lr", "images_per_second", "seconds"
+    }  # fmt: skip
+    rates = [row["lr"] for row in run.history]
+    assert rates == sorted(rates, reverse=True)
+    assert rates[0] <= recipe.learning_rate
+
+    assert run.weights == tmp_path / "models" / "run.safetensors"
+    again = create_model(run.weights)
+    assert same(again, run.model)
+    report = evaluate(again, tiny.val, resamples=2)
+    assert report.auc == pytest.approx(run.val_auc, abs=1e-12)
+    assert report.acc == pytest.approx(run.val_acc, abs=1e-12)
+    training = read_config(run.weights).training
+    assert Recipe.from_dict(training["recipe"]) == recipe
+    assert (training["best_epoch"], training["val_auc"]) == (run.best_epoch, run.val_auc)
+    assert training["data"] == tiny.provenance.to_dict()
+
+
+def test_without_output_nothing_is_written(tiny, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert Trainer(small(tiny), tiny, QUICK).fit().weights is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_patience_stops_early(tiny, monkeypatch):
+    scores = iter([0.6, 0.9, 0.8, 0.7, 0.95, 0.9])
+    monkeypatch.setattr(
+        Trainer,
+        "_validate",
+        lambda _: {"val_loss": 0.0, "val_auc": next(scores), "val_acc": 0.0},
+    )
+    run = Trainer(small(tiny), tiny, QUICK.with_changes(epochs=6, patience=2)).fit()
+    assert [row["val_auc"] for row in run.history] == [0.6, 0.9, 0.8, 0.7]
+    assert run.best_epoch == 2
+
+
+def test_the_test_split_is_never_read(tiny, tmp_path):
+    class Poisoned:
+        def __getattr__(self, name):
+            raise AssertionError(f"test.{name} was read")
+
+        def __len__(self):
+            raise AssertionError("the length of test was read")
+
+    poisoned = replace(tiny, test=Poisoned())
+    run = Trainer(small(tiny), poisoned, QUICK, output=tmp_path).fit()
+    assert same(run.model, Trainer(small(tiny), tiny, QUICK).fit().model)
+
+
+@pytest.mark.parametrize(("decay", "differs"), [(0.0, False), (0.9, True)])
+def test_moving_average_is_what_is_kept(tiny, decay, differs):
+    trainer = Trainer(small(tiny), tiny, QUICK.with_changes(epochs=1, ema_decay=decay))
+    trained = {}
+    write = trainer._write_progress
+
+    def remember():
+        trained.update({k: v.clone() for k, v in trainer.model.state_dict().items()})
+        write()
+
+    trainer._write_progress = remember
+    kept = trainer.fit().model.state_dict()
+    assert all(torch.equal(v, kept[k]) for k, v in trainer.average.module.state_dict().items())
+    assert differs is any(not torch.equal(v, kept[k]) for k, v in trained.items())
+
+
+def test_bfloat16(tiny):
+    recipe = QUICK.with_changes(precision="bfloat16")
+    trainer = Trainer(small(tiny), tiny, recipe)
+    seen = []
+    trainer.model.head.register_forward_hook(lambda *args: seen.append(args[2].dtype))
+    run = trainer.fit()
+    assert torch.bfloat16 in seen
+    assert all(p.dtype == torch.float32 for p in run.model.parameters())
+    assert run.history[-1]["loss"] > 0
+
+
+def test_clipping_limits_the_step(tiny):
+    recipe = QUICK.with_changes(
+        epochs=1, optimizer="sgd", weight_decay=0.0, learning_rate=1.0, warmup=0.0, ema_decay=0.0
+    )
+    before = small(tiny)
+    moved = {}
+    for clip in (None, 1e-6):
+        run = Trainer(small(tiny), tiny, recipe.with_changes(clip_gradient=clip)).fit()
+        pairs = zip(before.parameters(), run.model.parameters(), strict=True)
+        moved[clip] = sum((a - b).norm().item() for a, b in pairs)
+    assert moved[1e-6] < 1e-4 < moved[None]
+
+
+@pytest.mark.parametrize("warmup", [0.0, 0.5, 0.99])
+def test_any_warmup_fits_a_run_of_one_step(tiny, warmup):
+    recipe = QUICK.with_changes(epochs=1, batch_size=512, warmup=warmup)
+    assert len(Trainer(small(tiny), tiny, recipe).fit().history) == 1
+
+
+def test_constant_channel_is_no_obstacle(tiny):
+    images = tiny.train.images.clone()
+    images[:, 1] = 7
+    part = (images, tiny.train.labels % 2)
+    data = Dataset.from_arrays(part, part, part)
+    run = Trainer(small(data), data, QUICK).fit()
+    assert evaluate(run.model, data.val, resamples=2).auc == pytest.approx(run.val_auc, abs=1e-12)
+
+
+def test_class_weights():
+    labels = torch.tensor([0] * 6 + [1] * 2 + [2] * 4)
+    part = (torch.zeros(12, 1, 4, 4, dtype=torch.uint8), labels)
+    split = Dataset.from_arrays(part, part, part).train
+    weights = class_weights(split)
+    torch.testing.assert_close(weights, torch.tensor([12 / 18, 12 / 6, 12 / 12]))
+    assert weights[labels].mean() == pytest.approx(1)
+    many = synthetic("chestmnist", n_train=20, n_val=4, n_test=4).train  # 30 % positive
+    torch.testing.assert_close(class_weights(many), torch.full((14,), 14 / 6))
+
+
+# What goes wrong
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        ({"num_classes": 3, "in_chans": 3}, r"to \(1, 3\), expected logits of shape \(1, 7\)"),
+        ({"num_classes": 7, "in_chans": 1}, r"cannot take an image .* \(3, 28, 28\)"),
+        ({"in_chans": 3, "features_only": True}, "to list, expected logits"),
+    ],
+)
+def test_model_that_does_not_fit_is_refused_and_left_alone(tiny, arguments, match):
+    model = create_model("simple_cnn", width=4, **arguments)
+    described = dict(model.pretrained_cfg)
+    with pytest.raises(ValueError, match=match):
+        Trainer(model, tiny, QUICK)
+    assert model.pretrained_cfg == described
+    assert model.dataset is None
+
+
+def test_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(tiny, tmp_path):
+    trainer = Trainer(small(tiny), tiny, QUICK.with_changes(epochs=5), output=tmp_path, name="run")
+    whole = trainer._loss
+    trainer._loss = lambda logits, targets: (
+        whole(logits, targets) * (float("nan") if trainer.state.epoch == 2 else 1)
+    )
+    with pytest.raises(TrainingError, match=r"epoch 3 of run; the checkpoint after epoch 2") as e:
+        trainer.fit()
+    assert "learning_rate" in str(e.value)
+    assert len((tmp_path / "metrics" / "run.jsonl").read_text().splitlines()) == 2
+    again = Trainer(small(tiny, seed=5), tiny, trainer.recipe, output=tmp_path, name="run")
+    run = again.fit(resume=True)
+    assert same(run.model, Trainer(small(tiny), tiny, trainer.recipe).fit().model)
+
+
+def test_weights_that_are_not_finite_stop_the_run(tiny, tmp_path):
+    # The only step of the epoch spoils the weights: its loss was still fine.
+    recipe = QUICK.with_changes(batch_size=56)
+    trainer = Trainer(small(tiny), tiny, recipe, output=tmp_path, name="run")
+    step = trainer.optimizer.step
+
+    def spoil():
+        step()
+        with torch.no_grad():
+            trainer.model.head.fc.bias.fill_(float("nan"))
+
+    trainer.optimizer.step = spoil
+    with pytest.raises(TrainingError, match="outputs became infinite or NaN in epoch 1 of run"):
+        trainer.fit()
+    assert not (tmp_path / "models").exists()
+
+
+@pytest.mark.filterwarnings("ignore:no image has")
+def test_validation_split_of_one_class_cannot_choose_an_epoch(tiny):
+    one_class = replace(tiny, val=tiny.val.subset(tiny.val.labels == 4))
+    with pytest.raises(TrainingError, match="of one class"):
+        Trainer(small(one_class), one_class, QUICK).fit()
+
+
+def test_unknown_device_and_recipe(tiny):
+    with pytest.raises(ValueError, match="device"):
+        Trainer(small(tiny), tiny, QUICK, device="abacus")
+    with pytest.raises(ValueError, match="unknown recipe 'quik'"):
+        Trainer(small(tiny), tiny, "quik")
+
+
+def test_tensorboard_needs_a_folder(tiny):
+    with pytest.raises(ValueError, match="output="):
+        Trainer(small(tiny), tiny, QUICK, tensorboard=True)
+
+
+@pytest.mark.skipif(find_spec("tensorboard") is None, reason="needs tensorboard")
+def test_tensorboard_events(tiny, tmp_path):
+    Trainer(small(tiny), tiny, QUICK, output=tmp_path, name="run", tensorboard=True).fit()
+    assert list((tmp_path / "tensorboard" / "run").glob("events*"))
+
+
+@pytest.mark.skipif(find_spec("tensorboard") is not None, reason="tensorboard is installed")
+def test_missing_tensorboard_is_told_before_training(tiny, tmp_path):
+    with pytest.raises(ValueError, match=r"medzoo\[tensorboard\]"):
+        Trainer(small(tiny), tiny, QUICK, output=tmp_path, tensorboard=True)
+
+
+def test_any_module_can_be_trained(tiny):
+    net = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 4, 3), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(),
+        torch.nn.Linear(4, 7),
+    )  # fmt: skip
+    run = Trainer(net, tiny, QUICK).fit()
+    assert evaluate(run.model, tiny.val, resamples=2).auc == pytest.approx(run.val_auc, abs=1e-12)
