@@ -1,0 +1,34 @@
+"""The wording of "unknown name" errors."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import medzoo
+from medzoo.errors import unknown_name
+
+
+def test_close_matches_come_first():
+    error = unknown_name("model", "advancedcnn", ["simple_cnn", "advanced_cnn", "efficientnet"])
+    assert isinstance(error, ValueError)
+    assert str(error) == "unknown model 'advancedcnn'; did you mean 'advanced_cnn'?"
+
+
+def test_case_does_not_hide_a_match():
+    assert "did you mean 'dermamnist'" in str(unknown_name("dataset", "DERMAMNIST", ["dermamnist"]))
+
+
+def test_without_a_match_all_are_listed():
+    assert str(unknown_name("model", "x", ["b", "a"])) == "unknown model 'x'; known: a, b."
+    assert str(unknown_name("model", "x", [])) == "unknown model 'x'; known: none."
+
+
+@given(st.text() | st.integers() | st.none(), st.lists(st.text(min_size=1), max_size=5))
+def test_any_name_can_be_reported(name, known):
+    assert repr(name) in str(unknown_name("thing", name, known))
+
+
+@pytest.mark.parametrize("name", ["DatasetError", "WeightsError", "TrainingError"])
+def test_errors_are_the_librarys_own(name):
+    error = getattr(medzoo, name)
+    assert error.__mro__[1] is Exception

@@ -1,0 +1,100 @@
+"""Every public name exists, is documented and says its types."""
+
+import ast
+import importlib
+import inspect
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import medzoo
+
+ROOT = Path(medzoo.__file__).parent
+PACKAGES = ["datasets", "evaluation", "models", "training", "weights"]
+Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+
+
+def test_every_name_resolves():
+    for name in medzoo.__all__:
+        assert getattr(medzoo, name) is not None
+    assert list(medzoo.__all__) == sorted(medzoo.__all__)
+    assert dir(medzoo) == sorted(medzoo.__all__)
+
+
+def test_lazy_table_type_imports_and_all_agree():
+    assert {*medzoo._MODULE_OF, "__version__"} == set(medzoo.__all__)
+    tree = ast.parse((ROOT / "__init__.py").read_text(encoding="utf-8"))
+    block = next(n for n in tree.body if isinstance(n, ast.If))
+    typed = {a.name: n.module for n in block.body for a in n.names}
+    assert typed == {name: f"medzoo.{module}" for name, module in medzoo._MODULE_OF.items()}
+
+
+def test_unknown_attribute():
+    with pytest.raises(AttributeError, match="'medzoo' has no attribute 'creat_model'"):
+        medzoo.creat_model  # noqa: B018
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_packages_export_what_they_say(package):
+    module = importlib.import_module(f"medzoo.{package}")
+    assert all(hasattr(module, name) for name in module.__all__)
+    assert len(set(module.__all__)) == len(module.__all__)
+
+
+def test_version_is_one_that_packaging_understands():
+    assert re.fullmatch(r"\d+\.\d+\.\d+((a|b|rc|\.dev)\d+)?", medzoo.__version__)
+
+
+def test_typed_marker_is_shipped():
+    assert (ROOT / "py.typed").is_file()
+
+
+def overload(node: Definition) -> bool:
+    return any(isinstance(d, ast.Name) and d.id == "overload" for d in node.decorator_list)
+
+
+def public(body: list[ast.stmt], prefix: str) -> Iterator[tuple[str, Definition]]:
+    for node in body:
+        if isinstance(node, Definition) and not node.name.startswith("_") and not overload(node):
+            name = f"{prefix}.{node.name}"
+            yield name, node
+            if isinstance(node, ast.ClassDef):
+                yield from public(node.body, name)
+
+
+def definitions() -> Iterator[tuple[str, Definition]]:
+    for path in sorted(ROOT.rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        yield from public(tree.body, str(path.relative_to(ROOT)))
+
+
+@pytest.mark.parametrize(("name", "node"), [pytest.param(*d, id=d[0]) for d in definitions()])
+def test_public_definition_is_documented_and_annotated(name, node):
+    assert ast.get_docstring(node), f"{name} has no docstring"
+    if isinstance(node, ast.ClassDef):
+        return
+    assert node.returns is not None, f"{name} does not say what it returns"
+    arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+    arguments += [a for a in (node.args.vararg, node.args.kwarg) if a]
+    for argument in arguments:
+        assert argument.annotation or argument.arg in ("self", "cls"), f"{name}: {argument.arg}"
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
+def test_module_is_documented_and_short(path):
+    text = path.read_text(encoding="utf-8")
+    assert ast.get_docstring(ast.parse(text))
+    assert len(text.splitlines()) < 400
+
+
+@pytest.mark.parametrize("name", [n for n in medzoo.__all__ if n != "__version__"])
+def test_documented_arguments_are_those_of_the_signature(name):
+    value = getattr(medzoo, name)
+    if isinstance(value, type) and issubclass(value, Exception):
+        return
+    documented = inspect.getdoc(value).partition("Args:\n")[2].partition("\n\n")[0]
+    names = re.findall(r"^    \**(\w+):", documented, re.MULTILINE)
+    if names:
+        assert names == [n for n in inspect.signature(value).parameters if n != "self"]
