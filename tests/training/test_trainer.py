@@ -1,6 +1,7 @@
 """The Trainer: it learns, repeats itself, and says what went wrong."""
 
 import json
+import math
 from dataclasses import replace
 from importlib.util import find_spec
 
@@ -163,6 +164,23 @@ def test_clipping_limits_the_step(tiny):
         pairs = zip(before.parameters(), run.model.parameters(), strict=True)
         moved[clip] = sum((a - b).norm().item() for a, b in pairs)
     assert moved[1e-6] < 1e-4 < moved[None]
+
+
+def test_learning_rate_rises_linearly_and_falls_as_a_cosine_over_the_whole_run(tiny):
+    recipe = QUICK.with_changes(epochs=4, batch_size=14, warmup=0.25, learning_rate=0.1)
+    trainer = Trainer(small(tiny), tiny, recipe)
+    rates = []
+    step = trainer.optimizer.step
+
+    def record():
+        rates.append(trainer.optimizer.param_groups[0]["lr"])
+        step()
+
+    trainer.optimizer.step = record
+    trainer.fit()
+    rise = [0.1 * i / 4 for i in range(4)]
+    fall = [0.05 * (1 + math.cos(math.pi * i / 12)) for i in range(12)]
+    assert rates == pytest.approx(rise + fall)
 
 
 @pytest.mark.parametrize("warmup", [0.0, 0.5, 0.99])
