@@ -19,7 +19,7 @@ types: $(VENV)/.dev  ## check types
 	$(RUN) -m mypy
 
 docs: $(VENV)/.dev  ## build the documentation into site/
-	$(RUN) -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet
 
 tables: $(VENV)/.bench  ## write the generated tables into README.md and docs/
 	$(RUN) benchmarks/tables.py

@@ -28,7 +28,6 @@ EPOCHS = 5
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "advanced_cnn": ("advanced_cnn", {}),
     "advanced_cnn, no gate": ("advanced_cnn", {"attention": ""}),
-    "advanced_cnn, ECA gate": ("advanced_cnn", {"attention": "eca"}),
     "advanced_cnn, last stage at 4 x 4": ("advanced_cnn", {"strides": (1, 2, 1, 2)}),
     "efficientnet": ("efficientnet", {}),
     "efficientnet, SiLU": ("efficientnet", {"act_layer": "silu"}),
@@ -36,7 +35,6 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
         "efficientnet",
         {"fused_stages": 0, "depths": (1, 2, 3, 5)},
     ),
-    "efficientnet, second stage at 14 x 14": ("efficientnet", {"strides": (1, 1, 2, 1)}),
     "simple_cnn": ("simple_cnn", {}),
     "attention_unet": ("attention_unet", {}),
 }

@@ -1,8 +1,8 @@
 """Reproduce the results table: evaluate the published weights, or train them from scratch.
 
-    python benchmarks/reproduce.py                              # published weights, test split
-    python benchmarks/reproduce.py --train --rows dermamnist/advanced_cnn --seeds 0,1,2
-    python benchmarks/reproduce.py --rows breastmnist/simple_cnn --train --epochs 5
+  python benchmarks/reproduce.py        # published weights, test split
+  python benchmarks/reproduce.py --train --rows dermamnist/advanced_cnn --seeds 0,1
+  python benchmarks/reproduce.py --train --rows breastmnist/simple_cnn --epochs 5
 
 The test split is read once a row, after everything was chosen on the validation split. Without
 any real data the same pipeline runs on synthetic data, says so, and leaves results alone.

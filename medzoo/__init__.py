@@ -82,6 +82,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return import_module(f"medzoo.{name}")
     if name not in _MODULE_OF:
         raise AttributeError(f"module 'medzoo' has no attribute {name!r}")
     value = getattr(import_module(f"medzoo.{_MODULE_OF[name]}"), name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -36,15 +37,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = _parser().parse_args(argv)
     try:
-        result: Any = arguments.run(arguments)
+        values, text = arguments.run(arguments)
+        print(json.dumps(values, indent=2) if arguments.json else text, flush=True)
+    except BrokenPipeError:
+        # The reader (head, less) has gone; nothing may be printed on the way out either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except (DatasetError, TrainingError, WeightsError, ValueError, OSError) as error:
         print(f"medzoo: error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("medzoo: interrupted", file=sys.stderr)
         return 130
-    values, text = result
-    print(json.dumps(values, indent=2) if arguments.json else text)
     return 0
 
 
@@ -94,16 +98,17 @@ def _info(arguments: argparse.Namespace) -> tuple[Any, str]:
 
 
 def _train(arguments: argparse.Namespace) -> tuple[Any, str]:
+    from medzoo.models import architecture_of
     from medzoo.training import load_recipe
 
     data = medzoo.load_dataset(arguments.dataset, size=arguments.size, root=arguments.data_root)
-    architecture = arguments.model.partition(".")[0]
     changes = {
         name: getattr(arguments, name)
         for name in ("epochs", "batch_size", "learning_rate", "seed")
         if getattr(arguments, name) is not None
     }
-    recipe = load_recipe(arguments.recipe, architecture, data.info.name).with_changes(**changes)
+    recipe = load_recipe(arguments.recipe, architecture_of(arguments.model), data.info.name)
+    recipe = recipe.with_changes(**changes)
     output = Path(arguments.output) / data.info.name
     run = medzoo.train(
         arguments.model,
@@ -162,10 +167,14 @@ def _predict(arguments: argparse.Namespace) -> tuple[Any, str]:
 
 
 def _readable(values: Any, indent: str = "") -> str:
-    """Lay nested values out as indented lines."""
+    """Lay nested values out as indented lines; leave out what is not known."""
     lines = []
     for key, value in values.items():
-        if isinstance(value, dict) and value:
+        if value is None or value == "":
+            continue
+        if isinstance(value, list) and not any(isinstance(item, dict) for item in value):
+            lines.append(f"{indent}{key}: {', '.join(map(str, value)) or 'none'}")
+        elif isinstance(value, dict) and value:
             lines.append(f"{indent}{key}:\n{_readable(value, indent + '  ')}")
         else:
             lines.append(f"{indent}{key}: {value}")

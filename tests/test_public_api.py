@@ -4,6 +4,8 @@ import ast
 import importlib
 import inspect
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -98,3 +100,9 @@ def test_documented_arguments_are_those_of_the_signature(name):
     names = re.findall(r"^    \**(\w+):", documented, re.MULTILINE)
     if names:
         assert names == [n for n in inspect.signature(value).parameters if n != "self"]
+
+
+def test_packages_are_reachable_after_a_plain_import():
+    code = "import medzoo; print(medzoo.training.Recipe.__name__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "Recipe"

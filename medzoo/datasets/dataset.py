@@ -42,8 +42,9 @@ class Provenance:
         return asdict(self)
 
     def mark(self, title: str) -> str:
-        """Return a title with the note behind it, unless it already says so."""
-        return title if self.note.lower() in title.lower() else f"{title} ({self.note})"
+        """Return a title with what of the note it does not say already behind it."""
+        new = [part for part in self.note.split("; ") if part.lower() not in title.lower()]
+        return f"{title} ({'; '.join(new)})" if new else title
 
 
 @dataclass(frozen=True, eq=False)

@@ -44,7 +44,9 @@ def medmnist_source(name: str, size: int) -> Source:
     info = dataset_info(name)
     if size not in info.sizes:
         sizes = ", ".join(map(str, info.sizes))
-        raise ValueError(f"size={size!r} does not exist for {info.title}; choose one of {sizes}")
+        raise ValueError(
+            f"size={size!r} does not exist for {info.title}; choose one of the numbers {sizes}"
+        )
     entry = medmnist_info().INFO[info.name]
     suffix = "" if size == DEFAULT_SIZE else f"_{size}"
     return Source(size, f"{info.name}{suffix}.npz", entry[f"url{suffix}"], entry[f"MD5{suffix}"])

@@ -50,9 +50,11 @@ def evaluate(
         The report. Classes that the split lacks are NaN in it, with one warning.
 
     Raises:
-        ValueError: If the split is empty, or the model was made for another kind of task or
+        ValueError: If `split` is no `Split` or is empty, or the model was made for another kind of task or
             another number of classes, or gives NaN.
     """
+    if not isinstance(split, Split):
+        raise ValueError(f"split is a {type(split).__name__}; give one split, e.g. data.test")
     info = split.info
     if not len(split):
         raise ValueError(f"the {split.name} split of {split.title} is empty; nothing to evaluate")
@@ -62,7 +64,7 @@ def evaluate(
     if isinstance(made_for, DatasetInfo) and made_for.multi_label != info.multi_label:
         raise ValueError(
             f"the model was made for {made_for.title} ({made_for.task}), but {split.title} is "
-            f"{info.task}; make one with create_model(..., dataset={info.name!r})"
+            f"{info.task}; make one with create_model(..., dataset=data)"
         )
     if config is None and not hasattr(model, "pretrained_cfg"):
         config = dataclasses.replace(transform_config(info), size=split.images.shape[-1])
@@ -79,7 +81,7 @@ def evaluate(
     if logits.shape[1] != info.num_classes:
         raise ValueError(
             f"the model gives {logits.shape[1]} logits, but {split.title} has "
-            f"{info.num_classes} classes; make one with create_model(..., dataset={info.name!r})"
+            f"{info.num_classes} classes; make one with create_model(..., dataset=data)"
         )
     scores = probabilities(logits, info.task)
     metrics = compute_metrics(split.labels, scores, info.task, info.classes)

@@ -119,6 +119,13 @@ def predict(
         ValueError: If a file is not a readable image, an image has the wrong shape, or the
             model gives NaN; the message names it.
     """
+    if not isinstance(images, (str, os.PathLike, Image.Image, np.ndarray, Tensor, Sequence)):
+        raise ValueError(
+            f"cannot predict for a {type(images).__name__}; give a file, a PIL image, an array, a "
+            "tensor, or a list of these (of a data set's split: split.images)"
+        )
+    if getattr(model, "num_classes", None) == 0:
+        raise ValueError("the model has no classifier; make it with create_model(..., dataset=...)")
     if top_k is not None and top_k < 1:
         raise ValueError(f"top_k={top_k!r} must be at least 1, or None for all classes")
     if batch_size < 1:

@@ -120,6 +120,21 @@ def create_model(
     return classifier.eval() if pretrained or tensors else classifier
 
 
+def architecture_of(name: str | Path) -> str:
+    """Return the architecture that a name means, as in `create_model`.
+
+    Args:
+        name: An architecture, a checkpoint, a weights file, or a name of timm's.
+
+    Raises:
+        WeightsError: If it is a weights file that cannot be read.
+    """
+    text = str(name)
+    if text.endswith(".safetensors"):
+        return read_config(text).architecture
+    return text if text.startswith(TIMM_PREFIX) else text.partition(".")[0]
+
+
 def fit_to_data(model: Classifier, data: Dataset) -> None:
     """Make a model remember the data it is about to be trained on.
 
@@ -158,6 +173,7 @@ def _resolve(
         return name, None, None
     architecture, _, tag = name.partition(".")
     _check_known(architecture)
+    own = [entry for entry in weights_index() if entry.startswith(f"{architecture}.")]
     if not pretrained:
         if tag:
             raise ValueError(
@@ -169,8 +185,8 @@ def _resolve(
     if not tag:
         if dataset is None:
             raise ValueError(
-                f"create_model({name!r}, pretrained=True) does not say which weights; "
-                f"name the data set, e.g. one of {[n for n in weights_index() if n.startswith(name)]}"
+                f"create_model({name!r}, pretrained=True) does not say which weights; name them. "
+                f"Published for it: {', '.join(own) or 'none'}"
             )
         info = dataset.info if isinstance(dataset, Dataset) else dataset
         tag = info if isinstance(info, str) else info.name
@@ -196,6 +212,11 @@ def _target(
         return replace(dataset.info, mean=expected.mean, std=expected.std)
     if isinstance(dataset, str):
         same = config is not None and config.dataset is not None and config.dataset.name == dataset
+        if dataset.endswith(".npz"):
+            raise ValueError(
+                f"dataset={dataset!r} is a file; open it first and give the data set: "
+                "data = medzoo.load_dataset(...), create_model(..., dataset=data)"
+            )
         return config.dataset if same and config else dataset_info(dataset)
     return dataset or (config.dataset if config else None)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from timm.layers import ClassifierHead, ConvNormAct
@@ -14,10 +16,12 @@ from medzoo.models.base import ImageClassifier, build, small_image_cfg
 class SimpleCNN(ImageClassifier):
     """Five 3x3 convolutions with batch normalisation and two max-pools, 1.1 M parameters.
 
+    One convolution at full resolution, then two at each half of it.
+
     Args:
         num_classes: Number of logits.
         in_chans: Channels of the images.
-        width: Channels of the first convolution; later stages have two and four times as many.
+        widths: Channels at each resolution, from fine to coarse.
         global_pool: timm's name of the pooling before the classifier.
         drop_rate: Dropout before the classifier, in [0, 1).
     """
@@ -28,16 +32,14 @@ class SimpleCNN(ImageClassifier):
         self,
         num_classes: int = 7,
         in_chans: int = 3,
-        width: int = 64,
+        widths: Sequence[int] = (56, 128, 256),
         global_pool: str = "avg",
         drop_rate: float = 0.0,
     ) -> None:
-        super().__init__(num_classes, num_features=4 * width)
-        self.stem = ConvNormAct(in_chans, width, 3)
+        super().__init__(num_classes, num_features=widths[-1])
+        self.stem = ConvNormAct(in_chans, widths[0], 3)
         stages, self.feature_info = [], []
-        in_chs = width
-        for index, factor in enumerate((2, 4)):
-            out_chs = factor * width
+        for index, (in_chs, out_chs) in enumerate(pairwise(widths)):
             stages.append(
                 nn.Sequential(
                     nn.MaxPool2d(2, ceil_mode=True),
@@ -48,10 +50,9 @@ class SimpleCNN(ImageClassifier):
             self.feature_info.append(
                 {"num_chs": out_chs, "reduction": 2 ** (index + 1), "module": f"stages.{index}"}
             )
-            in_chs = out_chs
         self.stages = nn.Sequential(*stages)
         self.final = nn.Identity()
-        self.head = ClassifierHead(in_chs, num_classes, global_pool, drop_rate)
+        self.head = ClassifierHead(widths[-1], num_classes, global_pool, drop_rate)
 
 
 default_cfgs = generate_default_cfgs({"medzoo_simple_cnn": small_image_cfg(first_conv="stem.conv")})

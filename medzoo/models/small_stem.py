@@ -14,7 +14,7 @@ def use_small_stem(model: nn.Module) -> None:
     The first convolution gets stride 1, and a kernel of 3 x 3 (the centre of the former one,
     so that trained weights keep their meaning) if it was larger and odd; the max-pool of a
     ResNet-style stem goes. This is what MedMNIST's own ResNets do at 28 x 28. A network without
-    a first convolution of that kind (patches of a transformer) stays as it is.
+    a first convolution (a transformer's patch embedding) stays as it is.
 
     Args:
         model: A model of timm's, whose `pretrained_cfg` names the first convolution.

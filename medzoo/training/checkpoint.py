@@ -22,17 +22,17 @@ class Progress:
     """How far a run has come.
 
     Attributes:
+        identity: Architecture, recipe and data; a run is resumed only as itself.
         epoch: Finished epochs.
         history: A row of figures for each of them.
         best_epoch: The epoch, from 1, with the best validation AUC; 0 before the first.
-        recipe: The recipe, as `Recipe.to_dict` gives it; a run is resumed only under its own.
         optimizer: The optimiser's numbers, as `optimizer_state` gives them.
     """
 
+    identity: dict[str, Any] = field(default_factory=dict)
     epoch: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
     best_epoch: int = 0
-    recipe: dict[str, Any] = field(default_factory=dict)
     optimizer: dict[str, int | float] = field(default_factory=dict)
 
 

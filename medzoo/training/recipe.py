@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, get_args
+
+from timm.optim import list_optimizers
 
 from medzoo.device import Precision
 from medzoo.errors import unknown_name
@@ -33,8 +35,8 @@ class Augmentation:
             (random erasing, Zhong et al., 2020).
         mixup: Beta parameter of mixup (Zhang et al., 2018); 0 is off.
         cutmix: Beta parameter of CutMix (Yun et al., 2019); 0 is off.
-        mix_probability: Share of batches that are mixed, by mixup or CutMix in equal parts if
-            both are on.
+        mix_probability: Share of images that are mixed with another one of their batch; if both
+            mixup and CutMix are on, each batch uses one of them.
     """
 
     horizontal_flip: float = 0.0
@@ -113,6 +115,8 @@ class Recipe:
             _require(self, name, 0 <= _number(self, name) < 1, "in [0, 1)")
         if self.clip_gradient is not None:
             _require(self, "clip_gradient", _number(self, "clip_gradient") > 0, "above 0, or None")
+        if self.optimizer not in list_optimizers():
+            raise unknown_name("optimizer", self.optimizer, list_optimizers())
         for name, kind in (("augmentation", Augmentation), ("model_args", Mapping)):
             _require(self, name, isinstance(getattr(self, name), kind), f"a {kind.__name__}")
         for name, choices in (("class_weights", ClassWeights), ("precision", Precision)):
@@ -140,12 +144,15 @@ class Recipe:
         """Return a copy with some fields changed.
 
         Args:
-            **changes: Field names and new values.
+            **changes: Field names and new values. A mapping for `augmentation` or `model_args`
+                changes what it names and keeps the rest.
 
         Raises:
             ValueError: If a name is unknown or a value is out of its range.
         """
-        return replace(self, **_known(type(self), changes))
+        if isinstance(changes.get("augmentation"), Augmentation):
+            changes["augmentation"] = asdict(changes["augmentation"])
+        return self.from_dict(_merge(self.to_dict(), _known(type(self), changes)))
 
 
 def recipe_for(architecture: str, dataset: str) -> Recipe:
@@ -163,11 +170,14 @@ def recipe_for(architecture: str, dataset: str) -> Recipe:
     return Recipe.from_dict(_merge(*(bundled.get(layer, {}) for layer in layers)))
 
 
-def load_recipe(source: str | Path | Recipe, architecture: str, dataset: str) -> Recipe:
-    """Find a recipe by name or file; a file's or name's values refine the pair's bundled recipe.
+def load_recipe(
+    source: str | Path | Mapping[str, Any] | Recipe, architecture: str, dataset: str
+) -> Recipe:
+    """Find a recipe by name or file; what it says refines the pair's bundled recipe.
 
     Args:
-        source: A `Recipe`, ``"default"`` (the bundled one), a bundled name, or a JSON file.
+        source: A `Recipe`, ``"default"`` (the bundled one), a bundled name, a JSON file, or a
+            mapping of some fields.
         architecture: The model that will be trained.
         dataset: The data set it will be trained on.
 
@@ -176,16 +186,18 @@ def load_recipe(source: str | Path | Recipe, architecture: str, dataset: str) ->
     """
     if isinstance(source, Recipe):
         return source
-    base = recipe_for(architecture, dataset).to_dict()
+    bundled = recipe_for(architecture, dataset)
+    if isinstance(source, Mapping):
+        return bundled.with_changes(**source)
     if Path(source).suffix == ".json":
         try:
             values = json.loads(Path(source).read_text(encoding="utf-8"))
         except (OSError, json.JSONDecodeError) as error:
             raise ValueError(f"recipe file {str(source)!r} cannot be read: {error}") from error
-        return Recipe.from_dict(_merge(base, _known(Recipe, values)))
+        return bundled.with_changes(**_known(Recipe, values))
     if source not in _bundled():
         raise unknown_name("recipe", source, _bundled())
-    return Recipe.from_dict(base if source == "default" else _merge(base, _bundled()[str(source)]))
+    return bundled if source == "default" else bundled.with_changes(**_bundled()[str(source)])
 
 
 @cache

@@ -1,22 +1,23 @@
-"""One call from an architecture's name to a finished, reproducible run."""
+"""One call from a model's name to a finished, reproducible run."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from medzoo.datasets import Dataset
-from medzoo.models import create_model
+from medzoo.models import architecture_of, create_model
 from medzoo.training.recipe import Recipe, load_recipe
 from medzoo.training.trainer import Run, Trainer
 
 
 def train(
-    architecture: str,
+    name: str | Path,
     data: Dataset,
-    recipe: Recipe | str | Path = "default",
+    recipe: Recipe | Mapping[str, Any] | str | Path = "default",
     *,
     pretrained: bool = False,
     resume: bool = False,
@@ -25,10 +26,11 @@ def train(
     """Build a model for a data set and train it; the recipe's seed decides everything.
 
     Args:
-        architecture: Any name that `medzoo.create_model` takes.
+        name: Any name that `medzoo.create_model` takes.
         data: Training and validation data.
-        recipe: A `Recipe`, a bundled recipe's name, or a JSON file; by default what is bundled
-            for the architecture and data set.
+        recipe: A `Recipe`; or a bundled recipe's name, a JSON file or a mapping of some fields,
+            e.g. ``{"epochs": 5}``, which refine what is bundled for the architecture and data
+            set. By default that itself.
         pretrained: Start from the published weights that the name means.
         resume: Go on from the run's last checkpoint, if there is one.
         **trainer_args: The `Trainer`'s other arguments: output, name, device, progress.
@@ -41,7 +43,7 @@ def train(
         WeightsError: If there are no such published weights.
         TrainingError: If the run cannot go on.
     """
-    recipe = load_recipe(recipe, architecture.partition(".")[0], data.info.name)
+    recipe = load_recipe(recipe, architecture_of(name), data.info.name)
     torch.manual_seed(recipe.seed)
-    model = create_model(architecture, dataset=data, pretrained=pretrained, **recipe.model_args)
+    model = create_model(name, dataset=data, pretrained=pretrained, **recipe.model_args)
     return Trainer(model, data, recipe, **trainer_args).fit(resume=resume)

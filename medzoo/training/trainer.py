@@ -6,7 +6,8 @@ import json
 import math
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
@@ -53,9 +54,9 @@ class Run:
         weights: The weights file, or None if the run wrote no files.
     """
 
-    model: Classifier
-    recipe: Recipe
-    history: list[dict[str, Any]]
+    model: Classifier = field(repr=False)
+    recipe: Recipe = field(repr=False)
+    history: list[dict[str, Any]] = field(repr=False)
     best_epoch: int
     val_auc: float
     val_acc: float
@@ -73,8 +74,8 @@ class Trainer:
     Args:
         model: A classifier, e.g. from `medzoo.create_model`. It is trained in place.
         data: Its `train` and `val` splits are used.
-        recipe: A `Recipe`, a bundled recipe's name, or a JSON file; by default what is bundled
-            for the model and data set.
+        recipe: A `Recipe`; or a bundled recipe's name, a JSON file or a mapping of some fields,
+            which refine what is bundled for the model and data set. By default that itself.
         output: Folder of the run's files, or None to write none.
         name: Of the run; by default the architecture and the seed.
         device: ``"auto"`` (CUDA, then MPS, then CPU) or any PyTorch device.
@@ -89,7 +90,7 @@ class Trainer:
         self,
         model: nn.Module,
         data: Dataset,
-        recipe: Recipe | str | Path = "default",
+        recipe: Recipe | Mapping[str, Any] | str | Path = "default",
         *,
         output: str | Path | None = None,
         name: str | None = None,
@@ -133,7 +134,7 @@ class Trainer:
         # The warm-up of the decay keeps random initial weights out of the average of short runs.
         self.average = ModelEmaV3(self.model, r.ema_decay, use_warmup=True)
         self.best: dict[str, Tensor] = {}
-        self.state = Progress(recipe=r.to_dict())
+        self.state = Progress(self._identity())
 
     def fit(self, resume: bool = False) -> Run:
         """Train to the end of the recipe, or until its patience is used up.
@@ -146,10 +147,13 @@ class Trainer:
             The finished run; its model has the weights of the best epoch.
 
         Raises:
+            ValueError: If there is no folder to resume from.
             TrainingError: If loss or outputs are no longer finite (the checkpoint of the last good
                 epoch is kept), validation AUC is undefined, or a checkpoint is damaged or of
                 another recipe.
         """
+        if resume and self.output is None:
+            raise ValueError("resume=True needs output=, the folder of the interrupted run")
         if resume and self._file("models", ".checkpoint.safetensors", exists=True):
             self._restore()
         start = self.state.epoch
@@ -304,13 +308,28 @@ class Trainer:
             for key, value in row.items():
                 writer.add_scalar(key, value, row["epoch"])
 
+    def _identity(self) -> dict[str, Any]:
+        """Return what an interrupted run must share with this one."""
+        return {
+            "architecture": getattr(self.model, "architecture", type(self.model).__name__),
+            "recipe": self.recipe.to_dict(),
+            # Arrays have no md5; their mean tells them apart.
+            "data": {
+                "name": self.data.info.name,
+                "md5": self.data.provenance.md5,
+                "mean": self.data.mean_std()[0],
+            },
+        }
+
     def _restore(self) -> None:
         path = cast(Path, self._file("models", ".checkpoint.safetensors"))
         groups, state = load_checkpoint(path)
-        if state.recipe != json.loads(json.dumps(self.recipe.to_dict())):
+        identity = json.loads(json.dumps(self._identity()))
+        other = [key for key, value in identity.items() if state.identity.get(key) != value]
+        if other:
             raise TrainingError(
-                f"checkpoint {path} belongs to another recipe; resume with the same recipe, or "
-                "delete the checkpoint to start anew"
+                f"checkpoint {path} belongs to another run (other {', '.join(other)}); resume with "
+                "the same, or delete the checkpoint to start anew"
             )
         self.model.load_state_dict(groups["model"])
         self.average.module.load_state_dict(groups["average"])

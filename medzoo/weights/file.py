@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -59,10 +59,10 @@ class WeightsConfig:
             ValueError: If the model was not made by `medzoo.create_model`.
         """
         cfg = getattr(model, "pretrained_cfg", None)
-        if not cfg or not hasattr(model, "architecture"):
+        if not cfg or not hasattr(model, "architecture") or not hasattr(model, "get_classifier"):
             raise ValueError(
-                f"{type(model).__name__} does not say how it was built; make models with "
-                "medzoo.create_model so that their weights can be loaded again"
+                f"{type(model).__name__} does not say how it was built or is no classifier; make "
+                "models with medzoo.create_model so that their weights can be loaded again"
             )
         return cls(
             architecture=str(model.architecture),
@@ -115,7 +115,7 @@ def save_weights(
 
     Args:
         model: A model that `medzoo.create_model` made.
-        path: The file to write.
+        path: The file to write, ``*.safetensors``.
         training: How it was trained, kept in the file's header.
         half: Store convolution and linear weights in half precision. Normalisation layers'
             parameters and statistics, whose ranges are wide, stay exact.
@@ -124,8 +124,11 @@ def save_weights(
         The path.
 
     Raises:
-        ValueError: If the model was not made by `medzoo.create_model`.
+        ValueError: If the model was not made by `medzoo.create_model`, or the file's name does
+            not end in ``.safetensors``.
     """
+    if Path(path).suffix != ".safetensors":
+        raise ValueError(f"weights file {str(path)!r} must be named *.safetensors")
     config = WeightsConfig.of(model, training)
     tensors = {
         name: (tensor.half() if half and tensor.ndim > 1 else tensor).contiguous()
@@ -204,14 +207,15 @@ def write_atomically(path: str | Path, content: bytes) -> Path:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    temporary = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with temporary.open("wb") as file:
             file.write(content)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
     return path
 

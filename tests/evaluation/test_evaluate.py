@@ -163,7 +163,7 @@ def test_an_absent_class_is_nan_with_one_warning_for_all_of_evaluate():
     [
         ("breastmnist", "dermamnist", "gives 2 logits, but DermaMNIST .* has 7 classes"),
         ("chestmnist", "breastmnist", r"made for ChestMNIST .*multi-label.*is binary-class"),
-        ("breastmnist", "chestmnist", r"create_model\(\.\.\., dataset='chestmnist'\)"),
+        ("breastmnist", "chestmnist", r"create_model\(\.\.\., dataset=data\)"),
     ],
 )
 def test_a_model_for_something_else_is_refused(model_for, split_of, message):
@@ -223,3 +223,9 @@ def test_real_images_of_another_size_and_with_other_channels():
     report = evaluate(Net(data.info, channels=3, size=32), data.test, resamples=50)
     assert report.title == data.title
     assert sum(row["support"] for row in report.per_class) == len(data.test)
+
+
+def test_a_whole_data_set_is_refused_with_advice():
+    data = synthetic("breastmnist", n_train=4, n_val=4, n_test=4)
+    with pytest.raises(ValueError, match=r"give one split, e\.g\. data\.test"):
+        evaluate(Net(data.info), data)

@@ -122,3 +122,17 @@ def test_bad_arguments_are_refused(data, model):
     wrong.head = torch.nn.Linear(4 * 26**2, 3)
     with pytest.raises(ValueError, match=r"gives 3 logits, but .* has 7 classes"):
         predict(wrong, data.test.images[0], device="cpu")
+
+
+def test_a_whole_split_is_refused_with_advice(model, data):
+    with pytest.raises(ValueError, match=r"split\.images"):
+        predict(model, data.test)
+
+
+def test_a_model_without_classifier_is_refused(model):
+    model.num_classes = 0
+    try:
+        with pytest.raises(ValueError, match="no classifier"):
+            predict(model, np.zeros((28, 28, 3), np.uint8))
+    finally:
+        del model.num_classes

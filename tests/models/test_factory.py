@@ -8,7 +8,7 @@ import torch
 from medzoo import create_transform, predict
 from medzoo.datasets import Dataset, dataset_info, synthetic
 from medzoo.errors import WeightsError
-from medzoo.models import create_model, list_models
+from medzoo.models import architecture_of, create_model, list_models
 from medzoo.weights import save_weights, weights_index
 from tests.models.conftest import noise
 
@@ -17,7 +17,7 @@ from tests.models.conftest import noise
 def saved(tmp_path, tiny):
     """A weights file of a small RGB model of `tiny`'s 7 classes, and the model."""
     torch.manual_seed(0)
-    model = create_model("simple_cnn", dataset=tiny, width=4, drop_rate=0.1).eval()
+    model = create_model("simple_cnn", dataset=tiny, widths=(4, 8, 16), drop_rate=0.1).eval()
     return save_weights(model, tmp_path / "small.safetensors"), model
 
 
@@ -50,7 +50,7 @@ def test_unknown_dataset():
 
 
 def test_pretrained_needs_to_know_which_weights():
-    with pytest.raises(ValueError, match="name the data set"):
+    with pytest.raises(ValueError, match="Published for it"):
         create_model("simple_cnn", pretrained=True)
 
 
@@ -82,7 +82,7 @@ def test_list_models():
 
 def test_a_data_set_decides_channels_classes_size_and_normalisation():
     data = synthetic("breastmnist", size=36, n_train=8, n_val=4, n_test=4)
-    model = create_model("simple_cnn", dataset=data, width=4)
+    model = create_model("simple_cnn", dataset=data, widths=(4, 8, 16))
     assert model.pretrained_cfg["input_size"] == (1, 36, 36)
     assert (model.pretrained_cfg["mean"], model.pretrained_cfg["std"]) == data.mean_std()
     assert model.num_classes == model.pretrained_cfg["num_classes"] == 2
@@ -92,7 +92,7 @@ def test_a_data_set_decides_channels_classes_size_and_normalisation():
 
 @pytest.mark.parametrize("dataset", ["octmnist", dataset_info("octmnist")])
 def test_a_data_set_by_name_or_info(dataset):
-    model = create_model("simple_cnn", dataset=dataset, width=4, size=64)
+    model = create_model("simple_cnn", dataset=dataset, widths=(4, 8, 16), size=64)
     assert model.pretrained_cfg["input_size"] == (1, 64, 64)
     assert model.num_classes == 4
     assert model.dataset == dataset_info("octmnist")
@@ -114,7 +114,7 @@ def test_a_file_with_another_number_of_classes_forgets_its_data_set(saved):
 
 
 def test_other_channels_than_the_data_set_has(tiny):
-    model = create_model("simple_cnn", dataset=tiny, in_chans=1, width=4)
+    model = create_model("simple_cnn", dataset=tiny, in_chans=1, widths=(4, 8, 16))
     assert create_transform(model)(tiny.test.images[0]).shape == (1, 28, 28)
 
 
@@ -122,7 +122,9 @@ def test_constant_channel_has_no_spread_to_scale_by():
     images = synthetic("dermamnist", n_train=8, n_val=4, n_test=4).train.images.clone()
     images[:, 2] = 7
     part = (images, torch.arange(8) % 2)
-    model = create_model("simple_cnn", dataset=Dataset.from_arrays(part, part, part), width=4)
+    model = create_model(
+        "simple_cnn", dataset=Dataset.from_arrays(part, part, part), widths=(4, 8, 16)
+    )
     assert create_transform(model)(images[0]).isfinite().all()
 
 
@@ -189,7 +191,7 @@ def test_features_of_a_weights_file(saved):
 
 def test_weights_that_do_not_fit_say_so(saved):
     with pytest.raises(WeightsError, match="do not fit simple_cnn"):
-        create_model(saved[0], width=8)
+        create_model(saved[0], widths=(8, 16, 32))
 
 
 def test_missing_file():
@@ -294,7 +296,7 @@ def test_timm_weights_file_for_another_data_set(tmp_path, tiny):
 
 def test_info_with_statistics_normalises_by_them():
     info = replace(dataset_info("octmnist"), mean=(0.2,), std=(0.3,))
-    cfg = create_model("simple_cnn", dataset=info, width=4).pretrained_cfg
+    cfg = create_model("simple_cnn", dataset=info, widths=(4, 8, 16)).pretrained_cfg
     assert (cfg["mean"], cfg["std"]) == ((0.2,), (0.3,))
 
 
@@ -302,3 +304,14 @@ def test_timm_keeps_its_own_normalisation_unless_data_tell_better(tiny):
     imagenet = (0.485, 0.456, 0.406)
     assert create_model("timm/resnet18").pretrained_cfg["mean"] == imagenet
     assert create_model("timm/resnet18", dataset=tiny).pretrained_cfg["mean"] == tiny.mean_std()[0]
+
+
+def test_a_file_as_data_set_says_how_to_open_it():
+    with pytest.raises(ValueError, match="load_dataset"):
+        create_model("simple_cnn", dataset="mine.npz")
+
+
+def test_architecture_of_any_name(saved):
+    assert architecture_of(saved[0]) == "simple_cnn"
+    assert architecture_of("efficientnet.dermamnist") == "efficientnet"
+    assert architecture_of("timm/resnet18.a1_in1k") == "timm/resnet18.a1_in1k"

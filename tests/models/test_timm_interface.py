@@ -24,7 +24,7 @@ def test_timm_creates_the_architectures(name):
 
 
 def test_timm_reads_the_data_config_of_a_fitted_model(tiny):
-    model = create_model("simple_cnn", dataset=tiny, width=4)
+    model = create_model("simple_cnn", dataset=tiny, widths=(4, 8, 16))
     data = timm.data.resolve_model_data_config(model)
     assert data["input_size"] == (3, 28, 28)
     assert (data["mean"], data["std"]) == tiny.mean_std()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medzoo.datasets import list_datasets
+from medzoo.datasets import dataset_info, list_datasets
 from medzoo.models import create_model, list_models
 from medzoo.training import Augmentation, Recipe, load_recipe, recipe, recipe_for
 
@@ -170,3 +170,29 @@ def test_bundled_recipes_are_valid_for_every_pair(architecture):
         architecture, dataset="octmnist", **recipe_for(architecture, "x").model_args
     )
     assert model.num_classes == 4
+
+
+def test_changes_to_the_augmentation_keep_the_rest():
+    base = Recipe(augmentation=Augmentation(rotation=10, scale=0.1))
+    changed = base.with_changes(augmentation={"rotation": 20})
+    assert changed.augmentation == Augmentation(rotation=20, scale=0.1)
+    whole = base.with_changes(augmentation=Augmentation(rotation=20))
+    assert whole.augmentation.rotation == 20
+
+
+def test_a_mapping_refines_the_bundled_recipe():
+    bundled = recipe_for("simple_cnn", "dermamnist")
+    assert load_recipe({"epochs": 3}, "simple_cnn", "dermamnist") == bundled.with_changes(epochs=3)
+
+
+def test_unknown_optimizer_is_told_when_the_recipe_is_made():
+    with pytest.raises(ValueError, match="did you mean 'adamw'"):
+        Recipe(optimizer="adamww")
+
+
+def test_images_whose_classes_tell_left_from_right_are_never_mirrored():
+    sided = [name for name in list_datasets() if dataset_info(name).sided]
+    assert sided
+    for name in sided:
+        for architecture in list_models():
+            assert recipe_for(architecture, name).augmentation.horizontal_flip == 0

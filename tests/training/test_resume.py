@@ -26,7 +26,7 @@ RECIPE = Recipe(
 
 def trainer(data, output=None, recipe=RECIPE, seed=0):
     torch.manual_seed(seed)
-    model = create_model("simple_cnn", dataset=data, width=4, drop_rate=0.3)
+    model = create_model("simple_cnn", dataset=data, widths=(4, 8, 16), drop_rate=0.3)
     return Trainer(model, data, recipe, output=output, name="run")
 
 
@@ -177,3 +177,15 @@ def test_killed_process_is_resumed_bit_for_bit(tmp_path, one_thread):
         assert tensors.keys() == found[group].keys()
         for name, tensor in tensors.items():
             assert torch.equal(tensor, found[group][name]), f"{group}/{name}"
+
+
+def test_checkpoint_of_other_data_is_refused(tiny, tmp_path):
+    interrupt(trainer(tiny, tmp_path), epoch=1)
+    other = synthetic("dermamnist", n_train=56, n_val=28, n_test=28, seed=1)
+    with pytest.raises(TrainingError, match=r"another run \(other data\)"):
+        trainer(other, tmp_path).fit(resume=True)
+
+
+def test_resume_needs_a_folder(tiny):
+    with pytest.raises(ValueError, match="needs output="):
+        trainer(tiny).fit(resume=True)

@@ -21,7 +21,7 @@ QUICK = Recipe(
 
 def small(data, seed=0, **arguments):
     torch.manual_seed(seed)
-    return create_model("simple_cnn", dataset=data, width=4, **arguments)
+    return create_model("simple_cnn", dataset=data, widths=(4, 8, 16), **arguments)
 
 
 def same(one, other):
@@ -39,7 +39,7 @@ def test_it_learns_every_kind_of_task(name, floor, weights):
     recipe = QUICK.with_changes(
         epochs=6, batch_size=32, learning_rate=1e-2, class_weights=weights, ema_decay=0.8
     )
-    model = create_model("simple_cnn", dataset=data, width=8)
+    model = create_model("simple_cnn", dataset=data, widths=(8, 16, 32))
     run = Trainer(model, data, recipe).fit()
     assert run.val_auc > floor
     assert run.model is model
@@ -221,7 +221,7 @@ def test_class_weights():
     ],
 )
 def test_model_that_does_not_fit_is_refused_and_left_alone(tiny, arguments, match):
-    model = create_model("simple_cnn", width=4, **arguments)
+    model = create_model("simple_cnn", widths=(4, 8, 16), **arguments)
     described = dict(model.pretrained_cfg)
     with pytest.raises(ValueError, match=match):
         Trainer(model, tiny, QUICK)

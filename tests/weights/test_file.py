@@ -24,7 +24,7 @@ from medzoo.weights import (
 @pytest.fixture
 def model(tiny):
     torch.manual_seed(0)
-    return create_model("simple_cnn", dataset=tiny, width=4)
+    return create_model("simple_cnn", dataset=tiny, widths=(4, 8, 16))
 
 
 @pytest.fixture
@@ -156,3 +156,15 @@ def test_failed_write_keeps_the_old_file_and_nothing_else(tmp_path, monkeypatch)
         write_atomically(target, b"new")
     assert target.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_other_suffixes_are_refused(model, tmp_path):
+    with pytest.raises(ValueError, match=r"must be named \*\.safetensors"):
+        save_weights(model, tmp_path / "model.pt")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_feature_extractor_is_refused(tmp_path):
+    trunk = create_model("simple_cnn", features_only=True)
+    with pytest.raises(ValueError, match="no classifier"):
+        save_weights(trunk, tmp_path / "trunk.safetensors")

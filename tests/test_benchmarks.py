@@ -1,0 +1,126 @@
+"""The scripts in benchmarks/, run as a user runs them."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import medzoo
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+sys.path.insert(0, str(BENCHMARKS))
+
+from rows import Row, markdown, reported_rows, select  # noqa: E402
+
+
+def reproduce(tmp_path, *arguments, data_root):
+    """Run reproduce.py where nothing can be downloaded; return what it printed."""
+    command = [sys.executable, str(BENCHMARKS / "reproduce.py"), *arguments]
+    no_network = {"https_proxy": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}
+    done = subprocess.run(
+        [*command, "--data-root", str(data_root), "--output", str(tmp_path / "out")],
+        capture_output=True,
+        text=True,
+        env=os.environ | no_network,
+        timeout=280,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def measured(acc, low, high, **values):
+    report = {"acc": acc, "auc": 0.9, "intervals": {"acc": [low, high]}}
+    return {"seed": 0, "val_auc": 0.9, "report": report} | values
+
+
+def test_reported_table_is_the_published_one():
+    rows = {row.name: row.reported for row in reported_rows() if row.reported is not None}
+    assert rows == {
+        "dermamnist/advanced_cnn": 0.7377,
+        "dermamnist/efficientnet": 0.6838,
+        "octmnist/advanced_cnn": 0.7160,
+        "octmnist/efficientnet": 0.25,
+        "chestmnist/attention_unet": 0.532,
+    }
+
+
+def test_every_published_checkpoint_has_a_row():
+    models = {f"{row.model}.{row.dataset}" for row in reported_rows()}
+    assert models >= set(medzoo.list_models(pretrained=True))
+
+
+@pytest.mark.parametrize(
+    ("interval", "status"),
+    [((0.75, 0.79), "exceeds"), ((0.72, 0.79), "reproduces"), ((0.60, 0.70), "below")],
+)
+def test_status_compares_the_reported_figure_with_the_interval(interval, status):
+    row = Row("dermamnist", "simple_cnn", reported=0.7377, runs=[measured(0.77, *interval)])
+    assert row.status == status
+
+
+def test_row_stands_for_the_seed_chosen_on_validation():
+    runs = [measured(0.9, 0.8, 1.0, val_auc=0.7), measured(0.8, 0.7, 0.9, val_auc=0.8)]
+    row = Row("dermamnist", "simple_cnn", parameters=1_000_000, runs=runs)
+    assert row.measured == 0.8
+    assert "85.00 ± 7.07 over 2 seeds" in markdown([row])
+    assert Row.from_dict(json.loads(json.dumps(row.to_dict()))).measured == 0.8
+
+
+def test_unknown_rows_are_errors_with_close_matches():
+    with pytest.raises(ValueError, match="did you mean 'advanced_cnn'"):
+        select("dermamnist/advanced_cn")
+    with pytest.raises(ValueError, match="did you mean 'dermamnist'"):
+        select("dermamnits/advanced_cnn")
+    with pytest.raises(ValueError, match="dataset/model"):
+        select("advanced_cnn")
+
+
+def test_without_data_the_pipeline_runs_on_synthetic_data(tmp_path):
+    (tmp_path / "empty").mkdir()
+    printed = reproduce(tmp_path, "--json", str(tmp_path / "r.json"), data_root=tmp_path / "empty")
+    assert "SYNTHETIC" in printed
+    assert "no data" in printed or "no weights" in printed
+    assert not (tmp_path / "r.json").exists()
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["SYNTHETIC"]
+    folder = tmp_path / "out" / "SYNTHETIC"
+    assert "SYNTHETIC" in (folder / "TRAINING_SUMMARY.md").read_text()
+    assert (folder / "model_comparison.png").stat().st_size > 1000
+
+
+def test_chest_row_trains_and_is_marked_partial(tmp_path, data_root):
+    printed = reproduce(
+        tmp_path,
+        *("--train", "--rows", "chestmnist/attention_unet,octmnist/advanced_cnn"),
+        *("--epochs", "1", "--json", str(tmp_path / "r.json")),
+        data_root=data_root / "partial",
+    )
+    assert "ChestMNIST (partial)" in printed
+    chest, oct_row = json.loads((tmp_path / "r.json").read_text())["rows"]
+    assert chest["runs"][0]["report"]["n"] == 411
+    assert oct_row["status"] == "no data"
+    folder = tmp_path / "out" / "chestmnist"
+    assert {path.name for path in folder.iterdir()} == {"metrics", "models", "plots"}
+    assert len(list((folder / "plots").glob("*.png"))) == 3
+
+
+@pytest.mark.skipif(not medzoo.list_models(pretrained=True), reason="no checkpoint is bundled")
+def test_published_weights_score_what_the_index_says(tmp_path, data_root):
+    reproduce(tmp_path, "--json", str(tmp_path / "r.json"), data_root=data_root)
+    from medzoo.weights import weights_index
+
+    rows = json.loads((tmp_path / "r.json").read_text())["rows"]
+    for row in rows:
+        if row["runs"]:
+            entry = weights_index()[f"{row['model']}.{row['dataset']}"]
+            assert row["runs"][0]["report"]["acc"] == pytest.approx(
+                entry.metrics["test"]["acc"], abs=1e-9
+            )
+
+
+def test_generated_tables_are_up_to_date():
+    command = [sys.executable, str(BENCHMARKS / "tables.py"), "--check"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr

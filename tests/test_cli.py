@@ -1,0 +1,113 @@
+"""The command line, as a user calls it."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import medzoo
+from medzoo.cli import main
+
+
+@pytest.fixture
+def own_file(tmp_path, tiny):
+    """A made-up data set in medmnist's file format."""
+    arrays = {}
+    for name, split in tiny.splits.items():
+        arrays[f"{name}_images"] = split.images.permute(0, 2, 3, 1).numpy()
+        arrays[f"{name}_labels"] = split.labels.numpy().astype(np.uint8)[:, None]
+    path = tmp_path / "own.npz"
+    np.savez(path, **arrays)
+    return path
+
+
+@pytest.fixture
+def trained(tmp_path, own_file, capsys):
+    """A weights file that `medzoo train` made, and what it printed."""
+    arguments = ["train", "simple_cnn", "--dataset", str(own_file), "--epochs", "1"]
+    assert main([*arguments, "--output", str(tmp_path / "out"), "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_models_lists_architectures(capsys):
+    assert main(["models"]) == 0
+    assert capsys.readouterr().out.split() == medzoo.list_models()
+
+
+def test_datasets_as_json_are_all_twelve(capsys):
+    assert main(["datasets", "--json"]) == 0
+    values = json.loads(capsys.readouterr().out)
+    assert [value["name"] for value in values] == medzoo.list_datasets()
+    assert len(values) == 12
+
+
+@pytest.mark.parametrize("name", ["dermamnist", "simple_cnn"])
+def test_info_describes_data_sets_and_models(name, capsys):
+    assert main(["info", name, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["name"] == name
+
+
+def test_unknown_name_is_one_line_and_exit_code_1(capsys):
+    assert main(["info", "dermamnits"]) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "did you mean 'dermamnist'" in error
+
+
+def test_wrong_arguments_are_exit_code_2(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["train"])
+    assert stopped.value.code == 2
+    assert "--dataset" in capsys.readouterr().err
+
+
+def test_help_has_an_example(capsys):
+    for command in ("models", "datasets", "info", "train", "evaluate", "predict"):
+        with pytest.raises(SystemExit) as stopped:
+            main([command, "--help"])
+        assert stopped.value.code == 0
+        assert f"medzoo {command}" in capsys.readouterr().out
+
+
+def test_train_writes_weights_that_evaluate_scores(trained, own_file, capsys):
+    assert main(["evaluate", trained["weights"], "--dataset", str(own_file), "--split", "val"]) == 0
+    assert f"{trained['val_acc']:.3f}" in capsys.readouterr().out
+
+
+def test_train_takes_changes_to_the_recipe(trained):
+    assert trained["recipe"]["epochs"] == 1
+
+
+def test_predict_labels_each_file(trained, tmp_path, capsys):
+    paths = [str(tmp_path / f"{name}.png") for name in "ab"]
+    for path in paths:
+        Image.fromarray(np.full((50, 40, 3), 128, np.uint8)).save(path)
+    assert main(["predict", trained["weights"], *paths, "--top-k", "2", "--json"]) == 0
+    values = json.loads(capsys.readouterr().out)
+    assert [value["image"] for value in values] == paths
+    assert all(len(value["probabilities"]) == 2 for value in values)
+
+
+def test_predict_names_a_missing_file(trained, capsys):
+    assert main(["predict", trained["weights"], "nowhere.png"]) == 1
+    assert "nowhere.png" in capsys.readouterr().err
+
+
+def test_module_runs_as_a_command():
+    import subprocess
+    import sys
+
+    done = subprocess.run(
+        [sys.executable, "-m", "medzoo", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == f"medzoo {medzoo.__version__}"
+
+
+def test_a_reader_that_goes_away_is_no_error():
+    import subprocess
+    import sys
+
+    command = f"{sys.executable} -m medzoo info chestmnist | head -n 1 >/dev/null"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert done.stderr == ""
