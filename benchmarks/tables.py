@@ -3,7 +3,7 @@
     python benchmarks/tables.py            # write
     python benchmarks/tables.py --check    # fail if a table is out of date
 
-A table stands between ``<!-- table:NAME -->`` and ``<!-- /table -->``.
+A table (or the output of an example) stands between ``<!-- table:NAME -->`` and ``<!-- /table -->``.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ import design_trials
 import gate_ablation
 from rows import Row, markdown, percent
 
+import medzoo
 from medzoo.weights import weights_index
 
 ROOT = Path(__file__).parents[1]
@@ -30,6 +32,20 @@ def results_table() -> str:
     """Return the reported table beside what was measured."""
     values = json.loads((RESULTS / "reproduce.json").read_text())
     return markdown([Row.from_dict(row) for row in values["rows"]])
+
+
+def report() -> str:
+    """Return the report of the first measured row, as `print(report)` shows it."""
+    values = json.loads((RESULTS / "reproduce.json").read_text())
+    run = next(run for row in values["rows"] for run in row["runs"])
+    return f"```text\n{medzoo.Report.from_dict(run['report'])}\n```"
+
+
+def example() -> str:
+    """Return what examples/classify_an_image.py prints."""
+    script = ROOT / "examples" / "classify_an_image.py"
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+    return f"```text\n{done.stdout.rstrip()}\n```"
 
 
 def zoo_table() -> str:
@@ -51,6 +67,8 @@ def zoo_table() -> str:
 
 
 TABLES: dict[str, Callable[[], str]] = {
+    "example": example,
+    "report": report,
     "results": results_table,
     "zoo": zoo_table,
     "trials": design_trials.table,

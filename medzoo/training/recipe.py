@@ -115,7 +115,8 @@ class Recipe:
             _require(self, name, 0 <= _number(self, name) < 1, "in [0, 1)")
         if self.clip_gradient is not None:
             _require(self, "clip_gradient", _number(self, "clip_gradient") > 0, "above 0, or None")
-        if self.optimizer not in list_optimizers():
+        # timm wraps any of its optimisers in Lookahead when its name says so.
+        if str(self.optimizer).removeprefix("lookahead_") not in list_optimizers():
             raise unknown_name("optimizer", self.optimizer, list_optimizers())
         for name, kind in (("augmentation", Augmentation), ("model_args", Mapping)):
             _require(self, name, isinstance(getattr(self, name), kind), f"a {kind.__name__}")

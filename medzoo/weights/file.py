@@ -70,7 +70,11 @@ class WeightsConfig:
             input_size=tuple(cfg["input_size"]),
             mean=tuple(cfg["mean"]),
             std=tuple(cfg["std"]),
-            model_args=dict(getattr(model, "model_args", {})),
+            # Lists, which are what JSON gives back, so that a configuration survives its file.
+            model_args={
+                name: list(value) if isinstance(value, tuple) else value
+                for name, value in getattr(model, "model_args", {}).items()
+            },
             dataset=getattr(model, "dataset", None),
             training=dict(training or {}),
         )

@@ -132,7 +132,7 @@ def test_model_arguments_reach_the_model_and_the_file(saved):
     path, model = saved
     assert model.head.drop.p == 0.1
     again = create_model(path)
-    assert again.model_args == {"width": 4, "drop_rate": 0.1}
+    assert again.model_args == {"widths": [4, 8, 16], "drop_rate": 0.1}
     assert create_model(path, drop_rate=0.3).head.drop.p == 0.3
     with pytest.raises(TypeError, match="wdith"):
         create_model("simple_cnn", wdith=4)

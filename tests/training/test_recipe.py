@@ -112,7 +112,7 @@ def bundled(monkeypatch):
         "default": {"epochs": 10, "augmentation": {"rotation": 5, "shift": 0.1}},
         "*.data": {"augmentation": {"rotation": 6}, "batch_size": 1},
         "net": {"batch_size": 2, "learning_rate": 0.5, "model_args": {"drop_rate": 0.1}},
-        "net.data": {"learning_rate": 0.25, "model_args": {"width": 4}},
+        "net.data": {"learning_rate": 0.25, "model_args": {"widths": [4, 8, 16]}},
         "quick": {"epochs": 1, "augmentation": {"shift": 0.2}},
     }
     monkeypatch.setattr(recipe, "_bundled", lambda: layers)
@@ -122,7 +122,7 @@ def test_later_layers_refine_earlier_ones(bundled):
     made = recipe_for("net", "data")
     assert (made.epochs, made.batch_size, made.learning_rate) == (10, 2, 0.25)
     assert made.augmentation == Augmentation(rotation=6, shift=0.1)
-    assert made.model_args == {"drop_rate": 0.1, "width": 4}
+    assert made.model_args == {"drop_rate": 0.1, "widths": [4, 8, 16]}
     assert recipe_for("other", "data").batch_size == 1
     assert recipe_for("net", "other").augmentation.rotation == 5
 
