@@ -57,7 +57,9 @@ def test_same_seed_gives_the_same_bits_and_another_does_not(tiny):
 
 
 def test_train_builds_the_model_from_the_recipes_seed_and_arguments(tiny):
-    recipe = QUICK.with_changes(epochs=1, seed=3, model_args={"widths": [4, 8, 16], "drop_rate": 0.5})
+    recipe = QUICK.with_changes(
+        epochs=1, seed=3, model_args={"widths": [4, 8, 16], "drop_rate": 0.5}
+    )
     torch.manual_seed(8)
     one = train("simple_cnn", tiny, recipe)
     torch.manual_seed(9)
