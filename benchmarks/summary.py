@@ -55,7 +55,7 @@ def write_comparison(rows: list[Row], output: Path) -> None:
     """
     bars = [
         {
-            "label": f"{row.title}\n{row.data_title}",
+            "label": f"{row.title}, {row.data_title}{_unless_accuracy(row.metric)}",
             "reported": row.reported,
             "measured": row.measured,
             "interval": row.interval,
@@ -65,6 +65,10 @@ def write_comparison(rows: list[Row], output: Path) -> None:
     ]
     output.mkdir(parents=True, exist_ok=True)
     plot_comparison(bars, output / "model_comparison.png")
+
+
+def _unless_accuracy(metric: str) -> str:
+    return "" if metric == "acc" else f", {metric.replace('_', ' ')}"
 
 
 def write_summary(rows: list[Row], output: Path, heading: str) -> None:
