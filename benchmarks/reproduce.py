@@ -15,8 +15,10 @@ import json
 import platform
 import sys
 import warnings
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -26,6 +28,13 @@ from summary import write_comparison, write_row_plots, write_summary
 import medzoo
 from medzoo.training import load_recipe
 from medzoo.weights import find_entry, sha256_of, write_atomically
+
+SYNTHETIC_CHANGES: Mapping[str, Any] = {
+    "epochs": 4,
+    "batch_size": 32,
+    "augmentation": {"rotation": 0, "mixup": 0},
+}
+"""To the bundled recipes, so that a few made-up images are enough to learn something."""
 
 
 def main() -> int:
@@ -92,10 +101,16 @@ def _evaluate_published(
     _add_run(row, data, model, run | {"recipe": dict(entry.recipe)}, report, output)
 
 
-def _train(row: Row, data: medzoo.Dataset, arguments: argparse.Namespace, output: Path) -> None:
+def _train(
+    row: Row,
+    data: medzoo.Dataset,
+    arguments: argparse.Namespace,
+    output: Path,
+    changes: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
     for seed in (int(seed) for seed in arguments.seeds.split(",")):
         print(f"{row.name}: training on {data.title}, seed {seed} ...", flush=True)
-        recipe = load_recipe("default", row.model, row.dataset).with_changes(seed=seed)
+        recipe = load_recipe("default", row.model, row.dataset).with_changes(seed=seed, **changes)
         if arguments.epochs:
             recipe = recipe.with_changes(epochs=arguments.epochs)
         run = medzoo.train(
@@ -145,11 +160,13 @@ def _synthetic(rows: list[Row], arguments: argparse.Namespace, output: Path) -> 
         "Until then, the same pipeline on made-up data:\n\n=== SYNTHETIC ===\n"
     )
     output = output / "SYNTHETIC"
-    arguments = argparse.Namespace(**vars(arguments) | {"epochs": 2, "seeds": "0", "resume": False})
+    arguments = argparse.Namespace(
+        **vars(arguments) | {"epochs": None, "seeds": "0", "resume": False}
+    )
     trials = [Row("dermamnist", model) for model in ("advanced_cnn", "efficientnet")]
     for row in trials:
         data = medzoo.synthetic(row.dataset)
-        _train(row, data, arguments, output)
+        _train(row, data, arguments, output, SYNTHETIC_CHANGES)
     print("\n=== SYNTHETIC: made-up images, no result ===\n\n" + markdown(trials))
     write_comparison(trials, output)
     write_summary(trials, output, "SYNTHETIC: made-up images, no result")
