@@ -150,7 +150,7 @@ class Trainer:
             ValueError: If there is no folder to resume from.
             TrainingError: If loss or outputs are no longer finite (the checkpoint of the last good
                 epoch is kept), validation AUC is undefined, or a checkpoint is damaged or of
-                another recipe.
+                another run.
         """
         if resume and self.output is None:
             raise ValueError("resume=True needs output=, the folder of the interrupted run")
