@@ -6,11 +6,14 @@ import argparse
 import json
 import os
 import sys
+import time
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import medzoo
+from medzoo import distributed
 from medzoo.errors import DatasetError, TrainingError, WeightsError, unknown_name
 
 _EXAMPLES = """\
@@ -19,10 +22,13 @@ examples:
   medzoo info advanced_cnn.dermamnist
   medzoo predict advanced_cnn.dermamnist lesion.png
   medzoo train advanced_cnn --dataset dermamnist
+  torchrun --nproc-per-node=2 -m medzoo train advanced_cnn --dataset dermamnist
   medzoo evaluate advanced_cnn.dermamnist
 
 For research and teaching; not for clinical use.
 """
+
+_PATIENCE = 5.0  # seconds for which processes other than the first keep an error to themselves
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -36,18 +42,27 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments were wrong.
     """
     arguments = _parser().parse_args(argv)
+    speaks = distributed.rank() == 0  # under torchrun, one process does so for all
+    if not speaks:
+        warnings.simplefilter("ignore")
     try:
         values, text = arguments.run(arguments)
-        print(json.dumps(values, indent=2) if arguments.json else text, flush=True)
+        if speaks:
+            print(json.dumps(values, indent=2) if arguments.json else text, flush=True)
     except BrokenPipeError:
         # The reader (head, less) has gone; nothing may be printed on the way out either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (DatasetError, TrainingError, WeightsError, ValueError, OSError) as error:
+        if not speaks:
+            # Most errors strike all processes. When process 0 has told of this one and ended,
+            # torchrun ends the others while they wait here; else it is theirs to tell.
+            time.sleep(_PATIENCE)
         print(f"medzoo: error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("medzoo: interrupted", file=sys.stderr)
+        if speaks:
+            print("medzoo: interrupted", file=sys.stderr)
         return 130
     return 0
 
@@ -119,6 +134,7 @@ def _train(arguments: argparse.Namespace) -> tuple[Any, str]:
         output=output,
         device=arguments.device,
         tensorboard=arguments.tensorboard,
+        compile=arguments.compile,
     )
     values = {
         "weights": str(run.weights),
@@ -144,9 +160,11 @@ def _evaluate(arguments: argparse.Namespace) -> tuple[Any, str]:
         raise ValueError(f"{arguments.model} does not say its data set; give --dataset")
     size = arguments.size or model.pretrained_cfg["input_size"][-1]
     data = medzoo.load_dataset(name, size=size, root=arguments.data_root)
-    report = medzoo.evaluate(
-        model, data.splits[arguments.split], device=arguments.device, seed=arguments.seed
-    )
+    device = distributed.device_of_process(arguments.device)
+    with distributed.process_group(device):
+        report = medzoo.evaluate(
+            model, data.splits[arguments.split], device=device, seed=arguments.seed, sharded=True
+        )
     return report.to_dict(), str(report)
 
 
@@ -235,6 +253,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--output", default="training_results", help="folder (%(default)s)")
     sub.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
     sub.add_argument("--tensorboard", action="store_true", help="also write TensorBoard events")
+    sub.add_argument("--compile", action="store_true", help="compile the network (torch.compile)")
     _add_data_options(sub, size=28)
 
     sub = command(

@@ -79,6 +79,34 @@ def test_train_takes_changes_to_the_recipe(trained):
     assert trained["recipe"]["epochs"] == 1
 
 
+def test_train_can_compile(own_file, tmp_path, monkeypatch):
+    seen = {}
+
+    def told(*_, **arguments):
+        seen.update(arguments)
+        raise ValueError("enough")
+
+    monkeypatch.setattr(medzoo, "train", told)
+    arguments = ["train", "simple_cnn", "--dataset", str(own_file), "--output", str(tmp_path)]
+    for extra in ([], ["--compile"]):
+        assert main([*arguments, *extra]) == 1
+        assert seen["compile"] is bool(extra)
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_process_that_is_not_the_first_says_nothing_but_its_own_errors(monkeypatch, capsys):
+    values = {"RANK": 1, "WORLD_SIZE": 2, "LOCAL_RANK": 1, "MASTER_ADDR": "x", "MASTER_PORT": 1}
+    for name, value in values.items():
+        monkeypatch.setenv(name, str(value))
+    waited = []
+    monkeypatch.setattr("medzoo.cli.time.sleep", waited.append)
+    assert main(["models"]) == 0
+    assert capsys.readouterr() == ("", "")
+    assert main(["info", "dermamnits"]) == 1
+    assert waited  # so that the first process can speak and torchrun end this one
+    assert capsys.readouterr().err.startswith("medzoo: error: unknown model")
+
+
 def test_predict_labels_each_file(trained, tmp_path, capsys):
     paths = [str(tmp_path / f"{name}.png") for name in "ab"]
     for path in paths:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from medzoo.datasets.checksum import file_md5
-from medzoo.datasets.mmap import extract
+from medzoo.datasets.mmap import extract, open_map
 from medzoo.errors import DatasetError
 
 SPLITS = ("train", "val", "test")
@@ -67,7 +67,7 @@ def read_archive(path: Path, mmap_above: int | None = None) -> tuple[dict[str, n
                 "memory; save them again with np.ascontiguousarray"
             )
         folder = extract(archive, path, md5, images)
-        arrays = {key: np.load(folder / f"{key}.npy", mmap_mode="c") for key in images}
+        arrays = {key: open_map(folder / f"{key}.npy") for key in images}
         labels = {key: _read_array(archive, key) for key in KEYS if key not in arrays}
         return arrays | labels, md5
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from medzoo.datasets.info import DatasetInfo, Task
+from medzoo.datasets.mmap import has_read
 from medzoo.datasets.validation import Array, as_images, as_labels, fit_labels, infer_task
 from medzoo.errors import DatasetError
 
@@ -53,7 +54,8 @@ class Split:
 
     Attributes:
         images: uint8 (N, C, H, W), channels last in memory; large sets are memory-mapped.
-            Read only, please: the memory may be shared.
+            Read only, please: the memory may be shared, and what is written into a memory-mapped
+            set may be lost.
         labels: int64 (N,), or float32 (N, L) of zeros and ones if multi-label.
         info: The data set that it belongs to.
         name: ``"train"``, ``"val"`` or ``"test"``.
@@ -162,6 +164,7 @@ class Dataset:
         for chunk in images.split(max(1, _STATISTICS_CHUNK // images[0].numel())):
             for channel in range(channels):
                 histogram[channel] += torch.bincount(chunk[:, channel].reshape(-1), minlength=256)
+            has_read(chunk.nbytes)
         means, stds = [], []
         for counts in histogram.tolist():
             n = sum(counts)

@@ -1,19 +1,59 @@
-"""Extracting arrays out of an archive, so that they can be memory-mapped."""
+"""Memory-mapped arrays: extracted out of an archive, mapped, and kept from filling the memory."""
 
 from __future__ import annotations
 
+import mmap
 import os
 import shutil
+import sys
+import weakref
 import zipfile
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
+import numpy as np
+
 from medzoo.datasets.cache import cache_dir, locked
 from medzoo.errors import DatasetError
 
 _CHUNK = 1 << 22
+_RELEASE_AFTER = 256 << 20  # bytes read out of maps
+_maps: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()
+_unreleased = 0
+
+
+def open_map(path: Path) -> np.ndarray:
+    """Map a .npy file, copy-on-write, which lets PyTorch share it without being able to harm it.
+
+    Args:
+        path: The file.
+    """
+    array = np.load(path, mmap_mode="c", allow_pickle=False)
+    if isinstance(array.base, mmap.mmap):
+        _maps.add(array.base)
+    return array
+
+
+def has_read(nbytes: int) -> None:
+    """Take note of pixels read, and now and then give the memory of all maps back.
+
+    Pages of a file that a process has looked at count as its memory until the system needs
+    room. A container's limit or a colleague's `top` sees them long before that, so they are let
+    go of. They stay in the system's file cache: reading them again costs no disk access.
+
+    Args:
+        nbytes: How much was read, of whatever images.
+    """
+    global _unreleased
+    if not _maps or not sys.platform.startswith("linux"):  # elsewhere the call means other things
+        return
+    _unreleased += nbytes
+    if _unreleased >= _RELEASE_AFTER:
+        _unreleased = 0
+        for opened in list(_maps):
+            opened.madvise(mmap.MADV_DONTNEED)
 
 
 def extract(archive: zipfile.ZipFile, path: Path, md5: str, keys: Sequence[str]) -> Path:

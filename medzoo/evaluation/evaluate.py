@@ -26,6 +26,7 @@ def evaluate(
     seed: int = 0,
     config: TransformConfig | None = None,
     progress: bool = False,
+    sharded: bool = False,
 ) -> Report:
     """Measure a model on a split; AUC and ACC equal those of medmnist's `Evaluator`.
 
@@ -45,6 +46,8 @@ def evaluate(
         seed: Seed of the resampling.
         config: What the model expects, instead of what it says itself.
         progress: Whether to show a progress bar.
+        sharded: Whether the processes of an open group divide the images among themselves; see
+            `predict_logits`. Every process returns the same report, that of a single process.
 
     Returns:
         The report. Classes that the split lacks are NaN in it, with one warning.
@@ -77,6 +80,7 @@ def evaluate(
         device=device,
         precision=precision,
         progress=progress,
+        sharded=sharded,
     )
     if logits.shape[1] != info.num_classes:
         raise ValueError(

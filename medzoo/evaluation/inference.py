@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from medzoo.datasets import Task
+from medzoo.datasets.mmap import has_read
 from medzoo.device import Precision, autocast, resolve_device
+from medzoo.distributed import device_of_process, gather_rows, rank, shard
 from medzoo.evaluation.metrics import is_multi_label
 from medzoo.transforms import TransformConfig, prepare_batch, transform_config
 
@@ -27,6 +29,7 @@ def predict_logits(
     device: str | torch.device = "auto",
     precision: Precision = "float32",
     progress: bool = False,
+    sharded: bool = False,
 ) -> Tensor:
     """Run a model over raw images, resized, normalised and with channels as it expects them.
 
@@ -41,6 +44,10 @@ def predict_logits(
         device: ``"auto"``, a PyTorch device string, or a `torch.device`.
         precision: ``"float32"``, ``"bfloat16"``, or ``"auto"``.
         progress: Whether to show a progress bar.
+        sharded: Whether the processes of an open group (see `torch.distributed`) divide the
+            images among themselves, whole batches each, so that every image is computed in the
+            company that it has in a single process. All of them have to call this, with the same
+            arguments, and all get all logits. Without a group it changes nothing.
 
     Returns:
         Logits, float32 (N, K), on the CPU.
@@ -63,16 +70,27 @@ def predict_logits(
                 "give config=medzoo.transforms.TransformConfig(channels, size, mean, std)"
             )
         config = transform_config(model)
-    target = resolve_device(device)
-    starts: Iterable[int] = range(0, len(images), batch_size)
-    if progress:
+    target = device_of_process(device) if sharded else resolve_device(device)
+    count = len(images)
+    own = shard(-(-count // batch_size)) if sharded else slice(0, count)
+    part = slice(min(own.start * batch_size, count), min(own.stop * batch_size, count))
+    # A process without a share computes a batch all the same, to know how many logits there are.
+    starts: Iterable[int] = range(part.start, part.stop, batch_size) or [0]
+    if progress and not (sharded and rank()):
         from tqdm.auto import tqdm
 
         starts = tqdm(starts, desc="evaluating", unit="batch", leave=False)
-    batches = (
-        prepare_batch(images[start : start + batch_size].to(target), config) for start in starts
-    )
-    return forward(model, batches, device=target, precision=precision)
+
+    def batches() -> Iterator[Tensor]:
+        for start in starts:
+            batch = images[start : start + batch_size]
+            yield prepare_batch(batch.to(target, non_blocking=True), config)
+            has_read(batch.nbytes)
+
+    logits = forward(model, batches(), device=target, precision=precision)
+    if not sharded:
+        return logits
+    return gather_rows(logits[: part.stop - part.start], part, count)
 
 
 def forward(
@@ -110,7 +128,7 @@ def forward(
 @contextmanager
 def _for_inference(model: Model, device: torch.device) -> Iterator[None]:
     """Hold a module on a device in evaluation mode; leave other callables alone."""
-    if not isinstance(model, nn.Module):
+    if not isinstance(model, nn.Module) or _is_ready(model, device):
         yield
         return
     # Each submodule has its own mode: frozen batch norms may be in another than their parent.
@@ -124,6 +142,26 @@ def _for_inference(model: Model, device: torch.device) -> Iterator[None]:
         model.to(home)
         for module, training in modes.items():
             module.training = training
+
+
+def _is_ready(model: nn.Module, device: torch.device) -> bool:
+    """Tell whether nothing has to change: all modes are evaluation, all tensors on the device.
+
+    A plain walk, because for one image `Module.to`, `eval` and `modules` together take longer
+    than many a network.
+    """
+    device = torch.empty(0, device=device).device  # with its index: "cuda" means one of them
+    waiting = [model]
+    while waiting:
+        state = waiting.pop().__dict__  # attributes of a module are looked up slowly
+        if state["training"]:
+            return False
+        for tensors in (state["_parameters"], state["_buffers"]):
+            for tensor in tensors.values():
+                if tensor is not None and tensor.device != device:
+                    return False
+        waiting += [child for child in state["_modules"].values() if child is not None]
+    return True
 
 
 def probabilities(logits: Tensor, task: Task) -> Tensor:

@@ -119,7 +119,7 @@ def predict(
         ValueError: If a file is not a readable image, an image has the wrong shape, or the
             model gives NaN; the message names it.
     """
-    if not isinstance(images, (str, os.PathLike, Image.Image, np.ndarray, Tensor, Sequence)):
+    if not isinstance(images, (np.ndarray, Tensor, Image.Image, str, os.PathLike, Sequence)):
         raise ValueError(
             f"cannot predict for a {type(images).__name__}; give a file, a PIL image, an array, a "
             "tensor, or a list of these (of a data set's split: split.images)"

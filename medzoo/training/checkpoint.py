@@ -24,7 +24,7 @@ class Progress:
     Attributes:
         identity: Architecture, recipe and data; a run is resumed only as itself.
         epoch: Finished epochs.
-        history: A row of figures for each of them.
+        history: A row of figures for each of them; ``val_*`` where it was validated.
         best_epoch: The epoch, from 1, with the best validation AUC; 0 before the first.
         optimizer: The optimiser's numbers, as `optimizer_state` gives them.
     """
@@ -34,6 +34,16 @@ class Progress:
     history: list[dict[str, Any]] = field(default_factory=list)
     best_epoch: int = 0
     optimizer: dict[str, int | float] = field(default_factory=dict)
+
+    @property
+    def best(self) -> dict[str, Any] | None:
+        """The row of the best epoch; None before the first validation."""
+        return self.history[self.best_epoch - 1] if self.best_epoch else None
+
+    def stale(self) -> int:
+        """Epochs from the best to the last one that was validated, hence might have beaten it."""
+        validated = [row["epoch"] for row in self.history if "val_auc" in row]
+        return validated[-1] - self.best_epoch if validated else 0
 
 
 def save_checkpoint(path: Path, groups: dict[str, dict[str, Tensor]], progress: Progress) -> None:

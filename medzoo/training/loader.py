@@ -6,27 +6,41 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from medzoo.datasets import Split
+from medzoo.datasets.mmap import has_read
 from medzoo.training.augment import BatchAugmenter
+from medzoo.training.loss import soft_targets
+
+_SHARE = 0.25  # of a GPU's free memory that images may take: the network needs most of the rest
 
 
 class BatchLoader:
     """Iterate over a split in random order, in augmented batches.
 
     There are no worker processes: a batch is one gather from the uint8 tensor (or its memory
-    map) and a few batched operations, so nothing is pickled, copied or waited for.
+    map) and a few batched operations, so nothing is pickled, copied or waited for. On a GPU the
+    whole split is kept in its memory if it fits in comfortably; if not, batches are gathered into
+    pinned memory and copied while the GPU computes.
+
+    With several processes, each takes its slice of every batch of the same order.
 
     Args:
         split: The images and labels.
-        batch_size: Images a batch; a smaller last batch is left out, because batch
-            normalisation suffers from it, and another order comes next epoch.
+        batch_size: Images a batch, of all processes; a smaller last batch is left out, because
+            batch normalisation suffers from it, and another order comes next epoch.
         augmenter: Applied to every batch.
         device: Where batches go.
         label_smoothing: Share of the target spread evenly, in [0, 1).
-        seed: With the epoch, decides order and augmentation, so that any epoch can be had again.
+        seed: With the epoch (and the rank, for augmentation), decides order and augmentation, so
+            that any epoch can be had again.
+        rank: Number of this process, from 0.
+        processes: How many there are.
+
+    Raises:
+        ValueError: If `processes` does not divide `batch_size`, or there are fewer images than
+            processes.
     """
 
     def __init__(
@@ -37,13 +51,29 @@ class BatchLoader:
         device: torch.device,
         label_smoothing: float = 0.0,
         seed: int = 0,
+        *,
+        rank: int = 0,
+        processes: int = 1,
     ) -> None:
+        if batch_size % processes:
+            raise ValueError(
+                f"batch_size={batch_size} cannot be divided among {processes} processes; use a "
+                f"multiple of {processes}, e.g. {-(-batch_size // processes) * processes}"
+            )
+        if len(split) < processes:
+            raise ValueError(
+                f"{len(split)} training images are too few for {processes} processes; start fewer"
+            )
         self.split = split
-        self.batch_size = min(batch_size, len(split))
+        self.batch_size = min(batch_size, len(split) // processes * processes)
         self.augmenter = augmenter
         self.device = device
         self.seed = seed
-        self.targets = soft_targets(split, label_smoothing)
+        self.rank = rank
+        self.processes = processes
+        self.images, self.targets = split.images, soft_targets(split, label_smoothing)
+        if _fits(device, self.images.nbytes + self.targets.nbytes):
+            self.images, self.targets = self.images.to(device), self.targets.to(device)
 
     def __len__(self) -> int:
         """Return the number of batches an epoch."""
@@ -57,22 +87,30 @@ class BatchLoader:
         """
         rng = np.random.default_rng((self.seed, epoch))
         order = torch.from_numpy(rng.permutation(len(self.split)))
+        # The rows of a batch are chosen where the images are. One copy an epoch, before it begins.
+        order = order.to(self.images.device)
+        if self.rank:
+            rng = np.random.default_rng((self.seed, epoch, self.rank))
+        own = self.batch_size // self.processes
         for step in range(len(self)):
-            rows = order[step * self.batch_size : (step + 1) * self.batch_size]
-            images = self.split.images[rows].to(self.device, non_blocking=True)
-            targets = self.targets[rows].to(self.device, non_blocking=True)
+            start = step * self.batch_size + self.rank * own
+            rows = order[start : start + own]
+            images, targets = self._gather(self.images, rows), self._gather(self.targets, rows)
             yield self.augmenter(images, targets, rng)
 
+    def _gather(self, source: Tensor, rows: Tensor) -> Tensor:
+        # New pinned memory each time: PyTorch lends it again when the copy has finished.
+        pinned = self.device.type == "cuda" and not source.is_cuda
+        batch = torch.empty_like(source[: len(rows)], pin_memory=pinned)
+        # Copies whole rows; source[rows] would visit every pixel.
+        torch.index_select(source, 0, rows, out=batch)
+        has_read(batch.nbytes)
+        return batch.to(self.device, non_blocking=True)
 
-def soft_targets(split: Split, label_smoothing: float = 0.0) -> Tensor:
-    """Turn labels into target probabilities, float32 (N, K).
 
-    Args:
-        split: The labels and their task.
-        label_smoothing: Share of the target spread over all classes (Szegedy et al., 2016); for
-            multi-label sets, half of it moves each label towards 0.5.
-    """
-    if split.info.multi_label:
-        return torch.lerp(split.labels, torch.full_like(split.labels, 0.5), label_smoothing)
-    one_hot = F.one_hot(split.labels, split.info.num_classes).float()
-    return torch.lerp(one_hot, torch.full_like(one_hot, 1 / one_hot.shape[1]), label_smoothing)
+def _fits(device: torch.device, size: int) -> bool:
+    """Whether tensors of `size` bytes may stay on a device for the whole run."""
+    if device.type != "cuda":
+        return device.type == "cpu"
+    free, _ = torch.cuda.mem_get_info(device)
+    return size <= _SHARE * free

@@ -79,6 +79,7 @@ class Recipe:
             kept; 0 is off.
         clip_gradient: Largest norm of the gradient, or None.
         patience: Stop after this many epochs without a better validation AUC, or None.
+        validate_every: Epochs from one validation to the next; the last epoch is always validated.
         precision: ``"auto"`` takes bfloat16 where the device computes it faster.
         seed: Of the initial weights (when the command line or a benchmark builds the model),
             the order of images, augmentation and dropout.
@@ -98,13 +99,15 @@ class Recipe:
     ema_decay: float = 0.995
     clip_gradient: float | None = None
     patience: int | None = None
+    validate_every: int = 1
     precision: Precision = "auto"
     seed: int = 0
     augmentation: Augmentation = field(default_factory=Augmentation)
     model_args: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name, least in (("epochs", 1), ("batch_size", 1), ("patience", 1), ("seed", 0)):
+        for name in ("epochs", "batch_size", "patience", "validate_every", "seed"):
+            least = 0 if name == "seed" else 1
             value = getattr(self, name)
             whole = isinstance(value, int) and value >= least
             absent = name == "patience" and value is None
@@ -176,9 +179,12 @@ def load_recipe(
 ) -> Recipe:
     """Find a recipe by name or file; what it says refines the pair's bundled recipe.
 
+    A named recipe may in turn be refined for an architecture: what is bundled as
+    ``"fast.simple_cnn"`` refines ``"fast"`` for ``"simple_cnn"``.
+
     Args:
-        source: A `Recipe`, ``"default"`` (the bundled one), a bundled name, a JSON file, or a
-            mapping of some fields.
+        source: A `Recipe`, ``"default"`` (the bundled one), a bundled name such as ``"fast"``, a
+            JSON file, or a mapping of some fields.
         architecture: The model that will be trained.
         dataset: The data set it will be trained on.
 
@@ -198,7 +204,10 @@ def load_recipe(
         return bundled.with_changes(**_known(Recipe, values))
     if source not in _bundled():
         raise unknown_name("recipe", source, _bundled())
-    return bundled if source == "default" else bundled.with_changes(**_bundled()[str(source)])
+    if source == "default":
+        return bundled
+    layers = _bundled()[str(source)], _bundled().get(f"{source}.{architecture}", {})
+    return bundled.with_changes(**_merge(*layers))
 
 
 @cache

@@ -2,6 +2,7 @@ import subprocess
 import sys
 import tracemalloc
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import torch
 from medzoo.datasets import archive, load_dataset
 from medzoo.datasets.archive import read_archive
 from medzoo.datasets.cache import cache_dir
+from medzoo.datasets.mmap import has_read, open_map
 from medzoo.errors import DatasetError
 
 from .conftest import make_arrays
@@ -140,3 +142,29 @@ def test_two_processes_at_once(write_npz):
     assert [process.returncode for process in running] == [0, 0]
     assert answers == {f"{np.load(path)['train_images'].sum()}\n"}
     assert len(folders(path.parent)) == 1
+
+
+def _resident(path: Path) -> int:
+    """Bytes of a mapped file that are in this process's memory."""
+    lines = iter(Path("/proc/self/smaps").read_text().splitlines())
+    for line in lines:
+        if line.endswith(str(path)):
+            return next(int(rest.split()[1]) << 10 for rest in lines if rest.startswith("Rss:"))
+    raise AssertionError(f"{path} is not mapped")
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc/self/smaps")
+def test_memory_of_maps_is_given_back_and_their_content_stays(tmp_path, monkeypatch):
+    path = tmp_path / "images.npy"
+    expected = np.arange(1 << 20, dtype=np.uint32)
+    np.save(path, expected)
+    monkeypatch.setattr("medzoo.datasets.mmap._RELEASE_AFTER", expected.nbytes)
+    monkeypatch.setattr("medzoo.datasets.mmap._unreleased", 0)
+    array = open_map(path)
+    assert np.array_equal(array, expected)
+    assert _resident(path) >= expected.nbytes
+    has_read(expected.nbytes - 1)
+    assert _resident(path) >= expected.nbytes
+    has_read(1)
+    assert _resident(path) < expected.nbytes / 4
+    assert np.array_equal(array, expected)

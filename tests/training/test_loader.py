@@ -1,5 +1,7 @@
 """The batch loader: every epoch a new permutation, any epoch can be had again."""
 
+from itertools import chain
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 
 from medzoo.datasets import Dataset, synthetic
 from medzoo.training import Augmentation, BatchAugmenter, BatchLoader
-from medzoo.training.loader import soft_targets
+from medzoo.training.loss import soft_targets
 
 NO_CHANGE = BatchAugmenter(Augmentation(), (0.0,), (1.0,))
 
@@ -48,6 +50,42 @@ def test_order_depends_on_seed_and_epoch_alone():
     first = seen(source, 0)
     seen(source, 1)
     assert seen(source, 0) == first
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(4, 60), st.integers(1, 20), st.integers(1, 4), st.integers(0, 9))
+def test_processes_divide_the_batches_of_a_single_one(count, each, processes, epoch):
+    whole = loader(count, min(each * processes, count // processes * processes))
+    sources = [
+        loader(count, each * processes, rank=rank, processes=processes) for rank in range(processes)
+    ]
+    parts = [seen(source, epoch) for source in sources]
+    together = [list(chain(*batch)) for batch in zip(*parts, strict=True)]
+    assert together == seen(whole, epoch)
+    assert len({len(batch) for part in parts for batch in part}) == 1
+
+
+def test_processes_draw_their_own_augmentation():
+    split = numbered(2)
+    augmenter = BatchAugmenter(Augmentation(brightness=0.9), (0.0,), (1.0,))
+    split.images.fill_(100)
+    one, other = (
+        next(BatchLoader(split, 2, augmenter, torch.device("cpu"), rank=r, processes=2).epoch(0))[0]
+        for r in (0, 1)
+    )
+    assert not torch.equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("count", "batch_size", "match"),
+    [
+        (40, 16, r"batch_size=16 cannot be divided among 3 processes; .* e\.g\. 18"),
+        (2, 3, "2 training images are too few for 3 processes"),
+    ],
+)
+def test_what_cannot_be_divided_is_an_error(count, batch_size, match):
+    with pytest.raises(ValueError, match=match):
+        loader(count, batch_size, processes=3)
 
 
 def test_targets_go_with_their_images():

@@ -114,6 +114,7 @@ def bundled(monkeypatch):
         "net": {"batch_size": 2, "learning_rate": 0.5, "model_args": {"drop_rate": 0.1}},
         "net.data": {"learning_rate": 0.25, "model_args": {"widths": [4, 8, 16]}},
         "quick": {"epochs": 1, "augmentation": {"shift": 0.2}},
+        "quick.net": {"augmentation": {"shift": 0.3}, "model_args": {"widths": [2, 4, 8]}},
     }
     monkeypatch.setattr(recipe, "_bundled", lambda: layers)
 
@@ -128,12 +129,19 @@ def test_later_layers_refine_earlier_ones(bundled):
 
 
 def test_a_name_refines_the_pairs_recipe(bundled):
-    made = load_recipe("quick", "net", "data")
-    assert (made.epochs, made.learning_rate) == (1, 0.25)
+    made = load_recipe("quick", "net2", "data")
+    assert (made.epochs, made.batch_size) == (1, 1)
     assert made.augmentation == Augmentation(rotation=6, shift=0.2)
     assert load_recipe("default", "net", "data") == recipe_for("net", "data")
     with pytest.raises(ValueError, match="unknown recipe 'quik'; did you mean 'quick'"):
         load_recipe("quik", "net", "data")
+
+
+def test_a_named_recipe_is_refined_for_an_architecture(bundled):
+    made = load_recipe("quick", "net", "data")
+    assert (made.epochs, made.learning_rate) == (1, 0.25)
+    assert made.augmentation == Augmentation(rotation=6, shift=0.3)
+    assert made.model_args == {"drop_rate": 0.1, "widths": [2, 4, 8]}
 
 
 def test_a_recipe_is_taken_as_it_is(bundled):
@@ -162,13 +170,12 @@ def test_bad_file_is_a_clear_error(tmp_path, text):
 
 
 @pytest.mark.parametrize("architecture", list_models())
-def test_bundled_recipes_are_valid_for_every_pair(architecture):
+@pytest.mark.parametrize("name", ["default", "fast"])
+def test_bundled_recipes_are_valid_for_every_pair(name, architecture):
     for dataset in list_datasets():
-        made = recipe_for(architecture, dataset)
+        made = load_recipe(name, architecture, dataset)
         assert made.epochs >= 1
-    model = create_model(
-        architecture, dataset="octmnist", **recipe_for(architecture, "x").model_args
-    )
+    model = create_model(architecture, dataset="octmnist", **made.model_args)
     assert model.num_classes == 4
 
 

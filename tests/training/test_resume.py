@@ -94,6 +94,15 @@ def test_resuming_a_run_out_of_patience_goes_no_further(tiny, tmp_path, monkeypa
     assert again.history == first.history
 
 
+def test_run_stopped_before_its_first_validation_is_resumed(tiny, tmp_path):
+    recipe = RECIPE.with_changes(validate_every=3)
+    whole = trainer(tiny, recipe=recipe).fit()
+    interrupt(trainer(tiny, tmp_path, recipe), epoch=2)
+    resumed = trainer(tiny, tmp_path, recipe, seed=99).fit(resume=True)
+    assert same(resumed.model, whole.model)
+    assert without_times(resumed.history) == without_times(whole.history)
+
+
 def test_without_resume_the_run_starts_anew(tiny, tmp_path):
     interrupt(trainer(tiny, tmp_path), epoch=2)
     anew = trainer(tiny, tmp_path).fit()

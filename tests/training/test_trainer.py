@@ -11,7 +11,7 @@ import torch
 from medzoo import TrainingError, create_model, evaluate, synthetic, train
 from medzoo.datasets import Dataset
 from medzoo.training import Augmentation, Recipe, Trainer
-from medzoo.training.trainer import class_weights
+from medzoo.training.loss import class_weights
 from medzoo.weights import read_config
 
 QUICK = Recipe(
@@ -103,16 +103,81 @@ def test_without_output_nothing_is_written(tiny, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_patience_stops_early(tiny, monkeypatch):
-    scores = iter([0.6, 0.9, 0.8, 0.7, 0.95, 0.9])
+def scored(monkeypatch, scores):
+    """Have every validation give the next of some scores."""
+    scores = iter(scores)
     monkeypatch.setattr(
         Trainer,
         "_validate",
         lambda _: {"val_loss": 0.0, "val_auc": next(scores), "val_acc": 0.0},
     )
+
+
+def test_patience_stops_early(tiny, monkeypatch):
+    scored(monkeypatch, [0.6, 0.9, 0.8, 0.7, 0.95, 0.9])
     run = Trainer(small(tiny), tiny, QUICK.with_changes(epochs=6, patience=2)).fit()
     assert [row["val_auc"] for row in run.history] == [0.6, 0.9, 0.8, 0.7]
     assert run.best_epoch == 2
+
+
+def test_validation_only_when_due_and_at_the_end(tiny, monkeypatch):
+    scored(monkeypatch, [0.6, 0.9, 0.8])
+    run = Trainer(small(tiny), tiny, QUICK.with_changes(epochs=5, validate_every=2)).fit()
+    assert [row.get("val_auc") for row in run.history] == [None, 0.6, None, 0.9, 0.8]
+    assert all("val_loss" not in run.history[i] for i in (0, 2))
+    assert (run.best_epoch, run.val_auc) == (4, 0.9)
+
+
+def test_patience_counts_epochs_up_to_the_last_validation(tiny, monkeypatch):
+    scored(monkeypatch, [0.9, 0.8, 0.7, 0.6])
+    recipe = QUICK.with_changes(epochs=8, validate_every=2, patience=3)
+    run = Trainer(small(tiny), tiny, recipe).fit()
+    # After epoch 5, epoch 4 was the last that could have been better: 2 epochs, less than 3.
+    assert len(run.history) == 6
+    assert run.best_epoch == 2
+
+
+def test_how_often_is_validated_does_not_change_the_weights(tiny):
+    recipe = QUICK.with_changes(epochs=3, validate_every=3)
+    trainers = [
+        Trainer(small(tiny), tiny, QUICK.with_changes(epochs=3)),
+        Trainer(small(tiny), tiny, recipe),
+    ]
+    for trainer in trainers:
+        trainer.fit()
+    assert same(*(trainer.average.module for trainer in trainers))
+
+
+def test_compiled_run_gives_the_same_weights_under_the_same_names(tiny, tmp_path, monkeypatch):
+    # Without code generation, which takes minutes: what is called and saved is the same.
+    compiled = []
+    whole = torch.compile
+
+    def traced(network, **options):
+        compiled.append(network)
+        return whole(network, backend="eager", **options)
+
+    monkeypatch.setattr(torch, "compile", traced)
+    recipe = QUICK.with_changes(epochs=1)
+    trainer = Trainer(small(tiny), tiny, recipe, output=tmp_path, name="run", compile=True)
+    run = trainer.fit()
+    assert compiled[-1] is run.model
+    assert type(run.model) is type(small(tiny))
+    plain = Trainer(small(tiny), tiny, recipe).fit()
+    for name, value in create_model(run.weights).state_dict().items():
+        assert "_orig_mod" not in name
+        torch.testing.assert_close(value, plain.model.state_dict()[name], rtol=1e-3, atol=1e-5)
+
+
+def test_compiling_without_a_compiler_is_told_before_training(tiny, monkeypatch):
+    def broken(function):
+        raise RuntimeError("no g++\nTraceback ...")
+
+    monkeypatch.setattr(torch, "compile", broken)
+    with pytest.raises(
+        ValueError, match=r"compile=True does not work .*\(no g\+\+\).*leave compile"
+    ):
+        Trainer(small(tiny), tiny, QUICK, compile=True)
 
 
 def test_the_test_split_is_never_read(tiny, tmp_path):
@@ -132,13 +197,11 @@ def test_the_test_split_is_never_read(tiny, tmp_path):
 def test_moving_average_is_what_is_kept(tiny, decay, differs):
     trainer = Trainer(small(tiny), tiny, QUICK.with_changes(epochs=1, ema_decay=decay))
     trained = {}
-    write = trainer._write_progress
 
-    def remember():
-        trained.update({k: v.clone() for k, v in trainer.model.state_dict().items()})
-        write()
+    def remember(groups, progress):
+        trained.update({k: v.clone() for k, v in groups["model"].items()})
 
-    trainer._write_progress = remember
+    trainer.files.write = remember
     kept = trainer.fit().model.state_dict()
     assert all(torch.equal(v, kept[k]) for k, v in trainer.average.module.state_dict().items())
     assert differs is any(not torch.equal(v, kept[k]) for k, v in trained.items())

@@ -1,0 +1,55 @@
+"""The loss of a task, what it compares with, and weights that make rare classes count."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from medzoo.datasets import Split
+
+
+def loss_of(
+    logits: Tensor, targets: Tensor, multi_label: bool, weights: Tensor | None = None
+) -> Tensor:
+    """Compare logits with target probabilities, averaged over the images.
+
+    Args:
+        logits: (N, K).
+        targets: Target probabilities, float32 (N, K).
+        multi_label: Whether every column is a label of its own, instead of one of K classes.
+        weights: Of each column, (K,), as `class_weights` gives them; None for all alike.
+    """
+    if multi_label:
+        return F.binary_cross_entropy_with_logits(logits, targets, pos_weight=weights)
+    return F.cross_entropy(logits, targets, weight=weights)
+
+
+def soft_targets(split: Split, label_smoothing: float = 0.0) -> Tensor:
+    """Turn labels into target probabilities, float32 (N, K).
+
+    Args:
+        split: The labels and their task.
+        label_smoothing: Share of the target spread over all classes (Szegedy et al., 2016); for
+            multi-label sets, half of it moves each label towards 0.5.
+    """
+    if split.info.multi_label:
+        return torch.lerp(split.labels, torch.full_like(split.labels, 0.5), label_smoothing)
+    one_hot = F.one_hot(split.labels, split.info.num_classes).float()
+    return torch.lerp(one_hot, torch.full_like(one_hot, 1 / one_hot.shape[1]), label_smoothing)
+
+
+def class_weights(split: Split) -> Tensor:
+    """Weights that make every class count alike, float32 (K,).
+
+    Args:
+        split: Training labels.
+
+    Returns:
+        For single-label sets, inverse frequencies with mean 1 over the images; for multi-label
+        sets, negatives over positives of each label.
+    """
+    counts = soft_targets(split).sum(0).clamp(min=1)
+    if split.info.multi_label:
+        return (len(split) - counts) / counts
+    return len(split) / (len(counts) * counts)
