@@ -32,8 +32,12 @@ if TYPE_CHECKING:
     from medzoo.transforms import create_transform
     from medzoo.weights import save_weights
 
+    # Last: mypy takes `evaluate` and `predict` for their modules if this comes before them.
+    from medzoo.compiled import compile  # isort: skip
+
 # Imported on first use, so that `import medzoo` itself costs next to nothing.
 _HOME = {
+    "compiled": ("compile",),
     "datasets": (
         "Dataset",
         "DatasetInfo",
@@ -66,6 +70,7 @@ __all__ = [
     "TrainingError",
     "WeightsError",
     "__version__",
+    "compile",
     "create_model",
     "create_transform",
     "dataset_info",

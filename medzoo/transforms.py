@@ -162,10 +162,8 @@ def create_transform(model_or_dataset: object, training: bool = False) -> ImageT
         A function of an image (see `ImageTransform`), giving float32 (C, size, size).
     """
     info = getattr(model_or_dataset, "info", getattr(model_or_dataset, "dataset", model_or_dataset))
-    sided = isinstance(info, DatasetInfo) and info.sided
-    return ImageTransform(
-        transform_config(model_or_dataset), training, mirror=training and not sided
-    )
+    mirror = training and not (isinstance(info, DatasetInfo) and info.sided)
+    return ImageTransform(transform_config(model_or_dataset), training, mirror)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import timm
+import torch
 from timm.models import is_model, load_pretrained
 from torch import nn
 
@@ -75,7 +76,7 @@ def create_model(
         **model_args: The architecture's own arguments, e.g. ``drop_rate=0.2``.
 
     Returns:
-        The model, in evaluation mode if pretrained. It carries `dataset` (a `DatasetInfo` or
+        The model, in evaluation mode if pretrained, channels last in memory. It carries `dataset` (a `DatasetInfo` or
         None) and timm's `pretrained_cfg` (input size, mean, std), which
         `medzoo.create_transform` reads.
 
@@ -115,6 +116,8 @@ def create_model(
         model = _create_own(architecture, config, tensors, kwargs)
     if config and target and not features_only and not _same_classes(target, config.dataset):
         model.reset_classifier(model.num_classes)  # type: ignore[operator]
+    # The layout of its inputs. Otherwise every call, even for one image, lays all weights out anew.
+    model = model.to(memory_format=torch.channels_last)
     classifier = cast(Classifier, model)
     _describe(classifier, architecture, model_args, target, config, in_chans, size)
     return classifier.eval() if pretrained or tensors else classifier

@@ -1,0 +1,269 @@
+"""Models compiled for ONNX Runtime: they agree, are kept, and refuse what does not fit."""
+
+import importlib
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import medzoo
+from medzoo.compiled import CompiledModel, Description
+from medzoo.compiled.quantise import better_in_float32
+from medzoo.compiled.store import slot_of
+from medzoo.evaluation import predict_logits
+
+for package in ("onnxruntime", "onnxscript"):
+    pytest.importorskip(package, reason=f"needs {package}: pip install 'medzoo[onnx]'")
+onnx = pytest.importorskip("onnx", reason="needs onnx: pip install 'medzoo[onnx]'")
+compiling = importlib.import_module("medzoo.compiled.compile")
+DIGEST = 64
+TINY = {
+    "advanced_cnn": {"widths": (8, 16), "depths": (1, 1), "strides": (1, 2)},
+    "attention_unet": {"widths": (4, 8), "head_width": 16},
+    "efficientnet": {
+        "widths": (8, 16),
+        "depths": (1, 1),
+        "strides": (1, 2),
+        "expansion": (2, 4),
+        "fused_stages": 1,
+        "head_width": 32,
+    },
+    "simple_cnn": {"widths": (8, 16)},
+}
+
+
+def tiny_model(name, dataset="dermamnist"):
+    torch.manual_seed(0)
+    model = medzoo.create_model(name, dataset=dataset, **TINY.get(name, {}))
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):  # else no batch norm would do anything
+            nn.init.uniform_(module.running_mean, -0.5, 0.5)
+            nn.init.uniform_(module.running_var, 0.5, 2)
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+    return model
+
+
+@pytest.fixture(scope="module")
+def model():
+    return tiny_model("advanced_cnn").eval()
+
+
+@pytest.fixture(scope="module")
+def compiled(model):
+    return medzoo.compile(model)
+
+
+@pytest.fixture(scope="module")
+def quantised(model, tiny, compiled):
+    return medzoo.compile(model, precision="int8", calibration=tiny.train)
+
+
+@pytest.fixture(scope="module")
+def content(model, compiled):
+    """The ONNX file that the cache holds behind `compiled`."""
+    return slot_of(model, Description.of(model)).read_bytes()[DIGEST:]
+
+
+def never(*_):
+    pytest.fail("the model was made again, though the cache has it")
+
+
+def logits_of(model, count=5, size=28):
+    images = torch.randn(count, 3, size, size, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        return model(images)
+
+
+def test_a_compiled_model_computes_the_same_for_any_number_of_images(model, compiled):
+    for count in (1, 2, 5):
+        torch.testing.assert_close(
+            logits_of(compiled, count), logits_of(model, count), atol=1e-4, rtol=0
+        )
+
+
+@pytest.mark.parametrize("name", ["attention_unet", "efficientnet", "simple_cnn"])
+def test_every_architecture_can_be_compiled(name):
+    model = tiny_model(name)
+    assert model.training
+    compiled = medzoo.compile(model, cache=False)
+    assert all(module.training for module in model.modules())
+    torch.testing.assert_close(logits_of(compiled), logits_of(model.eval()), atol=1e-4, rtol=0)
+
+
+def test_a_network_of_timms_can_be_compiled():
+    model = medzoo.create_model("timm/test_resnet", dataset="breastmnist").eval()
+    images = torch.randn(3, 1, 28, 28)
+    with torch.inference_mode():
+        torch.testing.assert_close(medzoo.compile(model)(images), model(images), atol=1e-4, rtol=0)
+
+
+def test_a_compiled_model_says_what_the_model_says(model, compiled, quantised):
+    for one, precision in ((compiled, "float32"), (quantised, "int8")):
+        assert one.architecture == "advanced_cnn"
+        assert one.dataset == model.dataset
+        assert one.num_classes == 7
+        assert one.precision == precision
+        for key in ("input_size", "mean", "std"):
+            assert tuple(one.pretrained_cfg[key]) == tuple(model.pretrained_cfg[key])
+        assert precision in repr(one)
+
+
+def test_it_is_evaluated_and_predicts_like_a_module(model, compiled, tiny):
+    ours, theirs = (medzoo.evaluate(m, tiny.test, resamples=0) for m in (compiled, model))
+    assert ours.acc == theirs.acc
+    assert ours.auc == pytest.approx(theirs.auc)
+    image = np.random.default_rng(0).integers(0, 255, (40, 50, 3), np.uint8)
+    ours, theirs = (medzoo.predict(m, image) for m in (compiled, model))
+    assert ours.label == theirs.label
+    assert ours.probabilities == pytest.approx(theirs.probabilities, abs=1e-4)
+
+
+def test_int8_stays_close_and_computes_in_integers(model, quantised, tiny):
+    expected = predict_logits(model, tiny.test.images)
+    found = predict_logits(quantised, tiny.test.images)
+    assert 0 < (found - expected).abs().mean() < 0.1 * expected.std()
+    assert medzoo.predict(quantised, tiny.test.images[0]).label in model.dataset.classes
+
+
+def test_gates_classifier_and_lone_batch_norms_stay_in_float32(model, content):
+    nodes = {node.name: node for node in onnx.load_model_from_string(content).graph.node}
+    kinds = [nodes[name].op_type for name in better_in_float32(content)]
+    convolutions = sum(isinstance(module, nn.Conv2d) for module in model.modules())
+    gates = sum(name.endswith(("fc1", "fc2")) for name, _ in model.named_modules())
+    assert kinds.count("Conv") == gates > 0
+    assert kinds.count("Conv") < convolutions
+    assert kinds.count("Gemm") == 1
+    assert "BatchNormalization" in kinds
+
+
+def test_the_second_call_takes_it_from_the_cache(model, compiled, quantised, tiny, monkeypatch):
+    monkeypatch.setattr(compiling, "export_onnx", never)
+    monkeypatch.setattr(compiling, "quantise", never)
+    assert torch.equal(logits_of(medzoo.compile(model)), logits_of(compiled))
+    again = medzoo.compile(model, precision="int8", calibration=tiny.train)
+    assert torch.equal(logits_of(again), logits_of(quantised))
+
+
+@pytest.mark.parametrize("damage", [b"", b"x" * 200, None], ids=["empty", "garbage", "cut"])
+def test_a_damaged_file_in_the_cache_is_made_again(model, compiled, content, damage, monkeypatch):
+    slot = slot_of(model, Description.of(model))
+    whole = slot.read_bytes()
+    slot.write_bytes(whole[: len(whole) // 2] if damage is None else damage)
+    calls = []
+    monkeypatch.setattr(compiling, "export_onnx", lambda model: calls.append(model) or content)
+    assert torch.equal(logits_of(medzoo.compile(model)), logits_of(compiled))
+    assert calls == [model]
+    assert slot.read_bytes() == whole
+
+
+def test_whatever_changes_the_result_changes_its_place_in_the_cache(model, tiny, monkeypatch):
+    def place(images=None):
+        return slot_of(model, Description.of(model), images)
+
+    places = [place(), place(tiny.train.images), place(tiny.test.images)]
+    assert place() == places[0]
+    with monkeypatch.context() as patch:
+        patch.setattr("medzoo.compiled.store._version", lambda package: "0")
+        places.append(place())
+    with monkeypatch.context() as patch:
+        patch.setattr(model, "pretrained_cfg", model.pretrained_cfg | {"std": (1.0, 1.0, 1.0)})
+        places.append(place())
+    with torch.no_grad():
+        weight = next(model.parameters())
+        before = weight.clone()
+        weight.view(-1)[0] += 1
+        places.append(place())
+        weight.copy_(before)
+    assert len(set(places)) == len(places)
+
+
+def test_layers_of_ones_own_are_not_cached(model):
+    class Own(nn.Module):
+        pass
+
+    whole = nn.Sequential(model, Own())
+    assert slot_of(whole, Description.of(model)) is None
+
+
+def test_a_cache_that_cannot_be_written_does_no_harm(
+    model, compiled, content, monkeypatch, tmp_path
+):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.setattr(compiling, "export_onnx", lambda model: content)
+    assert torch.equal(logits_of(medzoo.compile(model)), logits_of(compiled))
+
+
+def test_a_graph_that_computes_something_else_is_refused(content, monkeypatch):
+    monkeypatch.setattr(compiling, "export_onnx", lambda model: content)
+    other = tiny_model("advanced_cnn").eval()
+    nn.init.ones_(other.get_classifier().bias)
+    with pytest.raises(ValueError, match=r"advanced_cnn does not compute what the model does"):
+        medzoo.compile(other, cache=False)
+
+
+def test_threads(model, compiled):
+    assert compiled.threads == torch.get_num_threads()
+    assert medzoo.compile(model, threads=3).threads == 3
+    for threads in (0, -1, 1.5, True):
+        with pytest.raises(ValueError, match=r"threads=.* must be at least 1"):
+            medzoo.compile(model, threads=threads)
+
+
+@pytest.mark.parametrize(
+    ("calibration", "message"),
+    [
+        (None, r"give calibration=data\.train"),
+        (torch.zeros(4, 3, 28, 28), r"calibration is torch\.float32 \(4, 3, 28, 28\)"),
+        (torch.zeros(3, 28, 28, dtype=torch.uint8), r"expected a split"),
+        (np.zeros((4, 3, 28, 28), np.uint8), r"calibration is ndarray"),
+        (torch.zeros(0, 3, 28, 28, dtype=torch.uint8), r"no images; give some hundreds"),
+        (torch.zeros(4, 5, 28, 28, dtype=torch.uint8), r"images have 5 channels"),
+    ],
+)
+def test_calibration_that_does_not_fit_is_refused(model, calibration, message):
+    with pytest.raises(ValueError, match=message):
+        medzoo.compile(model, precision="int8", calibration=calibration)
+
+
+def test_other_bad_arguments_are_refused(model, tiny, compiled):
+    with pytest.raises(ValueError, match=r"calibration is for precision='int8'"):
+        medzoo.compile(model, calibration=tiny.train)
+    with pytest.raises(ValueError, match=r"unknown precision 'int9'.*int8"):
+        medzoo.compile(model, precision="int9", calibration=tiny.train)
+    with pytest.raises(ValueError, match=r"cannot compile a CompiledModel"):
+        medzoo.compile(compiled)
+    with pytest.raises(ValueError, match=r"is torch\.float64.*give model\.float\(\)"):
+        medzoo.compile(tiny_model("simple_cnn").double())
+    with pytest.raises(ValueError, match=r"is on meta.*give model\.cpu\(\)"):
+        medzoo.compile(tiny_model("simple_cnn").to("meta"))
+    with pytest.raises(ValueError, match=r"no classifier"):
+        medzoo.compile(medzoo.create_model("simple_cnn", num_classes=0))
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 32, 32), (2, 1, 28, 28), (3, 28, 28), (0, 3, 28, 28)])
+def test_images_of_another_shape_are_refused(compiled, shape):
+    with pytest.raises(ValueError, match=r"compiled for images \(N, 3, 28, 28\)"):
+        compiled(torch.zeros(shape))
+
+
+def test_a_file_of_someone_else_is_refused(content):
+    foreign = onnx.load_model_from_string(content)
+    del foreign.metadata_props[:]
+    with pytest.raises(ValueError, match="does not say how its input is prepared"):
+        CompiledModel(foreign.SerializeToString())
+
+
+@pytest.mark.parametrize("missing", ["onnx", "onnxruntime", "onnxscript"])
+def test_a_missing_package_is_named_with_its_cure(missing, monkeypatch):
+    extra = importlib.import_module("medzoo.compiled.extra")
+
+    def without(module):
+        if module.partition(".")[0] == missing:
+            raise ModuleNotFoundError(f"No module named {missing!r}", name=missing)
+        return importlib.import_module(module)
+
+    monkeypatch.setattr(extra, "import_module", without)
+    with pytest.raises(ImportError, match=rf"package {missing} .*pip install 'medzoo\[onnx\]'"):
+        medzoo.compile(tiny_model("simple_cnn"), cache=False)
