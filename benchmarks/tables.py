@@ -18,6 +18,7 @@ from pathlib import Path
 
 import design_trials
 import gate_ablation
+import speed
 from rows import Row, markdown, percent
 
 import medzoo
@@ -66,6 +67,25 @@ def zoo_table() -> str:
     return "\n".join(lines)
 
 
+def speed_table(*works: str) -> str:
+    """Return the measured speeds, of some works or all, and where they were measured."""
+    return f"{speed.table(speed.rows(*works))}\n\nMeasured on: {speed.where()}."
+
+
+def inference_table() -> str:
+    """Return the speeds of inference, and what the compiled models changed."""
+    rows = speed.rows("inference")
+    details = rows[0].details
+    lines = [
+        "| Model | Same class as the eager model | Validation ACC against it |\n|---|---|---|",
+        *(
+            f"| {name} | {percent(details['agreement'][name])} | {points:+.2f} points |"
+            for name, points in details["acc_points"].items()
+        ),
+    ]
+    return "\n".join([speed_table("inference"), "", *lines])
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "example": example,
     "report": report,
@@ -73,6 +93,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "zoo": zoo_table,
     "trials": design_trials.table,
     "ablation": gate_ablation.table,
+    "speed": speed_table,
+    "inference": inference_table,
+    "scaling": lambda: speed_table("scaling"),
 }
 
 

@@ -1,0 +1,1 @@
+"""The works that speed.py measures; each function returns rows of its table."""
