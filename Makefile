@@ -3,10 +3,14 @@ VENV ?= .venv
 PYTHON ?= python3
 RUN := $(VENV)/bin/python
 
-.PHONY: reproduce test lint types docs tables check-tables wheel clean
+.PHONY: reproduce speed test lint types docs tables check-tables wheel clean
 
 reproduce: $(VENV)/.bench  ## evaluate the published weights and print the results table
 	$(RUN) benchmarks/reproduce.py
+
+speed: $(VENV)/.bench  ## measure speed beside others; takes an hour on an idle machine
+	$(RUN) benchmarks/speed.py
+	$(RUN) benchmarks/speed_plots.py
 
 test: $(VENV)/.dev  ## run the tests
 	$(RUN) -m pytest
