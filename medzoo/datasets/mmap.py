@@ -19,7 +19,9 @@ from medzoo.datasets.cache import cache_dir, locked
 from medzoo.errors import DatasetError
 
 _CHUNK = 1 << 22
-_RELEASE_AFTER = 256 << 20  # bytes read out of maps
+# Bytes read out of maps. Far below what may stay in memory: one row read at random can map a whole
+# block of the file cache, some 20 times its size.
+_RELEASE_AFTER = 16 << 20
 _maps: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()
 _unreleased = 0
 
