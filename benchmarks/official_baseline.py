@@ -20,10 +20,9 @@ from pathlib import Path  # noqa: E402
 
 import medmnist  # noqa: E402
 import torch  # noqa: E402
-from peers import BATCH, dermamnist, official_resnet18  # noqa: E402
+from peers import BATCH, dermamnist, official_resnet18, official_transform  # noqa: E402
 from torch import nn  # noqa: E402
 from torch.utils.data import DataLoader  # noqa: E402
-from torchvision import transforms  # noqa: E402
 
 ACC, AUC = 0.735, 0.917
 """What MedMNIST v2 (Yang et al., 2023) reports for ResNet-18 at 28 x 28 on DermaMNIST."""
@@ -32,7 +31,7 @@ EPOCHS = 100
 
 def evaluate(model: nn.Module, folder: Path, split: str) -> tuple[float, float]:
     """Return AUC and ACC of a split by medmnist's own Evaluator."""
-    loader = DataLoader(dermamnist(folder, _transform(), split), 2 * BATCH, shuffle=False)
+    loader = DataLoader(dermamnist(folder, official_transform(), split), 2 * BATCH, shuffle=False)
     model.eval()
     with torch.no_grad():
         scores = torch.cat([model(images).softmax(1) for images, _ in loader])
@@ -45,7 +44,7 @@ def train(folder: Path, seconds: float, seed: int = 0) -> None:
     """Train until the figures are reached or the time is over, printing a line an epoch."""
     torch.manual_seed(seed)
     model = official_resnet18()
-    train_data = dermamnist(folder, _transform())
+    train_data = dermamnist(folder, official_transform())
     loader = DataLoader(train_data, BATCH, shuffle=True)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     milestones = [EPOCHS // 2, EPOCHS * 3 // 4]
@@ -66,10 +65,6 @@ def train(folder: Path, seconds: float, seed: int = 0) -> None:
         print(json.dumps(row | {"reached": reached}), flush=True)
         if reached or elapsed >= seconds:
             return
-
-
-def _transform() -> transforms.Compose:
-    return transforms.Compose([transforms.ToTensor(), transforms.Normalize([0.5], [0.5])])
 
 
 def main() -> None:

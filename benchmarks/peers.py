@@ -53,6 +53,11 @@ def pil_augmentation(colour: bool = True) -> Callable[[Any], Tensor]:
     )
 
 
+def official_transform() -> Callable[[Any], Tensor]:
+    """The official script's: to a tensor in [-1, 1], without augmentation."""
+    return transforms.Compose([transforms.ToTensor(), transforms.Normalize([0.5], [0.5])])
+
+
 def dermamnist(
     folder: Path, transform: Callable[[Any], Tensor], split: str = "train", count: int | None = None
 ) -> Dataset:

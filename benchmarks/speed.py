@@ -4,7 +4,7 @@
     python benchmarks/speed.py --quick               # a rough answer in some minutes
     python benchmarks/speed.py --only loading start_up
 
-Needs ``pip install 'medzoo[bench,onnx]'`` and an idle machine. DermaMNIST is looked for as always
+Needs ``pip install '.[bench]'`` and an idle machine. DermaMNIST is looked for as always
 (``--data-root``, else ``MEDZOO_DATA``, else medmnist's folder, else it is downloaded). Rows are
 written to ``benchmarks/results/speed.json`` as they are measured, with the machine; rows of another
 machine in that file are dropped. ``--quick`` prints only.

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from measuring import OURS, Measurement, ratio
 
-from works.setting import DATASET, Setting
+from works.setting import Setting
 
 ARCHITECTURE = "advanced_cnn"
 
@@ -74,4 +74,3 @@ def _write_subset(setting: Setting, path: Path) -> None:
         for part in ("images", "labels")
     }
     np.savez(path, **arrays)
-    assert DATASET in small.info.name

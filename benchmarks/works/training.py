@@ -14,12 +14,12 @@ from peers import (
     dermamnist,
     lightning_epochs,
     official_resnet18,
+    official_transform,
     pil_augmentation,
     timm_mbconv,
     timm_resnet18,
 )
 from torch import nn
-from torchvision import transforms
 
 import medzoo
 from works.setting import Setting
@@ -165,7 +165,7 @@ def _lightning(setting: Setting, model: nn.Module, count: int) -> list[float]:
 
 def _official(setting: Setting, count: int) -> list[float]:
     """The official script loads in the main process, without augmentation."""
-    plain = transforms.Compose([transforms.ToTensor(), transforms.Normalize([0.5], [0.5])])
-    loader = data_loader(dermamnist(setting.folder, plain, count=count), workers=0)
+    data = dermamnist(setting.folder, official_transform(), count=count)
+    loader = data_loader(data, workers=0)
     epoch = PlainLoop(official_resnet18(), loader, optimizer="adam")
     return [epoch() for _ in range(_epochs(setting))]

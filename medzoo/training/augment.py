@@ -78,7 +78,7 @@ class BatchAugmenter:
         shift_x, shift_y = rng.uniform(-2 * a.shift, 2 * a.shift, (2, n))
         cos, sin = zoom * np.cos(angle), zoom * np.sin(angle)
         maps = np.stack([flip_x * cos, -flip_y * sin, shift_x, flip_x * sin, flip_y * cos, shift_y])
-        # One product for all images; F.affine_grid does one for each, ten times slower.
+        # One product for all images; F.affine_grid does one for each, which is much slower.
         grid = _like(x, maps.T.reshape(2 * n, 3)) @ _positions(height, width, x.device)
         grid = grid.view(n, 2, height, width).permute(0, 2, 3, 1)
         return F.grid_sample(x, grid, padding_mode="reflection", align_corners=False)
