@@ -16,6 +16,7 @@ from medzoo.datasets.checksum import known_files
 from medzoo.datasets.dataset import SPLIT_NAMES, Dataset, Provenance, SplitName, assemble
 from medzoo.datasets.download import download_file
 from medzoo.datasets.info import DatasetInfo, Task, dataset_info, list_datasets, medmnist_info
+from medzoo.datasets.resplit import Positions, resplit
 from medzoo.errors import DatasetError
 
 DEFAULT_SIZE = 28
@@ -75,6 +76,7 @@ def load_dataset(
     *,
     task: Task | None = None,
     classes: Sequence[str] | None = None,
+    split: str | Path | Mapping[str, Positions] | None = None,
 ) -> Dataset:
     """Open a MedMNIST data set by name, or a file in its format by path.
 
@@ -94,13 +96,15 @@ def load_dataset(
         download: Whether to fetch a missing file.
         task: Task of your own file; by default told from its labels.
         classes: Class names of your own file; by default ``"0"``, ``"1"``...
+        split: Other splits than the file's: positions by split, or the path of a CSV file (see
+            `medzoo.datasets.resplit`). Figures measured on them are marked.
 
     Returns:
         The data set; images are uint8 (N, C, H, W).
 
     Raises:
         ValueError: If an argument does not fit; the message lists close matches.
-        DatasetError: If the file cannot be found, fetched or read.
+        DatasetError: If the file (or that of the split) cannot be found, fetched or read.
     """
     text = os.fspath(name)
     official: tuple[DatasetInfo, Source] | None
@@ -126,7 +130,7 @@ def load_dataset(
             f"{official[1].md5}); it is used, and figures measured on it are marked {data.title!r}",
             stacklevel=2,
         )
-    return data
+    return data if split is None else resplit(data, split)
 
 
 def _ensure(path: Path, source: Source, download: bool) -> None:

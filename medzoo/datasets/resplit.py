@@ -1,0 +1,252 @@
+"""Splits of your own: other images in train, val and test than the file has there."""
+
+from __future__ import annotations
+
+import csv
+import operator
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import accumulate
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from medzoo.datasets.dataset import SPLIT_NAMES, Dataset, Split, SplitName
+from medzoo.datasets.mmap import has_read
+from medzoo.errors import DatasetError, unknown_name
+
+Positions: TypeAlias = "Sequence[int] | np.ndarray | Tensor"
+Sizes: TypeAlias = "Dataset | Mapping[str, int]"
+
+_CHUNK = 1 << 24  # values; keeps memory-mapped sets from being in memory at once
+
+
+def resplit(data: Dataset, split: str | Path | Mapping[str, Positions]) -> Dataset:
+    """Distribute the images of a data set over other splits.
+
+    Args:
+        data: The data set; its images in the order train, val, test are numbered from 0.
+        split: ``{"train": positions, "val": positions, "test": positions}`` in that numbering, or
+            the path of a CSV file with the columns ``split``, ``index`` (a split of `data` and a
+            position in it) and ``new_split``. Images that are not named, or whose new split is
+            empty, are left out.
+
+    Returns:
+        A data set with copies of the images, marked ``official=False``, with a note of the split.
+
+    Raises:
+        ValueError: If a mapping does not fit: an unknown, missing or empty split, a position out of
+            range or used twice.
+        DatasetError: If a file cannot be read, or does not fit likewise.
+    """
+    if isinstance(split, str | Path):
+        path = Path(split).expanduser()
+        try:
+            positions = _checked(_read_split(path, data), _total(data))
+        except (OSError, ValueError, csv.Error) as error:
+            raise DatasetError(f"{path} is no split of {data.title}: {error}") from error
+        note = f"own split {path.name}"
+    elif isinstance(split, Mapping):
+        positions, note = _checked(split, _total(data)), "own split"
+    else:
+        raise ValueError(
+            f"split is {type(split).__name__}, expected a mapping of train, val and test to "
+            "positions, or the path of a CSV file"
+        )
+    earlier = data.provenance.note
+    provenance = replace(
+        data.provenance, official=False, note=f"{earlier}; {note}" if earlier else note
+    )
+    counts: dict[str, int] = {name: len(chosen) for name, chosen in positions.items()}
+    info = replace(data.info, n_samples=counts, mean=None, std=None)
+    splits = {
+        name: replace(_gather(data, chosen), info=info, name=name, provenance=provenance)
+        for name, chosen in positions.items()
+    }
+    return Dataset(info, splits["train"], splits["val"], splits["test"], provenance)
+
+
+def disjoint_split(
+    data: Sizes, groups: Sequence[str | int] | np.ndarray | Tensor
+) -> dict[SplitName, list[int]]:
+    """Leave out what lets the test split leak, so that no group is in two splits.
+
+    The test split stays as it is, so figures measured on it can be set beside those of models that
+    saw the whole training split. Validation loses the images whose group is in the test split;
+    training those whose group is in the test split or in what validation keeps.
+
+    Args:
+        data: A data set, or its number of images by split.
+        groups: What each image belongs to (patient, lesion), in the order train, val, test; see
+            `read_groups`.
+
+    Returns:
+        Positions by split, for `resplit` and ``load_dataset(..., split=)``.
+
+    Raises:
+        ValueError: If the number of groups is not that of the images, or nothing is left of a
+            split.
+    """
+    sizes = _sizes(data)
+    total = sum(sizes.values())
+    names = groups.tolist() if isinstance(groups, np.ndarray | Tensor) else list(groups)
+    if len(names) != total:
+        raise ValueError(f"{len(names):,} groups for {total:,} images; one each is expected")
+    first = _first_positions(sizes)
+    taken: set[str | int] = set()
+    kept: dict[SplitName, list[int]] = {}
+    for split in reversed(SPLIT_NAMES):
+        span = range(first[split], first[split] + sizes[split])
+        kept[split] = [position for position in span if names[position] not in taken]
+        if not kept[split]:
+            raise ValueError(
+                f"nothing is left of the {split} split: each of its {sizes[split]:,} images shares "
+                "a group with a later split"
+            )
+        taken.update(names[position] for position in kept[split])
+    return {split: kept[split] for split in SPLIT_NAMES}
+
+
+def read_groups(path: str | Path, data: Sizes, column: str) -> list[str]:
+    """Read what each image belongs to from a CSV file.
+
+    Args:
+        path: A file with the columns ``split`` and ``index``, a row for each image in any order,
+            and the one asked for.
+        data: A data set, or its number of images by split.
+        column: Name of the column with the groups, e.g. ``"lesion_id"``.
+
+    Returns:
+        The groups, in the order train, val, test.
+
+    Raises:
+        DatasetError: If the file cannot be read, lacks a column, or does not name each image once.
+    """
+    path, sizes = Path(path).expanduser(), _sizes(data)
+    groups: dict[int, str] = {}
+    try:
+        for line, position, group in _rows(path, sizes, column):
+            if not group:
+                raise ValueError(f"line {line}: {column} is empty")
+            if position in groups:
+                raise ValueError(f"line {line}: this image has a row already")
+            groups[position] = group
+        if missing := sum(sizes.values()) - len(groups):
+            raise ValueError(f"{missing:,} images have no row; one each is expected")
+    except (OSError, ValueError, csv.Error) as error:
+        raise DatasetError(f"{path} does not tell the groups: {error}") from error
+    return [groups[position] for position in range(len(groups))]
+
+
+def _sizes(data: Sizes) -> dict[str, int]:
+    if isinstance(data, Dataset):
+        return {name: len(split) for name, split in data.splits.items()}
+    for name in data:
+        if name not in SPLIT_NAMES:
+            raise unknown_name("split", name, SPLIT_NAMES)
+    if missing := [name for name in SPLIT_NAMES if name not in data]:
+        raise ValueError(f"the number of images of {', '.join(missing)} is missing")
+    return {name: int(data[name]) for name in SPLIT_NAMES}
+
+
+def _total(data: Dataset) -> int:
+    return sum(map(len, data.splits.values()))
+
+
+def _first_positions(sizes: Mapping[str, int]) -> dict[str, int]:
+    starts = accumulate((sizes[name] for name in SPLIT_NAMES), initial=0)
+    return dict(zip(SPLIT_NAMES, starts, strict=False))
+
+
+def _rows(path: Path, sizes: Mapping[str, int], column: str) -> Iterable[tuple[int, int, str]]:
+    """Yield line number, position among all images, and a column's value of each row."""
+    first = _first_positions(sizes)
+    with path.open(newline="", encoding="utf-8-sig") as stream:
+        reader = csv.DictReader(stream)
+        columns = reader.fieldnames or []
+        if missing := [name for name in ("split", "index", column) if name not in columns]:
+            raise ValueError(
+                f"the column {', '.join(missing)} is missing; found {', '.join(columns) or 'none'}"
+            )
+        for row in reader:
+            line, split = reader.line_num, (row["split"] or "").strip()
+            if split not in sizes:
+                raise ValueError(f"line {line}: {unknown_name('split', split, SPLIT_NAMES)}")
+            text = (row["index"] or "").strip()
+            if not text.isdecimal() or int(text) >= sizes[split]:
+                raise ValueError(
+                    f"line {line}: index {text!r} is no position in {split}, "
+                    f"expected 0 to {sizes[split] - 1:,}"
+                )
+            yield line, first[split] + int(text), (row[column] or "").strip()
+
+
+def _read_split(path: Path, data: Dataset) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {name: [] for name in SPLIT_NAMES}
+    for line, position, new in _rows(path, _sizes(data), "new_split"):
+        if new and new not in found:
+            raise ValueError(f"line {line}: {unknown_name('split', new, SPLIT_NAMES)}")
+        if new:
+            found[new].append(position)
+    return found
+
+
+def _checked(split: Mapping[str, Positions], total: int) -> dict[SplitName, Tensor]:
+    """Return the positions of each split as int64, or raise ValueError."""
+    for name in split:
+        if name not in SPLIT_NAMES:
+            raise unknown_name("split", name, SPLIT_NAMES)
+    owner: dict[int, str] = {}
+    checked: dict[SplitName, Tensor] = {}
+    for name in SPLIT_NAMES:
+        positions = _integers(split.get(name, ()), name)
+        if not positions:
+            raise ValueError(f"the {name} split has no images; each split needs at least one")
+        for position in positions:
+            if not 0 <= position < total:
+                raise ValueError(
+                    f"{name}: position {position} is out of range, expected 0 to {total - 1:,}"
+                )
+            if position in owner:
+                other = f"in {owner[position]} and {name}" if owner[position] != name else "twice"
+                raise ValueError(
+                    f"{name}: position {position} is used {other}; an image can be used once only"
+                )
+            owner[position] = name
+        checked[name] = torch.tensor(positions, dtype=torch.int64)
+    return checked
+
+
+def _integers(positions: Positions, name: str) -> list[int]:
+    values = positions.tolist() if isinstance(positions, np.ndarray | Tensor) else positions
+    try:
+        if isinstance(values, str) or any(isinstance(value, bool) for value in values):
+            raise TypeError
+        return [operator.index(value) for value in values]
+    except TypeError:
+        raise ValueError(
+            f"{name}: positions must be a sequence of whole numbers (no mask, no names), "
+            f"got {str(positions)[:60]}"
+        ) from None
+
+
+def _gather(data: Dataset, positions: Tensor) -> Split:
+    """Copy the chosen images of all splits into one, in the order of the positions."""
+    like = data.train.images
+    images = torch.empty(
+        (len(positions), *like.shape[1:]), dtype=like.dtype, memory_format=torch.channels_last
+    )
+    labels = data.train.labels.new_empty((len(positions), *data.train.labels.shape[1:]))
+    first = 0
+    for source in data.splits.values():
+        rows = ((positions >= first) & (positions < first + len(source))).nonzero()[:, 0]
+        for some in rows.split(max(1, _CHUNK // like[0].numel())):
+            wanted = positions[some] - first
+            images[some] = source.images[wanted]
+            labels[some] = source.labels[wanted]
+            has_read(len(some) * like[0].nbytes)
+        first += len(source)
+    return replace(data.train, images=images, labels=labels)

@@ -1,0 +1,247 @@
+import json
+import math
+import warnings
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from medzoo.datasets import Dataset, LeakageReport, LeakedPair, find_leakage, leakage, load_dataset
+from medzoo.datasets.likeness import TURNS, Likeness, centres, thumbnails, turned
+from medzoo.datasets.resplit import read_groups
+
+COUNTS = {"train": 160, "val": 30, "test": 50}
+
+
+def scenes(count, seed=0, channels=3, size=28):
+    """Made-up photographs: random smooth colours, no two of the same thing."""
+    rng = np.random.default_rng(seed)
+    coarse = torch.from_numpy(rng.normal(size=(count, channels, 11, 11)).astype(np.float32))
+    smooth = F.interpolate(coarse, size=(size, size), mode="bicubic")
+    return (128 + 40 * smooth).clamp(0, 255).to(torch.uint8)
+
+
+def dataset(images):
+    """A data set of images in the order train, val, test."""
+    first, arrays = 0, {}
+    for name, count in COUNTS.items():
+        arrays[name] = (images[first : first + count], torch.arange(count) % 2)
+        first += count
+    return Dataset.from_arrays(**arrays)
+
+
+def sampled(image, *, zoom=1.0, degrees=0.0, x=0.0, y=0.0):
+    """Photograph a photograph once more, from elsewhere."""
+    along, across = (zoom * f(math.radians(degrees)) for f in (math.cos, math.sin))
+    pose = torch.tensor([[[along, -across, x], [across, along, y]]])
+    grid = F.affine_grid(pose, [1, *image.shape], align_corners=False)
+    seen = F.grid_sample(image[None].float(), grid, padding_mode="reflection", align_corners=False)
+    return seen[0].round().to(torch.uint8)
+
+
+COPIES = {
+    "the same": lambda image: image,
+    "quarter turn": lambda image: torch.rot90(image, 1, (1, 2)),
+    "half turn": lambda image: torch.rot90(image, 2, (1, 2)),
+    "mirrored": lambda image: image.flip(2),
+    "mirrored and turned": lambda image: torch.rot90(image.flip(2), 1, (1, 2)),
+    "darker": lambda image: (image.float() * 0.7).to(torch.uint8),
+    "brighter": lambda image: (image.float() * 0.8 + 50).to(torch.uint8),
+    "shifted": lambda image: sampled(image, x=0.1, y=-0.1),
+    "zoomed": lambda image: sampled(image, zoom=0.7),
+    "tilted": lambda image: sampled(image, degrees=12),
+    "all at once": lambda image: (sampled(image, zoom=0.8, degrees=-8, x=0.05).float() * 0.8).to(
+        torch.uint8
+    ),
+}
+
+
+@pytest.fixture(scope="module", params=[(3, 28), (1, 28), (3, 48)], ids=["rgb", "gray", "48 px"])
+def planted(request):
+    """A set in which test image i is a copy of train image 10 i, and its report."""
+    channels, size = request.param
+    images = scenes(sum(COUNTS.values()), channels=channels, size=size)
+    for index, copy in enumerate(COPIES.values()):
+        images[190 + index] = copy(images[10 * index])
+    return find_leakage(dataset(images))
+
+
+@pytest.mark.parametrize("kind", COPIES)
+def test_planted_copies_are_found(planted, kind):
+    index = list(COPIES).index(kind)
+    assert ("train", 10 * index, "test", index) in {pair[:4] for pair in planted.pairs}
+
+
+def test_nothing_else_is_found(planted):
+    expected = {("train", 10 * index, "test", index) for index in range(len(COPIES))}
+    assert {pair[:4] for pair in planted.pairs} == expected
+    assert planted.counts() == {
+        ("train", "val"): 0,
+        ("train", "test"): len(COPIES),
+        ("val", "test"): 0,
+    }
+    assert planted.affected("test", "train") == list(range(len(COPIES)))
+    assert planted.affected("train", "test") == [10 * index for index in range(len(COPIES))]
+    assert planted.affected("val", "train") == []
+    assert planted.affected_test_share == len(COPIES) / COUNTS["test"]
+
+
+def test_closest_come_first_and_exact_copies_have_no_distance(planted):
+    distances = [pair.distance for pair in planted.pairs]
+    assert distances == sorted(distances)
+    same = next(pair for pair in planted.pairs if pair.index_b == 0)
+    assert same.distance == pytest.approx(0, abs=1e-4)
+    assert max(distances) < planted.threshold
+
+
+def test_independent_noise_and_unrelated_images_are_not_found():
+    noise = torch.randint(0, 256, (240, 3, 28, 28), generator=torch.Generator().manual_seed(1))
+    assert find_leakage(dataset(noise.to(torch.uint8))).pairs == ()
+    assert find_leakage(dataset(scenes(240, seed=5))).pairs == ()
+
+
+def test_each_two_splits_are_compared():
+    images = scenes(240, seed=2)
+    images[165], images[200], images[201] = images[3], images[7], images[170]
+    report = find_leakage(dataset(images))
+    assert {pair[:4] for pair in report.pairs} == {
+        ("train", 3, "val", 5),
+        ("train", 7, "test", 10),
+        ("val", 10, "test", 11),
+    }
+
+
+def test_search_in_pieces_finds_the_same(monkeypatch):
+    images = scenes(240, seed=3)
+    for index in range(10):
+        images[190 + index] = sampled(images[16 * index], zoom=0.8, x=0.05)
+    data = dataset(images)
+    whole = find_leakage(data)
+    assert len(whole.pairs) == 10
+    assert find_leakage(data) == whole
+    for name, value in (("_QUERIES", 33), ("_POOL", 70), ("_PAIRS", 150)):
+        monkeypatch.setattr(leakage, name, value)
+    pieces = find_leakage(data)
+    assert [pair[:4] for pair in pieces.pairs] == [pair[:4] for pair in whole.pairs]
+    assert [p.distance for p in pieces.pairs] == pytest.approx(
+        [p.distance for p in whole.pairs], abs=1e-3
+    )
+
+
+def test_a_smaller_threshold_gives_the_closest_of_the_pairs():
+    images = scenes(240)
+    for index, copy in enumerate(COPIES.values()):
+        images[190 + index] = copy(images[10 * index])
+    data = dataset(images)
+    more, fewer = find_leakage(data, threshold=1), find_leakage(data, threshold=0.01)
+    assert fewer.pairs == tuple(pair for pair in more.pairs if pair.distance < 0.01)
+    assert 0 < len(fewer.pairs) < len(more.pairs)
+
+
+@pytest.mark.parametrize("threshold", [0, -0.1, 1.5, float("nan")])
+def test_bad_thresholds(threshold, tiny):
+    with pytest.raises(ValueError, match="must be above 0 and at most 1"):
+        find_leakage(tiny, threshold=threshold)
+
+
+def test_tiny_sets_and_blank_images():
+    blank = torch.zeros(1, 1, 8, 8, dtype=torch.uint8)
+    pair = (blank, torch.zeros(1, dtype=torch.int64))
+    report = find_leakage(Dataset.from_arrays(pair, pair, pair, classes=["a", "b"]))
+    assert report.sizes == {"train": 1, "val": 1, "test": 1}
+    assert all(math.isfinite(p.distance) for p in report.pairs)
+
+
+def test_report_reads_well_and_goes_through_json():
+    report = LeakageReport(
+        title="DermaMNIST (rebuilt)",
+        provenance={"official": False},
+        sizes={"train": 10, "val": 4, "test": 8},
+        threshold=0.5,
+        pairs=(
+            LeakedPair("train", 3, "test", 1, 0.1),
+            LeakedPair("train", 4, "test", 1, 0.2),
+            LeakedPair("val", 0, "test", 2, 0.3),
+        ),
+    )
+    text = str(report)
+    assert "DermaMNIST (rebuilt): 3 pairs of near-duplicates" in text
+    assert "train - test       2 pairs, 1 of 8 test images" in text
+    assert "Test images affected: 25.0%." in text
+    assert "train 3 - test 1  distance 0.100" in text
+    values = json.loads(json.dumps(report.to_dict()))
+    assert values["counts"] == {"train-val": 0, "train-test": 2, "val-test": 1}
+    assert values["affected_test_share"] == 0.25
+    assert values["pairs"][0] == {
+        "split_a": "train", "index_a": 3, "split_b": "test", "index_b": 1, "distance": 0.1,
+    }  # fmt: skip
+
+
+def test_the_eight_turns_are_different_and_reach_all():
+    image = torch.arange(4).reshape(1, 1, 2, 2)
+    seen = {tuple(turned(image, turn).flatten().tolist()) for turn in range(TURNS)}
+    assert len(seen) == TURNS
+    assert torch.equal(turned(image, 0), image)
+
+
+def test_thumbnails_and_centres():
+    images = torch.zeros(3, 1, 56, 56, dtype=torch.uint8)
+    images[1, :, 4:12, 24:32] = 200  # above the middle
+    images[2, :, 24:32, 36:44] = 200  # right of the middle
+    small = thumbnails(images)
+    assert small.shape == (3, 1, 28, 28)
+    assert small.dtype == torch.uint8
+    (x0, y0), (x1, y1), (x2, y2) = centres(small).tolist()
+    assert (x0, y0) == (0, 0)
+    assert x1 == pytest.approx(0, abs=0.02)
+    assert y1 < -0.5
+    assert x2 == pytest.approx(12 / 28, abs=0.05)
+    assert y2 == pytest.approx(0, abs=0.02)
+
+
+def test_alignment_finds_zoom_and_angle():
+    images = scenes(100, seed=4)
+    likeness = Likeness(images)
+    moved = torch.stack([sampled(image, zoom=0.8, degrees=10) for image in images[:8]])
+    plain = torch.zeros(8, 4)
+    before, _ = likeness.align(moved, plain, images[:8], plain, steps=0)
+    after, pose = likeness.align(moved, plain, images[:8], plain, steps=20)
+    assert (after > before).all()
+    assert after.min() > 0.9
+    assert pose[:, 0].exp().mean() == pytest.approx(0.8, abs=0.05)
+    assert pose[:, 1].mean() == pytest.approx(math.radians(10), abs=0.05)
+
+
+def test_known_pairs_of_dermamnist(data_root):
+    """Photographs of one lesion, in a part of the training and validation splits."""
+    table = data_root / "dermamnist_lesions.csv"
+    if not table.exists():
+        pytest.skip("needs dermamnist_lesions.csv in MEDZOO_DATA")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        whole = load_dataset("dermamnist", root=data_root, download=False)
+    lesions = read_groups(table, whole, "lesion_id")
+    border, end = len(whole.train), len(whole.train) + len(whole.val)
+    shared = set(lesions[:border]) & set(lesions[border:end])
+    val = [i for i in range(border, end) if lesions[i] in shared][:120]
+    chosen = {lesions[i] for i in val}
+    train = [i for i in range(border) if i < 600 or lesions[i] in chosen]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        own = {"train": train, "val": val, "test": [end]}
+        part = load_dataset("dermamnist", root=data_root, download=False, split=own)
+    known = {
+        (a, b)
+        for b, second in enumerate(val)
+        for a, first in enumerate(train)
+        if lesions[first] == lesions[second]
+    }
+    found = {
+        (pair.index_a, pair.index_b)
+        for pair in find_leakage(part).pairs
+        if (pair.split_a, pair.split_b) == ("train", "val")
+    }
+    assert len(known) >= 120
+    assert len(found & known) / len(found) > 0.9
+    assert len(found & known) / len(known) > 0.7

@@ -1,0 +1,213 @@
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+import medzoo
+from medzoo.datasets import Dataset, disjoint_split, load_dataset, read_groups, resplit
+from medzoo.errors import DatasetError
+
+SIZES = {"train": 6, "val": 3, "test": 4}
+TOTAL = sum(SIZES.values())
+
+
+@pytest.fixture(scope="module")
+def data() -> Dataset:
+    """Thirteen images; each pixel of an image, and its label, is its number."""
+
+    def part(first, count):
+        numbers = np.arange(first, first + count)
+        return np.repeat(numbers, 192).reshape(-1, 8, 8, 3).astype(np.uint8), numbers
+
+    return Dataset.from_arrays(part(0, 6), part(6, 3), part(9, 4), classes=list("abcdefghijklm"))
+
+
+def numbers(split):
+    values = split.images[:, 0, 0, 0].tolist()
+    assert (split.images == split.images[:, :1, :1, :1]).all()
+    assert values == split.labels.tolist()
+    return values
+
+
+@given(st.permutations(range(TOTAL)), st.integers(1, 4), st.integers(1, 4), st.integers(1, 4))
+def test_images_and_labels_go_where_the_mapping_says(data, order, a, b, c):
+    mapping = {"train": order[:a], "val": order[a : a + b], "test": order[a + b : a + b + c]}
+    own = resplit(data, mapping)
+    assert {name: numbers(split) for name, split in own.splits.items()} == mapping
+    assert [split.name for split in own.splits.values()] == ["train", "val", "test"]
+    assert own.info.n_samples == {"train": a, "val": b, "test": c}
+    assert own.train.images.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_arrays_and_tensors_of_positions(data):
+    own = resplit(data, {"train": np.arange(2, 5), "val": torch.tensor([12]), "test": range(2)})
+    assert numbers(own.train) == [2, 3, 4]
+    assert numbers(own.val) == [12]
+    assert numbers(own.test) == [0, 1]
+
+
+def test_own_splits_are_marked_everywhere(data, tmp_path):
+    own = resplit(data, {"train": [0], "val": [1], "test": [2]})
+    assert not own.official
+    assert own.title == own.test.title == "own (own data; own split)"
+    path = tmp_path / "mine.csv"
+    path.write_text("split,index,new_split\ntrain,0,train\ntrain,1,val\ntrain,2,test\n")
+    assert resplit(data, path).title == "own (own data; own split mine.csv)"
+    assert data.title == "own (own data)"
+
+
+@pytest.mark.parametrize(
+    ("split", "message"),
+    [
+        ({"train": [0], "val": [1], "tset": [2]}, "did you mean 'test'"),
+        ({"train": [0], "val": [1]}, "the test split has no images"),
+        ({"train": [0], "val": [], "test": [2]}, "the val split has no images"),
+        ({"train": [0], "val": [1], "test": [13]}, "test: position 13 is out of range.*0 to 12"),
+        ({"train": [-1], "val": [1], "test": [2]}, "position -1 is out of range"),
+        ({"train": [0, 0], "val": [1], "test": [2]}, "position 0 is used twice"),
+        ({"train": [0], "val": [1], "test": [0]}, "position 0 is used in train and test"),
+        ({"train": [0.5], "val": [1], "test": [2]}, "whole numbers"),
+        ({"train": [True], "val": [1], "test": [2]}, "whole numbers"),
+        ({"train": 7, "val": [1], "test": [2]}, "whole numbers"),
+        ([0, 1, 2], "split is list"),
+    ],
+)
+def test_mappings_that_do_not_fit(data, split, message):
+    with pytest.raises(ValueError, match=message):
+        resplit(data, split)
+
+
+def test_csv_with_rows_left_out_and_other_columns(data, tmp_path):
+    path = tmp_path / "own.csv"
+    path.write_text(
+        "note,split,index,new_split\n"
+        "x,test,3,train\ny,train,5,train\nz,val,0,val\n,train,0,test\n,train,1,\n"
+    )
+    own = resplit(data, str(path))
+    assert numbers(own.train) == [12, 5]
+    assert numbers(own.val) == [6]
+    assert numbers(own.test) == [0]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("split,index\ntrain,0\n", "the column new_split is missing; found split, index"),
+        ("", "the column split, index, new_split is missing; found none"),
+        ("split,index,new_split\ntrian,0,val\n", "line 2: .*did you mean 'train'"),
+        ("split,index,new_split\ntrain,0,tests\n", "line 2: .*did you mean 'test'"),
+        ("split,index,new_split\nval,3,val\n", "line 2: index '3' is no position in val.*0 to 2"),
+        ("split,index,new_split\nval,-1,val\n", "index '-1' is no position"),
+        ("split,index,new_split\nval\n", "index '' is no position"),
+        ("split,index,new_split\nval,0,val\nval,0,test\n", "the train split has no images"),
+        ("split,index,new_split\nval,0,train\nval,0,train\n", "position 6 is used twice"),
+        (b"\xff\xfe\x00", "is no split of"),
+    ],
+)
+def test_files_that_do_not_fit(data, tmp_path, text, message):
+    path = tmp_path / "own.csv"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(DatasetError, match=message) as caught:
+        resplit(data, path)
+    assert str(path) in str(caught.value)
+
+
+def test_a_missing_file(data, tmp_path):
+    with pytest.raises(DatasetError, match=r"gone\.csv"):
+        resplit(data, tmp_path / "gone.csv")
+
+
+def test_load_dataset_takes_a_split(write_npz):
+    path = write_npz(shape=(8, 8, 3))
+    whole = load_dataset(path)
+    own = medzoo.load_dataset(path, split={"train": range(4, 10), "val": [0, 1], "test": [12, 11]})
+    assert torch.equal(own.train.images[:2], whole.train.images[4:])
+    assert torch.equal(own.train.images[2:5], whole.val.images)
+    assert torch.equal(own.test.images, whole.test.images[[3, 2]])
+    assert own.title == "own (own data; own split)"
+
+
+@given(st.lists(st.integers(0, 8), min_size=TOTAL, max_size=TOTAL))
+def test_disjoint_split_keeps_the_test_split_and_shares_no_group(groups):
+    test = set(groups[9:])
+    expected_val = [i for i in range(6, 9) if groups[i] not in test]
+    seen = test | {groups[i] for i in expected_val}
+    expected_train = [i for i in range(6) if groups[i] not in seen]
+    if not expected_val or not expected_train:
+        with pytest.raises(ValueError, match="nothing is left of the"):
+            disjoint_split(SIZES, groups)
+        return
+    assert disjoint_split(SIZES, groups) == {
+        "train": expected_train,
+        "val": expected_val,
+        "test": [9, 10, 11, 12],
+    }
+
+
+def test_disjoint_split_fits_resplit(data):
+    groups = np.array(list("aabbccadeaxyz"))
+    own = resplit(data, disjoint_split(data, groups))
+    assert numbers(own.train) == [2, 3, 4, 5]
+    assert numbers(own.val) == [7, 8]
+    assert numbers(own.test) == [9, 10, 11, 12]
+
+
+def test_groups_and_sizes_that_do_not_fit():
+    with pytest.raises(ValueError, match="3 groups for 13 images"):
+        disjoint_split(SIZES, ["a", "b", "c"])
+    with pytest.raises(ValueError, match="did you mean 'test'"):
+        disjoint_split({**SIZES, "tests": 1}, [0] * 13)
+    with pytest.raises(ValueError, match="number of images of test is missing"):
+        disjoint_split({"train": 1, "val": 1}, [0, 0])
+
+
+def write_groups(path, *, change=lambda lines: lines):
+    rows = [f"{name},{i},{name[0]}{i // 2}" for name, size in SIZES.items() for i in range(size)]
+    path.write_text("\n".join(["split,index,patient", *change(rows)]) + "\n")
+    return path
+
+
+def test_groups_are_read_in_any_order(data, tmp_path):
+    path = write_groups(tmp_path / "g.csv", change=lambda rows: rows[::-1])
+    expected = ["t0", "t0", "t1", "t1", "t2", "t2", "v0", "v0", "v1", "t0", "t0", "t1", "t1"]
+    assert read_groups(path, data, "patient") == expected
+    assert read_groups(str(path), SIZES, "patient") == expected
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda rows: rows[1:], "1 images have no row"),
+        (lambda rows: [*rows, rows[0]], "line 15: this image has a row already"),
+        (lambda rows: ["train,0,", *rows[1:]], "line 2: patient is empty"),
+        (lambda rows: [*rows, "train,6,x"], "index '6' is no position in train"),
+    ],
+)
+def test_group_files_that_do_not_fit(tmp_path, change, message):
+    path = write_groups(tmp_path / "g.csv", change=change)
+    with pytest.raises(DatasetError, match=message):
+        read_groups(path, SIZES, "patient")
+    with pytest.raises(DatasetError, match="the column lesion is missing"):
+        read_groups(path, SIZES, "lesion")
+
+
+def test_lesions_of_dermamnist(data_root):
+    table = data_root / "dermamnist_lesions.csv"
+    if not table.exists():
+        pytest.skip("needs dermamnist_lesions.csv in MEDZOO_DATA")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        whole = load_dataset("dermamnist", root=data_root, download=False)
+        lesions = read_groups(table, whole, "lesion_id")
+        mapping = disjoint_split(whole, lesions)
+        own = load_dataset("dermamnist", root=data_root, download=False, split=mapping)
+    assert torch.equal(own.test.images, whole.test.images)
+    assert torch.equal(own.test.labels, whole.test.labels)
+    groups = [{lesions[i] for i in positions} for positions in mapping.values()]
+    assert not groups[0] & groups[1]
+    assert not groups[2] & (groups[0] | groups[1])
+    assert len(own.train) < len(whole.train)
+    assert own.title.endswith("own split)")
