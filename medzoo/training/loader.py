@@ -32,7 +32,7 @@ class BatchLoader:
             batch normalisation suffers from it, and another order comes next epoch.
         augmenter: Applied to every batch.
         device: Where batches go.
-        label_smoothing: Share of the target spread evenly, in [0, 1).
+        targets: Target probabilities of all images, float32 (N, K); by default the labels.
         seed: With the epoch (and the rank, for augmentation), decides order and augmentation, so
             that any epoch can be had again.
         rank: Number of this process, from 0.
@@ -49,7 +49,7 @@ class BatchLoader:
         batch_size: int,
         augmenter: BatchAugmenter,
         device: torch.device,
-        label_smoothing: float = 0.0,
+        targets: Tensor | None = None,
         seed: int = 0,
         *,
         rank: int = 0,
@@ -71,7 +71,8 @@ class BatchLoader:
         self.seed = seed
         self.rank = rank
         self.processes = processes
-        self.images, self.targets = split.images, soft_targets(split, label_smoothing)
+        self.images = split.images
+        self.targets = soft_targets(split) if targets is None else targets
         if _fits(device, self.images.nbytes + self.targets.nbytes):
             self.images, self.targets = self.images.to(device), self.targets.to(device)
 

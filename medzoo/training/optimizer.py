@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import timm.optim.muon as timm_muon
 import torch
 from timm.optim import create_optimizer_v2
-from torch import nn
+from torch import Tensor, nn
 
 from medzoo.device import has_fast_bfloat16
 from medzoo.training.recipe import Recipe
@@ -39,7 +40,6 @@ def _orthogonalise_in_float32(optimizer: torch.optim.Optimizer) -> None:
     emulated the products become so slow that a step takes longer than the network.
     """
     original = timm_muon.zeropower_via_newtonschulz
-    in_float32 = partial(original, dtype=torch.float32)
 
     def use(function: Any) -> Any:
         def hook(*_: Any) -> None:
@@ -47,5 +47,50 @@ def _orthogonalise_in_float32(optimizer: torch.optim.Optimizer) -> None:
 
         return hook
 
-    optimizer.register_step_pre_hook(use(in_float32))
+    optimizer.register_step_pre_hook(use(partial(orthogonalise, original)))
     optimizer.register_step_post_hook(use(original))
+
+
+def orthogonalise(
+    original: Callable[..., Tensor],
+    gradient: Tensor,
+    steps: int,
+    coefficients: Sequence[tuple[float, float, float]],
+    eps: float = timm_muon.MUON_EPS,
+    safety_factor: float = 1.0,
+    **options: Any,
+) -> Tensor:
+    """Compute timm's Newton-Schulz iteration in float32, with small matrices where it can be.
+
+    Each iteration multiplies X by a polynomial of its Gram matrix, and those all commute. So the
+    product of the polynomials can be had from the Gram matrix alone and be applied once: for the
+    weights of 3x3 convolutions, nine times as wide as high, with less than half the arithmetic.
+
+    Args:
+        original: timm's function, for matrices that are nearly square.
+        gradient: (M, N).
+        steps: Number of iterations.
+        coefficients: (a, b, c) of each; the last one repeats.
+        eps: Least norm to divide by.
+        safety_factor: By which the norm is taken as larger.
+        **options: timm's other arguments.
+
+    Returns:
+        float32 (M, N), nearly orthogonal.
+    """
+    low, high = sorted(gradient.shape[-2:])
+    if gradient.ndim != 2 or high < 3 * low or options.get("scale_eps"):
+        options |= {"eps": eps, "safety_factor": safety_factor, "dtype": torch.float32}
+        return original(gradient, steps, coefficients, **options)
+    wide = gradient if len(gradient) == low else gradient.mT
+    x = wide.float() / (wide.float().norm() * safety_factor).clamp(min=eps)
+    gram, total = x @ x.mT, None
+    for step in range(steps):
+        a, b, c = coefficients[min(step, len(coefficients) - 1)]
+        factor = torch.addmm(gram, gram, gram, beta=b, alpha=c)
+        factor.diagonal().add_(a)
+        total = factor if total is None else factor @ total
+        if step < steps - 1:
+            gram = factor @ gram @ factor
+    result = x if total is None else total @ x
+    return result if wide is gradient else result.mT

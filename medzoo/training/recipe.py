@@ -75,6 +75,9 @@ class Recipe:
             after it the rate follows a cosine to zero.
         label_smoothing: Share of the target spread over all classes, in [0, 1).
         class_weights: ``"balanced"`` weighs classes by inverse frequency.
+        distillation: Share of the target that is the teacher's answer instead of the label, in
+            [0, 1] (Hinton et al., *Distilling the Knowledge in a Neural Network*, 2015). Above 0
+            the Trainer needs a teacher.
         ema_decay: Decay of the moving average of the weights, which is what is validated and
             kept; 0 is off.
         clip_gradient: Largest norm of the gradient, or None.
@@ -86,6 +89,8 @@ class Recipe:
         augmentation: Random changes to training images.
         model_args: Arguments of the architecture, e.g. ``{"drop_rate": 0.2}``, for whoever
             builds the model with `medzoo.create_model`.
+        trunk: Checkpoint that all but the classifier starts from, e.g.
+            ``"advanced_cnn.medmnist"``, for whoever builds the model; empty for random weights.
     """
 
     epochs: int = 30
@@ -96,6 +101,7 @@ class Recipe:
     warmup: float = 0.2
     label_smoothing: float = 0.1
     class_weights: ClassWeights = "none"
+    distillation: float = 0.0
     ema_decay: float = 0.995
     clip_gradient: float | None = None
     patience: int | None = None
@@ -104,6 +110,7 @@ class Recipe:
     seed: int = 0
     augmentation: Augmentation = field(default_factory=Augmentation)
     model_args: Mapping[str, Any] = field(default_factory=dict)
+    trunk: str = ""
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "patience", "validate_every", "seed"):
@@ -116,6 +123,7 @@ class Recipe:
         _require(self, "weight_decay", _number(self, "weight_decay") >= 0, "0 or more")
         for name in ("warmup", "label_smoothing", "ema_decay"):
             _require(self, name, 0 <= _number(self, name) < 1, "in [0, 1)")
+        _require(self, "distillation", 0 <= _number(self, "distillation") <= 1, "in [0, 1]")
         if self.clip_gradient is not None:
             _require(self, "clip_gradient", _number(self, "clip_gradient") > 0, "above 0, or None")
         # timm wraps any of its optimisers in Lookahead when its name says so.

@@ -31,6 +31,7 @@ from medzoo.distributed import (
 )
 from medzoo.errors import TrainingError
 from medzoo.evaluation import compute_metrics, predict_logits, probabilities
+from medzoo.evaluation.inference import Model
 from medzoo.models import Classifier, fit_to_data
 from medzoo.training.augment import BatchAugmenter
 from medzoo.training.checkpoint import Progress, optimizer_state, restore_optimizer
@@ -86,6 +87,9 @@ class Trainer:
             which refine what is bundled for the model and data set. By default that itself.
         output: Folder of the run's files, or None to write none.
         name: Of the run; by default the architecture and the seed.
+        teacher: Whose probabilities on the training images (each seen once, as it is) are blended
+            into the targets, by the share `Recipe.distillation`. Any callable that
+            `medzoo.evaluate` takes, e.g. a `medzoo.Ensemble`.
         device: ``"auto"`` (CUDA, then MPS, then CPU) or any PyTorch device.
         progress: Show a progress bar; by default only on a terminal.
         tensorboard: Also write TensorBoard events into ``<output>/tensorboard/<name>``.
@@ -94,7 +98,8 @@ class Trainer:
 
     Raises:
         ValueError: If the model's logits do not fit the data set, the batches cannot be divided
-            among the processes, `torch.compile` does not work here, or an argument is wrong.
+            among the processes, `torch.compile` does not work here, the recipe distils but there
+            is no teacher (or the other way round), or an argument is wrong.
     """
 
     def __init__(
@@ -105,6 +110,7 @@ class Trainer:
         *,
         output: str | Path | None = None,
         name: str | None = None,
+        teacher: Model | None = None,
         device: str | torch.device = "auto",
         progress: bool | None = None,
         tensorboard: bool = False,
@@ -132,7 +138,7 @@ class Trainer:
             r.batch_size,
             BatchAugmenter(r.augmentation, expected.mean, expected.std, self.device),
             self.device,
-            r.label_smoothing,
+            self._targets(teacher),
             r.seed,
             rank=self.rank,
             processes=world_size(),
@@ -151,6 +157,23 @@ class Trainer:
         self.average = ModelEmaV3(self.model, r.ema_decay, use_warmup=True)
         self.best: dict[str, Tensor] = {}
         self.state = Progress(self._identity())
+
+    def _targets(self, teacher: Model | None) -> Tensor:
+        """Return the target of each training image: its label, and what a teacher says of it."""
+        train, share = self.data.train, self.recipe.distillation
+        labels = soft_targets(train, self.recipe.label_smoothing)
+        if (teacher is not None) != (share > 0):
+            raise ValueError(
+                f"the recipe's distillation={share!r} "
+                + ("needs a teacher: give teacher=" if share else "would not use the teacher")
+                + "; a share above 0 and a teacher go together"
+            )
+        if teacher is None:
+            return labels
+        # One that does not say how it wants its images gets them as the student does.
+        config = None if hasattr(teacher, "pretrained_cfg") else transform_config(self.data)
+        logits = predict_logits(teacher, train.images, config=config, device=self.device)
+        return labels.lerp(probabilities(logits, train.info.task).to(labels), share)
 
     def fit(self, resume: bool = False) -> Run:
         """Train to the end of the recipe, or until its patience is used up.

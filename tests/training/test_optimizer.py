@@ -1,11 +1,12 @@
 """Optimisers: the recipe's, and Muon in an arithmetic that the device is good at."""
 
+import pytest
 import timm.optim.muon as timm_muon
 import torch
 from torch import nn
 
 from medzoo.training import Recipe, optimizer
-from medzoo.training.optimizer import create_optimizer
+from medzoo.training.optimizer import create_optimizer, orthogonalise
 
 
 def step(model, recipe):
@@ -35,6 +36,25 @@ def test_muon_is_in_float32_only_where_bfloat16_is_slow(monkeypatch):
     monkeypatch.setattr(optimizer, "has_fast_bfloat16", lambda device: True)
     assert step(model, Recipe(optimizer="muon")) == {torch.bfloat16}
     assert step(model, Recipe(optimizer="adamw")) == set()
+
+
+@pytest.mark.parametrize("shape", [(16, 144), (144, 16), (16, 20), (1, 27)])
+@pytest.mark.parametrize("kind", ["original", "quintic"])
+@pytest.mark.parametrize("scale", [1e-5, 1.0, 1e4])
+def test_the_shorter_way_gives_the_same_as_timms(shape, kind, scale):
+    torch.manual_seed(0)
+    gradient = scale * torch.randn(shape) @ torch.diag(torch.logspace(-3, 0, shape[1]))
+    original = timm_muon.zeropower_via_newtonschulz
+    coefficients = timm_muon._COEFFICIENTS[kind]
+    expected = original(gradient, 5, coefficients, dtype=torch.float32)
+    found = orthogonalise(original, gradient, 5, coefficients)
+    torch.testing.assert_close(found, expected, atol=2e-4, rtol=0)
+
+
+def test_a_gradient_of_zeros_stays_one():
+    original = timm_muon.zeropower_via_newtonschulz
+    found = orthogonalise(original, torch.zeros(4, 36), 5, timm_muon._COEFFICIENTS["quintic"])
+    assert torch.equal(found, torch.zeros(4, 36))
 
 
 def test_biases_are_not_decayed():

@@ -10,6 +10,7 @@ import torch
 
 from medzoo import TrainingError, create_model, evaluate, synthetic, train
 from medzoo.datasets import Dataset
+from medzoo.evaluation import predict_logits
 from medzoo.training import Augmentation, Recipe, Trainer
 from medzoo.training.loss import class_weights
 from medzoo.weights import read_config
@@ -364,3 +365,56 @@ def test_any_module_can_be_trained(tiny):
     )  # fmt: skip
     run = Trainer(net, tiny, QUICK).fit()
     assert evaluate(run.model, tiny.val, resamples=2).auc == pytest.approx(run.val_auc, abs=1e-12)
+
+
+def sure_of_the_first(images):
+    return torch.tensor([5.0, 0, 0, 0, 0, 0, 0]).expand(len(images), 7)
+
+
+def test_a_teachers_answers_are_blended_into_the_targets(tiny):
+    recipe = QUICK.with_changes(distillation=0.25, label_smoothing=0.0)
+    trainer = Trainer(small(tiny), tiny, recipe, teacher=sure_of_the_first)
+    truth = torch.nn.functional.one_hot(tiny.train.labels, 7).float()
+    answers = sure_of_the_first(truth).softmax(dim=1)
+    assert torch.allclose(trainer.loader.targets, 0.75 * truth + 0.25 * answers, atol=1e-6)
+
+
+def test_a_student_comes_to_answer_as_its_teacher_does(tiny):
+    def answers(share):
+        recipe = QUICK.with_changes(
+            epochs=8, validate_every=8, learning_rate=0.05, distillation=share
+        )
+        given = sure_of_the_first if share else None
+        run = Trainer(small(tiny), tiny, recipe, teacher=given).fit()
+        return predict_logits(run.model, tiny.train.images).softmax(dim=1)[:, 0]
+
+    assert answers(1.0).mean() > 0.5 > answers(0.0).mean()
+
+
+@pytest.mark.parametrize(("share", "given"), [(0.5, False), (0.0, True)])
+def test_a_teacher_and_a_share_go_together(tiny, share, given):
+    with pytest.raises(ValueError, match="teacher"):
+        Trainer(
+            small(tiny),
+            tiny,
+            QUICK.with_changes(distillation=share),
+            teacher=small(tiny) if given else None,
+        )
+
+
+def test_training_starts_from_the_recipes_trunk(tiny, tmp_path):
+    first = train("simple_cnn", tiny, QUICK.with_changes(epochs=1), output=tmp_path)
+    other = synthetic("breastmnist", n_train=32, n_val=16, n_test=8)
+    frozen = QUICK.with_changes(
+        epochs=1, learning_rate=1e-12, weight_decay=0.0, trunk=str(first.weights)
+    )
+    run = train("simple_cnn", other, frozen)
+    before, after = first.model.state_dict(), run.model.state_dict()
+    assert torch.allclose(before["stages.1.1.conv.weight"], after["stages.1.1.conv.weight"])
+    assert after["head.fc.weight"].shape == (2, 256)
+    assert after["stem.conv.weight"].shape[1] == 1
+
+
+def test_a_trunk_of_another_architecture_is_an_error(tiny):
+    with pytest.raises(ValueError, match="efficientnet"):
+        train("simple_cnn", tiny, QUICK.with_changes(trunk="efficientnet.dermamnist"))

@@ -1,0 +1,89 @@
+"""Train one trunk on several data sets at once: the checkpoint ``advanced_cnn.medmnist``.
+
+    python benchmarks/trunk.py --data-root <folder>
+
+All images become RGB and all classes of all sets become the classes of one task, so an ordinary
+training learns to tell them apart: what a set is, is easy to see, which leaves its own classes to
+be learnt. Only training and validation splits are read. The classifier is thrown away.
+"""
+
+from __future__ import annotations
+
+import argparse
+import warnings
+from pathlib import Path
+
+import torch
+
+import medzoo
+from medzoo.training import load_recipe
+from medzoo.weights import save_weights
+
+SETS = {"dermamnist": 1, "pneumoniamnist": 1, "retinamnist": 3, "breastmnist": 4}
+"""The data sets, and how often an epoch visits each of their images: small ones would drown."""
+MODEL = "advanced_cnn"
+TAG = "medmnist"
+
+
+def joint_data(data_root: str | None) -> medzoo.Dataset:
+    """Return the sets as one, whose test split is its validation split once more.
+
+    Args:
+        data_root: Folder of MedMNIST's files.
+    """
+    parts: dict[str, list[tuple[torch.Tensor, torch.Tensor]]] = {"train": [], "val": []}
+    classes: list[str] = []
+    for name, visits in SETS.items():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # provenance goes into the config instead
+            data = medzoo.load_dataset(name, root=data_root)
+        for split, times in (("train", visits), ("val", 1)):
+            images = data.splits[split].images.expand(-1, 3, -1, -1)  # type: ignore[index]
+            labels = data.splits[split].labels + len(classes)  # type: ignore[index]
+            parts[split].append((images.repeat(times, 1, 1, 1), labels.repeat(times)))
+        classes += [f"{name}: {label}" for label in data.info.classes]
+    joined = {
+        split: (torch.cat([images for images, _ in pairs]), torch.cat([y for _, y in pairs]))
+        for split, pairs in parts.items()
+    }
+    return medzoo.Dataset.from_arrays(
+        joined["train"],
+        joined["val"],
+        joined["val"],
+        name=TAG,
+        classes=classes,
+        licence="CC BY-NC 4.0",  # the strictest of the sets'
+        description=f"The training splits of {', '.join(SETS)}",
+    )
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data-root", help="folder of MedMNIST's files (or set MEDZOO_DATA)")
+    parser.add_argument("--output", default="training_results", help="folder (%(default)s)")
+    parser.add_argument("--resume", action="store_true", help="go on with an interrupted training")
+    arguments = parser.parse_args()
+    data = joint_data(arguments.data_root)
+    recipe = load_recipe("default", MODEL, TAG)
+    output = Path(arguments.output) / TAG
+    run = medzoo.train(MODEL, data, recipe, output=output, resume=arguments.resume)
+    print(f"{data}: validation AUC {run.val_auc:.4f}, ACC {run.val_acc:.4f}")
+    run.model.reset_classifier(0)  # type: ignore[operator]
+    run.model.dataset = None
+    training = {
+        "recipe": run.recipe.to_dict(),
+        "data": {"sets": SETS, "note": "training splits"},
+        "val_auc": run.val_auc,
+        "val_acc": run.val_acc,
+    }
+    path = save_weights(
+        run.model, output / "models" / f"{MODEL}.{TAG}.safetensors", training=training
+    )
+    print(path)
+
+
+if __name__ == "__main__":
+    main()
