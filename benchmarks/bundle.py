@@ -3,8 +3,11 @@
     python benchmarks/bundle.py training_results/dermamnist/models/advanced_cnn-seed*.safetensors
 
 Of several seeds of one model on one data set, the one with the best validation AUC is taken. Its
-weights are stored in half precision (normalisation exact), and what the index says of it was
-measured on the file as stored.
+weights are stored in half precision (normalisation exact), together with the temperature that fits
+the validation split, and what the index says of it was measured on the file as stored. Mean and
+deviation over all seeds come from benchmarks/results/training/.
+
+A file without a classifier is a trunk, to be named by --tag; there is nothing to measure on it.
 """
 
 from __future__ import annotations
@@ -16,8 +19,11 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from record import Record, over_seeds
+
 import medzoo
 from medzoo.weights import (
+    WeightsConfig,
     WeightsEntry,
     read_config,
     save_weights,
@@ -37,18 +43,24 @@ def bundle(path: Path, data_root: str | None) -> WeightsEntry:
         raise ValueError(f"{path} does not say which data set it was trained on")
     name = f"{config.architecture}.{config.dataset.name}"
     target = WEIGHTS / "files" / f"{name}.safetensors"
-    save_weights(medzoo.create_model(path), target, training=config.training, half=True)
-
-    model = medzoo.create_model(target)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # provenance goes into the entry instead
         data = medzoo.load_dataset(config.dataset.name, size=config.input_size[1], root=data_root)
     if data.provenance.md5 != config.training["data"]["md5"]:
         raise ValueError(f"{path} was trained on other data than {data.title} in {data_root}")
+
+    save_weights(medzoo.create_model(path), target, training=config.training, half=True)
+    model = medzoo.create_model(target)
+    model.temperature = medzoo.fit_temperature(model, data.val)
+    save_weights(model, target, training=config.training, half=True)
+    model = medzoo.create_model(target)
+
     metrics: dict[str, dict[str, Any]] = {}
     for split in ("val", "test"):
         report = medzoo.evaluate(model, data.splits[split]).to_dict()
         metrics[split] = {score: report[score] for score in SCORES}
+        raw = medzoo.evaluate(model, data.splits[split], temperature=1.0, resamples=0)
+        metrics[split]["ece_uncalibrated"] = raw.ece
     return WeightsEntry(
         name=name,
         file=target.name,
@@ -62,7 +74,43 @@ def bundle(path: Path, data_root: str | None) -> WeightsEntry:
         seed=config.training["recipe"]["seed"],
         metrics=metrics,
         licence=config.dataset.licence,
+        over_seeds=_over_seeds(config),
     )
+
+
+def bundle_trunk(path: Path, tag: str) -> WeightsEntry:
+    """Store the trunk of several data sets in the package and return its index entry."""
+    config = read_config(path)
+    name = f"{config.architecture}.{tag}"
+    target = WEIGHTS / "files" / f"{name}.safetensors"
+    model = medzoo.create_model(path)
+    save_weights(model, target, training=config.training, half=True)
+    return WeightsEntry(
+        name=name,
+        file=target.name,
+        sha256=sha256_of(target),
+        bytes=target.stat().st_size,
+        architecture=config.architecture,
+        dataset=tag,
+        parameters=sum(p.numel() for p in model.parameters()),
+        data=config.training["data"],
+        recipe=config.training["recipe"],
+        seed=config.training["recipe"]["seed"],
+        metrics={},
+        licence=config.training["licence"],
+    )
+
+
+def _over_seeds(config: WeightsConfig) -> dict[str, Any] | None:
+    """Return the figures over the seeds of a run's recipe, if they were recorded."""
+    assert config.dataset is not None
+    recipe = dict(config.training["recipe"]) | {"seed": None}
+    runs = [
+        run
+        for run in Record(config.dataset.name, config.architecture).runs()
+        if run["recipe"] | {"seed": None} == recipe
+    ]
+    return over_seeds(runs) if runs else None
 
 
 def best_runs(paths: list[Path]) -> list[Path]:
@@ -81,13 +129,18 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("weights", nargs="+", type=Path, help="files that training wrote")
+    parser.add_argument("--tag", help="name of a trunk: the file is one, and the only one")
     parser.add_argument("--data-root", help="folder of MedMNIST's files (or set MEDZOO_DATA)")
     arguments = parser.parse_args()
     entries = dict(weights_index())
-    for path in best_runs(arguments.weights):
-        entry = bundle(path, arguments.data_root)
+    if arguments.tag:
+        new = [bundle_trunk(arguments.weights[0], arguments.tag)]
+    else:
+        new = [bundle(path, arguments.data_root) for path in best_runs(arguments.weights)]
+    for entry in new:
         entries[entry.name] = entry
-        print(f"{entry.name}: {path.name}, test ACC {entry.metrics['test']['acc']:.4f}")
+        figures = f"test ACC {entry.metrics['test']['acc']:.4f}" if entry.metrics else "a trunk"
+        print(f"{entry.name}: seed {entry.seed}, {figures}")
     names = [item.name for item in fields(WeightsEntry) if item.name != "name"]
     index = {
         name: {item: getattr(entries[name], item) for item in names} for name in sorted(entries)

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
         synthetic,
     )
     from medzoo.errors import DatasetError, TrainingError, WeightsError
-    from medzoo.evaluation import Prediction, Report, evaluate, predict
-    from medzoo.models import create_model, list_models
+    from medzoo.evaluation import Prediction, Report, evaluate, fit_temperature, predict
+    from medzoo.models import Ensemble, create_model, list_models
     from medzoo.training import Augmentation, Recipe, Run, Trainer, recipe_for, train
     from medzoo.transforms import create_transform
     from medzoo.weights import save_weights
@@ -48,8 +48,8 @@ _HOME = {
         "synthetic",
     ),
     "errors": ("DatasetError", "TrainingError", "WeightsError"),
-    "evaluation": ("Prediction", "Report", "evaluate", "predict"),
-    "models": ("create_model", "list_models"),
+    "evaluation": ("Prediction", "Report", "evaluate", "fit_temperature", "predict"),
+    "models": ("Ensemble", "create_model", "list_models"),
     "training": ("Augmentation", "Recipe", "Run", "Trainer", "recipe_for", "train"),
     "transforms": ("create_transform",),
     "weights": ("save_weights",),
@@ -61,6 +61,7 @@ __all__ = [
     "Dataset",
     "DatasetError",
     "DatasetInfo",
+    "Ensemble",
     "Prediction",
     "Recipe",
     "Report",
@@ -75,6 +76,7 @@ __all__ = [
     "create_transform",
     "dataset_info",
     "evaluate",
+    "fit_temperature",
     "list_datasets",
     "list_models",
     "load_dataset",

@@ -163,7 +163,12 @@ def _evaluate(arguments: argparse.Namespace) -> tuple[Any, str]:
     device = distributed.device_of_process(arguments.device)
     with distributed.process_group(device):
         report = medzoo.evaluate(
-            model, data.splits[arguments.split], device=device, seed=arguments.seed, sharded=True
+            model,
+            data.splits[arguments.split],
+            device=device,
+            tta=arguments.tta,
+            seed=arguments.seed,
+            sharded=True,
         )
     return report.to_dict(), str(report)
 
@@ -171,7 +176,11 @@ def _evaluate(arguments: argparse.Namespace) -> tuple[Any, str]:
 def _predict(arguments: argparse.Namespace) -> tuple[Any, str]:
     model = medzoo.create_model(arguments.model, pretrained=True)
     predictions = medzoo.predict(
-        model, arguments.images, top_k=arguments.top_k, device=arguments.device
+        model,
+        arguments.images,
+        top_k=arguments.top_k,
+        device=arguments.device,
+        tta=arguments.tta,
     )
     values = [
         {"image": image} | prediction.to_dict()
@@ -266,6 +275,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--dataset", help="by default what the model was trained on")
     sub.add_argument("--split", choices=("train", "val", "test"), default="test")
     sub.add_argument("--seed", type=int, default=0, help="of the bootstrap (%(default)s)")
+    _add_tta_option(sub)
     _add_data_options(sub, size=None)
 
     sub = command(
@@ -278,7 +288,16 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("images", nargs="+", help="image files")
     sub.add_argument("--top-k", type=int, help="only the most probable classes")
     sub.add_argument("--device", default="auto", help="auto, cpu, cuda, mps (%(default)s)")
+    _add_tta_option(sub)
     return parser
+
+
+def _add_tta_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--tta",
+        default="none",
+        help="views of each image to average: none, flip (2) or dihedral (8) (%(default)s)",
+    )
 
 
 def _add_data_options(parser: argparse.ArgumentParser, size: int | None) -> None:

@@ -75,6 +75,26 @@ def test_train_writes_weights_that_evaluate_scores(trained, own_file, capsys):
     assert f"{trained['val_acc']:.3f}" in capsys.readouterr().out
 
 
+def test_evaluate_and_predict_take_views(trained, own_file, tmp_path, capsys):
+    picture = tmp_path / "a.png"
+    noise = np.random.default_rng(0).integers(0, 255, (28, 28, 3), np.uint8)
+    Image.fromarray(noise).save(picture)
+    model = medzoo.create_model(trained["weights"])
+    for extra, tta in ([], "none"), (["--tta", "dihedral"], "dihedral"):
+        assert main(["predict", trained["weights"], str(picture), "--json", *extra]) == 0
+        value = json.loads(capsys.readouterr().out)[0]
+        expected = medzoo.predict(model, picture, tta=tta).probabilities
+        assert value["probabilities"] == pytest.approx(expected)
+        command = ["evaluate", trained["weights"], "--dataset", str(own_file), "--json", *extra]
+        assert main(command) == 0
+        assert json.loads(capsys.readouterr().out)["tta"] == tta
+
+
+def test_unknown_views_are_one_line_and_exit_code_1(trained, capsys):
+    assert main(["predict", trained["weights"], "a.png", "--tta", "filp"]) == 1
+    assert "unknown tta 'filp'; did you mean 'flip'" in capsys.readouterr().err
+
+
 def test_train_takes_changes_to_the_recipe(trained):
     assert trained["recipe"]["epochs"] == 1
 

@@ -12,6 +12,7 @@ from torch import nn
 from medzoo.compiled.extra import need
 from medzoo.datasets import DatasetInfo
 from medzoo.transforms import TransformConfig, transform_config
+from medzoo.weights.temperature import temperature_of
 
 CompiledPrecision = Literal["float32", "int8"]
 
@@ -32,6 +33,8 @@ class Description:
         num_classes: Number of logits.
         dataset: The data set that names its classes, or None.
         precision: ``"float32"``, or ``"int8"`` if quantised.
+        temperature: What its logits are divided by to become probabilities. The graph does not
+            do that; it gives the model's own logits.
     """
 
     architecture: str
@@ -39,6 +42,7 @@ class Description:
     num_classes: int
     dataset: DatasetInfo | None
     precision: CompiledPrecision = "float32"
+    temperature: float = 1.0
 
     @classmethod
     def of(cls, model: nn.Module) -> Description:
@@ -49,7 +53,8 @@ class Description:
 
         Raises:
             TypeError: If the model says nothing about its input.
-            ValueError: If its input is not square, or it has no classifier.
+            ValueError: If its input is not square, it has no classifier, or its temperature is
+                not finite or not above 0.
         """
         num_classes = int(getattr(model, "num_classes", 0) or 0)
         if not num_classes:
@@ -63,6 +68,7 @@ class Description:
             preparation=transform_config(model),
             num_classes=num_classes,
             dataset=dataset if isinstance(dataset, DatasetInfo) else None,
+            temperature=temperature_of(model),
         )
 
     @property
@@ -81,6 +87,7 @@ class Description:
             "num_classes": self.num_classes,
             "dataset": self.dataset.to_dict() if self.dataset else None,
             "precision": self.precision,
+            "temperature": self.temperature,
         }
 
     @classmethod
@@ -99,6 +106,7 @@ class Description:
             num_classes=values["num_classes"],
             dataset=DatasetInfo.from_dict(dataset) if dataset else None,
             precision=values["precision"],
+            temperature=values.get("temperature", 1.0),
         )
 
 

@@ -31,6 +31,7 @@ class CompiledModel:
         num_classes: Number of logits.
         precision: ``"float32"`` or ``"int8"``.
         pretrained_cfg: timm's configuration: input size, mean, std, number of classes.
+        temperature: What its logits are divided by to become probabilities: the model's.
         threads: Threads that one call may use.
 
     Raises:
@@ -43,6 +44,7 @@ class CompiledModel:
     num_classes: int
     precision: CompiledPrecision
     pretrained_cfg: dict[str, Any]
+    temperature: float
     threads: int
 
     def __init__(self, content: bytes, *, threads: int | None = None) -> None:
@@ -65,6 +67,7 @@ class CompiledModel:
         self.dataset = description.dataset
         self.num_classes = description.num_classes
         self.precision = description.precision
+        self.temperature = description.temperature
         self.pretrained_cfg = {
             "input_size": description.input_size,
             "mean": description.preparation.mean,

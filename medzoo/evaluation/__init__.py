@@ -1,5 +1,6 @@
-"""Measuring models: predictions, scores, intervals, reports and plots."""
+"""Measuring models: predictions, calibration, scores, intervals, reports and plots."""
 
+from medzoo.evaluation.calibration import fit_temperature
 from medzoo.evaluation.evaluate import evaluate
 from medzoo.evaluation.inference import predict_logits, probabilities
 from medzoo.evaluation.intervals import bootstrap_intervals
@@ -12,8 +13,10 @@ from medzoo.evaluation.plots import (
 )
 from medzoo.evaluation.predict import Prediction, predict
 from medzoo.evaluation.report import Report
+from medzoo.evaluation.tta import TTA
 
 __all__ = [
+    "TTA",
     "ClassScores",
     "Metrics",
     "Prediction",
@@ -21,6 +24,7 @@ __all__ = [
     "bootstrap_intervals",
     "compute_metrics",
     "evaluate",
+    "fit_temperature",
     "plot_comparison",
     "plot_confusion",
     "plot_history",

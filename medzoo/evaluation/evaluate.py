@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import torch
 
-from medzoo.datasets import DatasetInfo, Split
+from medzoo.datasets import Split
 from medzoo.device import Precision
-from medzoo.evaluation.inference import Model, predict_logits, probabilities
+from medzoo.evaluation.inference import effective_temperature, probabilities, split_logits
 from medzoo.evaluation.intervals import bootstrap_intervals
 from medzoo.evaluation.metrics import compute_metrics
+from medzoo.evaluation.model import Model
 from medzoo.evaluation.report import Report
-from medzoo.transforms import TransformConfig, transform_config
+from medzoo.evaluation.tta import TTA
+from medzoo.transforms import TransformConfig
 
 
 def evaluate(
@@ -22,6 +22,8 @@ def evaluate(
     batch_size: int = 256,
     device: str | torch.device = "auto",
     precision: Precision = "float32",
+    tta: TTA = "none",
+    temperature: float | None = None,
     resamples: int = 1000,
     seed: int = 0,
     config: TransformConfig | None = None,
@@ -42,6 +44,12 @@ def evaluate(
         batch_size: Images run at once.
         device: ``"auto"``, a PyTorch device string, or a `torch.device`.
         precision: ``"float32"``, ``"bfloat16"``, or ``"auto"``.
+        tta: Test-time augmentation, the views of each image whose probabilities are averaged:
+            ``"none"``, ``"flip"`` (2: as it is, and left and right exchanged) or ``"dihedral"``
+            (8: each of these in 4 quarter turns).
+        temperature: What logits are divided by to become probabilities; by default the model's
+            own (``model.temperature``, or 1.0 if it has none). 1.0 measures it uncalibrated; the
+            members of an ensemble keep theirs.
         resamples: Bootstrap resamples of the images for the 95 % intervals; 0 for none.
         seed: Seed of the resampling.
         config: What the model expects, instead of what it says itself.
@@ -54,40 +62,26 @@ def evaluate(
 
     Raises:
         ValueError: If `split` is no `Split` or is empty, or the model was made for another kind of task or
-            another number of classes, or gives NaN.
+            another number of classes, or gives NaN; if an argument is none of the above, or
+            `tta` mirrors images whose classes tell left from right.
     """
-    if not isinstance(split, Split):
-        raise ValueError(f"split is a {type(split).__name__}; give one split, e.g. data.test")
-    info = split.info
-    if not len(split):
-        raise ValueError(f"the {split.name} split of {split.title} is empty; nothing to evaluate")
     if resamples < 0:
         raise ValueError(f"resamples={resamples!r} must be 0 (no intervals) or more")
-    made_for = getattr(model, "dataset", None)
-    if isinstance(made_for, DatasetInfo) and made_for.multi_label != info.multi_label:
-        raise ValueError(
-            f"the model was made for {made_for.title} ({made_for.task}), but {split.title} is "
-            f"{info.task}; make one with create_model(..., dataset=data)"
-        )
-    if config is None and not hasattr(model, "pretrained_cfg"):
-        config = dataclasses.replace(transform_config(info), size=split.images.shape[-1])
-
-    logits = predict_logits(
+    temperature = effective_temperature(model, temperature)
+    logits = split_logits(
         model,
-        split.images,
+        split,
         config=config,
         batch_size=batch_size,
         device=device,
         precision=precision,
+        tta=tta,
+        temperature=temperature,
         progress=progress,
         sharded=sharded,
     )
-    if logits.shape[1] != info.num_classes:
-        raise ValueError(
-            f"the model gives {logits.shape[1]} logits, but {split.title} has "
-            f"{info.num_classes} classes; make one with create_model(..., dataset=data)"
-        )
-    scores = probabilities(logits, info.task)
+    info = split.info
+    scores = probabilities(logits, info.task, temperature)
     metrics = compute_metrics(split.labels, scores, info.task, info.classes)
     intervals = (
         bootstrap_intervals(split.labels, scores, info.task, resamples=resamples, seed=seed)
@@ -105,4 +99,6 @@ def evaluate(
         intervals=intervals,
         resamples=resamples,
         seed=seed,
+        tta=tta,
+        temperature=temperature,
     )

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
-from medzoo.datasets import Task
+from medzoo.datasets import DatasetInfo, Split, Task
 from medzoo.datasets.mmap import has_read
 from medzoo.device import Precision, autocast, resolve_device
 from medzoo.distributed import device_of_process, gather_rows, rank, shard
 from medzoo.evaluation.metrics import is_multi_label
+from medzoo.evaluation.model import Model, logits_of
+from medzoo.evaluation.tta import TTA, with_tta
 from medzoo.transforms import TransformConfig, prepare_batch, transform_config
-
-Model = Callable[[Tensor], Any]
-"""Anything that maps a float batch (N, C, H, W) to logits (N, K); usually an `nn.Module`."""
+from medzoo.weights.temperature import check_temperature, temperature_of
 
 
 def predict_logits(
@@ -28,6 +28,9 @@ def predict_logits(
     batch_size: int = 256,
     device: str | torch.device = "auto",
     precision: Precision = "float32",
+    tta: TTA = "none",
+    info: DatasetInfo | None = None,
+    temperature: float | None = None,
     progress: bool = False,
     sharded: bool = False,
 ) -> Tensor:
@@ -43,6 +46,12 @@ def predict_logits(
         batch_size: Images run at once.
         device: ``"auto"``, a PyTorch device string, or a `torch.device`.
         precision: ``"float32"``, ``"bfloat16"``, or ``"auto"``.
+        tta: Views of each image whose probabilities are averaged: ``"none"``, ``"flip"`` (2) or
+            ``"dihedral"`` (8); see `medzoo.evaluate`.
+        info: What the images show, which says how views are averaged; by default
+            ``model.dataset``, and single-label images if it has none.
+        temperature: What logits are divided by to become the probabilities that are averaged;
+            by default the model's own. Without `tta` it is not needed.
         progress: Whether to show a progress bar.
         sharded: Whether the processes of an open group (see `torch.distributed`) divide the
             images among themselves, whole batches each, so that every image is computed in the
@@ -50,11 +59,13 @@ def predict_logits(
             arguments, and all get all logits. Without a group it changes nothing.
 
     Returns:
-        Logits, float32 (N, K), on the CPU.
+        Logits, float32 (N, K), on the CPU: not yet divided by the temperature, with `tta` or
+        without.
 
     Raises:
         ValueError: If the images are empty or not a uint8 batch, the model's config is neither
-            given nor known, or its output is not one row of logits an image.
+            given nor known, its output is not one row of logits an image, or `tta` is unknown or
+            mirrors images whose classes tell left from right.
     """
     if not isinstance(images, Tensor) or images.dtype != torch.uint8 or images.ndim != 4:
         found = f"{images.dtype} {tuple(images.shape)}" if isinstance(images, Tensor) else images
@@ -70,6 +81,10 @@ def predict_logits(
                 "give config=medzoo.transforms.TransformConfig(channels, size, mean, std)"
             )
         config = transform_config(model)
+    if info is None:
+        info = dataset_of(model)
+    # With or without views, logits are to be divided by the temperature afterwards.
+    viewed = with_tta(model, tta, info, effective_temperature(model, temperature))
     target = device_of_process(device) if sharded else resolve_device(device)
     count = len(images)
     own = shard(-(-count // batch_size)) if sharded else slice(0, count)
@@ -87,10 +102,102 @@ def predict_logits(
             yield prepare_batch(batch.to(target, non_blocking=True), config)
             has_read(batch.nbytes)
 
-    logits = forward(model, batches(), device=target, precision=precision)
+    logits = forward(viewed, batches(), device=target, precision=precision)
     if not sharded:
         return logits
     return gather_rows(logits[: part.stop - part.start], part, count)
+
+
+def split_logits(
+    model: Model,
+    split: Split,
+    *,
+    config: TransformConfig | None = None,
+    batch_size: int = 256,
+    device: str | torch.device = "auto",
+    precision: Precision = "float32",
+    tta: TTA = "none",
+    temperature: float | None = None,
+    progress: bool = False,
+    sharded: bool = False,
+) -> Tensor:
+    """Run a model over a split, after making sure that it fits the split's task.
+
+    Args:
+        model: Any callable from a float batch to logits (N, K).
+        split: The labelled images.
+        config: What the model expects; by default what it says itself, or, if it says nothing,
+            images of their own size in the normalisation of ``split.info``.
+        batch_size: As in `predict_logits`; so are the following.
+        device: Where to compute.
+        precision: In which precision.
+        tta: Which views are averaged.
+        temperature: What logits are divided by to become the probabilities that are averaged.
+        progress: Whether to show a progress bar.
+        sharded: Whether the processes of an open group divide the images among themselves.
+
+    Returns:
+        Logits, float32 (N, K), on the CPU: not yet divided by the temperature.
+
+    Raises:
+        ValueError: If `split` is no `Split` or is empty, or the model was made for another kind
+            of task or another number of classes.
+    """
+    if not isinstance(split, Split):
+        raise ValueError(f"split is a {type(split).__name__}; give one split, e.g. data.test")
+    info = split.info
+    if not len(split):
+        raise ValueError(f"the {split.name} split of {split.title} is empty; nothing to evaluate")
+    made_for = dataset_of(model)
+    if made_for is not None and made_for.multi_label != info.multi_label:
+        raise ValueError(
+            f"the model was made for {made_for.title} ({made_for.task}), but {split.title} is "
+            f"{info.task}; make one with create_model(..., dataset=data)"
+        )
+    if config is None and not hasattr(model, "pretrained_cfg"):
+        config = replace(transform_config(info), size=split.images.shape[-1])
+    logits = predict_logits(
+        model,
+        split.images,
+        config=config,
+        batch_size=batch_size,
+        device=device,
+        precision=precision,
+        tta=tta,
+        info=info,
+        temperature=temperature,
+        progress=progress,
+        sharded=sharded,
+    )
+    if logits.shape[1] != info.num_classes:
+        raise ValueError(
+            f"the model gives {logits.shape[1]} logits, but {split.title} has "
+            f"{info.num_classes} classes; make one with create_model(..., dataset=data)"
+        )
+    return logits
+
+
+def dataset_of(model: Model) -> DatasetInfo | None:
+    """Return what a model was made for, or None if it does not say.
+
+    Args:
+        model: Any callable from a float batch to logits.
+    """
+    info = getattr(model, "dataset", None)
+    return info if isinstance(info, DatasetInfo) else None
+
+
+def effective_temperature(model: Model, temperature: float | None = None) -> float:
+    """Return what a model's logits are to be divided by.
+
+    Args:
+        model: Any callable from a float batch to logits.
+        temperature: A number that overrides the model's own, or None.
+
+    Raises:
+        ValueError: If it is not finite or not above 0.
+    """
+    return temperature_of(model) if temperature is None else check_temperature(temperature)
 
 
 def forward(
@@ -113,14 +220,7 @@ def forward(
     logits = []
     with _for_inference(model, device), autocast(device, precision), torch.inference_mode():
         for batch in batches:
-            output = model(batch.to(device))
-            if not isinstance(output, Tensor) or output.ndim != 2 or len(output) != len(batch):
-                found = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-                raise ValueError(
-                    f"the model gave {found} for a batch of {len(batch)} images; "
-                    f"expected a tensor of logits ({len(batch)}, classes)"
-                )
-            logits.append(output.float())
+            logits.append(logits_of(model, batch.to(device)).float())
     # Joined outside of inference mode, so that callers may use the result with autograd.
     return torch.cat(logits).cpu()
 
@@ -164,21 +264,23 @@ def _is_ready(model: nn.Module, device: torch.device) -> bool:
     return True
 
 
-def probabilities(logits: Tensor, task: Task) -> Tensor:
+def probabilities(logits: Tensor, task: Task, temperature: float = 1.0) -> Tensor:
     """Turn logits into probabilities, in double precision so that close scores do not tie.
 
     Args:
         logits: Output of the model, (N, K).
         task: MedMNIST's name of the task.
+        temperature: What logits are divided by first, above 0.
 
     Returns:
         float64 (N, K) on the CPU: the sigmoid of each label's logit for multi-label tasks,
         otherwise the softmax over classes.
 
     Raises:
-        ValueError: If a logit is NaN or a row has no softmax; the message names the image.
+        ValueError: If a logit is NaN or a row has no softmax; the message names the image. If the
+            temperature is not finite or not above 0.
     """
-    values = logits.detach().cpu().double()
+    values = logits.detach().cpu().double() / check_temperature(temperature)
     result = values.sigmoid() if is_multi_label(task) else values.softmax(dim=1)
     broken = result.isnan().any(dim=1).nonzero()
     if len(broken):

@@ -14,11 +14,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from medzoo.datasets import DatasetInfo, Task
+from medzoo.datasets import Task
 from medzoo.device import Precision, resolve_device
-from medzoo.evaluation.inference import Model, forward, probabilities
+from medzoo.evaluation.inference import dataset_of, forward, probabilities
 from medzoo.evaluation.metrics import THRESHOLD, is_multi_label
+from medzoo.evaluation.model import Model
+from medzoo.evaluation.tta import TTA, with_tta
 from medzoo.transforms import create_transform
+from medzoo.weights.temperature import temperature_of
 
 ImageLike = str | os.PathLike[str] | Image.Image | np.ndarray | Tensor
 """One image: a file, a PIL image, or an array or tensor of two or three dimensions."""
@@ -67,6 +70,7 @@ def predict(  # type: ignore[overload-overlap]  # a string is a sequence of stri
     batch_size: int = ...,
     device: str | torch.device = ...,
     precision: Precision = ...,
+    tta: TTA = ...,
 ) -> Prediction: ...
 @overload
 def predict(
@@ -77,6 +81,7 @@ def predict(
     batch_size: int = ...,
     device: str | torch.device = ...,
     precision: Precision = ...,
+    tta: TTA = ...,
 ) -> list[Prediction]: ...
 @overload
 def predict(
@@ -87,6 +92,7 @@ def predict(
     batch_size: int = ...,
     device: str | torch.device = ...,
     precision: Precision = ...,
+    tta: TTA = ...,
 ) -> Prediction | list[Prediction]: ...
 def predict(
     model: Model,
@@ -96,10 +102,12 @@ def predict(
     batch_size: int = 64,
     device: str | torch.device = "auto",
     precision: Precision = "float32",
+    tta: TTA = "none",
 ) -> Prediction | list[Prediction]:
     """Name what a model sees in one image or in several.
 
-    Images are prepared by the model's own transform, whatever their size and channels.
+    Images are prepared by the model's own transform, whatever their size and channels. Logits are
+    divided by the model's temperature, if it has one (see `medzoo.fit_temperature`).
 
     Args:
         model: A medzoo or timm model. Class names are those of ``model.dataset``; a model made
@@ -110,6 +118,8 @@ def predict(
         batch_size: Images prepared and run at once.
         device: ``"auto"``, a PyTorch device string, or a `torch.device`.
         precision: ``"float32"``, ``"bfloat16"``, or ``"auto"``.
+        tta: Test-time augmentation, the views of each image whose probabilities are averaged:
+            ``"none"``, ``"flip"`` (2) or ``"dihedral"`` (8); see `medzoo.evaluate`.
 
     Returns:
         One prediction for one image, a list for several.
@@ -117,7 +127,8 @@ def predict(
     Raises:
         FileNotFoundError: If a file does not exist.
         ValueError: If a file is not a readable image, an image has the wrong shape, or the
-            model gives NaN; the message names it.
+            model gives NaN; the message names it. If `tta` is unknown, or mirrors images whose
+            classes tell left from right.
     """
     if not isinstance(images, (np.ndarray, Tensor, Image.Image, str, os.PathLike, Sequence)):
         raise ValueError(
@@ -137,12 +148,13 @@ def predict(
     if not len(several):
         return []
 
+    info, temperature = dataset_of(model), temperature_of(model)
+    viewed = with_tta(model, tta, info, temperature)
     batches = _batches(_prepared(model, several), batch_size)
-    logits = forward(model, batches, device=resolve_device(device), precision=precision)
-    info = getattr(model, "dataset", None)
+    logits = forward(viewed, batches, device=resolve_device(device), precision=precision)
     task: Task = "multi-class"
     names = [str(k) for k in range(logits.shape[1])]
-    if isinstance(info, DatasetInfo):
+    if info is not None:
         task, names = info.task, list(info.classes)
         if len(names) != logits.shape[1]:
             raise ValueError(
@@ -151,7 +163,7 @@ def predict(
             )
     predictions = [
         _prediction(names, row, is_multi_label(task), top_k)
-        for row in probabilities(logits, task).tolist()
+        for row in probabilities(logits, task, temperature).tolist()
     ]
     return predictions[0] if single else predictions
 

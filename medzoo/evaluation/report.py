@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
 from medzoo.datasets import Task
 from medzoo.evaluation.metrics import ClassScores, Metrics, is_multi_label
+from medzoo.evaluation.tta import TTA
 
 _LABELS = {
     "auc": "AUC",
@@ -36,6 +37,8 @@ class Report(Metrics):
             empty when `resamples` is 0.
         resamples: Number of bootstrap resamples of the images.
         seed: Seed of the resampling.
+        tta: Test-time augmentation: ``"none"``, ``"flip"`` or ``"dihedral"``.
+        temperature: What logits were divided by to become probabilities.
 
     The scores themselves are those of `Metrics`.
     """
@@ -49,6 +52,8 @@ class Report(Metrics):
     intervals: dict[str, tuple[float, float]]
     resamples: int
     seed: int
+    tta: TTA = "none"
+    temperature: float = 1.0
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain JSON values; NaN becomes None."""
@@ -60,15 +65,16 @@ class Report(Metrics):
         """Rebuild a report from `to_dict`, also after a trip through JSON.
 
         Args:
-            values: What `to_dict` returned.
+            values: What `to_dict` returned, also by a version that had not all of the fields.
 
         Raises:
             ValueError: If a field is missing or unknown.
         """
         known = {field.name for field in fields(cls)}
-        if known != values.keys():
+        needed = {field.name for field in fields(cls) if field.default is MISSING}
+        if not needed <= values.keys() <= known:
             raise ValueError(
-                f"not a report: missing {sorted(known - values.keys())}, "
+                f"not a report: missing {sorted(needed - values.keys())}, "
                 f"unknown {sorted(values.keys() - known)}; give what Report.to_dict() returned"
             )
         restored = dict(values)
@@ -112,6 +118,10 @@ class Report(Metrics):
         lines.append(f"Always giving the most frequent answer: {measure} {_digits(self.majority)}.")
         if multi_label:
             lines.append("ACC is the mean over labels of the share of right decisions at 0.5.")
+        if self.tta != "none":
+            lines.append(f"Probabilities are means over the views of each image ({self.tta}).")
+        if self.temperature != 1.0:
+            lines.append(f"Logits were divided by the temperature {self.temperature:.3g}.")
         if self.intervals:
             lines.append(
                 f"In brackets: 95 % bootstrap intervals, {self.resamples:,} resamples of the "

@@ -1,9 +1,10 @@
-"""Architectures, each registered with timm, and the factory that makes them fit a data set."""
+"""Architectures, each registered with timm; the factory that fits them to data; ensembles."""
 
 from medzoo.models.advanced_cnn import AdvancedCNN
 from medzoo.models.attention_unet import AttentionUNet
 from medzoo.models.base import Classifier, ImageClassifier
 from medzoo.models.efficientnet import EfficientNet
+from medzoo.models.ensemble import Ensemble, average_logits
 from medzoo.models.factory import architecture_of, create_model, fit_to_data, list_models
 from medzoo.models.simple_cnn import SimpleCNN
 
@@ -12,9 +13,11 @@ __all__ = [
     "AttentionUNet",
     "Classifier",
     "EfficientNet",
+    "Ensemble",
     "ImageClassifier",
     "SimpleCNN",
     "architecture_of",
+    "average_logits",
     "create_model",
     "fit_to_data",
     "list_models",

@@ -27,6 +27,8 @@ class Classifier(nn.Module):
         num_features: Channels of the final feature map.
         pretrained_cfg: timm's configuration of the weights: input size, normalisation, classes.
         default_cfg: The same, under timm's older name.
+        temperature: What its logits are divided by to become probabilities; 1.0 unless it was
+            fitted (`medzoo.fit_temperature`).
     """
 
     architecture: str
@@ -36,6 +38,7 @@ class Classifier(nn.Module):
     num_features: int
     pretrained_cfg: dict[str, Any]
     default_cfg: dict[str, Any]
+    temperature: float = 1.0
 
 
 class ImageClassifier(Classifier):
@@ -77,6 +80,7 @@ class ImageClassifier(Classifier):
             global_pool: timm's pooling name (``"avg"``, ``"max"``, ...), or None to keep it.
         """
         self.num_classes = num_classes
+        self.temperature = 1.0  # the former one was fitted to the former classifier's logits
         self.head.reset(num_classes, global_pool)
 
     def forward_maps(self, x: Tensor) -> list[Tensor]:

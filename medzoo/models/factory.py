@@ -77,8 +77,9 @@ def create_model(
 
     Returns:
         The model, in evaluation mode if pretrained, channels last in memory. It carries `dataset` (a `DatasetInfo` or
-        None) and timm's `pretrained_cfg` (input size, mean, std), which
-        `medzoo.create_transform` reads.
+        None), timm's `pretrained_cfg` (input size, mean, std), which
+        `medzoo.create_transform` reads, and the `temperature` that was stored with the weights
+        (1.0 where the classifier is new).
 
     Raises:
         ValueError: If a name is unknown, or `num_classes` contradicts the data set.
@@ -114,12 +115,15 @@ def create_model(
         model = _create_timm(architecture, size, pretrained, config, tensors, kwargs)
     else:
         model = _create_own(architecture, config, tensors, kwargs)
+    is_kept = config is not None and getattr(model, "num_classes", None) == config.num_classes
     if config and target and not features_only and not _same_classes(target, config.dataset):
         model.reset_classifier(model.num_classes)  # type: ignore[operator]
+        is_kept = False
     # The layout of its inputs. Otherwise every call, even for one image, lays all weights out anew.
     model = model.to(memory_format=torch.channels_last)
     classifier = cast(Classifier, model)
     _describe(classifier, architecture, model_args, target, config, in_chans, size)
+    classifier.temperature = config.temperature if config and is_kept else 1.0
     return classifier.eval() if pretrained or tensors else classifier
 
 
@@ -142,7 +146,7 @@ def fit_to_data(model: Classifier, data: Dataset) -> None:
     """Make a model remember the data it is about to be trained on.
 
     Its `dataset`, input size and normalisation (the training split's mean and standard
-    deviation) become those of the data.
+    deviation) become those of the data; its temperature becomes 1.0, as logits will change.
 
     Args:
         model: Any classifier; its weights are not touched.
@@ -150,6 +154,7 @@ def fit_to_data(model: Classifier, data: Dataset) -> None:
     """
     expected = transform_config(data)
     model.dataset = replace(data.info, mean=expected.mean, std=expected.std)
+    model.temperature = 1.0
     cfg: dict[str, Any] = dict(getattr(model, "pretrained_cfg", None) or {})
     cfg |= {
         "input_size": (expected.channels, expected.size, expected.size),

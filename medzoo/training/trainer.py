@@ -42,6 +42,7 @@ from medzoo.training.loss import class_weights, loss_of, soft_targets
 from medzoo.training.optimizer import create_optimizer
 from medzoo.training.recipe import Recipe, load_recipe
 from medzoo.transforms import transform_config
+from medzoo.weights.temperature import temperature_of
 
 
 @dataclass(frozen=True)
@@ -173,7 +174,8 @@ class Trainer:
         # One that does not say how it wants its images gets them as the student does.
         config = None if hasattr(teacher, "pretrained_cfg") else transform_config(self.data)
         logits = predict_logits(teacher, train.images, config=config, device=self.device)
-        return labels.lerp(probabilities(logits, train.info.task).to(labels), share)
+        answers = probabilities(logits, train.info.task, temperature_of(teacher))
+        return labels.lerp(answers.to(labels), share)
 
     def fit(self, resume: bool = False) -> Run:
         """Train to the end of the recipe, or until its patience is used up.

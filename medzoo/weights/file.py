@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from medzoo.datasets import DatasetInfo
 from medzoo.errors import WeightsError
+from medzoo.weights.temperature import check_temperature, temperature_of
 
 _KEY = "medzoo"
 """The header entry of a weights file that holds its `WeightsConfig`, as JSON."""
@@ -36,6 +37,11 @@ class WeightsConfig:
         std: Of each channel, likewise.
         dataset: What it was trained on, or None.
         training: How it was trained: recipe, seed, data and their md5, scores.
+        temperature: What its logits are divided by to become probabilities; files without it
+            read as 1.0.
+
+    Raises:
+        ValueError: If the temperature is not finite or not above 0.
     """
 
     architecture: str
@@ -46,6 +52,10 @@ class WeightsConfig:
     model_args: Mapping[str, Any] = field(default_factory=dict)
     dataset: DatasetInfo | None = None
     training: Mapping[str, Any] = field(default_factory=dict)
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_temperature(self.temperature)
 
     @classmethod
     def of(cls, model: nn.Module, training: Mapping[str, Any] | None = None) -> WeightsConfig:
@@ -56,7 +66,8 @@ class WeightsConfig:
             training: How it was trained.
 
         Raises:
-            ValueError: If the model was not made by `medzoo.create_model`.
+            ValueError: If the model was not made by `medzoo.create_model`, or its temperature is
+                not finite or not above 0.
         """
         cfg = getattr(model, "pretrained_cfg", None)
         if not cfg or not hasattr(model, "architecture") or not hasattr(model, "get_classifier"):
@@ -77,6 +88,7 @@ class WeightsConfig:
             },
             dataset=getattr(model, "dataset", None),
             training=dict(training or {}),
+            temperature=temperature_of(model),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -105,6 +117,7 @@ class WeightsConfig:
             model_args=values.get("model_args", {}),
             dataset=DatasetInfo.from_dict(dataset) if dataset else None,
             training=values.get("training", {}),
+            temperature=values.get("temperature", 1.0),
         )
 
 
@@ -128,8 +141,8 @@ def save_weights(
         The path.
 
     Raises:
-        ValueError: If the model was not made by `medzoo.create_model`, or the file's name does
-            not end in ``.safetensors``.
+        ValueError: If the model was not made by `medzoo.create_model`, its temperature is not
+            finite or not above 0, or the file's name does not end in ``.safetensors``.
     """
     if Path(path).suffix != ".safetensors":
         raise ValueError(f"weights file {str(path)!r} must be named *.safetensors")

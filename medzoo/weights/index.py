@@ -30,6 +30,8 @@ class WeightsEntry:
         metrics: Reports of the file as shipped, one a split, as `medzoo.Report.to_dict` gives
             them, without the per-class details.
         licence: Of the weights.
+        over_seeds: Mean and standard deviation of test AUC and ACC over the seeds of the trainings
+            of which this is the best one by validation AUC, or None if they are not known.
         hub: ``{"repo_id", "revision"}`` of the copy on the Hugging Face Hub, or None if it was
             not published there.
     """
@@ -46,6 +48,7 @@ class WeightsEntry:
     seed: int
     metrics: Mapping[str, Mapping[str, Any]]
     licence: str
+    over_seeds: Mapping[str, Any] | None = None
     hub: Mapping[str, str] | None = None
 
     def to_dict(self) -> dict[str, Any]:

@@ -57,6 +57,25 @@ def test_a_report_cannot_be_changed():
         report().auc = 1.0
 
 
+def test_reports_of_earlier_versions_are_read():
+    before = report()
+    values = through_json(before.to_dict())
+    del values["tta"], values["temperature"]
+    after = Report.from_dict(values)
+    assert after == before
+    assert (after.tta, after.temperature) == ("none", 1.0)
+
+
+def test_views_and_temperature_survive_json_and_are_told_only_if_there_are_any():
+    before = dataclasses.replace(report(), tta="flip", temperature=1.234)
+    assert Report.from_dict(through_json(before.to_dict())) == before
+    text, plain = str(before), str(report())
+    assert "means over the views of each image (flip)" in text
+    assert "divided by the temperature 1.23." in text
+    assert "views" not in plain
+    assert "temperature" not in plain
+
+
 def test_what_is_no_report_is_refused():
     values = report().to_dict()
     del values["ece"]

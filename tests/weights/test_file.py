@@ -9,8 +9,9 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from medzoo.datasets import synthetic
 from medzoo.errors import WeightsError
-from medzoo.models import create_model
+from medzoo.models import create_model, fit_to_data
 from medzoo.weights import (
     WeightsConfig,
     read_config,
@@ -48,6 +49,57 @@ def test_header_is_plain_json_that_anyone_can_read(path):
         header = json.loads(file.metadata()["medzoo"])
     assert header["training"] == {"seed": 3}
     assert header["dataset"]["classes"][4] == "melanoma"
+
+
+def test_the_temperature_is_part_of_the_file(model, path, tmp_path):
+    assert read_config(path).temperature == create_model(path).temperature == 1.0
+    model.temperature = 1.0 / 3
+    calibrated = save_weights(model, tmp_path / "calibrated.safetensors")
+    assert read_config(calibrated).temperature == 1.0 / 3
+    assert create_model(calibrated).temperature == 1.0 / 3
+
+
+def test_a_file_without_a_temperature_reads_as_1(path):
+    with safe_open(path, framework="pt") as file:
+        header = json.loads(file.metadata()["medzoo"])
+    del header["temperature"]
+    save_file(read_tensors(path), path, {"medzoo": json.dumps(header)})
+    assert read_config(path).temperature == create_model(path).temperature == 1.0
+
+
+@pytest.mark.parametrize("temperature", [0.0, -2.0, float("nan"), float("inf"), "1.0", None, True])
+def test_a_temperature_that_makes_no_sense_is_refused(model, path, temperature):
+    with safe_open(path, framework="pt") as file:
+        header = json.loads(file.metadata()["medzoo"]) | {"temperature": temperature}
+    save_file(read_tensors(path), path, {"medzoo": json.dumps(header)})
+    with pytest.raises(WeightsError, match=r"model\.safetensors.*finite number above 0"):
+        create_model(path)
+    if isinstance(temperature, float):
+        model.temperature = temperature
+        with pytest.raises(ValueError, match="finite number above 0"):
+            save_weights(model, path)
+
+
+@pytest.mark.parametrize("architecture", ["simple_cnn", "timm/test_resnet"])
+def test_the_temperature_goes_with_the_classifier(architecture, tiny, tmp_path):
+    arguments = {"widths": (4, 8, 16)} if architecture == "simple_cnn" else {}
+    model = create_model(architecture, dataset=tiny, **arguments)
+    model.temperature = 2.0
+    path = save_weights(model, tmp_path / "model.safetensors")
+    kept = [{}, {"dataset": tiny}, {"in_chans": 1}, {"size": 32}, {"num_classes": 7}]
+    other = synthetic(num_classes=7, n_train=8, n_val=4, n_test=4)  # as many classes, but others
+    new = [{"dataset": other}, {"dataset": "retinamnist"}, {"num_classes": 3}, {"num_classes": 0}]
+    for changes, expected in [(kept, 2.0), (new, 1.0)]:
+        for change in changes:
+            assert create_model(path, **change).temperature == expected, change
+    fit_to_data(model, tiny)
+    assert model.temperature == 1.0
+
+
+def test_a_new_classifier_has_no_temperature(model):
+    model.temperature = 2.0
+    model.reset_classifier(3)
+    assert model.temperature == 1.0
 
 
 def test_half_precision_keeps_normalisation_exact(model, tmp_path):

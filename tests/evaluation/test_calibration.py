@@ -1,0 +1,233 @@
+"""Temperature scaling: found where the likelihood is highest, and used wherever it should be."""
+
+import dataclasses
+import importlib.util
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import medzoo
+from medzoo.datasets import Provenance, Split, dataset_info, synthetic
+from medzoo.evaluation import compute_metrics, evaluate, fit_temperature, predict, probabilities
+from tests.evaluation.test_evaluate import Net
+
+NAMES = ["dermamnist", "retinamnist", "breastmnist", "chestmnist"]
+names = st.sampled_from(NAMES)
+
+
+def replay(logits):
+    """A model that gives these logits, row by row, however they are batched."""
+    rows, position = torch.as_tensor(logits, dtype=torch.float32), 0
+
+    def model(x):
+        nonlocal position
+        taken = rows[position : position + len(x)]
+        position = (position + len(x)) % len(rows)
+        return taken
+
+    return model
+
+
+def made_up(name, seed, images=400, truth=1.0, spread=2.0):
+    """Random logits, and labels that come true as often as at the temperature `truth`."""
+    info = dataset_info(name)
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(0, spread, (images, info.num_classes))
+    chances = probabilities(torch.from_numpy(logits), info.task, truth).numpy()
+    if info.multi_label:
+        labels = torch.from_numpy((rng.random(chances.shape) < chances).astype(np.float32))
+    else:
+        labels = torch.from_numpy(np.array([rng.choice(len(row), p=row) for row in chances]))
+    empty = torch.zeros(images, info.channels, 2, 2, dtype=torch.uint8)
+    split = Split(empty, labels, info, "val", Provenance(None, None, False, "made up"))
+    return logits.astype(np.float32), split
+
+
+def loss(logits, split, temperature):
+    values = torch.from_numpy(logits).double() / temperature
+    if split.info.multi_label:
+        return float(F.binary_cross_entropy_with_logits(values, split.labels.double()))
+    return float(F.cross_entropy(values, split.labels))
+
+
+@pytest.mark.parametrize("truth", [0.4, 1.0, 3.0])
+@pytest.mark.parametrize("name", NAMES)
+def test_it_finds_the_temperature_that_labels_were_drawn_at(name, truth):
+    logits, split = made_up(name, 0, images=6000, truth=truth)
+    assert fit_temperature(replay(logits), split, device="cpu") == pytest.approx(truth, rel=0.08)
+
+
+@settings(max_examples=40, deadline=None)
+@given(names, st.integers(0, 2**32 - 1), st.floats(0.2, 5))
+def test_no_other_temperature_is_more_likely(name, seed, truth):
+    logits, split = made_up(name, seed, truth=truth)
+    found = fit_temperature(replay(logits), split, device="cpu")
+    best = loss(logits, split, found)
+    for factor in (0.5, 0.99, 1.01, 2.0):
+        assert best <= loss(logits, split, found * factor)
+
+
+@settings(max_examples=40, deadline=None)
+@given(names, st.integers(0, 2**32 - 1), st.floats(1e-4, 1e4), st.integers(1, 500))
+def test_it_grows_with_the_logits(name, seed, scale, batch_size):
+    logits, split = made_up(name, seed)
+    base = fit_temperature(replay(logits), split, device="cpu")
+    larger = replay((logits * np.float32(scale)).astype(np.float32))
+    found = fit_temperature(larger, split, device="cpu", batch_size=batch_size)
+    assert found == pytest.approx(float(np.float32(scale)) * base, rel=1e-4)
+
+
+def test_what_all_classes_share_does_not_matter():
+    logits, split = made_up("dermamnist", 0)
+    moved = logits + np.random.default_rng(1).normal(0, 50, (len(logits), 1)).astype(np.float32)
+    base = fit_temperature(replay(logits), split, device="cpu")
+    assert fit_temperature(replay(moved), split, device="cpu") == pytest.approx(base, rel=1e-3)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_calibration_lowers_the_ece_and_keeps_the_accuracy_of_single_labels(name):
+    logits, split = made_up(name, 0, images=3000)
+    found = fit_temperature(replay(4 * logits), split, device="cpu")
+    raw, fitted = (
+        evaluate(replay(4 * logits), split, device="cpu", resamples=0, temperature=temperature)
+        for temperature in (1.0, found)
+    )
+    assert fitted.ece < 0.05 < raw.ece
+    assert fitted.acc == raw.acc
+
+
+def without_maximum(name, right):
+    logits, split = made_up(name, 0, images=50)
+    if split.info.multi_label:
+        labels = torch.from_numpy(((logits > 0) == right).astype(np.float32))
+    else:
+        labels = torch.from_numpy(logits.argmax(1) if right else logits.argmin(1))
+    return logits, dataclasses.replace(split, labels=labels)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("right", "message"), [(True, "every label is right"), (False, "no more than guessing")]
+)
+def test_without_a_best_temperature_it_warns_and_leaves_things_alone(name, right, message):
+    logits, split = without_maximum(name, right)
+    with pytest.warns(UserWarning, match=message):
+        assert fit_temperature(replay(logits), split, device="cpu") == 1.0
+    with pytest.warns(UserWarning, match="no more than guessing"):
+        assert fit_temperature(replay(0 * logits), split, device="cpu") == 1.0
+
+
+def test_one_mistake_among_sure_answers_is_enough_for_a_finite_temperature():
+    logits, split = without_maximum("dermamnist", True)
+    labels = split.labels.clone()
+    labels[0] = (labels[0] + 1) % 7
+    found = fit_temperature(
+        replay(1e4 * logits), dataclasses.replace(split, labels=labels), device="cpu"
+    )
+    assert 0 < found < math.inf
+
+
+def test_the_models_own_temperature_does_not_count_and_stays():
+    data = synthetic("dermamnist", n_val=200)
+    model = Net(data.info)
+    before = fit_temperature(model, data.val, device="cpu")
+    model.temperature = 7.0
+    assert fit_temperature(model, data.val, device="cpu") == before != 7.0
+    assert model.temperature == 7.0
+
+
+def test_probabilities_are_those_of_the_divided_logits():
+    logits = torch.tensor([[3.0, -1.0, 0.5]])
+    for task, expected in (
+        ("multi-class", (logits.double() / 2).softmax(1)),
+        ("multi-label, binary-class", (logits.double() / 2).sigmoid()),
+    ):
+        torch.testing.assert_close(probabilities(logits, task, 2.0), expected)
+        assert torch.equal(probabilities(logits, task), probabilities(logits, task, 1.0))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_evaluate_and_predict_use_the_models_temperature(name):
+    data = synthetic(name, n_train=8, n_val=8, n_test=60)
+    model = Net(data.info)
+    raw = evaluate(model, data.test, device="cpu", resamples=0)
+    assert raw.temperature == 1.0
+    assert "temperature" not in str(raw)
+    model.temperature = 3.0
+    own = evaluate(model, data.test, device="cpu", resamples=0)
+    assert own.temperature == 3.0
+    assert "temperature 3" in str(own)
+    assert own.ece != raw.ece
+    assert evaluate(model, data.test, device="cpu", resamples=0, temperature=1.0) == raw
+
+    logits = medzoo.evaluation.predict_logits(model, data.test.images, device="cpu")
+    expected = probabilities(logits, data.info.task, 3.0)
+    assert own.ece == compute_metrics(data.test.labels, expected, data.info.task).ece
+    one = predict(model, data.test.images[0], device="cpu")
+    named = dict(zip(data.info.classes, expected[0].tolist(), strict=True))
+    assert one.probabilities == pytest.approx(named, abs=1e-6)
+
+
+def test_what_else_is_called_temperature_is_left_alone():
+    data = synthetic("dermamnist", n_test=30)
+    model = Net(data.info)
+    raw = evaluate(model, data.test, device="cpu", resamples=0)
+    model.temperature = torch.nn.Parameter(torch.tensor(5.0))
+    assert evaluate(model, data.test, device="cpu", resamples=0) == raw
+
+
+@pytest.mark.skipif(
+    not all(map(importlib.util.find_spec, ("onnx", "onnxruntime", "onnxscript"))),
+    reason="needs medzoo[onnx]",
+)
+def test_a_compiled_model_has_the_models_temperature_but_raw_logits(tiny):
+    torch.manual_seed(0)
+    model = medzoo.create_model("simple_cnn", dataset=tiny, widths=(4, 8, 16)).eval()
+    batch = torch.randn(2, 3, 28, 28)
+    expected = model(batch).detach()
+    for temperature in (1.0, 2.5):  # the second time, the cache has one of the other temperature
+        model.temperature = temperature
+        for precision in ("float32", "int8"):
+            images = None if precision == "float32" else tiny.train
+            compiled = medzoo.compile(model, precision=precision, calibration=images)
+            assert compiled.temperature == temperature
+            torch.testing.assert_close(compiled(batch), expected, atol=0.2, rtol=0)
+        report = evaluate(compiled, tiny.test, resamples=0)
+        assert report.temperature == temperature
+    compiled.temperature = fit_temperature(compiled, tiny.val)
+    assert evaluate(compiled, tiny.test, resamples=0).temperature == compiled.temperature
+
+
+@pytest.mark.parametrize("temperature", [0, -1.0, math.nan, math.inf, "1", True])
+def test_what_is_no_temperature_is_refused(temperature):
+    split = synthetic("dermamnist", n_test=4).test
+    model = Net(split.info)
+    for run in (
+        lambda: evaluate(model, split, temperature=temperature),
+        lambda: probabilities(torch.zeros(1, 7), "multi-class", temperature),
+    ):
+        with pytest.raises(ValueError, match=r"temperature=.* must be a finite number above 0"):
+            run()
+
+
+def test_what_does_not_fit_is_refused():
+    data = synthetic("dermamnist", n_train=4, n_val=8, n_test=4)
+    model = Net(data.info)
+    with pytest.raises(ValueError, match=r"give one split, e\.g\. data\.test"):
+        fit_temperature(model, data)
+    with pytest.raises(ValueError, match="is empty"):
+        fit_temperature(model, data.val.subset(slice(0)))
+    with pytest.raises(ValueError, match=r"made for .*multi-class.* is multi-label"):
+        fit_temperature(model, synthetic("chestmnist", n_val=4).val)
+    with pytest.raises(ValueError, match="gives 3 logits"):
+        fit_temperature(lambda x: torch.zeros(len(x), 3), data.val)
+    for value in (math.nan, math.inf):
+        logits = torch.zeros(8, 7)
+        logits[2, 1] = value
+        with pytest.raises(ValueError, match=r"NaN or infinite logits .*\(first: image 2\)"):
+            fit_temperature(replay(logits), data.val, device="cpu")

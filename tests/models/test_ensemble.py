@@ -1,0 +1,285 @@
+"""Ensembles: the mean of what the members say, whatever they are."""
+
+import importlib.util
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from torch import nn
+
+import medzoo
+from medzoo.datasets import dataset_info, synthetic
+from medzoo.evaluation import predict_logits, probabilities
+from medzoo.models import Ensemble, average_logits, create_model
+from medzoo.transforms import prepare_batch, transform_config
+
+WIDTHS = (4, 8, 16)
+INFOS = {info.task: info for info in map(dataset_info, ("retinamnist", "breastmnist"))}
+CHEST = dataset_info("chestmnist")
+tasks = st.sampled_from([*INFOS, CHEST.task])
+temperatures = st.floats(0.05, 20)
+
+
+class Says(nn.Module):
+    """A model that says the same whatever it sees."""
+
+    def __init__(self, logits, info, temperature=1.0):
+        super().__init__()
+        self.logits = torch.as_tensor(logits)
+        self.dataset, self.num_classes = info, info.num_classes
+        self.temperature = temperature
+        half = (0.5,) * info.channels
+        self.pretrained_cfg = {"input_size": (info.channels, 4, 4), "mean": half, "std": half}
+
+    def forward(self, x):
+        return self.logits[: len(x)]
+
+
+def info_of(task):
+    return INFOS.get(task, CHEST)
+
+
+@st.composite
+def given_logits(draw, members):
+    """Extreme logits of `members` models for three images, and their task."""
+    info = info_of(draw(tasks))
+    values = st.floats(-1e4, 1e4, width=32)
+    shape = (members, 3, info.num_classes)
+    return torch.from_numpy(draw(arrays.arrays("float32", shape, elements=values))), info
+
+
+def chances(model, info):
+    """The model's probabilities of three images that it does not look at."""
+    logits = model(torch.zeros(3, info.channels, 4, 4))
+    assert logits.isfinite().all()
+    return probabilities(logits, info.task, model.temperature)
+
+
+def member(dataset, seed=0, name="simple_cnn", **arguments):
+    torch.manual_seed(seed)
+    if name == "simple_cnn":
+        arguments = {"widths": WIDTHS} | arguments
+    return create_model(name, dataset=dataset, **arguments).eval()
+
+
+def mean_of(models, images, task):
+    """What each says of the raw images by itself, averaged."""
+    own = [
+        probabilities(predict_logits(m, images, device="cpu"), task, m.temperature) for m in models
+    ]
+    return torch.stack(own).mean(0)
+
+
+@settings(deadline=None)
+@given(given_logits(1), temperatures, st.integers(1, 4))
+def test_one_model_however_often_is_that_model(logits, temperature, count):
+    values, info = logits
+    model = Says(values[0], info, temperature)
+    found = chances(Ensemble([model] * count), info)
+    torch.testing.assert_close(found, chances(model, info), atol=2e-6, rtol=0)
+
+
+@settings(deadline=None)
+@given(given_logits(3), st.lists(temperatures, min_size=3, max_size=3))
+def test_probabilities_are_the_mean_of_the_calibrated_ones(logits, degrees):
+    values, info = logits
+    models = [Says(rows, info, degree) for rows, degree in zip(values, degrees, strict=True)]
+    found = chances(Ensemble(models), info)
+    expected = torch.stack([chances(model, info) for model in models]).mean(0)
+    torch.testing.assert_close(found, expected, atol=2e-6, rtol=0)
+    if not info.multi_label:
+        torch.testing.assert_close(found.sum(1), torch.ones(3).double())
+
+
+def test_the_order_of_members_does_not_matter_but_their_number_does():
+    one, other = torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 1.0]])
+    for multi_label in (False, True):
+        means = [
+            average_logits(logits, multi_label)
+            for logits in ([one, other], [other, one], [one, other, other])
+        ]
+        torch.testing.assert_close(means[0], means[1])
+        assert (means[0] - means[2]).abs().max() > 0.1
+
+
+def test_averages_keep_apart_what_is_nearly_certain():
+    logits = torch.tensor([[30.0, -30.0], [31.0, -31.0]])
+    for task, multi_label in (("multi-class", False), (CHEST.task, True)):
+        chance = probabilities(average_logits([logits, logits], multi_label), task)
+        assert 0 < chance[1, 1] < chance[0, 1] < 1e-12
+
+
+def test_members_get_images_in_their_own_normalisation():
+    data = synthetic("dermamnist", n_train=16, n_val=4, n_test=20)
+    other = synthetic("dermamnist", n_train=16, n_val=4, n_test=4, seed=5)
+    models = [member(data), member(other.info, 1), member(other, 2, "timm/test_resnet")]
+    assert len({m.pretrained_cfg["mean"] for m in models}) == 3
+    ensemble = Ensemble(models)
+    found = probabilities(predict_logits(ensemble, data.test.images, device="cpu"), "multi-class")
+    expected = mean_of(models, data.test.images, "multi-class")
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+    # The test could not fail if normalisation made no difference.
+    batch = prepare_batch(data.test.images, transform_config(models[0]))
+    wrong = torch.stack([m(batch).softmax(1) for m in models]).mean(0).double()
+    assert (wrong - expected).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("sizes", [(20, 28), (28, 20)])
+def test_members_get_images_in_their_own_size(sizes):
+    info = dataset_info("breastmnist")
+    models = [member(info, seed, size=size) for seed, size in enumerate(sizes)]
+    models[1].pretrained_cfg = models[1].pretrained_cfg | {"mean": (0.3,), "std": (0.2,)}
+    ensemble = Ensemble(models)
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(
+        0, 256, (5, 1, sizes[0], sizes[0]), dtype=torch.uint8, generator=generator
+    )
+    seen = []
+    for model in models:
+        model.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    logits = predict_logits(ensemble, images, device="cpu")
+    for batch, model, size in zip(seen, models, sizes, strict=True):
+        assert batch.shape == (5, 1, size, size)
+        assert torch.equal(batch, prepare_batch(images, transform_config(model)))
+    expected = mean_of(models, images, "binary-class")
+    torch.testing.assert_close(probabilities(logits, "binary-class"), expected, atol=1e-5, rtol=0)
+
+
+def test_names_and_files_are_loaded(tmp_path):
+    names = ["simple_cnn.dermamnist", "efficientnet.dermamnist"]
+    if not set(names) <= set(medzoo.list_models(pretrained=True)):
+        pytest.skip("these weights are not bundled")
+    own = member(dataset_info("dermamnist"))
+    own.temperature = 2.5
+    path = medzoo.save_weights(own, tmp_path / "own.safetensors")
+    ensemble = medzoo.Ensemble([*names, path])
+    assert [m.architecture for m in ensemble.members] == [
+        "simple_cnn",
+        "efficientnet",
+        "simple_cnn",
+    ]
+    assert ensemble.members[2].temperature == 2.5
+    images = synthetic("dermamnist", n_test=9).test.images
+    found = probabilities(predict_logits(ensemble, images, device="cpu"), "multi-class")
+    expected = mean_of(ensemble.members, images, "multi-class")
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["dermamnist", "chestmnist"])
+def test_it_is_used_like_any_model(name):
+    data = synthetic(name, n_train=8, n_val=4, n_test=40)
+    models = [member(data, seed) for seed in range(2)]
+    ensemble = Ensemble(models)
+    assert ensemble.architecture == "ensemble"
+    assert ensemble.dataset == models[0].dataset
+    assert ensemble.num_classes == data.info.num_classes
+    assert ensemble.pretrained_cfg == models[0].pretrained_cfg
+    assert ensemble.members == tuple(models)
+    assert medzoo.create_transform(ensemble) == medzoo.create_transform(models[0])
+    expected = mean_of(models, data.test.images, data.info.task)
+    report = medzoo.evaluate(ensemble, data.test, device="cpu", resamples=0)
+    scores = medzoo.evaluation.compute_metrics(data.test.labels, expected, data.info.task)
+    assert (report.auc, report.ece) == pytest.approx((scores.auc, scores.ece), abs=5e-3)
+    one = medzoo.predict(ensemble, data.test.images[0], device="cpu")
+    named = dict(zip(data.info.classes, expected[0].tolist(), strict=True))
+    assert one.probabilities == pytest.approx(named, abs=1e-5)
+
+
+def test_its_own_temperature_comes_on_top():
+    values = torch.randn(3, 5, generator=torch.Generator().manual_seed(0))
+    ensemble = Ensemble([Says(values, info_of("ordinal-regression"), 2.0)])
+    before = chances(ensemble, ensemble.dataset)
+    ensemble.temperature = 3.0
+    torch.testing.assert_close(
+        chances(ensemble, ensemble.dataset), probabilities(values, "multi-class", 6.0)
+    )
+    assert not torch.allclose(chances(ensemble, ensemble.dataset), before)
+
+
+def test_an_ensemble_of_ensembles(tiny):
+    models = [member(tiny, seed) for seed in range(3)]
+    nested = Ensemble([Ensemble(models[:2]), models[2]])
+    images = tiny.test.images
+    found = probabilities(predict_logits(nested, images, device="cpu"), "multi-class")
+    expected = mean_of(models[:2], images, "multi-class") / 2
+    expected += mean_of(models[2:], images, "multi-class") / 2
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+
+
+def test_it_infers(tiny):
+    model = member(tiny, drop_rate=0.5).train()
+    ensemble = Ensemble([model])
+    batch = torch.randn(4, 3, 28, 28)
+    assert torch.equal(ensemble(batch), ensemble(batch))
+    with pytest.raises(ValueError, match=r"medzoo\.create_model"):
+        medzoo.save_weights(ensemble, "ensemble.safetensors")
+
+
+@pytest.mark.skipif(
+    not all(map(importlib.util.find_spec, ("onnx", "onnxruntime", "onnxscript"))),
+    reason="needs medzoo[onnx]",
+)
+def test_it_can_be_compiled_and_members_temperatures_are_part_of_the_graph(tiny):
+    models = [member(tiny, seed) for seed in range(2)]
+    ensemble = Ensemble(models)
+    ensemble.temperature = 1.5
+    batch = torch.randn(3, 3, 28, 28)
+    results = []
+    for temperature in (1.0, 4.0):
+        models[0].temperature = temperature
+        compiled = medzoo.compile(ensemble)  # kept, but not under one name for both
+        assert compiled.temperature == 1.5
+        torch.testing.assert_close(compiled(batch), ensemble(batch).detach(), atol=1e-4, rtol=0)
+        results.append(compiled(batch))
+    assert not torch.allclose(*results, atol=1e-3)
+
+
+def other_task():
+    info = dataset_info("retinamnist")
+    return medzoo.DatasetInfo(
+        info.name, info.title, "multi-class", info.classes, info.channels, info.licence
+    )
+
+
+def other_classes():
+    info = dataset_info("retinamnist")
+    names = tuple(f"grade {number}" for number in range(5))
+    return medzoo.DatasetInfo(info.name, info.title, info.task, names, 3, info.licence)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: member(dataset_info("dermamnist")), "another data set .*'dermamnist', not 'reti"),
+        (lambda: member(other_task()), "another task .*'multi-class', not 'ordinal-regression'"),
+        (lambda: member(other_classes()), "another classes .*'grade 0'"),
+        (lambda: member(None, num_classes=4), "has 4 classes, but member 0 .* has 5"),
+        (lambda: member("retinamnist", in_chans=1), "has 1 channels, but member 0 .* has 3"),
+        (lambda: member(None, num_classes=0), "has no classifier"),
+        (lambda: member("retinamnist", features_only=True), "has no classifier"),
+        (lambda: lambda x: x, "is no PyTorch module"),
+    ],
+)
+def test_a_member_that_does_not_fit_is_named(make, message):
+    with pytest.raises(ValueError, match=rf"member 1 \(\w+\).*{message}"):
+        Ensemble([member("retinamnist"), make()])
+
+
+def test_a_member_that_says_nothing_of_its_input_is_named():
+    silent = nn.Linear(2, 2)
+    silent.num_classes = 2
+    with pytest.raises(ValueError, match=r"member 0 \(Linear\): .*says nothing about its input"):
+        Ensemble([silent])
+
+
+@pytest.mark.parametrize("members", ["simple_cnn.dermamnist", [], None, nn.Linear(1, 1)])
+def test_what_is_no_list_of_members_is_refused(members):
+    with pytest.raises(ValueError, match="give a list of models or names"):
+        Ensemble(members)
+
+
+def test_an_unknown_name_is_refused_with_close_ones():
+    with pytest.raises(ValueError, match="did you mean 'simple_cnn'"):
+        Ensemble(["simple_cn.dermamnist"])
