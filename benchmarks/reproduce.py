@@ -4,6 +4,12 @@
   python benchmarks/reproduce.py --train --rows dermamnist/advanced_cnn --seeds 0,1
   python benchmarks/reproduce.py --train --rows breastmnist/simple_cnn --epochs 5
 
+With --groups FILE (columns split, index and a name of the group), models are trained on a split in
+which no group, such as a lesion, is in two splits; the test split stays the same.
+
+With --record, every finished training is kept in benchmarks/results/training/, where the documents
+find it; with --resume, what is kept there is not trained again.
+
 The test split is read once a row, after everything was chosen on the validation split. Without
 any real data the same pipeline runs on synthetic data, says so, and leaves results alone.
 """
@@ -22,10 +28,12 @@ from types import MappingProxyType
 from typing import Any
 
 import torch
+from record import Record
 from rows import Row, markdown, select
 from summary import write_comparison, write_row_plots, write_summary
 
 import medzoo
+from medzoo.datasets import disjoint_split, read_groups, resplit
 from medzoo.training import load_recipe
 from medzoo.weights import find_entry, sha256_of, write_atomically
 
@@ -73,18 +81,24 @@ def _measure(row: Row, arguments: argparse.Namespace, output: Path) -> None:
     """Fill a row in: find its weights (or train them) and read the test split."""
     try:
         if not arguments.train:
-            find_entry(row.model, row.dataset)
+            for model in row.members or [row.model]:
+                find_entry(model, row.dataset)
         with warnings.catch_warnings():
             # The mark on the data set's title says what the warning would, on every figure.
             warnings.simplefilter("ignore", UserWarning)
             data = medzoo.load_dataset(row.dataset, root=arguments.data_root)
+            if arguments.groups:
+                groups = read_groups(arguments.groups, data, arguments.group_column)
+                data = resplit(data, disjoint_split(data, groups))
     except medzoo.WeightsError as error:
         row.problem, row.reason = "no weights", str(error)
         return
     except medzoo.DatasetError as error:
         row.problem, row.reason = "no data", str(error)
         return
-    if arguments.train:
+    if row.members:
+        _evaluate_ensemble(row, data, arguments, output)
+    elif arguments.train:
         _train(row, data, arguments, output)
     else:
         _evaluate_published(row, data, arguments, output)
@@ -98,7 +112,36 @@ def _evaluate_published(
     model = medzoo.create_model(row.model, dataset=row.dataset, pretrained=True)
     report = medzoo.evaluate(model, data.test, device=arguments.device)
     run = {"seed": entry.seed, "val_auc": entry.metrics["val"]["auc"], "sha256": entry.sha256}
+    row.over_seeds = dict(entry.over_seeds) if entry.over_seeds else None
     _add_run(row, data, model, run | {"recipe": dict(entry.recipe)}, report, output)
+
+
+def _evaluate_ensemble(
+    row: Row, data: medzoo.Dataset, arguments: argparse.Namespace, output: Path
+) -> None:
+    """Evaluate an ensemble of the published weights, or one a seed of those just trained."""
+    for seed in _seeds(arguments) if arguments.train else [0]:
+        print(f"{row.name}: evaluating {', '.join(row.members)} together ...", flush=True)
+        folder = output / row.dataset / "models"
+        members = [
+            folder / f"{model}-seed{seed}.safetensors"
+            if arguments.train
+            else f"{model}.{row.dataset}"
+            for model in row.members
+        ]
+        try:
+            model = medzoo.Ensemble(members)
+        except medzoo.WeightsError as error:
+            row.problem, row.reason = "no weights", f"{error} (train the members first)"
+            return
+        val = medzoo.evaluate(model, data.val, tta=row.tta, device=arguments.device, resamples=0)
+        report = medzoo.evaluate(model, data.test, tta=row.tta, device=arguments.device)
+        values = {"seed": seed, "val_auc": val.auc, "val_acc": val.acc, "sha256": None}
+        _add_run(row, data, model, values, report, output)
+
+
+def _seeds(arguments: argparse.Namespace) -> list[int]:
+    return [int(seed) for seed in arguments.seeds.split(",")]
 
 
 def _train(
@@ -108,11 +151,19 @@ def _train(
     output: Path,
     changes: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
-    for seed in (int(seed) for seed in arguments.seeds.split(",")):
+    variant = "disjoint" if arguments.groups else ""
+    record = Record(row.dataset, row.model, variant) if arguments.record else None
+    output = output / variant
+    for seed in _seeds(arguments):
         print(f"{row.name}: training on {data.title}, seed {seed} ...", flush=True)
         recipe = load_recipe("default", row.model, row.dataset).with_changes(seed=seed, **changes)
         if arguments.epochs:
             recipe = recipe.with_changes(epochs=arguments.epochs)
+        known = record.find(recipe.to_dict()) if record and arguments.resume else None
+        if known:
+            row.data_title, row.parameters = data.title, known["parameters"]
+            row.runs.append(known)
+            continue
         run = medzoo.train(
             row.model,
             data,
@@ -132,6 +183,9 @@ def _train(
             "sha256": sha256_of(run.weights) if run.weights else None,
         }
         _add_run(row, data, run.model, values, report, output, run.history)
+        if record:
+            circumstances = {"parameters": row.parameters, "history": run.history, **_where()}
+            record.keep(row.runs[-1] | circumstances)
 
 
 def _add_run(
@@ -161,7 +215,8 @@ def _synthetic(rows: list[Row], arguments: argparse.Namespace, output: Path) -> 
     )
     output = output / "SYNTHETIC"
     arguments = argparse.Namespace(
-        **vars(arguments) | {"epochs": None, "seeds": "0", "resume": False}
+        **vars(arguments)
+        | {"epochs": None, "seeds": "0", "resume": False, "record": False, "groups": None}
     )
     trials = [Row("dermamnist", model) for model in ("advanced_cnn", "efficientnet")]
     for row in trials:
@@ -174,16 +229,20 @@ def _synthetic(rows: list[Row], arguments: argparse.Namespace, output: Path) -> 
 
 
 def _results(rows: list[Row], arguments: argparse.Namespace) -> dict[str, Any]:
+    mode = "train" if arguments.train else "published weights"
+    return {"mode": mode, **_where(), "rows": [row.to_dict() for row in rows]}
+
+
+def _where() -> dict[str, Any]:
+    """Return the circumstances of a measurement."""
     return {
         "date": datetime.now(timezone.utc).date().isoformat(),
-        "mode": "train" if arguments.train else "published weights",
         "versions": {
             "medzoo": medzoo.__version__,
             "torch": torch.__version__,
             "python": platform.python_version(),
         },
         "machine": {"processor": platform.machine(), "threads": torch.get_num_threads()},
-        "rows": [row.to_dict() for row in rows],
     }
 
 
@@ -198,11 +257,19 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", default="0", help="of the trainings, with commas between")
     parser.add_argument("--epochs", type=int, help="instead of the recipes'")
     parser.add_argument("--resume", action="store_true", help="go on with interrupted trainings")
+    parser.add_argument(
+        "--record", action="store_true", help="keep the finished trainings' figures"
+    )
+    parser.add_argument("--groups", metavar="FILE", help="train so that no group is in two splits")
+    parser.add_argument("--group-column", default="lesion_id", help="of FILE (%(default)s)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
     parser.add_argument("--data-root", help="folder of MedMNIST's files (or set MEDZOO_DATA)")
     parser.add_argument("--output", default="training_results", help="folder (%(default)s)")
     parser.add_argument("--json", metavar="FILE", help="also write the figures; - prints them")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.groups and not arguments.train:
+        parser.error("--groups is about training; give --train, too")
+    return arguments
 
 
 if __name__ == "__main__":

@@ -7,7 +7,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from record import over_seeds
+
 import medzoo
+from medzoo.evaluation import TTA
+from medzoo.weights import weights_index
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -32,7 +36,11 @@ class Row:
         parameters: Measured number of parameters.
         problem: Why nothing was measured (``"no data"``, ``"no weights"``), or None.
         reason: The problem's error message.
+        members: Models of an ensemble; empty for a single model.
+        tta: Test-time augmentation, as `medzoo.evaluate` names it.
         runs: One dictionary a measured model: seed, report, and how it was trained.
+        over_seeds: Mean and standard deviation of the test figures over the seeds of the
+            trainings behind a published model, as `record.over_seeds` gives them, or None.
     """
 
     dataset: str
@@ -45,7 +53,10 @@ class Row:
     parameters: int | None = None
     problem: str | None = None
     reason: str = ""
+    members: list[str] = field(default_factory=list)
+    tta: TTA = "none"
     runs: list[dict[str, Any]] = field(default_factory=list)
+    over_seeds: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         self.title = self.title or self.model
@@ -55,6 +66,11 @@ class Row:
     def name(self) -> str:
         """Return ``"dataset/model"``."""
         return f"{self.dataset}/{self.model}"
+
+    @property
+    def seeds(self) -> dict[str, Any] | None:
+        """Return figures over seeds: of the runs here, or of the trainings behind the weights."""
+        return over_seeds(self.runs) if len(self.runs) > 1 else self.over_seeds
 
     @property
     def chosen(self) -> dict[str, Any] | None:
@@ -90,19 +106,20 @@ class Row:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Row:
         """Rebuild a row from `to_dict`'s values."""
-        return cls(**{name: values[name] for name in cls.__dataclass_fields__})
+        return cls(**{name: values[name] for name in cls.__dataclass_fields__ if name in values})
 
 
 def reported_rows() -> list[Row]:
-    """Return the reported table, then a row for every other published checkpoint."""
-    entries = tomllib.loads(REPORTED.read_text(encoding="utf-8"))["row"]
-    rows = [Row(**{k: v for k, v in entry.items() if k != "parameters"}) for entry in entries]
+    """Return the reported table, then every other published classifier, then the ensembles."""
+    content = tomllib.loads(REPORTED.read_text(encoding="utf-8"))
+    rows = [
+        Row(**{k: v for k, v in entry.items() if k != "parameters"}) for entry in content["row"]
+    ]
     known = {row.name for row in rows}
-    for name in medzoo.list_models(pretrained=True):
-        model, _, dataset = name.partition(".")
-        if f"{dataset}/{model}" not in known:
-            rows.append(Row(dataset, model))
-    return rows
+    for entry in weights_index().values():
+        if f"{entry.dataset}/{entry.architecture}" not in known and "test" in entry.metrics:
+            rows.append(Row(entry.dataset, entry.architecture))
+    return rows + [Row(model="ensemble", **entry) for entry in content["ensemble"]]
 
 
 def select(names: str | None) -> list[Row]:
@@ -123,9 +140,9 @@ def select(names: str | None) -> list[Row]:
         if not slash:
             raise ValueError(f"row {name!r} is not of the form 'dataset/model'")
         medzoo.dataset_info(dataset)
-        if model not in medzoo.list_models():
-            raise medzoo.errors.unknown_name("model", model, medzoo.list_models())
         match = [row for row in rows if row.name == f"{dataset}/{model}"]
+        if not match and model not in medzoo.list_models():
+            raise medzoo.errors.unknown_name("model", model, medzoo.list_models())
         chosen.append(match[0] if match else Row(dataset, model))
     return chosen
 
@@ -155,8 +172,8 @@ def markdown(rows: list[Row]) -> str:
                 f"{row.parameters / 1e6:.2f} M",
                 f"{100 * report['acc'] / (row.parameters / 1e6):.2f}",
             ]
-            if len(row.runs) > 1:
-                cells[0] += f"; {seeds(row)}"
+            if row.seeds:
+                cells[0] += f"; {spread(row.seeds)}"
         lines.append(
             f"| {row.data_title} | {row.title} | {percent(row.reported)} | "
             + " | ".join(cells)
@@ -165,9 +182,13 @@ def markdown(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
-def seeds(row: Row) -> str:
-    """Return mean and standard deviation over seeds, in words."""
-    from statistics import mean, stdev
+def spread(figures: dict[str, Any]) -> str:
+    """Return mean and standard deviation of ACC over seeds, in words.
 
-    scores = [100 * run["report"][row.metric] for run in row.runs]
-    return f"{mean(scores):.2f} ± {stdev(scores):.2f} over {len(scores)} seeds"
+    Args:
+        figures: As `record.over_seeds` gives them.
+    """
+    acc, count = figures["acc"], len(figures["seeds"])
+    if acc["sd"] is None:
+        return "one seed"
+    return f"ACC {100 * acc['mean']:.2f} ± {100 * acc['sd']:.2f} over {count} seeds"

@@ -75,7 +75,8 @@ def main() -> None:
     run.model.dataset = None
     training = {
         "recipe": run.recipe.to_dict(),
-        "data": {"sets": SETS, "note": "training splits"},
+        "data": {"file": None, "md5": None, "official": False, "sets": SETS},
+        "licence": data.info.licence,
         "val_auc": run.val_auc,
         "val_acc": run.val_acc,
     }
