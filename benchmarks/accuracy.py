@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
+from record import Record, over_seeds
 from rows import REPORTED, Row, percent, spread, tomllib
 
 import medzoo
@@ -66,6 +67,22 @@ def table(dataset: str) -> str:
         "| Model | Parameters | Test ACC (95 % interval) | Over seeds | Test AUC (95 % interval) |"
     )
     return "\n".join([head, "|---|---|---|---|---|", *(f"| {line} |" for _, line in lines)])
+
+
+def leak_table() -> str:
+    """Return figures of trainings on the official split beside those that saw no tested lesion."""
+    lines = ["| Trained on | Images | Test ACC | Test AUC |", "|---|---|---|---|"]
+    for variant, title in (("", "the official split"), ("disjoint", "no lesion of the test split")):
+        runs = Record("dermamnist", "advanced_cnn", variant).runs()
+        if runs:
+            figures = over_seeds(runs)
+            cells = (
+                " ± ".join(f"{100 * value:.2f}" for value in figures[score].values() if value)
+                for score in ("acc", "auc")
+            )
+            count = f"{runs[0]['images']:,}" if "images" in runs[0] else "-"
+            lines.append(f"| {title} | {count} | {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def plot() -> Figure:

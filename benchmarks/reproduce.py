@@ -178,6 +178,7 @@ def _train(
             "val_auc": run.val_auc,
             "val_acc": run.val_acc,
             "best_epoch": run.best_epoch,
+            "images": len(data.train),
             "seconds": sum(epoch["seconds"] for epoch in run.history),
             "recipe": recipe.to_dict(),
             "sha256": sha256_of(run.weights) if run.weights else None,

@@ -16,10 +16,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import ablations
+import accuracy
 import design_trials
 import gate_ablation
+import leakage
 import speed
-from rows import Row, markdown, percent
+from rows import Row, markdown, percent, spread
 
 import medzoo
 from medzoo.weights import weights_index
@@ -53,15 +56,24 @@ def zoo_table() -> str:
     """Return the published checkpoints."""
     lines = [
         "| Checkpoint | Trained on | Parameters | Test AUC (95 % interval) "
-        "| Test ACC (95 % interval) | File | Licence |\n|---|---|---|---|---|---|---|"
+        "| Test ACC (95 % interval) | ECE | Over seeds | File | Licence |\n"
+        "|---|---|---|---|---|---|---|---|---|"
     ]
     for entry in weights_index().values():
-        test = entry.metrics["test"]
+        test = entry.metrics.get("test")
+        if test is None:
+            lines.append(
+                f"| `{entry.name}` | {', '.join(entry.data['sets'])}: a trunk "
+                f"| {entry.parameters / 1e6:.2f} M | - | - | - | - | {entry.bytes / 1e6:.1f} MB "
+                f"| {entry.licence} |"
+            )
+            continue
         auc, acc = test["intervals"]["auc"], test["intervals"]["acc"]
         lines.append(
             f"| `{entry.name}` | {test['title']} | {entry.parameters / 1e6:.2f} M "
             f"| {test['auc']:.4f} ({auc[0]:.3f} to {auc[1]:.3f}) "
             f"| {percent(test['acc'])} ({100 * acc[0]:.1f} to {100 * acc[1]:.1f}) "
+            f"| {test['ece']:.3f} | {spread(entry.over_seeds) if entry.over_seeds else '-'} "
             f"| {entry.bytes / 1e6:.1f} MB | {entry.licence} |"
         )
     return "\n".join(lines)
@@ -96,6 +108,16 @@ TABLES: dict[str, Callable[[], str]] = {
     "speed": speed_table,
     "inference": inference_table,
     "scaling": lambda: speed_table("scaling"),
+    "leakage": leakage.table,
+    "leak": accuracy.leak_table,
+    "derma": lambda: accuracy.table("dermamnist"),
+    "pneumonia": lambda: accuracy.table("pneumoniamnist"),
+    "breast": lambda: accuracy.table("breastmnist"),
+    "retina": lambda: accuracy.table("retinamnist"),
+    "trials_derma": lambda: ablations.table("dermamnist"),
+    "trials_pneumonia": lambda: ablations.table("pneumoniamnist"),
+    "trials_breast": lambda: ablations.table("breastmnist"),
+    "trials_retina": lambda: ablations.table("retinamnist"),
 }
 
 

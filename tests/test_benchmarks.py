@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 import medzoo
+from medzoo.weights import weights_index
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 
+from record import Record, over_seeds  # noqa: E402
 from rows import Row, markdown, reported_rows, select  # noqa: E402
 
 
@@ -49,7 +51,8 @@ def test_reported_table_is_the_published_one():
 
 def test_every_published_checkpoint_has_a_row():
     models = {f"{row.model}.{row.dataset}" for row in reported_rows()}
-    assert models >= set(medzoo.list_models(pretrained=True))
+    classifiers = {name for name, entry in weights_index().items() if "test" in entry.metrics}
+    assert models >= classifiers
 
 
 @pytest.mark.parametrize(
@@ -67,6 +70,42 @@ def test_row_stands_for_the_seed_chosen_on_validation():
     assert row.measured == 0.8
     assert "85.00 ± 7.07 over 2 seeds" in markdown([row])
     assert Row.from_dict(json.loads(json.dumps(row.to_dict()))).measured == 0.8
+
+
+def test_a_record_keeps_the_seeds_of_one_recipe(tmp_path):
+    record = Record("dermamnist", "simple_cnn", folder=tmp_path)
+    assert record.runs() == []
+    for seed, acc in ((1, 0.8), (0, 0.6), (1, 0.7)):
+        recipe = {"epochs": 3, "widths": (1, 2), "seed": seed}
+        record.keep({"seed": seed, "recipe": recipe, "report": {"acc": acc, "auc": 0.9}})
+    assert [run["seed"] for run in record.runs()] == [0, 1]
+    figures = over_seeds(record.runs())
+    assert figures["seeds"] == [0, 1]
+    assert figures["acc"]["mean"] == pytest.approx(0.65)
+    assert figures["acc"]["sd"] == pytest.approx(0.0707, abs=1e-4)
+    assert over_seeds(record.runs()[:1])["acc"]["sd"] is None
+
+    assert record.find({"epochs": 3, "widths": (1, 2), "seed": 1})["report"]["acc"] == 0.7
+    assert record.find({"epochs": 4, "widths": (1, 2), "seed": 1}) is None
+    # Runs of another recipe are not to be averaged with these.
+    record.keep({"seed": 2, "recipe": {"epochs": 4, "seed": 2}, "report": {"acc": 0, "auc": 0}})
+    assert [run["seed"] for run in record.runs()] == [2]
+
+
+def test_a_disjoint_training_is_recorded_beside_the_ordinary_one(tmp_path):
+    ordinary = Record("dermamnist", "simple_cnn", folder=tmp_path)
+    disjoint = Record("dermamnist", "simple_cnn", "disjoint", folder=tmp_path)
+    assert ordinary.path != disjoint.path
+
+
+def test_the_trunk_learns_from_all_sets_and_sees_no_test_image(data_root):
+    import trunk
+
+    data = trunk.joint_data(str(data_root))
+    assert data.info.num_classes == 7 + 2 + 5 + 2
+    assert data.info.channels == 3
+    assert set(data.train.labels.tolist()) == set(range(16))
+    assert data.test.images.equal(data.val.images)
 
 
 def test_unknown_rows_are_errors_with_close_matches():
