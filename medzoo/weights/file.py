@@ -75,9 +75,12 @@ class WeightsConfig:
                 f"{type(model).__name__} does not say how it was built or is no classifier; make "
                 "models with medzoo.create_model so that their weights can be loaded again"
             )
+        # reset_classifier changes the model, but neither its configuration nor its data set.
+        num_classes = int(getattr(model, "num_classes", cfg["num_classes"]))
+        info = getattr(model, "dataset", None)
         return cls(
             architecture=str(model.architecture),
-            num_classes=cfg["num_classes"],
+            num_classes=num_classes,
             input_size=tuple(cfg["input_size"]),
             mean=tuple(cfg["mean"]),
             std=tuple(cfg["std"]),
@@ -86,7 +89,7 @@ class WeightsConfig:
                 name: list(value) if isinstance(value, tuple) else value
                 for name, value in getattr(model, "model_args", {}).items()
             },
-            dataset=getattr(model, "dataset", None),
+            dataset=info if info and info.num_classes == num_classes else None,
             training=dict(training or {}),
             temperature=temperature_of(model),
         )

@@ -220,3 +220,14 @@ def test_a_feature_extractor_is_refused(tmp_path):
     trunk = create_model("simple_cnn", features_only=True)
     with pytest.raises(ValueError, match="no classifier"):
         save_weights(trunk, tmp_path / "trunk.safetensors")
+
+
+@pytest.mark.parametrize("classes", [0, 3])
+def test_a_model_with_another_classifier_loads_again(tmp_path, classes):
+    model = create_model("simple_cnn", dataset="dermamnist", widths=(4, 8, 16))
+    model.reset_classifier(classes)
+    loaded = create_model(save_weights(model, tmp_path / "m.safetensors"))
+    assert loaded.num_classes == classes
+    assert loaded.dataset is None
+    images = torch.rand(2, 3, 28, 28)
+    torch.testing.assert_close(loaded.eval()(images), model.eval()(images))

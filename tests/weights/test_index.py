@@ -4,6 +4,7 @@ import json
 import math
 
 import pytest
+import torch
 
 from medzoo.datasets import list_datasets
 from medzoo.errors import WeightsError
@@ -11,10 +12,11 @@ from medzoo.models import create_model, list_models
 from medzoo.training import Recipe
 from medzoo.weights import WeightsEntry, find_entry, locate_weights, read_config, weights_index
 
-ENTRIES = sorted(weights_index())
+TRUNKS = sorted(name for name, entry in weights_index().items() if not entry.metrics)
+CLASSIFIERS = sorted(set(weights_index()) - set(TRUNKS))
 
 
-@pytest.mark.parametrize("name", ENTRIES)
+@pytest.mark.parametrize("name", CLASSIFIERS)
 def test_entry_describes_its_file(name):
     entry = weights_index()[name]
     config = read_config(locate_weights(entry))  # checks the sha256
@@ -30,7 +32,24 @@ def test_entry_describes_its_file(name):
     assert entry.data["file"] is None or math.isfinite(len(entry.data["md5"]))
 
 
-@pytest.mark.parametrize("name", ENTRIES)
+@pytest.mark.parametrize("name", TRUNKS)
+def test_a_trunk_starts_models_of_any_set(name):
+    entry = weights_index()[name]
+    config = read_config(locate_weights(entry))
+    assert config.dataset is None
+    assert set(entry.data["sets"]) <= set(list_datasets())
+    bare = create_model(name, pretrained=True)
+    assert bare.num_classes == 0
+    assert sum(p.numel() for p in bare.parameters()) == entry.parameters
+    images = torch.rand(2, 1, 28, 28)
+    model = create_model(name, dataset="breastmnist", pretrained=True).eval()
+    assert model(images).shape == (2, 2)
+    before, after = bare.state_dict(), model.state_dict()
+    assert torch.equal(before["stages.1.0.conv1.weight"], after["stages.1.0.conv1.weight"])
+    assert create_model(name, dataset="retinamnist", pretrained=True).num_classes == 5
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
 def test_entry_loads_and_counts_right(name):
     entry = weights_index()[name]
     for model in (
