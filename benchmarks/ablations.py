@@ -31,7 +31,7 @@ from medzoo.weights import write_atomically
 
 RESULTS = Path(__file__).parent / "results" / "ablations.json"
 
-TRUNK = "advanced_cnn.medmnist"
+TRUNK = "training_results/medmnist/models/advanced_cnn.medmnist.safetensors"  # by trunk.py
 SMALL = {"widths": (32, 64, 128, 256), "depths": (1, 1, 1, 1), "strides": (1, 2, 2, 2)}
 FOLDS = {"breastmnist": 3, "retinamnist": 3}
 BASE: Mapping[str, Any] = {
@@ -142,6 +142,15 @@ TRIALS = (
             ("loss", "class-balanced", {"class_weights": "balanced"}),
             ("optimiser", "AdamW, 2e-3", {"optimizer": "adamw", "learning_rate": 2e-3}),
             ("regularisation", "dropout 0.3", _model(drop_rate=0.3)),
+            ("schedule", "three times the epochs", {"epochs": 3 * BASES[dataset]["epochs"]}),
+            (
+                "schedule",
+                "three times the epochs, mixup on half",
+                {
+                    "epochs": 3 * BASES[dataset]["epochs"],
+                    **_augment(mixup=0.2, mix_probability=0.5),
+                },
+            ),
         )
     ),
 )

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 import medzoo
 from medzoo.weights import weights_index
@@ -106,6 +107,30 @@ def test_the_trunk_learns_from_all_sets_and_sees_no_test_image(data_root):
     assert data.info.channels == 3
     assert set(data.train.labels.tolist()) == set(range(16))
     assert data.test.images.equal(data.val.images)
+
+
+def test_a_bundled_trunk_starts_models_of_any_set(tmp_path, monkeypatch):
+    import bundle
+
+    model = medzoo.create_model("simple_cnn", num_classes=16, in_chans=3, widths=(4, 8, 16))
+    model.reset_classifier(0)
+    training = {"recipe": {"seed": 3}, "data": {"sets": {"breastmnist": 1}}, "licence": "CC BY 4.0"}
+    path = medzoo.save_weights(model, tmp_path / "run.safetensors", training=training)
+    monkeypatch.setattr(bundle, "WEIGHTS", tmp_path)
+    entry = bundle.bundle_trunk(path, "several")
+    assert (entry.name, entry.seed, entry.metrics) == ("simple_cnn.several", 3, {})
+    assert entry.licence == "CC BY 4.0"
+
+    file = tmp_path / "files" / entry.file
+    assert medzoo.create_model(file).num_classes == 0
+    started = medzoo.create_model(file, dataset="breastmnist")
+    assert started(torch.rand(2, 1, 28, 28)).shape == (2, 2)
+    torch.testing.assert_close(
+        started.state_dict()["stages.1.1.conv.weight"],
+        model.state_dict()["stages.1.1.conv.weight"],
+        atol=1e-3,
+        rtol=0,
+    )
 
 
 def test_unknown_rows_are_errors_with_close_matches():

@@ -89,8 +89,8 @@ class Recipe:
         augmentation: Random changes to training images.
         model_args: Arguments of the architecture, e.g. ``{"drop_rate": 0.2}``, for whoever
             builds the model with `medzoo.create_model`.
-        trunk: Checkpoint that all but the classifier starts from, e.g.
-            ``"advanced_cnn.medmnist"``, for whoever builds the model; empty for random weights.
+        trunk: Checkpoint or weights file that all but the classifier starts from, e.g.
+            ``"advanced_cnn.dermamnist"``, for whoever builds the model; empty for random weights.
     """
 
     epochs: int = 30

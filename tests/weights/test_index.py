@@ -4,7 +4,6 @@ import json
 import math
 
 import pytest
-import torch
 
 from medzoo.datasets import list_datasets
 from medzoo.errors import WeightsError
@@ -12,8 +11,7 @@ from medzoo.models import create_model, list_models
 from medzoo.training import Recipe
 from medzoo.weights import WeightsEntry, find_entry, locate_weights, read_config, weights_index
 
-TRUNKS = sorted(name for name, entry in weights_index().items() if not entry.metrics)
-CLASSIFIERS = sorted(set(weights_index()) - set(TRUNKS))
+CLASSIFIERS = sorted(name for name, entry in weights_index().items() if entry.metrics)
 
 
 @pytest.mark.parametrize("name", CLASSIFIERS)
@@ -30,23 +28,6 @@ def test_entry_describes_its_file(name):
     assert all(0 <= value <= 1 for value in (entry.metrics["test"]["auc"],))
     assert entry.licence
     assert entry.data["file"] is None or math.isfinite(len(entry.data["md5"]))
-
-
-@pytest.mark.parametrize("name", TRUNKS)
-def test_a_trunk_starts_models_of_any_set(name):
-    entry = weights_index()[name]
-    config = read_config(locate_weights(entry))
-    assert config.dataset is None
-    assert set(entry.data["sets"]) <= set(list_datasets())
-    bare = create_model(name, pretrained=True)
-    assert bare.num_classes == 0
-    assert sum(p.numel() for p in bare.parameters()) == entry.parameters
-    images = torch.rand(2, 1, 28, 28)
-    model = create_model(name, dataset="breastmnist", pretrained=True).eval()
-    assert model(images).shape == (2, 2)
-    before, after = bare.state_dict(), model.state_dict()
-    assert torch.equal(before["stages.1.0.conv1.weight"], after["stages.1.0.conv1.weight"])
-    assert create_model(name, dataset="retinamnist", pretrained=True).num_classes == 5
 
 
 @pytest.mark.parametrize("name", CLASSIFIERS)
