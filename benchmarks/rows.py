@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -182,7 +183,7 @@ def markdown(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
-def spread(figures: dict[str, Any]) -> str:
+def spread(figures: Mapping[str, Any]) -> str:
     """Return mean and standard deviation of ACC over seeds, in words.
 
     Args:

@@ -109,7 +109,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "inference": inference_table,
     "scaling": lambda: speed_table("scaling"),
     "leakage": leakage.table,
-    "leak": accuracy.leak_table,
     "derma": lambda: accuracy.table("dermamnist"),
     "pneumonia": lambda: accuracy.table("pneumoniamnist"),
     "breast": lambda: accuracy.table("breastmnist"),

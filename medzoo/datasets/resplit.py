@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ Sizes: TypeAlias = "Dataset | Mapping[str, int]"
 _CHUNK = 1 << 24  # values; keeps memory-mapped sets from being in memory at once
 
 
-def resplit(data: Dataset, split: str | Path | Mapping[str, Positions]) -> Dataset:
+def resplit(data: Dataset, split: str | Path | Mapping[Any, Positions]) -> Dataset:
     """Distribute the images of a data set over other splits.
 
     Args:
