@@ -134,9 +134,13 @@ def _evaluate_ensemble(
         except medzoo.WeightsError as error:
             row.problem, row.reason = "no weights", f"{error} (train the members first)"
             return
-        val = medzoo.evaluate(model, data.val, tta=row.tta, device=arguments.device, resamples=0)
+        values: dict[str, Any] = {"seed": seed, "val_auc": 0.0, "sha256": None}
+        if arguments.train:  # what is published is one, so that there is nothing to choose from
+            val = medzoo.evaluate(
+                model, data.val, tta=row.tta, device=arguments.device, resamples=0
+            )
+            values |= {"val_auc": val.auc, "val_acc": val.acc}
         report = medzoo.evaluate(model, data.test, tta=row.tta, device=arguments.device)
-        values = {"seed": seed, "val_auc": val.auc, "val_acc": val.acc, "sha256": None}
         _add_run(row, data, model, values, report, output)
 
 

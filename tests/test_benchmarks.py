@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,20 @@ def test_the_trunk_learns_from_all_sets_and_sees_no_test_image(data_root):
     assert data.test.images.equal(data.val.images)
 
 
+def test_an_ensemble_row_is_measured_as_its_members_together(tmp_path):
+    import reproduce as script
+
+    data = medzoo.synthetic("dermamnist", n_train=14, n_val=14, n_test=28)
+    row = Row("dermamnist", "ensemble", members=["simple_cnn", "efficientnet"], tta="flip")
+    arguments = Namespace(train=False, device="cpu")
+    script._evaluate_ensemble(row, data, arguments, tmp_path)
+    together = medzoo.Ensemble(["simple_cnn.dermamnist", "efficientnet.dermamnist"])
+    report = medzoo.evaluate(together, data.test, tta="flip", device="cpu")
+    assert row.runs[0]["report"]["auc"] == report.auc
+    assert row.runs[0]["report"]["tta"] == "flip"
+    assert row.parameters == sum(p.numel() for p in together.parameters())
+
+
 def test_a_bundled_trunk_starts_models_of_any_set(tmp_path, monkeypatch):
     import bundle
 
@@ -172,7 +187,9 @@ def test_chest_row_trains_and_is_marked_partial(tmp_path, data_root):
 
 @pytest.mark.skipif(not medzoo.list_models(pretrained=True), reason="no checkpoint is bundled")
 def test_published_weights_score_what_the_index_says(tmp_path, data_root):
-    reproduce(tmp_path, "--json", str(tmp_path / "r.json"), data_root=data_root)
+    # Without the ensemble, which passes each image through three networks eight times.
+    rows = ",".join(row.name for row in reported_rows() if not row.members)
+    reproduce(tmp_path, "--rows", rows, "--json", str(tmp_path / "r.json"), data_root=data_root)
     from medzoo.weights import weights_index
 
     rows = json.loads((tmp_path / "r.json").read_text())["rows"]
