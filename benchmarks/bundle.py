@@ -19,6 +19,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import torch
 from record import Record, over_seeds
 
 import medzoo
@@ -61,17 +62,12 @@ def bundle(path: Path, data_root: str | None) -> WeightsEntry:
         metrics[split] = {score: report[score] for score in SCORES}
         raw = medzoo.evaluate(model, data.splits[split], temperature=1.0, resamples=0)
         metrics[split]["ece_uncalibrated"] = raw.ece
-    return WeightsEntry(
-        name=name,
-        file=target.name,
-        sha256=sha256_of(target),
-        bytes=target.stat().st_size,
-        architecture=config.architecture,
+    return _entry(
+        target,
+        config,
+        model,
         dataset=config.dataset.name,
-        parameters=sum(p.numel() for p in model.parameters()),
         data=data.provenance.to_dict(),
-        recipe=config.training["recipe"],
-        seed=config.training["recipe"]["seed"],
         metrics=metrics,
         licence=config.dataset.licence,
         over_seeds=_over_seeds(config),
@@ -85,19 +81,32 @@ def bundle_trunk(path: Path, tag: str) -> WeightsEntry:
     target = WEIGHTS / "files" / f"{name}.safetensors"
     model = medzoo.create_model(path)
     save_weights(model, target, training=config.training, half=True)
+    training = config.training
+    return _entry(
+        target,
+        config,
+        model,
+        dataset=tag,
+        data=training["data"],
+        metrics={},
+        licence=training["licence"],
+    )
+
+
+def _entry(
+    target: Path, config: WeightsConfig, model: torch.nn.Module, **values: Any
+) -> WeightsEntry:
+    """Describe a bundled file; what cannot be told from it is in the values."""
     return WeightsEntry(
-        name=name,
+        name=target.stem,
         file=target.name,
         sha256=sha256_of(target),
         bytes=target.stat().st_size,
         architecture=config.architecture,
-        dataset=tag,
         parameters=sum(p.numel() for p in model.parameters()),
-        data=config.training["data"],
         recipe=config.training["recipe"],
         seed=config.training["recipe"]["seed"],
-        metrics={},
-        licence=config.training["licence"],
+        **values,
     )
 
 
@@ -132,6 +141,10 @@ def main() -> None:
     parser.add_argument("--tag", help="name of a trunk: the file is one, and the only one")
     parser.add_argument("--data-root", help="folder of MedMNIST's files (or set MEDZOO_DATA)")
     arguments = parser.parse_args()
+    if arguments.tag and len(arguments.weights) != 1:
+        parser.error(
+            f"--tag={arguments.tag} names one file, but {len(arguments.weights)} are given"
+        )
     entries = dict(weights_index())
     if arguments.tag:
         new = [bundle_trunk(arguments.weights[0], arguments.tag)]

@@ -37,6 +37,9 @@ from medzoo.datasets import disjoint_split, read_groups, resplit
 from medzoo.training import load_recipe
 from medzoo.weights import find_entry, sha256_of, write_atomically
 
+DISJOINT = "disjoint"
+"""What trainings with --groups are called: their folder, and their record."""
+
 SYNTHETIC_CHANGES: Mapping[str, Any] = {
     "epochs": 4,
     "batch_size": 32,
@@ -96,6 +99,8 @@ def _measure(row: Row, arguments: argparse.Namespace, output: Path) -> None:
     except medzoo.DatasetError as error:
         row.problem, row.reason = "no data", str(error)
         return
+    if arguments.groups:
+        output = output / DISJOINT
     if row.members:
         _evaluate_ensemble(row, data, arguments, output)
     elif arguments.train:
@@ -134,7 +139,7 @@ def _evaluate_ensemble(
         except medzoo.WeightsError as error:
             row.problem, row.reason = "no weights", f"{error} (train the members first)"
             return
-        values: dict[str, Any] = {"seed": seed, "val_auc": 0.0, "sha256": None}
+        values: dict[str, Any] = {"seed": seed}
         if arguments.train:  # what is published is one, so that there is nothing to choose from
             val = medzoo.evaluate(
                 model, data.val, tta=row.tta, device=arguments.device, resamples=0
@@ -155,9 +160,8 @@ def _train(
     output: Path,
     changes: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
-    variant = "disjoint" if arguments.groups else ""
+    variant = DISJOINT if arguments.groups else ""
     record = Record(row.dataset, row.model, variant) if arguments.record else None
-    output = output / variant
     for seed in _seeds(arguments):
         print(f"{row.name}: training on {data.title}, seed {seed} ...", flush=True)
         recipe = load_recipe("default", row.model, row.dataset).with_changes(seed=seed, **changes)

@@ -76,7 +76,8 @@ class Row:
     @property
     def chosen(self) -> dict[str, Any] | None:
         """Return the run with the best validation AUC, which stands for the row."""
-        return max(self.runs, key=lambda run: run["val_auc"]) if self.runs else None
+        # A published ensemble is the only run of its row, and was never validated.
+        return max(self.runs, key=lambda run: run.get("val_auc", 0.0)) if self.runs else None
 
     @property
     def measured(self) -> float | None:

@@ -91,10 +91,11 @@ def write_summary(rows: list[Row], output: Path, heading: str) -> None:
             name = f"{row.dataset}/plots/{row.model}-seed{run['seed']}"
             curves = f"![Training]({name}-training.png)\n" if "best_epoch" in run else ""
             seconds = f", {run['seconds'] / 60:.1f} minutes" if "seconds" in run else ""
+            validated = f"; validation AUC {run['val_auc']:.4f}" if "val_auc" in run else ""
+            weights = f"; weights' sha256 `{run['sha256']}`" if "sha256" in run else ""
             parts.append(
-                f"\nSeed {run['seed']}{seconds}; validation AUC {run['val_auc']:.4f}; test ACC "
-                f"{percent(report.acc)}; weights' sha256 `{run['sha256']}`; data md5 "
-                f"`{report.provenance['md5']}`.\n\n```\n{report}\n```\n\n{curves}"
+                f"\nSeed {run['seed']}{seconds}{validated}; test ACC {percent(report.acc)}{weights}; "
+                f"data md5 `{report.provenance['md5']}`.\n\n```\n{report}\n```\n\n{curves}"
                 f"![Confusion matrix]({name}-confusion.png)\n"
                 f"![Scores by class]({name}-per-class.png)\n"
             )

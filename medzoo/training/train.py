@@ -34,7 +34,7 @@ def train(
         pretrained: Start from the published weights that the name means, instead of from the
             recipe's trunk or random weights.
         resume: Go on from the run's last checkpoint, if there is one.
-        **trainer_args: The `Trainer`'s other arguments: output, name, device, progress.
+        **trainer_args: The `Trainer`'s other arguments: output, name, teacher, device, progress.
 
     Returns:
         The finished run.

@@ -31,7 +31,8 @@ from medzoo.distributed import (
 )
 from medzoo.errors import TrainingError
 from medzoo.evaluation import compute_metrics, predict_logits, probabilities
-from medzoo.evaluation.inference import Model
+from medzoo.evaluation.inference import split_logits
+from medzoo.evaluation.model import Model
 from medzoo.models import Classifier, fit_to_data
 from medzoo.training.augment import BatchAugmenter
 from medzoo.training.checkpoint import Progress, optimizer_state, restore_optimizer
@@ -100,7 +101,8 @@ class Trainer:
     Raises:
         ValueError: If the model's logits do not fit the data set, the batches cannot be divided
             among the processes, `torch.compile` does not work here, the recipe distils but there
-            is no teacher (or the other way round), or an argument is wrong.
+            is no teacher (or the other way round), the teacher is for other classes, or an
+            argument is wrong.
     """
 
     def __init__(
@@ -171,9 +173,7 @@ class Trainer:
             )
         if teacher is None:
             return labels
-        # One that does not say how it wants its images gets them as the student does.
-        config = None if hasattr(teacher, "pretrained_cfg") else transform_config(self.data)
-        logits = predict_logits(teacher, train.images, config=config, device=self.device)
+        logits = split_logits(teacher, train, device=self.device)
         answers = probabilities(logits, train.info.task, temperature_of(teacher))
         return labels.lerp(answers.to(labels), share)
 

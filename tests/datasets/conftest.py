@@ -1,12 +1,15 @@
 """Fixtures for files: an archive writer and a small web server."""
 
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from medzoo.datasets import Dataset, load_dataset, read_groups
 
 COUNTS = {"train": 6, "val": 3, "test": 4}
 
@@ -71,3 +74,15 @@ def server() -> Iterator[Server]:
         yield running
         running.shutdown()
         thread.join()
+
+
+@pytest.fixture(scope="session")
+def derma_lesions(data_root: Path) -> tuple[Dataset, list[str]]:
+    """DermaMNIST, and the lesion that each of its images shows."""
+    table = data_root / "dermamnist_lesions.csv"
+    if not table.exists():
+        pytest.skip("needs dermamnist_lesions.csv in MEDZOO_DATA")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        whole = load_dataset("dermamnist", root=data_root, download=False)
+    return whole, read_groups(table, whole, "lesion_id")

@@ -1,15 +1,14 @@
 import json
 import math
-import warnings
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
-from medzoo.datasets import Dataset, LeakageReport, LeakedPair, find_leakage, leakage, load_dataset
+from medzoo.datasets import Dataset, LeakageReport, LeakedPair, find_leakage, leakage
 from medzoo.datasets.likeness import TURNS, Likeness, centres, thumbnails, turned
-from medzoo.datasets.resplit import read_groups
+from medzoo.datasets.resplit import resplit
 
 COUNTS = {"train": 160, "val": 30, "test": 50}
 
@@ -213,24 +212,15 @@ def test_alignment_finds_zoom_and_angle():
     assert pose[:, 1].mean() == pytest.approx(math.radians(10), abs=0.05)
 
 
-def test_known_pairs_of_dermamnist(data_root):
+def test_known_pairs_of_dermamnist(derma_lesions):
     """Photographs of one lesion, in a part of the training and validation splits."""
-    table = data_root / "dermamnist_lesions.csv"
-    if not table.exists():
-        pytest.skip("needs dermamnist_lesions.csv in MEDZOO_DATA")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        whole = load_dataset("dermamnist", root=data_root, download=False)
-    lesions = read_groups(table, whole, "lesion_id")
+    whole, lesions = derma_lesions
     border, end = len(whole.train), len(whole.train) + len(whole.val)
     shared = set(lesions[:border]) & set(lesions[border:end])
     val = [i for i in range(border, end) if lesions[i] in shared][:120]
     chosen = {lesions[i] for i in val}
     train = [i for i in range(border) if i < 600 or lesions[i] in chosen]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        own = {"train": train, "val": val, "test": [end]}
-        part = load_dataset("dermamnist", root=data_root, download=False, split=own)
+    part = resplit(whole, {"train": train, "val": val, "test": [end]})
     known = {
         (a, b)
         for b, second in enumerate(val)

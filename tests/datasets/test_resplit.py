@@ -194,15 +194,11 @@ def test_group_files_that_do_not_fit(tmp_path, change, message):
         read_groups(path, SIZES, "lesion")
 
 
-def test_lesions_of_dermamnist(data_root):
-    table = data_root / "dermamnist_lesions.csv"
-    if not table.exists():
-        pytest.skip("needs dermamnist_lesions.csv in MEDZOO_DATA")
+def test_lesions_of_dermamnist(data_root, derma_lesions):
+    whole, lesions = derma_lesions
+    mapping = disjoint_split(whole, lesions)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        whole = load_dataset("dermamnist", root=data_root, download=False)
-        lesions = read_groups(table, whole, "lesion_id")
-        mapping = disjoint_split(whole, lesions)
         own = load_dataset("dermamnist", root=data_root, download=False, split=mapping)
     assert torch.equal(own.test.images, whole.test.images)
     assert torch.equal(own.test.labels, whole.test.labels)
