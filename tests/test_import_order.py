@@ -19,6 +19,7 @@ ORDER = [
     {"compiled"},
     {"evaluation"},
     {"training"},
+    {"publishing"},
     {"cli"},
     {"__main__"},
 ]

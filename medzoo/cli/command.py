@@ -1,0 +1,75 @@
+"""What the commands share: how one is added, and the options that several have."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+Run = Callable[[argparse.Namespace], tuple[Any, str]]
+"""A command: from its arguments to what ``--json`` prints and to what is printed otherwise."""
+
+
+class Commands:
+    """The commands of a parser.
+
+    Args:
+        parser: The parser of the command line.
+    """
+
+    def __init__(self, parser: argparse.ArgumentParser) -> None:
+        self._commands = parser.add_subparsers(title="commands", required=True, metavar="command")
+
+    def add(self, name: str, run: Run, text: str, example: str) -> argparse.ArgumentParser:
+        """Add a command, and return its parser for the command's own arguments.
+
+        Args:
+            name: What the user types.
+            run: What it does.
+            text: One line that says so, in lower case and without a full stop.
+            example: A whole command line.
+        """
+        parser: argparse.ArgumentParser = self._commands.add_parser(
+            name,
+            help=text,
+            description=f"{text[0].upper()}{text[1:]}.",
+            epilog=f"example:\n  {example}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        parser.set_defaults(run=run)
+        parser.add_argument("--json", action="store_true", help="print JSON")
+        return parser
+
+
+def add_tta_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--tta``.
+
+    Args:
+        parser: Of a command.
+    """
+    parser.add_argument(
+        "--tta",
+        default="none",
+        help="views of each image to average: none, flip (2) or dihedral (8) (%(default)s)",
+    )
+
+
+def add_data_options(parser: argparse.ArgumentParser, size: int | None) -> None:
+    """Add what says where data is, how large its images are, and what computes.
+
+    Args:
+        parser: Of a command.
+        size: The size by default; None leaves it to the model.
+    """
+    parser.add_argument("--size", type=int, default=size, help="image height (28, 64, 128, 224)")
+    parser.add_argument("--data-root", help="folder of MedMNIST's files (or set MEDZOO_DATA)")
+    add_device_option(parser)
+
+
+def add_device_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--device``.
+
+    Args:
+        parser: Of a command.
+    """
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps (%(default)s)")

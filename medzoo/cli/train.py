@@ -1,0 +1,78 @@
+"""``medzoo train``: train a model by a recipe."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import medzoo
+from medzoo.cli.command import Commands, add_data_options
+
+
+def add(commands: Commands) -> None:
+    """Add ``train``.
+
+    Args:
+        commands: The commands of the command line.
+    """
+    sub = commands.add(
+        "train",
+        _train,
+        "train a model by a recipe",
+        "medzoo train simple_cnn --dataset breastmnist --epochs 10",
+    )
+    sub.add_argument("model", help="architecture, or a checkpoint to start from")
+    sub.add_argument("--dataset", required=True, help="a MedMNIST name or an .npz file")
+    sub.add_argument("--pretrained", action="store_true", help="start from published weights")
+    sub.add_argument("--recipe", default="default", help="a bundled name or a JSON file")
+    sub.add_argument("--epochs", type=int, help="instead of the recipe's")
+    sub.add_argument("--batch-size", type=int, help="instead of the recipe's")
+    sub.add_argument("--learning-rate", type=float, help="instead of the recipe's")
+    sub.add_argument("--seed", type=int, help="instead of the recipe's")
+    sub.add_argument("--output", default="training_results", help="folder (%(default)s)")
+    sub.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
+    sub.add_argument("--tensorboard", action="store_true", help="also write TensorBoard events")
+    sub.add_argument("--compile", action="store_true", help="compile the network (torch.compile)")
+    add_data_options(sub, size=28)
+
+
+def _train(arguments: argparse.Namespace) -> tuple[Any, str]:
+    from medzoo.models import architecture_of
+    from medzoo.training import load_recipe
+
+    data = medzoo.load_dataset(arguments.dataset, size=arguments.size, root=arguments.data_root)
+    changes = {
+        name: getattr(arguments, name)
+        for name in ("epochs", "batch_size", "learning_rate", "seed")
+        if getattr(arguments, name) is not None
+    }
+    recipe = load_recipe(arguments.recipe, architecture_of(arguments.model), data.info.name)
+    recipe = recipe.with_changes(**changes)
+    output = Path(arguments.output) / data.info.name
+    run = medzoo.train(
+        arguments.model,
+        data,
+        recipe,
+        pretrained=arguments.pretrained,
+        resume=arguments.resume,
+        output=output,
+        device=arguments.device,
+        tensorboard=arguments.tensorboard,
+        compile=arguments.compile,
+    )
+    values = {
+        "weights": str(run.weights),
+        "data": data.title,
+        "best_epoch": run.best_epoch,
+        "val_auc": run.val_auc,
+        "val_acc": run.val_acc,
+        "recipe": recipe.to_dict(),
+    }
+    text = (
+        f"{arguments.model} on {data.title}: validation AUC {run.val_auc:.4f}, "
+        f"ACC {run.val_acc:.4f} (epoch {run.best_epoch})\n{run.weights}\n"
+        f"Read the test split once, when all choices are made:\n"
+        f"  medzoo evaluate {run.weights} --dataset {arguments.dataset}"
+    )
+    return values, text
