@@ -18,6 +18,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from medzoo.datasets import Dataset, DatasetInfo
+from medzoo.datasets.square import to_square
 
 ImageLike: TypeAlias = "Image.Image | np.ndarray[Any, Any] | Tensor"
 
@@ -293,19 +294,7 @@ def _lay_on_black(tensor: Tensor) -> Tensor:
 
 def _fit(images: Tensor, config: TransformConfig) -> Tensor:
     """Crop and resize uint8 (N, C, H, W), after turning RGB into gray if that is wanted."""
-    images = adapt_channels(images, min(config.channels, images.shape[1]))
-    height, width = images.shape[-2:]
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    images = images[..., top : top + side, left : left + side]
-    if side != config.size:
-        from torchvision.transforms.v2 import InterpolationMode
-        from torchvision.transforms.v2.functional import resize
-
-        images = resize(
-            images, [config.size, config.size], InterpolationMode.BICUBIC, antialias=True
-        )
-    return images
+    return to_square(adapt_channels(images, min(config.channels, images.shape[1])), config.size)
 
 
 def _vary(images: Tensor, transform: ImageTransform) -> Tensor:

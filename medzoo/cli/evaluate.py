@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 import medzoo
@@ -23,7 +24,9 @@ def add(commands: Commands) -> None:
         "medzoo evaluate advanced_cnn.dermamnist",
     )
     sub.add_argument("model", help="a checkpoint's name or a weights file")
-    sub.add_argument("--dataset", help="by default what the model was trained on")
+    data = sub.add_mutually_exclusive_group()
+    data.add_argument("--dataset", help="by default what the model was trained on")
+    data.add_argument("--data", type=Path, help="your own: a folder, a .csv table or an .npz file")
     sub.add_argument("--split", choices=("train", "val", "test"), default="test")
     sub.add_argument("--seed", type=int, default=0, help="of the bootstrap (%(default)s)")
     add_tta_option(sub)
@@ -32,11 +35,8 @@ def add(commands: Commands) -> None:
 
 def _evaluate(arguments: argparse.Namespace) -> tuple[Any, str]:
     model = medzoo.create_model(arguments.model, pretrained=True)
-    name = arguments.dataset or (model.dataset.name if model.dataset else None)
-    if name is None:
-        raise ValueError(f"{arguments.model} does not say its data set; give --dataset")
     size = arguments.size or model.pretrained_cfg["input_size"][-1]
-    data = medzoo.load_dataset(name, size=size, root=arguments.data_root)
+    data = _data(arguments, model.dataset, size)
     device = distributed.device_of_process(arguments.device)
     with distributed.process_group(device):
         report = medzoo.evaluate(
@@ -48,3 +48,19 @@ def _evaluate(arguments: argparse.Namespace) -> tuple[Any, str]:
             sharded=True,
         )
     return report.to_dict(), str(report)
+
+
+def _data(
+    arguments: argparse.Namespace, info: medzoo.DatasetInfo | None, size: int
+) -> medzoo.Dataset:
+    if arguments.data:
+        # Names of folders or in a table have to be the model's classes, and take their order.
+        task, classes = (info.task, info.classes) if info else (None, None)
+        return medzoo.load_dataset(arguments.data, size=size, task=task, classes=classes)
+    name = arguments.dataset or (info.name if info else None)
+    if name is None or not (arguments.dataset or name in medzoo.list_datasets()):
+        raise ValueError(
+            f"{arguments.model} was trained on {name or 'data that it does not name'}; give --data "
+            "or --dataset"
+        )
+    return medzoo.load_dataset(name, size=size, root=arguments.data_root)

@@ -1,8 +1,10 @@
 """Data sets: what they are, where their arrays come from, what their splits share, and made-up ones."""
 
 from medzoo.datasets.dataset import Dataset, Provenance, Split
+from medzoo.datasets.image_file import read_image
 from medzoo.datasets.info import TASKS, DatasetInfo, Task, dataset_info, list_datasets
 from medzoo.datasets.leakage import LeakageReport, LeakedPair, find_leakage
+from medzoo.datasets.read_labelled import ReadingOptions
 from medzoo.datasets.resplit import disjoint_split, read_groups, resplit
 from medzoo.datasets.store import load_dataset
 from medzoo.datasets.synthetic import synthetic
@@ -14,6 +16,7 @@ __all__ = [
     "LeakageReport",
     "LeakedPair",
     "Provenance",
+    "ReadingOptions",
     "Split",
     "Task",
     "dataset_info",
@@ -22,6 +25,7 @@ __all__ = [
     "list_datasets",
     "load_dataset",
     "read_groups",
+    "read_image",
     "resplit",
     "synthetic",
 ]

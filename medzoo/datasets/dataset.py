@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import Any, Literal, TypeAlias
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor
@@ -15,6 +16,11 @@ from medzoo.datasets.info import DatasetInfo, Task
 from medzoo.datasets.mmap import has_read
 from medzoo.datasets.validation import Array, as_images, as_labels, fit_labels, infer_task
 from medzoo.errors import DatasetError
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from medzoo.datasets.read_labelled import ReadingOptions
 
 SplitName: TypeAlias = Literal["train", "val", "test"]
 SPLIT_NAMES: tuple[SplitName, ...] = ("train", "val", "test")
@@ -28,7 +34,8 @@ class Provenance:
 
     Attributes:
         file: Base name of the file; None if there was none.
-        md5: The file's md5; None if there was none.
+        md5: The file's md5; of several files one of all of theirs, with labels and splits; None if
+            there was none.
         official: Whether these are medmnist's own images, all of them.
         note: What is different if not, e.g. ``"rebuilt"``; empty if official.
     """
@@ -216,6 +223,101 @@ class Dataset:
             licence=licence,
             description=description,
         )
+
+    @classmethod
+    def from_folder(
+        cls,
+        path: str | Path,
+        classes: Sequence[str] | None = None,
+        **options: Unpack[ReadingOptions],
+    ) -> Dataset:
+        """Read a folder of images, ``folder/{train,val,test}/class/*.png`` or ``folder/class/*.png``.
+
+        Args:
+            path: The folder. Images may lie deeper in their class's folder.
+            classes: The classes in their order; by default the names of the folders, sorted.
+            **options: Size, division into splits, and more; see
+                `medzoo.datasets.ReadingOptions`.
+
+        Raises:
+            ValueError: If an option does not fit.
+            DatasetError: If an image cannot be read, a class folder is empty, a split has no
+                images, a class has none in train, or copies of one file are in two splits.
+        """
+        from medzoo.datasets.folder import read_folder
+
+        return read_folder(path, classes, **options)
+
+    @classmethod
+    def from_table(
+        cls,
+        path: str | Path,
+        classes: Sequence[str] | None = None,
+        *,
+        root: str | Path | None = None,
+        image: str = "path",
+        label: str | Sequence[str] | None = None,
+        split: str | None = None,
+        group: str | None = None,
+        **options: Unpack[ReadingOptions],
+    ) -> Dataset:
+        """Read the images that a CSV table names: ``path,label[,split][,group]``.
+
+        Args:
+            path: The table, with a row an image.
+            classes: The classes in their order; by default the names that occur, sorted.
+            root: Folder that paths start from; by default the table's.
+            image: Column of the paths.
+            label: Column of the class names; or several columns of zeros and ones, which makes
+                the set multi-label. By default ``"label"``, or without it all other columns.
+            split: Column of train, val or test; by default ``"split"``, if there is one.
+            group: Column of what belongs together (patient, lesion) and is never in two splits; by
+                default ``"group"``, if there is one.
+            **options: Size, division into splits, and more; see
+                `medzoo.datasets.ReadingOptions`.
+
+        Raises:
+            ValueError: If an option does not fit.
+            DatasetError: If the table or an image cannot be read, a split has no images, a class
+                has none in train, or a group or copies of one file are in two splits.
+        """
+        from medzoo.datasets.table import read_table
+
+        return read_table(
+            path, classes, root=root, image=image, label=label, split=split, group=group, **options
+        )
+
+    @classmethod
+    def from_huggingface(
+        cls,
+        data: Any,
+        classes: Sequence[str] | None = None,
+        *,
+        image: str | None = None,
+        label: str | None = None,
+        group: str | None = None,
+        **options: Unpack[ReadingOptions],
+    ) -> Dataset:
+        """Read a data set of the Hugging Face package ``datasets``.
+
+        Args:
+            data: A ``datasets.DatasetDict`` with train, validation and test, or some of them; or
+                a ``datasets.Dataset``, which is divided.
+            classes: The classes in their order; by default those of the label column.
+            image: Column of the images (``datasets.Image``); needed if there are several.
+            label: Column of the classes (``datasets.ClassLabel``, or a list of them, which makes
+                the set multi-label); needed if there are several.
+            group: Column of what belongs together (patient, lesion) and is never in two splits.
+            **options: Size, division into splits, and more; see
+                `medzoo.datasets.ReadingOptions`.
+
+        Raises:
+            ValueError: If an option or a column does not fit.
+            DatasetError: As `from_table`.
+        """
+        from medzoo.datasets.huggingface import read_huggingface
+
+        return read_huggingface(data, classes, image=image, label=label, group=group, **options)
 
 
 def assemble(

@@ -78,7 +78,7 @@ def load_dataset(
     classes: Sequence[str] | None = None,
     split: str | Path | Mapping[str, Positions] | None = None,
 ) -> Dataset:
-    """Open a MedMNIST data set by name, or a file in its format by path.
+    """Open a MedMNIST data set by name, or a file or folder of your own by path.
 
     A missing MedMNIST file is downloaded from medmnist's URL and its md5 checked. A file whose
     md5 is not the official one is used, with a warning, and marked ``official=False``, which
@@ -86,16 +86,20 @@ def load_dataset(
     arrays that are extracted once into a folder beside the file.
 
     Args:
-        name: A name out of `list_datasets`, or the path of an .npz file with the arrays
-            ``train_images`` ... ``test_labels`` (see `Dataset.from_arrays` for their form). A file
-            that is named as medmnist names its own is taken as that set.
-        size: Height (= width) of the images in pixels: 28 (the default), 64, 128 or 224. For a
-            path the file decides, and a size given is only checked.
+        name: A name out of `list_datasets`; or the path of an .npz file with the arrays
+            ``train_images`` ... ``test_labels`` (see `Dataset.from_arrays` for their form), of a
+            folder of images (`Dataset.from_folder`, which has more options), or of a .csv table of
+            them (`Dataset.from_table`). An .npz file that is named as medmnist names its own is
+            taken as that set.
+        size: Height (= width) of the images in pixels, 28 by default. MedMNIST has 28, 64, 128 and
+            224; images of a folder or table are brought to any. An .npz file decides itself, and a
+            size given is only checked.
         root: Folder of MedMNIST files; by default the environment variable ``MEDZOO_DATA``, else
             medmnist's own folder.
         download: Whether to fetch a missing file.
-        task: Task of your own file; by default told from its labels.
-        classes: Class names of your own file; by default ``"0"``, ``"1"``...
+        task: Task of your own images; by default told from their labels.
+        classes: Class names of your own images, in the order of the labels; by default those of the
+            folder or table, and ``"0"``, ``"1"``... of an .npz file.
         split: Other splits than the file's: positions by split, or the path of a CSV file (see
             `medzoo.datasets.resplit`). Figures measured on them are marked.
 
@@ -108,7 +112,7 @@ def load_dataset(
     """
     text = os.fspath(name)
     official: tuple[DatasetInfo, Source] | None
-    if isinstance(name, str) and Path(text).name == text and not text.endswith(".npz"):
+    if _is_name(name):
         if task is not None or classes is not None:
             raise ValueError(f"task= and classes= are for files of your own; {name!r} has its own")
         official = dataset_info(text), medmnist_source(text, DEFAULT_SIZE if size is None else size)
@@ -117,7 +121,7 @@ def load_dataset(
     else:
         path = Path(text).expanduser()
         official = _recognise(path) if task is None and classes is None else None
-    data = _open_official(path, *official) if official else _open_own(path, task, classes)
+    data = _open_official(path, *official) if official else _open_own(path, size, task, classes)
     if size is None and official:
         size = official[1].size
     if size not in (None, data.size):
@@ -131,6 +135,13 @@ def load_dataset(
             stacklevel=2,
         )
     return data if split is None else resplit(data, split)
+
+
+def _is_name(name: str | Path) -> bool:
+    """Tell whether a MedMNIST set is named, rather than a path."""
+    if not isinstance(name, str) or Path(name).name != name or name.endswith((".npz", ".csv")):
+        return False
+    return name.lower() in list_datasets() or not Path(name).is_dir()
 
 
 def _ensure(path: Path, source: Source, download: bool) -> None:
@@ -165,7 +176,14 @@ def _open_official(path: Path, info: DatasetInfo, source: Source) -> Dataset:
     return assemble(_pairs(arrays), Provenance(path.name, md5, official, note), info=info)
 
 
-def _open_own(path: Path, task: Task | None, classes: Sequence[str] | None) -> Dataset:
+def _open_own(
+    path: Path, size: int | None, task: Task | None, classes: Sequence[str] | None
+) -> Dataset:
+    size = DEFAULT_SIZE if size is None else size
+    if path.is_dir() and path.suffix != ".npz":
+        return Dataset.from_folder(path, classes, size=size, task=task)
+    if path.suffix.lower() == ".csv":
+        return Dataset.from_table(path, classes, size=size, task=task)
     arrays, md5 = read_archive(path)
     provenance = Provenance(path.name, md5, official=False, note="own data")
     return assemble(_pairs(arrays), provenance, name=path.stem, task=task, classes=classes)

@@ -1,0 +1,184 @@
+import io
+
+import numpy as np
+import pydicom
+import pytest
+from PIL import Image
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate
+from pydicom.sequence import Sequence
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    JPEGBaseline8Bit,
+    SecondaryCaptureImageStorage,
+    generate_uid,
+)
+
+from medzoo.datasets.image_file import read_image
+from medzoo.errors import DatasetError
+
+
+def save(path, pixels, kind="MONOCHROME2", syntax=ExplicitVRLittleEndian, **tags):
+    """Write a DICOM file of pixels (H, W) or (H, W, 3), or of what `tags` say."""
+    file = Dataset()
+    file.file_meta = FileMetaDataset()
+    file.file_meta.TransferSyntaxUID = syntax
+    file.file_meta.MediaStorageSOPClassUID = SecondaryCaptureImageStorage
+    file.file_meta.MediaStorageSOPInstanceUID = generate_uid(entropy_srcs=["test"])
+    file.SOPClassUID = SecondaryCaptureImageStorage
+    file.SOPInstanceUID = file.file_meta.MediaStorageSOPInstanceUID
+    file.Rows, file.Columns = pixels.shape[:2]
+    file.SamplesPerPixel = 3 if pixels.ndim == 3 else 1
+    if pixels.ndim == 3:
+        file.PlanarConfiguration = 0
+    file.PhotometricInterpretation = kind
+    file.BitsAllocated = file.BitsStored = 8 * pixels.itemsize
+    file.PixelRepresentation = int(pixels.dtype.kind == "i")
+    file.PixelData = pixels.tobytes() + b"\0" * (pixels.nbytes % 2)
+    for name, value in tags.items():
+        setattr(file, name, value)
+    file.HighBit = file.BitsStored - 1
+    file.save_as(path, enforce_file_format=True)
+    return path
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "scan"  # DICOM files often have no ending
+
+
+HOUNSFIELD = np.array([[-1024, -160, 40, 240, 3000]])
+
+
+def test_the_window_is_seen_after_rescaling(path):
+    stored = (HOUNSFIELD + 1024).astype(np.uint16)
+    tags = {"RescaleSlope": 1, "RescaleIntercept": -1024, "VOILUTFunction": "LINEAR_EXACT"}
+    save(path, stored, WindowCenter=40, WindowWidth=400, **tags)
+    assert read_image(path).tolist() == [[0, 0, 128, 255, 255]]
+    save(path, stored, "MONOCHROME1", WindowCenter=40, WindowWidth=400, **tags)
+    assert read_image(path).tolist() == [[255, 255, 127, 0, 0]]
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.int32])
+def test_the_first_of_several_windows_counts_also_for_signed_values(dtype, path):
+    save(path, HOUNSFIELD.astype(dtype), WindowCenter=[40, 0], WindowWidth=[400, 9])
+    assert read_image(path).tolist() == [[0, 0, 128, 255, 255]]
+
+
+def test_a_sigmoid_window(path):
+    tags = {"WindowCenter": 40, "WindowWidth": 400, "VOILUTFunction": "SIGMOID"}
+    save(path, HOUNSFIELD.astype(np.int16), **tags)
+    expected = 255 / (1 + np.exp(-4 * (HOUNSFIELD - 40) / 400))
+    assert np.abs(read_image(path) - expected).max() <= 1
+
+
+def test_a_voi_table_comes_before_a_window(path):
+    table = Dataset()
+    table.LUTDescriptor = [4, 0, 16]
+    table.LUTData = np.array([0, 65535, 257, 32896], np.uint16).tobytes()
+    stored = np.array([[0, 1, 2, 3, 9]], np.uint16)
+    tags = {"VOILUTSequence": Sequence([table]), "WindowCenter": 1, "WindowWidth": 2}
+    save(path, stored, **tags)
+    assert read_image(path).tolist() == [[0, 255, 1, 128, 128]]
+
+
+def test_without_a_window_deep_values_are_stretched_and_eight_bits_kept(path):
+    save(path, np.array([[100, 200, 500]], np.uint16), BitsStored=12)
+    assert read_image(path).tolist() == [[0, 64, 255]]
+    save(path, np.array([[100, 150, 200]], np.uint8))
+    assert read_image(path).tolist() == [[100, 150, 200]]
+    save(path, np.array([[100, 150, 200]], np.uint8), RescaleSlope=2, RescaleIntercept=-5)
+    assert read_image(path).tolist() == [[100, 150, 200]]
+    save(path, np.full((2, 3), 77, np.uint16))
+    assert read_image(path).tolist() == [[0] * 3] * 2
+
+
+def test_the_window_of_an_enhanced_file_is_in_its_groups(path):
+    def group(**tags):
+        dataset = Dataset()
+        for name, value in tags.items():
+            setattr(dataset, name, value)
+        return Sequence([dataset])
+
+    shared = group(
+        PixelValueTransformationSequence=group(RescaleSlope=1, RescaleIntercept=-1024),
+        FrameVOILUTSequence=group(WindowCenter=40, WindowWidth=400),
+    )
+    stored = (HOUNSFIELD + 1024).astype(np.uint16)
+    save(path, stored, SharedFunctionalGroupsSequence=shared)
+    assert read_image(path).tolist() == [[0, 0, 128, 255, 255]]
+
+
+def test_first_frame_of_several(path):
+    frames = np.stack([np.full((2, 4), 9, np.uint8), np.full((2, 4), 200, np.uint8)])
+    save(path, frames[0], NumberOfFrames=2, PixelData=frames.tobytes())
+    assert (read_image(path) == 9).all()
+    assert read_image(path).shape == (2, 4)
+
+
+def test_colours(path):
+    colour = np.array([[[255, 0, 0], [0, 128, 255]], [[9, 9, 9], [255, 255, 255]]], np.uint8)
+    save(path, colour, "RGB")
+    assert np.array_equal(read_image(path), colour)
+    save(path, colour.astype(np.uint16) * 257, "RGB")
+    assert np.array_equal(read_image(path), colour)
+    ybr = pydicom.pixels.convert_color_space(colour, "RGB", "YBR_FULL")
+    save(path, ybr, "YBR_FULL")
+    assert np.abs(read_image(path).astype(int) - colour).max() <= 2
+
+
+def test_a_palette(path):
+    tags = {}
+    for name, values in {"Red": [0, 255], "Green": [128, 0], "Blue": [7, 8]}.items():
+        tags[f"{name}PaletteColorLookupTableDescriptor"] = [2, 0, 8]
+        tags[f"{name}PaletteColorLookupTableData"] = bytes(values)
+    save(path, np.array([[0, 1]], np.uint8), "PALETTE COLOR", **tags)
+    assert read_image(path).tolist() == [[[0, 128, 7], [255, 0, 8]]]
+
+
+def jpeg(gray):
+    buffer = io.BytesIO()
+    Image.fromarray(gray).save(buffer, "JPEG", quality=95)
+    return buffer.getvalue()
+
+
+def test_jpeg_inside(path):
+    gray = np.linspace(0, 255, 64 * 64).reshape(64, 64).astype(np.uint8)
+    save(path, gray, syntax=JPEGBaseline8Bit, PixelData=encapsulate([jpeg(gray)]))
+    assert np.abs(read_image(path).astype(int) - gray).mean() < 2
+
+
+@pytest.mark.parametrize(
+    ("tags", "reason"),
+    [
+        ({"Rows": 60_000, "Columns": 60_000}, "60000 x 60000 pixels"),
+        ({"Rows": 0}, "pixels"),
+        ({"PixelData": bytes(40)}, "cannot read"),
+        ({"WindowCenter": 5, "WindowWidth": 0}, "Window Width"),
+        ({"PhotometricInterpretation": "HSV"}, "cannot read"),
+    ],
+)
+def test_what_does_not_fit_is_refused(tags, reason, path):
+    with pytest.raises(DatasetError, match=reason) as caught:
+        read_image(save(path, np.zeros((64, 64), np.uint16), **tags))
+    assert str(path) in str(caught.value)
+
+
+def test_a_jpeg_that_is_larger_than_its_frame_is_refused(path):
+    data = encapsulate([jpeg(np.zeros((900, 900), np.uint8))])
+    save(path, np.zeros((64, 64), np.uint8), syntax=JPEGBaseline8Bit, PixelData=data)
+    with pytest.raises(DatasetError, match="cannot read"):
+        read_image(path)
+
+
+def test_deflated_files_and_reports_are_refused(path):
+    save(path, np.zeros((64, 64), np.uint16), syntax=DeflatedExplicitVRLittleEndian)
+    with pytest.raises(DatasetError, match="deflated"):
+        read_image(path)
+    report = pydicom.dcmread(save(path, np.zeros((2, 2), np.uint8)))
+    for name in ("Rows", "Columns", "PixelData"):
+        delattr(report, name)
+    report.save_as(path)
+    with pytest.raises(DatasetError, match="without an image"):
+        read_image(path)

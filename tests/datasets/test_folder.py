@@ -1,0 +1,221 @@
+import shutil
+
+import pytest
+import torch
+from PIL import Image
+
+import medzoo
+from medzoo import Dataset, DatasetError, load_dataset
+from medzoo.datasets.image_file import read_image
+
+from .own_images import class_counts, write_folder, write_image
+
+SPLIT = {
+    "train/no": 4,
+    "train/yes": 3,
+    "val/no": 1,
+    "val/yes": 2,
+    "test/yes": 1,
+    "test/no": 2,
+}
+WHOLE = {"no": 20, "yes": 10}
+
+
+def test_splits_are_those_of_the_folders(tmp_path):
+    root = write_folder(tmp_path / "moles", SPLIT, size=(16, 16))
+    data = Dataset.from_folder(root, size=16)
+    assert data.info.name == "moles"
+    assert data.info.task == "binary-class"
+    assert data.info.classes == ("no", "yes")
+    assert class_counts(data) == {"train": [4, 3], "val": [1, 2], "test": [2, 1]}
+    assert torch.equal(
+        data.train.images[5, 0], torch.tensor(read_image(root / "train/yes/001.png"))
+    )
+    assert data.train.images.is_contiguous(memory_format=torch.channels_last)
+    assert data.title == "moles (own data)"
+    assert not data.official
+
+
+def test_a_folder_of_classes_is_divided_by_seed_and_in_proportion(tmp_path):
+    root = write_folder(tmp_path / "moles", WHOLE)
+    data = Dataset.from_folder(root, fractions=(0.5, 0.3, 0.2))
+    assert class_counts(data) == {"train": [10, 5], "val": [6, 3], "test": [4, 2]}
+    assert data.title == "moles (own data; divided by seed 0)"
+    again = Dataset.from_folder(root, fractions=(0.5, 0.3, 0.2))
+    other = Dataset.from_folder(root, fractions=(0.5, 0.3, 0.2), seed=1)
+    assert torch.equal(data.test.images, again.test.images)
+    assert not torch.equal(data.test.images, other.test.images)
+    assert data.provenance.md5 == again.provenance.md5 != other.provenance.md5
+
+
+def test_without_a_validation_split_training_gives_a_part(tmp_path):
+    root = write_folder(tmp_path / "moles", {"train/a": 17, "train/b": 17, "test/a": 2})
+    data = Dataset.from_folder(root, fractions=(0.8, 0.1, 0.1))
+    assert class_counts(data) == {"train": [15, 15], "val": [2, 2], "test": [2, 0]}
+    assert data.provenance.note == "own data; val out of train by seed 0"
+
+
+@pytest.mark.parametrize("name", ["valid", "validation", "Val"])
+def test_other_names_of_the_validation_split(tmp_path, name):
+    counts = {folder.replace("val", name): count for folder, count in SPLIT.items()}
+    data = Dataset.from_folder(write_folder(tmp_path, counts))
+    assert class_counts(data)["val"] == [1, 2]
+
+
+def test_copies_of_a_file_stay_together(tmp_path):
+    root = write_folder(tmp_path, WHOLE)
+    for number in range(20):
+        shutil.copy(root / f"no/{number:03}.png", root / f"no/{number:03}-copy.png")
+    data = Dataset.from_folder(root)
+    known = {image.numpy().tobytes() for image in data.train.images}
+    assert len(data.train) + len(data.val) + len(data.test) == 50
+    assert not any(image.numpy().tobytes() in known for image in data.test.images)
+
+
+def test_what_is_no_image_or_hidden_is_passed_over(tmp_path):
+    root = write_folder(tmp_path, SPLIT)
+    (root / "train" / "no" / "notes.txt").write_text("not an image")
+    (root / "train" / "readme.md").write_text("nor this")
+    write_image(root / ".thumbnails" / "a.png", 90)
+    write_image(root / "train" / "no" / ".ipynb_checkpoints" / "000.png", 91)
+    write_image(root / "__MACOSX" / "a.png", 92)
+    write_image(root / "train" / "yes" / "patient 3" / "deep.png", 93)
+    data = Dataset.from_folder(root)
+    assert class_counts(data)["train"] == [4, 4]
+
+
+def test_classes_are_sorted_by_value_if_numbers_else_as_given(tmp_path):
+    root = write_folder(
+        tmp_path, {f"{s}/{k}": 1 for s in ("train", "val", "test") for k in (10, 9)}
+    )
+    for number, file in enumerate(sorted(root.rglob("*.png"))):
+        write_image(file, 100 + number)
+    assert Dataset.from_folder(root).info.classes == ("9", "10")
+    data = Dataset.from_folder(root, ["10", "9"], task="ordinal-regression", name="grades")
+    assert data.info.classes == ("10", "9")
+    assert (data.info.task, data.info.name) == ("ordinal-regression", "grades")
+
+
+def test_an_unreadable_image_is_an_error_or_left_out_with_a_warning(tmp_path):
+    root = write_folder(tmp_path / "moles", SPLIT)
+    (root / "train" / "no" / "002.png").write_bytes(b"\x89PNG, but no more")
+    with pytest.raises(DatasetError, match=r"002\.png"):
+        Dataset.from_folder(root)
+    with pytest.warns(UserWarning, match=r"moles: 1 of 13 images .*002\.png") as told:
+        data = Dataset.from_folder(root, on_error="skip")
+    assert told[0].filename == __file__
+    assert class_counts(data)["train"] == [3, 3]
+    assert "1 of 13 images unreadable" in data.title
+    for name in ("000", "001", "003"):
+        (root / "train" / "no" / f"{name}.png").write_bytes(b"")
+    with (
+        pytest.raises(DatasetError, match="class 'no' has no image in train"),
+        pytest.warns(UserWarning, match="4 of 13"),
+    ):
+        Dataset.from_folder(root, on_error="skip")
+
+
+def test_the_md5_is_that_of_images_labels_and_splits(tmp_path):
+    root = write_folder(tmp_path / "a", SPLIT)
+    md5 = Dataset.from_folder(root).provenance.md5
+    copy = shutil.copytree(root, tmp_path / "b")
+    assert Dataset.from_folder(copy, size=8).provenance.md5 == md5
+    (copy / "train/no/000.png").rename(copy / "train/yes/999.png")
+    moved = Dataset.from_folder(copy).provenance.md5
+    write_image(copy / "train/no/001.png", 77)
+    changed = Dataset.from_folder(copy).provenance.md5
+    assert len({md5, moved, changed}) == 3
+
+
+@pytest.mark.parametrize(
+    ("counts", "message"),
+    [
+        ({}, "has no sub-folders"),
+        ({"train": 1}, "images of no class, e.g. 000.png"),
+        ({"yes": 3, ".": 1}, "images of no class"),
+        (SPLIT | {"train/maybe": 0}, "class folder .*maybe holds no image"),
+        (SPLIT | {"extra/no": 1}, "folder train.*unknown split 'extra'"),
+        (SPLIT | {"test/yess": 1}, "'yess' has no image in train.*or is 'yes' meant"),
+        ({"train/a": 2, "train/b": 2, "val/a": 1}, "the test split has no images"),
+        ({"train/a": 2, "val/a": 1, "test/a": 1}, "there is one class only, 'a'"),
+        ({"no": 9, "yes": 9, "yse": 2}, "'yse' has too few different images .2.*or is 'yes' meant"),
+        ({"no": 9, "No": 9}, "'No' and 'no' differ in case only"),
+    ],
+)
+def test_folders_of_another_form_give_one_clear_error(tmp_path, counts, message):
+    root = write_folder(tmp_path, counts)
+    for folder, count in counts.items():
+        (root / folder).mkdir(parents=True, exist_ok=True)
+        assert len(list((root / folder).glob("*.png"))) == count
+    with pytest.raises(DatasetError, match=message):
+        Dataset.from_folder(root)
+
+
+def test_one_file_in_two_splits_is_an_error_that_names_both(tmp_path):
+    root = write_folder(tmp_path, SPLIT)
+    shutil.copy(root / "train" / "yes" / "001.png", root / "test" / "no" / "other.png")
+    with pytest.raises(
+        DatasetError, match=r"1 images are in more.*001\.png \(train\) = .*other\.png \(test\)"
+    ):
+        Dataset.from_folder(root)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"size": 3}, "size=3 must be at least 4 pixels"),
+        ({"fractions": (0.5, 0.5)}, "must be three numbers"),
+        ({"fractions": (0.5, 0.5, 0.5)}, "add up to 1"),
+        ({"fractions": (1.0, 0.0, 0.0)}, "above 0"),
+        ({"on_error": "ignore"}, "unknown on_error 'ignore'"),
+        ({"task": "binary"}, "unknown task 'binary'"),
+    ],
+)
+def test_options_that_do_not_fit(tmp_path, options, message):
+    with pytest.raises(ValueError, match=message):
+        Dataset.from_folder(write_folder(tmp_path, SPLIT), **options)
+
+
+def test_unknown_classes_and_folders_are_named(tmp_path):
+    root = write_folder(tmp_path, SPLIT)
+    with pytest.raises(DatasetError, match="unknown class 'yes'; did you mean 'yess'"):
+        Dataset.from_folder(root, ["no", "yess"])
+    with pytest.raises(DatasetError, match="nowhere is no folder"):
+        Dataset.from_folder(root / "nowhere")
+
+
+def test_load_dataset_takes_folders_by_path_and_by_name(tmp_path, monkeypatch):
+    write_folder(tmp_path / "moles", SPLIT)
+    monkeypatch.chdir(tmp_path)
+    for path in ("moles", "moles/", tmp_path / "moles"):
+        data = load_dataset(path, size=20, classes=["yes", "no"])
+        assert (data.size, data.info.classes) == (20, ("yes", "no"))
+    (tmp_path / "breastmnist").mkdir()
+    with pytest.raises(DatasetError, match=r"breastmnist\.npz does not exist"):
+        load_dataset("breastmnist", root=tmp_path, download=False)
+    with pytest.raises(ValueError, match="unknown dataset 'mole'"):
+        load_dataset("mole")
+
+
+def test_a_model_learns_from_a_folder(tmp_path):
+    data = load_dataset(write_folder(tmp_path / "moles", {"a": 12, "b": 12}, mode="RGB"))
+    model = medzoo.create_model("simple_cnn", dataset=data)
+    assert model.dataset.classes == ("a", "b")
+    prediction = medzoo.predict(model, tmp_path / "moles" / "a" / "000.png")
+    assert set(prediction.probabilities) == {"a", "b"}
+
+
+def test_real_images_survive_the_way_through_files(data_root, tmp_path):
+    data = load_dataset("breastmnist", root=data_root, download=False)
+    chosen = {name: split.head(60) for name, split in data.splits.items()}
+    for name, split in chosen.items():
+        for number, (image, label) in enumerate(zip(split.images, split.labels, strict=True)):
+            path = tmp_path / "breast" / name / data.info.classes[label] / f"{number:03}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image[0].numpy()).save(path)
+    again = Dataset.from_folder(tmp_path / "breast")
+    assert again.info.classes == data.info.classes
+    for name, split in chosen.items():
+        order = split.labels.argsort(stable=True)
+        assert torch.equal(again.splits[name].images, split.images[order])
+        assert torch.equal(again.splits[name].labels, split.labels[order])

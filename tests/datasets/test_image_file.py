@@ -1,0 +1,211 @@
+import os
+import struct
+import sys
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+from PIL import Image
+
+from medzoo.datasets.image_file import IMAGE_SUFFIXES, is_image, read_image
+from medzoo.datasets.pixels import MAX_PIXELS, to_8_bit
+from medzoo.errors import DatasetError
+from medzoo.transforms import to_uint8
+
+LOSSLESS = ["png", "bmp", "tif", "ppm", "tga", "qoi", "pcx", "sgi", "jp2"]
+LOSSY = ["jpg", "webp", "avif"]
+
+
+@pytest.fixture(scope="module")
+def colour():
+    """A smooth image with different height and width."""
+    rows, columns = np.mgrid[:40, :56]
+    return np.stack([4 * columns, 6 * rows, 200 - 2 * columns], axis=-1).astype(np.uint8)
+
+
+@pytest.mark.parametrize("suffix", LOSSLESS)
+@pytest.mark.parametrize("channels", ["gray", "rgb"])
+def test_lossless_formats_come_back_to_the_bit(suffix, channels, colour, tmp_path):
+    # QOI has no gray.
+    expected = colour[..., 0] if channels == "gray" and suffix != "qoi" else colour
+    Image.fromarray(expected).save(tmp_path / f"a.{suffix}")
+    found = read_image(tmp_path / f"a.{suffix}")
+    assert found.dtype == np.uint8
+    assert np.array_equal(found, expected)
+
+
+@pytest.mark.parametrize("suffix", LOSSY)
+def test_lossy_formats_come_back_alike(suffix, colour, tmp_path):
+    Image.fromarray(colour).save(tmp_path / f"a.{suffix}", quality=95)
+    found = read_image(tmp_path / f"a.{suffix}").astype(int)
+    assert found.shape == colour.shape
+    assert np.abs(found - colour).mean() < 4
+
+
+def test_content_decides_not_the_name(colour, tmp_path):
+    Image.fromarray(colour).save(tmp_path / "a.png")
+    for name in ("really.jpg", "no-ending", "a.txt"):
+        (tmp_path / name).write_bytes((tmp_path / "a.png").read_bytes())
+        assert np.array_equal(read_image(str(tmp_path / name)), colour)
+        assert is_image(tmp_path / name)
+    (tmp_path / "notes.csv").write_text("path,label\n")
+    assert not is_image(tmp_path / "notes.csv")
+    assert not is_image(tmp_path / "nowhere")
+    assert {".png", ".jpeg", ".tiff", ".dcm"} <= IMAGE_SUFFIXES
+
+
+def test_sixteen_bits_are_scaled_by_their_full_range(tmp_path):
+    values = np.array([[0, 128, 257, 32768, 65535]], np.uint16)
+    for suffix in ("png", "tif"):
+        Image.fromarray(values).save(tmp_path / f"a.{suffix}")
+        assert read_image(tmp_path / f"a.{suffix}").tolist() == [[0, 0, 1, 128, 255]]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (np.array([[0, 0.5, 1]], np.float32), [[0, 128, 255]]),
+        (np.array([[-1000, 500, 2000]], np.float32), [[0, 128, 255]]),
+        (np.array([[-10, 0, 10]], np.int32), [[0, 128, 255]]),
+        (np.array([[np.nan, -np.inf, 4, 8, np.inf]], np.float32), [[0, 0, 0, 255, 255]]),
+        (np.array([[7.5, 7.5]], np.float32), [[0, 0]]),
+    ],
+)
+def test_numbers_without_a_range_are_stretched(values, expected, tmp_path):
+    Image.fromarray(values).save(tmp_path / "a.tif")
+    assert read_image(tmp_path / "a.tif").tolist() == expected
+
+
+def test_only_nan_is_no_image(tmp_path):
+    Image.fromarray(np.full((2, 2), np.nan, np.float32)).save(tmp_path / "a.tif")
+    with pytest.raises(DatasetError, match="finite"):
+        read_image(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr"])
+def test_every_mode_reads_as_the_transform_reads_it(mode, colour, tmp_path):
+    path = tmp_path / ("a.tif" if mode in ("CMYK", "YCbCr") else "a.png")
+    image = Image.fromarray(colour).convert({"LA": "L", "RGBA": "RGB"}.get(mode, mode))
+    if mode.endswith("A"):
+        image.putalpha(Image.fromarray(colour[..., 1]))
+    image.save(path)
+    with Image.open(path) as opened:
+        assert opened.mode == mode
+        expected = to_uint8(opened).permute(1, 2, 0).numpy()
+    found = read_image(path)
+    assert found.ndim == (2 if mode in ("1", "L", "LA") else 3)
+    assert np.array_equal(found.reshape(expected.shape), expected)
+
+
+def test_what_is_transparent_is_black(tmp_path):
+    Image.new("RGBA", (2, 3), (200, 100, 50, 0)).save(tmp_path / "clear.png")
+    assert not read_image(tmp_path / "clear.png").any()
+    Image.new("LA", (2, 3), (200, 255)).save(tmp_path / "opaque.png")
+    assert (read_image(tmp_path / "opaque.png") == 200).all()
+    assert read_image(tmp_path / "opaque.png").shape == (3, 2)
+
+
+def test_exif_turns_it_upright(colour, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by a quarter
+    Image.fromarray(colour).save(tmp_path / "a.png", exif=exif)
+    assert np.array_equal(read_image(tmp_path / "a.png"), np.rot90(colour, -1))
+
+
+@pytest.mark.parametrize("suffix", ["gif", "png", "webp", "tif"])
+def test_first_frame_of_several(suffix, tmp_path):
+    frames = [Image.new("RGB", (9, 7), shade) for shade in ("white", "black")]
+    options = {"lossless": True} if suffix == "webp" else {}
+    frames[0].save(tmp_path / f"a.{suffix}", save_all=True, append_images=frames[1:], **options)
+    found = read_image(tmp_path / f"a.{suffix}")
+    assert found.shape[:2] == (7, 9)
+    assert (found == 255).all()
+
+
+def test_what_is_no_image_is_named(tmp_path):
+    (tmp_path / "text.png").write_text("no image")
+    (tmp_path / "empty.png").touch()
+    Image.new("RGB", (9, 7)).save(tmp_path / "a.eps")
+    for name, reason in [
+        ("text.png", "unknown format"),
+        ("empty.png", "unknown format"),
+        ("a.eps", "PostScript"),
+        ("nowhere.png", "missing"),
+        (".", "folder"),
+    ]:
+        with pytest.raises(DatasetError, match=reason) as caught:
+            read_image(tmp_path / name)
+        assert str(tmp_path / name) in str(caught.value)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_refused_instead_of_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.png")
+    with pytest.raises(DatasetError, match="is no file"):
+        read_image(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("suffix", [*LOSSLESS, *LOSSY, "gif"])
+def test_half_a_file_is_refused(suffix, tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    whole = tmp_path / f"a.{suffix}"
+    Image.fromarray(noise).save(whole)
+    read_image(whole)
+    cut = tmp_path / f"cut.{suffix}"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    with pytest.raises(DatasetError, match=r"cannot read .*cut"):
+        read_image(cut)
+
+
+def png(width, height):
+    """A PNG of black pixels that claims to be so large; it is small in the file."""
+
+    def chunk(kind, content):
+        checksum = zlib.crc32(kind + content)
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
+
+    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    content = zlib.compress(bytes(1 << 16))
+    parts = (b"IHDR", header), (b"IDAT", content), (b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
+
+
+@pytest.mark.parametrize("size", [(8193, 8192), (60_000, 60_000), (1, MAX_PIXELS + 1)])
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_bombs_are_refused_before_they_are_decoded(size, tmp_path, monkeypatch):
+    (tmp_path / "bomb.png").write_bytes(png(*size))
+    monkeypatch.setattr(Image.Image, "load", lambda _: pytest.fail("decoded"))
+    with pytest.raises(DatasetError, match="pixels"):
+        read_image(tmp_path / "bomb.png")
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    arrays(
+        np.float64, array_shapes(max_dims=2), elements=st.floats(-1e6, 1e6, allow_subnormal=False)
+    ),
+    st.floats(-1e6, 1e6),
+    st.floats(-1e6, 1e6),
+)
+def test_eight_bits_keep_the_order(values, low, high):
+    shown = to_8_bit(values, low, high).astype(int)
+    if low == high:
+        assert not shown.any()
+        return
+    order = np.argsort(values.ravel(), kind="stable")
+    steps = np.diff(shown.ravel()[order])
+    assert (steps >= 0).all() if high > low else (steps <= 0).all()
+    assert (shown[values <= low] == 0).all() if high > low else (shown[values >= low] == 0).all()
+    assert (
+        (shown[values >= high] == 255).all() if high > low else (shown[values <= high] == 255).all()
+    )
+
+
+def test_dicom_without_pydicom_names_the_extra(tmp_path, monkeypatch):
+    (tmp_path / "a.dcm").write_bytes(bytes(128) + b"DICM")
+    monkeypatch.setitem(sys.modules, "pydicom", None)
+    with pytest.raises(DatasetError, match=r"a\.dcm.*pip install 'medzoo\[dicom\]'"):
+        read_image(tmp_path / "a.dcm")

@@ -1,0 +1,201 @@
+import csv
+import string
+from collections import defaultdict
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from medzoo import Dataset, DatasetError, load_dataset
+from medzoo.datasets.image_file import read_image
+
+from .own_images import class_counts, write_image
+
+FILES = 12
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder of the images 0.png to 11.png, 6 x 6 pixels each."""
+    path = tmp_path_factory.mktemp("images")
+    for number in range(FILES):
+        write_image(path / f"{number}.png", number, size=(6, 6))
+    return path
+
+
+@pytest.fixture
+def write(folder, tmp_path):
+    """A function that writes a table beside the images; columns are lists of 12 values."""
+
+    def table(name="moles.csv", encoding="utf-8", **columns):
+        columns = {"path": [folder / f"{number}.png" for number in range(FILES)]} | columns
+        path = tmp_path / name
+        with path.open("w", newline="", encoding=encoding) as stream:
+            writer = csv.writer(stream)
+            writer.writerow(columns)
+            writer.writerows(zip(*columns.values(), strict=True))
+        return path
+
+    return table
+
+
+LABELS = ["mole", "melanoma"] * 6
+SPLITS = ["train"] * 6 + ["val"] * 3 + ["test"] * 3
+
+
+def test_labels_are_names_and_splits_those_of_the_table(write, folder):
+    data = load_dataset(write(label=LABELS, split=SPLITS, age=range(FILES)), size=6)
+    assert data.info.name == "moles"
+    assert data.info.classes == ("melanoma", "mole")
+    assert class_counts(data) == {"train": [3, 3], "val": [1, 2], "test": [2, 1]}
+    first = torch.tensor(read_image(folder / "9.png"))
+    assert torch.equal(data.test.images[0, 0], first)
+    assert data.provenance.file == "moles.csv"
+    assert data.title == "moles (own data)"
+
+
+def test_without_splits_the_seed_divides(write):
+    table = write(label=LABELS)
+    data = Dataset.from_table(table, fractions=(0.5, 0.25, 0.25))
+    assert sum(map(sum, class_counts(data).values())) == FILES
+    assert min(map(min, class_counts(data).values())) >= 1
+    assert data.provenance.note == "own data; divided by seed 0"
+
+
+def test_columns_of_zeros_and_ones_are_labels(write):
+    effusion, mass = [0, 1] * 6, ["1.0", "1.0", "0", "1"] * 3
+    data = Dataset.from_table(write(effusion=effusion, mass=mass, split=SPLITS))
+    assert data.info.task == "multi-label, binary-class"
+    assert data.info.classes == ("effusion", "mass")
+    assert data.train.labels.tolist() == [[0, 1], [1, 1], [0, 0], [1, 1], [0, 1], [1, 1]]
+    table = write(effusion=effusion, mass=mass, age=range(FILES), split=SPLITS)
+    chosen = Dataset.from_table(table, label=["mass", "effusion"])
+    assert chosen.info.classes == ("mass", "effusion")
+    assert torch.equal(chosen.val.labels, data.val.labels.flip(1))
+    assert load_dataset(table, classes=["mass", "effusion"]).info.classes == ("mass", "effusion")
+
+
+def test_columns_have_the_names_that_one_says(write, folder):
+    names = [f"{number}.png" for number in range(FILES)]
+    table = write(path=names, dx=LABELS, fold=SPLITS, lesion=range(FILES))
+    data = Dataset.from_table(table, root=folder, label="dx", split="fold", group="lesion")
+    assert data.train.labels.tolist() == [1, 0, 1, 0, 1, 0]
+    assert [len(split) for split in data.splits.values()] == [6, 3, 3]
+    with pytest.raises(DatasetError, match="unknown column 'lesions'; did you mean 'lesion'"):
+        Dataset.from_table(table, root=folder, label="dx", group="lesions")
+    with pytest.raises(DatasetError, match=r"0\.png is missing"):
+        Dataset.from_table(table, label="dx", split="fold")
+
+
+def test_tables_of_spreadsheets_with_a_mark_and_blanks_are_read(write):
+    table = write(label=[f" {name} " for name in LABELS], split=SPLITS, encoding="utf-8-sig")
+    table.write_bytes(table.read_bytes() + b"\r\n")
+    assert Dataset.from_table(table).info.classes == ("melanoma", "mole")
+
+
+def test_numbers_are_sorted_by_value_and_names_by_their_letters(write):
+    grades = ["10", "9", "2"] * 4
+    assert Dataset.from_table(write(label=grades)).info.classes == ("2", "9", "10")
+    assert Dataset.from_table(write(label=grades), ["9", "2", "10"]).info.classes[0] == "9"
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(st.sampled_from(string.ascii_lowercase[:9]), min_size=FILES, max_size=FILES))
+def test_a_group_is_never_in_two_splits(write, folder, groups):
+    table = write(label=["a"] * 6 + ["b"] * 6, group=groups)
+    distinct = [len({*groups[:6]}), len({*groups[6:]})]
+    if min(distinct) < 3:
+        with pytest.raises(DatasetError, match="has too few groups of images"):
+            Dataset.from_table(table)
+        return
+    try:
+        data = Dataset.from_table(table, size=6)
+    except DatasetError as error:  # groups of both classes may leave none for a split
+        assert "has no image" in str(error)  # noqa: PT017
+        return
+    number_of = {read_image(folder / f"{number}.png").tobytes(): number for number in range(FILES)}
+    found = defaultdict(set)
+    for name, split in data.splits.items():
+        for image in split.images:
+            found[groups[number_of[image.numpy().tobytes()]]].add(name)
+    assert sum(map(len, data.splits.values())) == FILES
+    assert all(len(own) == 1 for own in found.values())
+
+
+def test_groups_that_cross_the_tables_own_splits_are_an_error(write):
+    patients = [f"p{number % 7}" for number in range(FILES)]
+    table = write(label=LABELS, split=SPLITS, group=patients)
+    with pytest.raises(DatasetError, match=r"5 groups are in more than one.*'p0' in train and val"):
+        Dataset.from_table(table)
+
+
+def test_copies_in_two_groups_that_are_parted_are_an_error(write, tmp_path, folder):
+    copy = tmp_path / "copy.png"
+    copy.write_bytes((folder / "0.png").read_bytes())
+    paths = [folder / f"{number}.png" for number in range(FILES - 1)] + [copy]
+    table = write(path=paths, label=LABELS, split=SPLITS, group=range(FILES))
+    with pytest.raises(DatasetError, match=r"0\.png \(train\) = .*copy\.png \(test\).*one group"):
+        Dataset.from_table(table)
+
+
+def changed(values, place, value):
+    return [*values[:place], value, *values[place + 1 :]]
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"label": changed(LABELS, 4, "")}, "line 6: label is empty"),
+        ({"label": LABELS, "split": changed(SPLITS, 2, "tran")}, "line 4: unknown split 'tran'"),
+        ({"label": LABELS, "split": changed(SPLITS, 2, "")}, "line 4: split is empty"),
+        ({"label": LABELS, "group": changed(LABELS, 2, "")}, "line 4: group is empty"),
+        (
+            {"label": changed(LABELS, 3, "melanom")},
+            "'melanom' has too few different images .1.*or is 'melanoma' m",
+        ),
+        ({"label": changed(LABELS, 3, "Mole")}, "'Mole' and 'mole' differ in case only"),
+        ({"a": [0, 1] * 6, "age": [0, 1, 63] * 4}, "line 4: age is '63', expected 0 or 1"),
+        ({"a": [0, 1] * 6, "b": [0] * 12}, "'b' has too few different images .0."),
+        ({"image": LABELS, "path": LABELS, "label": LABELS}, "has a row already, in line 2"),
+        ({}, "there is no column of labels"),
+    ],
+)
+def test_tables_of_another_form_give_one_clear_error(write, columns, message):
+    with pytest.raises(DatasetError, match=message):
+        Dataset.from_table(write(**columns))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "it has no rows"),
+        ("path,label\n", "it has no rows"),
+        ("path;label\na.png;mole\n", "unknown column 'path'"),
+        ("path,label\na.png\n", "line 2: 1 values, expected 2"),
+        ("path,label\na.png,mole, the large one\n", "line 2: 3 values, expected 2"),
+        ("path,path\na.png,b\n", "two columns have one name"),
+        ('path,label\n"a.png,mole\n', "unexpected end of data"),
+        (b"path,label\n\xff\xfe,mole\n", "can't decode"),
+    ],
+)
+def test_damaged_tables_give_one_clear_error(tmp_path, text, message):
+    table = tmp_path / "moles.csv"
+    table.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(DatasetError, match=message) as caught:
+        load_dataset(table)
+    assert str(table) in str(caught.value)
+
+
+def test_a_table_that_is_not_there(tmp_path):
+    with pytest.raises(DatasetError, match="No such file"):
+        load_dataset(tmp_path / "moles.csv")
+
+
+def test_classes_that_the_table_does_not_know(write):
+    with pytest.raises(DatasetError, match="unknown class 'mole'; did you mean 'moles'"):
+        Dataset.from_table(write(label=LABELS), ["moles", "melanoma"])
+    with pytest.raises(DatasetError, match=r"class 'nevus' has too few different images \(0\)"):
+        Dataset.from_table(write(label=LABELS), ["mole", "melanoma", "nevus"])

@@ -1,0 +1,85 @@
+"""Data of one's own on the command line: trained on, evaluated, and named in errors."""
+
+import json
+
+import pytest
+
+import medzoo
+from medzoo.cli import main
+
+from .datasets.own_images import write_folder
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder of two classes, not divided."""
+    return write_folder(tmp_path_factory.mktemp("my images") / "moles", {"a": 24, "b": 24})
+
+
+@pytest.fixture(scope="module")
+def weights(folder, tmp_path_factory):
+    """A weights file that `medzoo train --data` made."""
+    output = tmp_path_factory.mktemp("out")
+    command = ["train", "simple_cnn", "--data", str(folder), "--size", "20", "--epochs", "1"]
+    assert main([*command, "--output", str(output)]) == 0
+    return next((output / "moles" / "models").glob("simple_cnn-seed?.safetensors"))
+
+
+def test_a_folder_becomes_a_model_of_its_classes_and_size(weights):
+    model = medzoo.create_model(weights)
+    assert model.dataset.classes == ("a", "b")
+    assert model.pretrained_cfg["input_size"] == (1, 20, 20)
+
+
+def test_the_printed_command_evaluates_the_model(folder, weights, tmp_path, capsys):
+    import shlex
+
+    command = ["train", "simple_cnn", "--data", str(folder), "--epochs", "1"]
+    assert main([*command, "--output", str(tmp_path)]) == 0
+    printed = shlex.split(capsys.readouterr().out.splitlines()[-1])
+    assert printed[:2] == ["medzoo", "evaluate"]
+    assert main([*printed[1:], "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["dataset"], report["split"]) == ("moles", "test")
+    assert report["n"] == len(medzoo.load_dataset(folder).test)
+
+
+def test_tables_and_archives_are_evaluated_too(folder, weights, tmp_path, capsys):
+    table = tmp_path / "moles.csv"
+    rows = [f"{path},{path.parent.name}" for path in sorted(folder.rglob("*.png"))]
+    table.write_text("\n".join(["path,label", *rows]))
+    command = ["evaluate", str(weights), "--json", "--split", "val"]
+    found = []
+    for data in (folder, table):
+        assert main([*command, "--data", str(data)]) == 0
+        found.append(json.loads(capsys.readouterr().out)["auc"])
+    assert found[0] == found[1]
+
+
+def test_other_classes_than_the_models_are_an_error(weights, tmp_path, capsys):
+    other = write_folder(tmp_path / "moles", {"a": 5, "B": 5})
+    assert main(["evaluate", str(weights), "--data", str(other)]) == 1
+    assert "unknown class 'B'" in capsys.readouterr().err
+
+
+def test_without_data_the_error_says_what_to_give(weights, capsys):
+    assert main(["evaluate", str(weights)]) == 1
+    error = capsys.readouterr().err
+    assert "was trained on moles; give --data or --dataset" in error
+
+
+@pytest.mark.parametrize("options", [[], ["--dataset", "breastmnist", "--data", "moles"]])
+def test_training_needs_one_of_data_and_dataset(options, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["train", "simple_cnn", *options])
+    assert stopped.value.code == 2
+    assert "--data" in capsys.readouterr().err
+
+
+def test_a_teacher_and_its_share_reach_the_run(folder, weights, tmp_path, capsys):
+    command = ["train", "simple_cnn", "--data", str(folder), "--size", "20", "--epochs", "1"]
+    command += ["--output", str(tmp_path), "--json"]
+    assert main([*command, "--teacher", str(weights), "--distillation", "0.5"]) == 0
+    assert json.loads(capsys.readouterr().out)["recipe"]["distillation"] == 0.5
+    assert main([*command, "--teacher", str(weights)]) == 1
+    assert "would not use the teacher" in capsys.readouterr().err
