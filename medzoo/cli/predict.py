@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import csv
+import io
+import os
+import sys
+import warnings
+from pathlib import Path
 from typing import Any
 
 import medzoo
@@ -19,30 +25,85 @@ def add(commands: Commands) -> None:
         "predict",
         _predict,
         "classify image files",
-        "medzoo predict advanced_cnn.dermamnist a.png b.png --top-k 3",
+        "medzoo predict advanced_cnn.dermamnist a.png scans/ 'more/**/*.dcm' --csv out.csv",
     )
     sub.add_argument("model", help="a checkpoint's name or a weights file")
-    sub.add_argument("images", nargs="+", help="image files")
+    sub.add_argument("images", nargs="+", help="image files, folders, or patterns in quotes")
     sub.add_argument("--top-k", type=int, help="only the most probable classes")
+    sub.add_argument("--threshold", type=float, help="of multi-label models' labels (0.5)")
+    sub.add_argument("--csv", metavar="FILE", help="write a row for each file")
+    sub.add_argument(
+        "--explain",
+        metavar="OUT",
+        help="write a Grad-CAM overlay: an image file, or a folder if there are several images",
+    )
     add_device_option(sub)
     add_tta_option(sub)
 
 
 def _predict(arguments: argparse.Namespace) -> tuple[Any, str]:
+    # Imported here, so that other commands do not wait for what this one needs.
+    from medzoo.evaluation.predict import class_names
+    from medzoo.evaluation.sources import find_sources
+    from medzoo.weights import write_atomically
+
+    paths = [str(path) for path in find_sources(arguments.images).images]
+    overlays = _overlays(Path(arguments.explain), paths) if arguments.explain else {}
     model = medzoo.create_model(arguments.model, pretrained=True)
-    predictions = medzoo.predict(
-        model,
-        arguments.images,
-        top_k=arguments.top_k,
-        device=arguments.device,
-        tta=arguments.tta,
-    )
-    values = [
-        {"image": image} | prediction.to_dict()
-        for image, prediction in zip(arguments.images, predictions, strict=True)
-    ]
-    blocks = [
-        f"{image}\n{prediction}"
-        for image, prediction in zip(arguments.images, predictions, strict=True)
-    ]
+    with warnings.catch_warnings():
+        # What was skipped is in the output already, file by file.
+        warnings.filterwarnings("ignore", message=r"\d+ of \d+ images were skipped")
+        predictions = medzoo.predict(
+            model,
+            paths,
+            top_k=arguments.top_k,
+            threshold=arguments.threshold,
+            on_error="skip",
+            device=arguments.device,
+            tta=arguments.tta,
+        )
+    values = [_values(outcome.to_dict()) for outcome in predictions.outcomes()]
+    if arguments.csv:
+        table = _table(values, class_names(model, model.num_classes))
+        write_atomically(arguments.csv, table.encode())
+    if not predictions:
+        raise medzoo.DatasetError(predictions.failures[0].error)
+    if predictions.failures:
+        failed = f"{len(predictions.failures)} of {len(paths)} images could not be read"
+        print(f"medzoo: {failed}", file=sys.stderr)
+    if overlays:
+        for prediction in predictions:
+            source = str(prediction.source)
+            medzoo.explain(model, source).save(overlays[source])
+    blocks = [f"{outcome.source}\n{outcome}" for outcome in predictions.outcomes()]
     return values, "\n".join(blocks)
+
+
+def _overlays(out: Path, paths: list[str]) -> dict[str, Path]:
+    """Tell where the overlay of each image goes: in a folder, they lie as the images do."""
+    if out.suffix and not out.is_dir():
+        if len(paths) > 1:
+            raise ValueError(f"--explain {out} is one file for {len(paths)} images; give a folder")
+        return {paths[0]: out}
+    parents = {path: Path(path).absolute().parent for path in paths}
+    common = os.path.commonpath(parents.values())
+    return {
+        path: out / parent.relative_to(common) / f"{Path(path).name}.png"
+        for path, parent in parents.items()
+    }
+
+
+def _values(outcome: dict[str, Any]) -> dict[str, Any]:
+    return {"image": outcome.pop("source"), **outcome}
+
+
+def _table(outcomes: list[dict[str, Any]], classes: list[str]) -> str:
+    """Return a table with a row for each file; classes that ``--top-k`` left out are empty."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["path", "label", *classes, "error"])
+    for outcome in outcomes:
+        label, given = ";".join(outcome.get("labels", ())), outcome.get("probabilities", {})
+        probabilities = [given.get(name, "") for name in classes]
+        writer.writerow([outcome["image"], label, *probabilities, outcome.get("error", "")])
+    return text.getvalue()

@@ -218,7 +218,7 @@ def forward(
         ValueError: If the model's output is not one row of logits an image.
     """
     logits = []
-    with _for_inference(model, device), autocast(device, precision), torch.inference_mode():
+    with for_inference(model, device), autocast(device, precision), torch.inference_mode():
         for batch in batches:
             logits.append(logits_of(model, batch.to(device)).float())
     # Joined outside of inference mode, so that callers may use the result with autograd.
@@ -226,8 +226,13 @@ def forward(
 
 
 @contextmanager
-def _for_inference(model: Model, device: torch.device) -> Iterator[None]:
-    """Hold a module on a device in evaluation mode; leave other callables alone."""
+def for_inference(model: Model, device: torch.device) -> Iterator[None]:
+    """Hold a module on a device in evaluation mode; leave other callables alone.
+
+    Args:
+        model: Whatever maps images to logits.
+        device: Where it is to compute.
+    """
     if not isinstance(model, nn.Module) or _is_ready(model, device):
         yield
         return

@@ -1,13 +1,12 @@
-"""Labelled probabilities for single images, from files or from memory."""
+"""Labelled probabilities for images, from files or from memory."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from itertools import islice
-from pathlib import Path
-from typing import Any, overload
+import warnings
+from collections.abc import Sequence
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args, overload
 
 import numpy as np
 import torch
@@ -16,105 +15,82 @@ from torch import Tensor
 
 from medzoo.datasets import Task
 from medzoo.device import Precision, resolve_device
+from medzoo.errors import unknown_name
 from medzoo.evaluation.inference import dataset_of, forward, probabilities
 from medzoo.evaluation.metrics import THRESHOLD, is_multi_label
 from medzoo.evaluation.model import Model
+from medzoo.evaluation.prediction import Prediction, Predictions
+from medzoo.evaluation.reading import Reading
+from medzoo.evaluation.sources import ImageLike, find_sources
 from medzoo.evaluation.tta import TTA, with_tta
 from medzoo.transforms import create_transform
 from medzoo.weights.temperature import temperature_of
 
-ImageLike = str | os.PathLike[str] | Image.Image | np.ndarray | Tensor
-"""One image: a file, a PIL image, or an array or tensor of two or three dimensions."""
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+OnError = Literal["raise", "skip"]
 
 
-@dataclass(frozen=True)
-class Prediction:
-    """What a model says of one image.
-
-    Attributes:
-        probabilities: Name of the class -> probability, the most probable first; only the first
-            `top_k` when asked so.
-        labels: What the model decides for: the most probable class, or, for multi-label tasks,
-            every label above 0.5, the most probable first (possibly none).
-    """
-
-    probabilities: dict[str, float]
-    labels: tuple[str, ...]
-
-    @property
-    def label(self) -> str:
-        """The most probable class or label (for multi-label tasks even if below 0.5)."""
-        return next(iter(self.probabilities))
-
-    @property
-    def probability(self) -> float:
-        """Probability of `label`."""
-        return self.probabilities[self.label]
-
-    def to_dict(self) -> dict[str, Any]:
-        """The prediction as plain JSON values."""
-        return {**asdict(self), "labels": list(self.labels)}
-
-    def __str__(self) -> str:
-        """One line a class, e.g. ``melanoma  0.912``."""
-        width = max(len(name) for name in self.probabilities)
-        return "\n".join(f"{name:<{width}}  {p:.3f}" for name, p in self.probabilities.items())
+class _Options(TypedDict, total=False):
+    top_k: int | None
+    threshold: float | None
+    on_error: OnError | None
+    batch_size: int
+    device: str | torch.device
+    precision: Precision
+    tta: TTA
 
 
+@overload
+def predict(model: Model, images: Image.Image, **options: Unpack[_Options]) -> Prediction: ...
 @overload
 def predict(  # type: ignore[overload-overlap]  # a string is a sequence of strings, but one path
+    # `Any`, so that those who give a file need not rule out what a folder would give.
     model: Model,
-    images: str | os.PathLike[str] | Image.Image,
-    *,
-    top_k: int | None = ...,
-    batch_size: int = ...,
-    device: str | torch.device = ...,
-    precision: Precision = ...,
-    tta: TTA = ...,
-) -> Prediction: ...
+    images: str | os.PathLike[str],
+    **options: Unpack[_Options],
+) -> Prediction | Any: ...
 @overload
 def predict(
-    model: Model,
-    images: Sequence[ImageLike],
-    *,
-    top_k: int | None = ...,
-    batch_size: int = ...,
-    device: str | torch.device = ...,
-    precision: Precision = ...,
-    tta: TTA = ...,
-) -> list[Prediction]: ...
+    model: Model, images: Sequence[ImageLike], **options: Unpack[_Options]
+) -> Predictions: ...
 @overload
 def predict(
-    model: Model,
-    images: np.ndarray | Tensor,
-    *,
-    top_k: int | None = ...,
-    batch_size: int = ...,
-    device: str | torch.device = ...,
-    precision: Precision = ...,
-    tta: TTA = ...,
-) -> Prediction | list[Prediction]: ...
+    model: Model, images: np.ndarray | Tensor, **options: Unpack[_Options]
+) -> Prediction | Predictions: ...
 def predict(
     model: Model,
     images: ImageLike | Sequence[ImageLike],
     *,
     top_k: int | None = None,
+    threshold: float | None = None,
+    on_error: OnError | None = None,
     batch_size: int = 64,
     device: str | torch.device = "auto",
     precision: Precision = "float32",
     tta: TTA = "none",
-) -> Prediction | list[Prediction]:
+) -> Prediction | Predictions:
     """Name what a model sees in one image or in several.
 
     Images are prepared by the model's own transform, whatever their size and channels. Logits are
-    divided by the model's temperature, if it has one (see `medzoo.fit_temperature`).
+    divided by the model's temperature, if it has one (see `medzoo.fit_temperature`). Files are
+    read batch by batch, so that any number of them fits into memory, with a progress bar if it
+    takes longer.
 
     Args:
         model: A medzoo or timm model. Class names are those of ``model.dataset``; a model made
             for none is taken as single-label, its classes called ``"0"``, ``"1"``, ...
-        images: A file, a PIL image, an array or a tensor; or a sequence of these, or an array
-            or tensor of four dimensions (images first).
+        images: A file (see `medzoo.datasets.image_file.read_image`), a PIL image, an array or a
+            tensor; a folder, whose images are found at any depth, sorted by path, without hidden
+            ones; a pattern, such as ``"scans/*.png"`` or ``"scans/**/*.dcm"``; a sequence of
+            these; or an array or tensor of four dimensions (images first).
         top_k: Keep only the most probable classes; all when not given.
+        threshold: Probability above which a label of a multi-label task is decided for, in
+            (0, 1); 0.5 when not given.
+        on_error: What to do about a file that cannot be read: ``"raise"``, or ``"skip"`` it and
+            warn once at the end. By default what is found in a folder or by a pattern is skipped,
+            and what was named is not.
         batch_size: Images prepared and run at once.
         device: ``"auto"``, a PyTorch device string, or a `torch.device`.
         precision: ``"float32"``, ``"bfloat16"``, or ``"auto"``.
@@ -122,94 +98,103 @@ def predict(
             ``"none"``, ``"flip"`` (2) or ``"dihedral"`` (8); see `medzoo.evaluate`.
 
     Returns:
-        One prediction for one image, a list for several.
+        One prediction for one image; a list for several, whose attribute ``failures`` tells
+        which files were skipped, and why.
 
     Raises:
-        FileNotFoundError: If a file does not exist.
-        ValueError: If a file is not a readable image, an image has the wrong shape, or the
-            model gives NaN; the message names it. If `tta` is unknown, or mirrors images whose
-            classes tell left from right.
+        FileNotFoundError: If a file does not exist, or a folder or pattern gives none.
+        DatasetError: If a file is not a readable image; the message names it.
+        ValueError: If an image in memory has the wrong shape, or the model gives NaN; the message
+            names it. If `threshold` is given for a single-label model. If `tta` is unknown, or
+            mirrors images whose classes tell left from right.
     """
-    if not isinstance(images, (np.ndarray, Tensor, Image.Image, str, os.PathLike, Sequence)):
+    _check(model, top_k, threshold, on_error, batch_size)
+    sources = find_sources(images)
+    if not len(sources.images):
+        return Predictions()
+    info = dataset_of(model)
+    task: Task = "multi-class" if info is None else info.task
+    if threshold is not None and not is_multi_label(task):
         raise ValueError(
-            f"cannot predict for a {type(images).__name__}; give a file, a PIL image, an array, a "
-            "tensor, or a list of these (of a data set's split: split.images)"
+            f"threshold={threshold!r} is for multi-label tasks; this model decides for the most "
+            "probable class"
         )
+    temperature = temperature_of(model)
+    viewed = with_tta(model, tta, info, temperature)
+    skips = sources.searched if on_error is None else on_error == "skip"
+    reading = Reading(sources.images, create_transform(model), batch_size, skips)
+    batches = reading.batches()
+    predictions = Predictions()
+    if (first := next(batches, None)) is not None:
+        everything = chain([first], batches)
+        target = resolve_device(device)
+        logits = forward(viewed, everything, device=target, precision=precision)
+        rows = probabilities(logits, task, temperature).tolist()
+        names = class_names(model, logits.shape[1])
+        above = (THRESHOLD if threshold is None else threshold) if is_multi_label(task) else None
+        for row, source in zip(rows, reading.sources, strict=True):
+            predictions.append(_prediction(names, row, above, top_k, source))
+    if reading.failures:
+        predictions.failures = tuple(reading.failures)
+        first_error = reading.failures[0].error
+        warnings.warn(
+            f"{len(reading.failures)} of {len(sources.images)} images were skipped, see .failures; "
+            f"the first: {first_error}",
+            stacklevel=2,
+        )
+    return predictions[0] if sources.single and predictions else predictions
+
+
+def class_names(model: Model, count: int) -> list[str]:
+    """Name the classes of a model: those of its data set, or ``"0"``, ``"1"``, ...
+
+    Args:
+        model: Any callable from a float batch to logits.
+        count: The number of logits that it gives.
+
+    Raises:
+        ValueError: If its data set has another number of classes.
+    """
+    info = dataset_of(model)
+    if info is None:
+        return [str(k) for k in range(count)]
+    if info.num_classes != count:
+        raise ValueError(
+            f"the model gives {count} logits, but {info.title}, which it was made for, has "
+            f"{info.num_classes} classes"
+        )
+    return list(info.classes)
+
+
+def _check(
+    model: Model,
+    top_k: int | None,
+    threshold: float | None,
+    on_error: OnError | None,
+    batch_size: int,
+) -> None:
     if getattr(model, "num_classes", None) == 0:
         raise ValueError("the model has no classifier; make it with create_model(..., dataset=...)")
     if top_k is not None and top_k < 1:
         raise ValueError(f"top_k={top_k!r} must be at least 1, or None for all classes")
+    if threshold is not None and not 0 < threshold < 1:
+        raise ValueError(f"threshold={threshold!r} must be between 0 and 1")
+    if on_error is not None and on_error not in get_args(OnError):
+        raise unknown_name("on_error", on_error, get_args(OnError))
     if batch_size < 1:
         raise ValueError(f"batch_size={batch_size!r} must be at least 1")
-    single = isinstance(images, (str, os.PathLike, Image.Image)) or (
-        isinstance(images, (np.ndarray, Tensor)) and images.ndim != 4
-    )
-    several: Sequence[ImageLike] = [images] if single else images  # type: ignore[list-item, assignment]
-    if not len(several):
-        return []
-
-    info, temperature = dataset_of(model), temperature_of(model)
-    viewed = with_tta(model, tta, info, temperature)
-    batches = _batches(_prepared(model, several), batch_size)
-    logits = forward(viewed, batches, device=resolve_device(device), precision=precision)
-    task: Task = "multi-class"
-    names = [str(k) for k in range(logits.shape[1])]
-    if info is not None:
-        task, names = info.task, list(info.classes)
-        if len(names) != logits.shape[1]:
-            raise ValueError(
-                f"the model gives {logits.shape[1]} logits, but {info.title}, which it was made "
-                f"for, has {len(names)} classes"
-            )
-    predictions = [
-        _prediction(names, row, is_multi_label(task), top_k)
-        for row in probabilities(logits, task, temperature).tolist()
-    ]
-    return predictions[0] if single else predictions
 
 
 def _prediction(
-    names: Sequence[str], values: Sequence[float], multi_label: bool, top_k: int | None
+    names: Sequence[str],
+    values: Sequence[float],
+    threshold: float | None,
+    top_k: int | None,
+    source: str | None,
 ) -> Prediction:
     ranked = sorted(zip(names, values, strict=True), key=lambda pair: -pair[1])
-    if multi_label:
-        labels = tuple(name for name, value in ranked if value > THRESHOLD)
+    if threshold is None:  # one class has to be it
+        labels: tuple[str, ...] = (ranked[0][0],)
     else:
-        labels = (ranked[0][0],)
-    return Prediction(dict(ranked[:top_k]), labels)
-
-
-def _prepared(model: Model, images: Sequence[ImageLike]) -> Iterator[Tensor]:
-    transform = create_transform(model)
-    for number, image in enumerate(images):
-        opened = _opened(image)
-        try:
-            prepared = transform(opened)
-        except (TypeError, ValueError) as error:
-            name = repr(str(image)) if isinstance(image, (str, os.PathLike)) else number
-            raise type(error)(f"image {name}: {error}") from error
-        yield prepared
-
-
-def _opened(image: ImageLike) -> Image.Image | np.ndarray | Tensor:
-    """Read a file into memory; leave what is already there alone."""
-    if not isinstance(image, (str, os.PathLike)):
-        return image
-    path = Path(image)
-    if not path.exists():
-        raise FileNotFoundError(f"there is no image file {str(path)!r}; check the path")
-    if path.is_dir():
-        raise ValueError(f"{str(path)!r} is a folder; give the image files in it as a list")
-    try:
-        with Image.open(path) as opened:
-            opened.load()
-            return opened
-    # Pillow's decoders raise many kinds of errors for damaged files.
-    except Exception as error:
-        raise ValueError(f"cannot read {str(path)!r} as an image: {error}") from error
-
-
-def _batches(tensors: Iterable[Tensor], size: int) -> Iterator[Tensor]:
-    iterator = iter(tensors)
-    while group := list(islice(iterator, size)):
-        yield torch.stack(group)
+        labels = tuple(name for name, value in ranked if value > threshold)
+    return Prediction(dict(ranked[:top_k]), labels, source)

@@ -1,3 +1,4 @@
+import io
 import json
 from itertools import pairwise
 
@@ -7,6 +8,7 @@ import torch
 from PIL import Image
 
 from medzoo.datasets import synthetic
+from medzoo.errors import DatasetError
 from medzoo.evaluation import Prediction, predict, predict_logits, probabilities
 from tests.evaluation.test_evaluate import Net
 
@@ -81,6 +83,11 @@ def test_multi_label_decides_for_every_label_above_half():
     assert list(one.probabilities) == [names[13]]
     assert one.probability == pytest.approx(1 / (1 + np.exp(-2)))
 
+    low = predict(model, data.test.images[0], threshold=0.01, device="cpu")
+    assert set(low.labels) == set(names)
+    high = predict(model, data.test.images[0], threshold=0.8, device="cpu")
+    assert high.labels == (names[13],)
+
     with torch.no_grad():
         model.head.bias.fill_(-3)
     assert predict(model, data.test.images[0], device="cpu").labels == ()
@@ -103,19 +110,32 @@ def test_an_unreadable_file_is_named(model, tmp_path):
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)).save(good)
     cut.write_bytes(good.read_bytes()[:2000])
     for path in (text, cut):
-        with pytest.raises(ValueError, match=f"cannot read '.*{path.name}' as an image"):
+        with pytest.raises(DatasetError, match=f"cannot read '.*{path.name}' as an image"):
             predict(model, [good, path])
-    with pytest.raises(ValueError, match="is a folder; give the image files in it"):
-        predict(model, tmp_path)
+
+
+def png(tensor):
+    buffer = io.BytesIO()
+    Image.fromarray(tensor.permute(1, 2, 0).numpy()).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def test_bad_arguments_are_refused(data, model):
     with pytest.raises(ValueError, match="top_k=0"):
         predict(model, data.test.images[0], top_k=0)
+    with pytest.raises(ValueError, match=r"threshold=0\.3 is for multi-label"):
+        predict(model, data.test.images[0], threshold=0.3)
+    with pytest.raises(ValueError, match=r"threshold=1\.0 must be between"):
+        predict(model, data.test.images[0], threshold=1.0)
+    with pytest.raises(ValueError, match="unknown on_error 'ignore'"):
+        predict(model, data.test.images[0], on_error="ignore")
     with pytest.raises(ValueError, match="batch_size=0"):
         predict(model, data.test.images[0], batch_size=0)
     with pytest.raises(ValueError, match=r"image 1: .*shape"):
         predict(model, [data.test.images[0], np.zeros(5, np.uint8)], device="cpu")
+    cut = io.BytesIO(png(data.test.images[0])[:-60])
+    with pytest.raises(ValueError, match=r"image 0: .*truncated"):
+        predict(model, [Image.open(cut)], device="cpu")
     with pytest.raises(TypeError, match="image 0: "):
         predict(model, [None], device="cpu")
     wrong = Net(data.info)

@@ -1,0 +1,92 @@
+"""What a model says of images, and of which it could say nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says of one image.
+
+    Attributes:
+        probabilities: Name of the class -> probability, the most probable first; only the first
+            `top_k` when asked so.
+        labels: What the model decides for: the most probable class, or, for multi-label tasks,
+            every label above the threshold, the most probable first (possibly none).
+        source: The file, if the image is from one.
+    """
+
+    probabilities: dict[str, float]
+    labels: tuple[str, ...]
+    source: str | None = None
+
+    @property
+    def label(self) -> str:
+        """The most probable class or label (for multi-label tasks even if below the threshold)."""
+        return next(iter(self.probabilities))
+
+    @property
+    def probability(self) -> float:
+        """Probability of `label`."""
+        return self.probabilities[self.label]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The prediction as plain JSON values; without a source if the image is from no file."""
+        values = {"probabilities": self.probabilities, "labels": list(self.labels)}
+        return values if self.source is None else {"source": self.source, **values}
+
+    def __str__(self) -> str:
+        """One line a class, e.g. ``melanoma  0.912``."""
+        width = max(len(name) for name in self.probabilities)
+        return "\n".join(f"{name:<{width}}  {p:.3f}" for name, p in self.probabilities.items())
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An image file that was skipped.
+
+    Attributes:
+        source: The file.
+        error: Why it could not be read.
+        index: Its place among all images, from 0.
+    """
+
+    source: str
+    error: str
+    index: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Source and error as plain JSON values."""
+        return {"source": self.source, "error": self.error}
+
+    def __str__(self) -> str:
+        """The error, as one that was not raised."""
+        return f"error: {self.error}"
+
+
+class Predictions(list[Prediction]):
+    """The predictions of several images, in the order of the images: a list that knows its gaps.
+
+    Args:
+        predictions: Of the images that could be read.
+        failures: The others, in their order.
+
+    Attributes:
+        failures: The files that could not be read and were skipped.
+    """
+
+    def __init__(
+        self, predictions: Iterable[Prediction] = (), failures: Iterable[Failure] = ()
+    ) -> None:
+        super().__init__(predictions)
+        self.failures = tuple(failures)
+
+    def outcomes(self) -> list[Prediction | Failure]:
+        """Predictions and failures together, one for each image, in the order of the images."""
+        together: list[Prediction | Failure] = list(self)
+        for failure in self.failures:
+            together.insert(failure.index, failure)
+        return together

@@ -1,0 +1,168 @@
+"""Many files: where they are found, how they are read, and what becomes of broken ones."""
+
+import threading
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from medzoo.datasets import synthetic
+from medzoo.errors import DatasetError
+from medzoo.evaluation import Failure, Prediction, Predictions, predict, reading
+from tests.evaluation.test_evaluate import Net
+
+
+@pytest.fixture(scope="module")
+def data():
+    return synthetic("dermamnist", n_train=4, n_val=4, n_test=9)
+
+
+@pytest.fixture(scope="module")
+def model(data):
+    return Net(data.info)
+
+
+@pytest.fixture
+def folder(data, tmp_path):
+    """Six images at several depths, some hidden, and files that are no images."""
+    names = ["b.png", "a.png", "deep/er/c.png", "deep/no-ending", ".hidden.png", ".dir/x.png"]
+    for name, image in zip(names, data.test.images, strict=False):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image.permute(1, 2, 0).numpy()).save(path, format="PNG")
+    (tmp_path / "labels.csv").write_text("path,label\n")
+    return tmp_path
+
+
+VISIBLE = ["a.png", "b.png", "deep/er/c.png", "deep/no-ending"]
+
+
+def test_a_folder_gives_its_images_sorted(model, folder):
+    found = predict(model, folder, device="cpu", batch_size=3)
+    assert isinstance(found, Predictions)
+    assert [one.source for one in found] == [str(folder / name) for name in VISIBLE]
+    for one in found:
+        alone = predict(model, one.source, device="cpu")
+        assert alone.probabilities == pytest.approx(one.probabilities)
+        assert (alone.labels, alone.source) == (one.labels, one.source)
+    assert found.failures == ()
+    assert found[0].to_dict()["source"] == str(folder / "a.png")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("*.png", ["a.png", "b.png"]),
+        ("**/*.png", ["a.png", "b.png", "deep/er/c.png"]),
+        ("deep/*", ["deep/no-ending"]),
+        ("[ab].png", ["a.png", "b.png"]),
+    ],
+)
+def test_a_pattern_gives_what_fits(pattern, names, model, folder):
+    found = predict(model, f"{folder}/{pattern}", device="cpu")
+    assert [one.source for one in found] == [str(folder / name) for name in names]
+
+
+def test_a_list_may_mix_everything(model, data, folder):
+    mixed = [folder / "b.png", data.test.images[2], f"{folder}/a*", folder / "deep"]
+    found = predict(model, mixed, device="cpu")
+    names = ["b.png", None, "a.png", "deep/er/c.png", "deep/no-ending"]
+    assert [one.source for one in found] == [name and str(folder / name) for name in names]
+    assert found[1].probabilities == pytest.approx(found[3].probabilities)
+
+
+def test_a_file_that_is_named_like_a_pattern_is_a_file(model, folder):
+    (folder / "a.png").rename(folder / "a[1].png")
+    assert isinstance(predict(model, folder / "a[1].png", device="cpu"), Prediction)
+
+
+def test_nothing_found_is_an_error(model, tmp_path):
+    (tmp_path / "empty").mkdir()
+    for path in (tmp_path / "empty", tmp_path / "*.png"):
+        with pytest.raises(FileNotFoundError, match="there is no image in"):
+            predict(model, path)
+
+
+def test_broken_files_are_skipped_and_reported_once(model, folder):
+    (folder / "aa.png").write_bytes((folder / "a.png").read_bytes()[:300])
+    (folder / "z.jpg").write_text("no image")
+    with pytest.warns(UserWarning, match=r"2 of 6 images were skipped.*aa\.png") as told:
+        found = predict(model, folder, device="cpu", batch_size=1)
+    assert len(told) == 1
+    assert [one.source for one in found] == [str(folder / name) for name in VISIBLE]
+    assert [failure.source for failure in found.failures] == [
+        str(folder / "aa.png"),
+        str(folder / "z.jpg"),
+    ]
+    assert "unknown format" in found.failures[1].error
+    kinds = [type(outcome) for outcome in found.outcomes()]
+    assert kinds == [Prediction, Failure, *[Prediction] * 3, Failure]
+    assert [outcome.source for outcome in found.outcomes()] == sorted(
+        outcome.source for outcome in found.outcomes()
+    )
+
+
+def test_whether_to_skip_can_be_said(model, folder):
+    broken = folder / "z.jpg"
+    broken.write_text("no image")
+    with pytest.raises(DatasetError, match=r"z\.jpg"):
+        predict(model, folder, on_error="raise", device="cpu")
+    with pytest.raises(DatasetError, match=r"z\.jpg"):
+        predict(model, [folder / "a.png", broken], device="cpu")
+    listed = [broken, folder / "a.png", folder / "nowhere.png"]
+    with pytest.warns(UserWarning, match="2 of 3 images"):
+        found = predict(model, listed, on_error="skip", device="cpu")
+    assert [one.source for one in found] == [str(folder / "a.png")]
+    assert [failure.index for failure in found.failures] == [0, 2]
+
+
+def test_nothing_readable_gives_an_empty_list(model, folder):
+    (folder / "z.jpg").write_text("no image")
+    with pytest.warns(UserWarning, match="1 of 1 images"):
+        found = predict(model, f"{folder}/*.jpg", device="cpu")
+    assert found == []
+    assert len(found.failures) == 1
+
+
+def test_no_more_is_read_than_the_next_batches_need(data, model, folder, monkeypatch):
+    count, batch_size = 40, 4
+    lock, read, furthest = threading.Lock(), 0, 0
+
+    def counted(image):
+        nonlocal read
+        with lock:
+            read += 1
+        return image
+
+    class Counting(Net):
+        done = 0
+
+        def forward(self, batch):
+            nonlocal furthest
+            furthest = max(furthest, read - self.done)
+            Counting.done += len(batch)
+            return super().forward(batch)
+
+    monkeypatch.setattr(reading, "opened", counted)
+    images = [np.zeros((28, 28, 3), np.uint8)] * count
+    assert len(predict(Counting(data.info), images, batch_size=batch_size, device="cpu")) == count
+    assert read == Counting.done == count
+    assert furthest <= 3 * batch_size
+
+
+@pytest.mark.parametrize("patience", [0, 60])
+def test_a_long_reading_shows_how_far_it_is(patience, model, data, monkeypatch, capsys):
+    monkeypatch.setattr(reading, "_PATIENCE", patience)
+    predict(model, data.test.images, device="cpu")
+    assert not capsys.readouterr().err  # no person is watching
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    predict(model, data.test.images, device="cpu")
+    assert ("0/9" in capsys.readouterr().err) == (patience == 0)
+
+
+def test_predictions_do_not_depend_on_the_batch_size(model, folder):
+    apart, together = (predict(model, folder, device="cpu", batch_size=n) for n in (1, 64))
+    for one, other in zip(apart, together, strict=True):
+        assert one.probabilities == pytest.approx(other.probabilities, abs=1e-6)
+    assert torch.is_grad_enabled()
