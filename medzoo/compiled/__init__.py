@@ -1,8 +1,10 @@
-"""Fast inference on CPUs: a model as an ONNX graph, run by ONNX Runtime."""
+"""Models outside of PyTorch: compiled for ONNX Runtime, and exported into files for others."""
 
 from medzoo.compiled.compile import compile
 from medzoo.compiled.description import CompiledPrecision, Description
-from medzoo.compiled.export import export_onnx
+from medzoo.compiled.export import Exported, export
+from medzoo.compiled.graph import export_onnx
+from medzoo.compiled.program import export_program
 from medzoo.compiled.quantise import quantise
 from medzoo.compiled.session import CompiledModel
 
@@ -10,7 +12,10 @@ __all__ = [
     "CompiledModel",
     "CompiledPrecision",
     "Description",
+    "Exported",
     "compile",
+    "export",
     "export_onnx",
+    "export_program",
     "quantise",
 ]

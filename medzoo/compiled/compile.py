@@ -5,26 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import get_args
 
-import torch
 from torch import Tensor, nn
 
+from medzoo.compiled.agreement import check_agreement
 from medzoo.compiled.description import CompiledPrecision, Description
-from medzoo.compiled.export import (
-    check_exportable,
-    example_images,
-    export_onnx,
-    in_evaluation_mode,
-)
 from medzoo.compiled.extra import need
+from medzoo.compiled.graph import check_exportable, export_onnx
+from medzoo.compiled.images import CALIBRATION_IMAGES, evenly, example_images, raw_images
 from medzoo.compiled.quantise import quantise
 from medzoo.compiled.session import CompiledModel, number_of_threads
 from medzoo.compiled.store import kept, slot_of
 from medzoo.datasets import Split
 from medzoo.errors import unknown_name
-from medzoo.transforms import adapt_channels
-
-CALIBRATION_IMAGES = 512
-"""Of more images, this many are used, evenly spaced; further ones hardly move the ranges."""
 
 
 def compile(
@@ -69,7 +61,7 @@ def compile(
 
     def exported() -> bytes:
         content = export_onnx(model)
-        _check_agreement(model, CompiledModel(content), description)
+        check_agreement(model, CompiledModel(content), example_images(description))
         return content
 
     def float32() -> bytes:
@@ -85,20 +77,6 @@ def compile(
     return CompiledModel(content, threads=threads)
 
 
-def _check_agreement(model: nn.Module, compiled: CompiledModel, description: Description) -> None:
-    """Compare both on two images of noise, so that a fault of the exporter cannot go unseen."""
-    example = example_images(description)
-    with in_evaluation_mode(model), torch.inference_mode():
-        expected = model(example)
-    difference = float((compiled(example) - expected).abs().max())
-    scale = max(1.0, float(expected.abs().max()))
-    if not difference <= 1e-3 * scale:
-        raise ValueError(
-            f"the exported {description.architecture or type(model).__name__} does not compute what "
-            f"the model does (logits differ by {difference:.2g}); it cannot be compiled"
-        )
-
-
 def _calibration_images(
     calibration: Split | Tensor | None, precision: CompiledPrecision, description: Description
 ) -> Tensor | None:
@@ -112,20 +90,4 @@ def _calibration_images(
         raise ValueError(
             "precision='int8' needs images to set its ranges; give calibration=data.train"
         )
-    images = calibration.images if isinstance(calibration, Split) else calibration
-    if not isinstance(images, Tensor) or images.dtype != torch.uint8 or images.ndim != 4:
-        found = (
-            f"{images.dtype} {tuple(images.shape)}"
-            if isinstance(images, Tensor)
-            else type(images).__name__
-        )
-        raise ValueError(
-            f"calibration is {found}, expected a split, e.g. data.train, or a uint8 tensor "
-            "(N, C, H, W)"
-        )
-    if not len(images):
-        raise ValueError("calibration has no images; give some hundreds")
-    adapt_channels(images[:1], description.preparation.channels)  # refuses what does not fit
-    count = min(len(images), CALIBRATION_IMAGES)
-    chosen = torch.linspace(0, len(images) - 1, count, dtype=torch.float64).long()
-    return images[chosen.to(images.device)].cpu()
+    return evenly(raw_images(calibration, "calibration", description), CALIBRATION_IMAGES)

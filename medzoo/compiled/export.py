@@ -1,129 +1,143 @@
-"""From a PyTorch model to the bytes of an ONNX file."""
+"""`export`: from a model to a file that others run, without medzoo."""
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_args
 
-import torch
 from torch import Tensor, nn
 
-from medzoo.compiled.description import INPUT, OUTPUT, Description, describe
-from medzoo.compiled.extra import need
+from medzoo.compiled.agreement import check_agreement, largest_difference
+from medzoo.compiled.description import CompiledPrecision, Description
+from medzoo.compiled.graph import DEFAULT_OPSET, check_exportable, export_onnx
+from medzoo.compiled.images import CALIBRATION_IMAGES, evenly, example_images, raw_images
+from medzoo.compiled.program import export_program, run_program
+from medzoo.compiled.quantise import quantise
+from medzoo.compiled.session import CompiledModel
+from medzoo.datasets import Split
+from medzoo.errors import unknown_name
+from medzoo.transforms import prepare_batch
+from medzoo.weights import write_atomically
+
+CHECKED_IMAGES = 64
+"""Of more images, this many are used to compare the file with the model."""
 
 
-def export_onnx(model: nn.Module) -> bytes:
-    """Write a classifier as an ONNX graph in float32, as it computes in evaluation mode.
+@dataclass(frozen=True)
+class Exported:
+    """A file that `medzoo.export` wrote.
 
-    The graph takes any number of images: ``images`` (N, C, H, W) to ``logits`` (N, K). C, H and W
-    are those of the model's configuration. The model itself is left as it was.
+    Attributes:
+        path: The file.
+        precision: ``"float32"`` or ``"int8"``.
+        opset: The version of ONNX's operators that it uses; None for a .pt2 file.
+        difference: The largest difference of a logit from the model's, on the images that it was
+            checked with.
+        bytes: Its size.
+        model: The file's content, loaded again: a callable from normalised images (N, C, H, W) to
+            logits (N, K).
+    """
+
+    path: Path
+    precision: CompiledPrecision
+    opset: int | None
+    difference: float
+    bytes: int
+    model: Callable[[Tensor], Tensor] = field(repr=False, compare=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all but `model`, as JSON-safe values."""
+        return {
+            "path": str(self.path),
+            "precision": self.precision,
+            "opset": self.opset,
+            "difference": self.difference,
+            "bytes": self.bytes,
+        }
+
+
+def export(
+    model: nn.Module,
+    path: str | Path,
+    *,
+    opset: int | None = None,
+    precision: CompiledPrecision = "float32",
+    images: Split | Tensor | None = None,
+) -> Exported:
+    """Write a model into a file that runs without medzoo: ``.onnx``, or ``.pt2`` of `torch.export`.
+
+    The file maps any number of normalised images to logits, and says in JSON how images become
+    its input and logits become probabilities of named classes: an .onnx file in its metadata,
+    under ``"medzoo"``; a .pt2 file in its extra file ``"medzoo.json"``. It is loaded again and
+    compared with the model before it is put in its place, where an older one stays if that fails.
 
     Args:
-        model: A model of medzoo's or timm's, float32 and on the CPU.
+        model: A classifier of medzoo's or timm's, or a `medzoo.Ensemble`, float32 and on the CPU;
+            it is left as it was.
+        path: The file. Its suffix, ``.onnx`` or ``.pt2``, decides the format.
+        opset: The version of ONNX's operators, 18 when not given, which is also the oldest.
+        precision: ``"float32"``, or for .onnx files ``"int8"``: weights and activations in 8-bit
+            integers, as in `medzoo.compile`. That changes a few predictions.
+        images: Images like those to come, a split, e.g. ``data.train``, or uint8 (N, C, H, W).
+            They calibrate ``"int8"``, which needs them (512 are used), and the file is compared
+            on them (on 64); without them, on noise.
 
     Returns:
-        The ONNX file, with a `Description` in its metadata.
+        What was written, with the largest difference found. In float32 that is rounding.
 
     Raises:
-        ImportError: If the extra ``medzoo[onnx]`` is missing.
+        ImportError: If the extra ``medzoo[onnx]`` is missing, and the file is to be .onnx.
         TypeError: If the model says nothing about its input.
-        ValueError: If it is no model, has no classifier, is elsewhere or in another precision, or
-            does something that ONNX has no words for.
+        ValueError: If an argument does not fit, the model cannot be exported, or the file
+            computes something else than the model: in float32, if a logit differs by more than
+            1e-4 (of the largest logit, if that is above 1).
+        OSError: If the file cannot be written.
     """
+    path = Path(path)
+    _check_format(path, opset, precision)
     description = check_exportable(model)
-    need("onnx")
-    need("onnxscript")
-    example = example_images(description)
-    with in_evaluation_mode(model), torch.no_grad(), quiet():
-        logits = model(example)
-        if not isinstance(logits, Tensor) or logits.shape != (2, description.num_classes):
-            found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-            raise ValueError(
-                f"{type(model).__name__} gave {found} for two images, expected logits "
-                f"(2, {description.num_classes}); only classifiers can be compiled"
-            )
-        try:
-            program = torch.onnx.export(
-                model,
-                (example,),
-                dynamo=True,
-                input_names=[INPUT],
-                output_names=[OUTPUT],
-                dynamic_shapes=({0: torch.export.Dim("n")},),
-                verbose=False,
-            )
-        except (RuntimeError, torch.onnx.errors.OnnxExporterError) as error:
-            raise ValueError(
-                f"{description.architecture or type(model).__name__} cannot be written as ONNX: "
-                f"{error}"
-            ) from error
-    assert program is not None  # only the older exporter gives nothing back
-    return describe(program.model_proto.SerializeToString(), description)
+    given = None if images is None else raw_images(images, "images", description)
+    if precision == "int8" and given is None:
+        raise ValueError("precision='int8' needs images to set its ranges; give images=data.train")
+    batch = _batch(given, description)
+
+    exported: Callable[[Tensor], Tensor]
+    if path.suffix == ".pt2":
+        content = export_program(model)
+        exported = run_program(content)
+    else:
+        opset = DEFAULT_OPSET if opset is None else opset
+        content = export_onnx(model, opset=opset)
+        exported = CompiledModel(content)
+    difference = check_agreement(model, exported, batch)
+    if precision == "int8" and given is not None:
+        calibration = evenly(given, CALIBRATION_IMAGES)
+        content = quantise(content, description, calibration, portable=True)
+        exported = CompiledModel(content)
+        difference, _ = largest_difference(model, exported, batch)
+    write_atomically(path, content)
+    return Exported(path, precision, opset, difference, len(content), exported)
 
 
-def check_exportable(model: nn.Module) -> Description:
-    """Refuse what cannot be exported, before any work; see `export_onnx`.
-
-    Args:
-        model: The model.
-
-    Returns:
-        What the exported model will say about itself.
-    """
-    if not isinstance(model, nn.Module):
+def _check_format(path: Path, opset: int | None, precision: CompiledPrecision) -> None:
+    if path.suffix not in (".onnx", ".pt2"):
         raise ValueError(
-            f"cannot compile a {type(model).__name__}; give a model that medzoo.create_model made"
+            f"cannot tell the format of {str(path)!r}; name it *.onnx for ONNX, or *.pt2 for "
+            "torch.export"
         )
-    description = Description.of(model)
-    for name, tensor in model.state_dict().items():
-        if tensor.device.type != "cpu":
-            raise ValueError(
-                f"the model is on {tensor.device} ({name}), but compiled models run on the CPU; "
-                "give model.cpu()"
-            )
-        if tensor.is_floating_point() and tensor.dtype != torch.float32:
-            raise ValueError(
-                f"the model's {name} is {tensor.dtype}, expected torch.float32; give model.float()"
-            )
-    return description
+    if precision not in get_args(CompiledPrecision):
+        raise unknown_name("precision", precision, get_args(CompiledPrecision))
+    if path.suffix == ".pt2" and (opset is not None or precision != "float32"):
+        what = f"opset={opset!r}" if opset is not None else f"precision={precision!r}"
+        raise ValueError(
+            f"{what} is for ONNX, and {str(path)!r} is not; leave it out or name the file *.onnx"
+        )
 
 
-def example_images(description: Description) -> Tensor:
-    """Return two images of noise as the model expects them, always the same.
-
-    Args:
-        description: What the model expects.
-    """
-    generator = torch.Generator().manual_seed(0)
-    return torch.randn(2, *description.input_size, generator=generator)
-
-
-@contextmanager
-def in_evaluation_mode(model: nn.Module) -> Iterator[None]:
-    """Hold a model in evaluation mode, and put each submodule back into its own mode.
-
-    Args:
-        model: The model.
-    """
-    modes = {module: module.training for module in model.modules()}
-    try:
-        model.eval()
-        yield
-    finally:
-        for module, training in modes.items():
-            module.training = training
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Silence what ONNX's tools say of their own insides; what fails raises all the same."""
-    before = logging.root.manager.disable
-    logging.disable(max(before, logging.WARNING))
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
+def _batch(given: Tensor | None, description: Description) -> Tensor:
+    """Return the normalised images that file and model are compared on."""
+    if given is None:
+        return example_images(description)
+    return prepare_batch(evenly(given, CHECKED_IMAGES), description.preparation)

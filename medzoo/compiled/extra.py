@@ -19,6 +19,6 @@ def need(module: str) -> Any:
         return import_module(module)
     except ImportError as error:
         raise ImportError(
-            f"compiled models need the package {module.partition('.')[0]} ({error}); "
+            f"ONNX models need the package {module.partition('.')[0]} ({error}); "
             "install it with: pip install 'medzoo[onnx]'"
         ) from error

@@ -13,14 +13,16 @@ import torch
 from torch import Tensor
 
 from medzoo.compiled.description import INPUT, Description, describe
-from medzoo.compiled.export import quiet
 from medzoo.compiled.extra import need
+from medzoo.compiled.graph import quiet
 from medzoo.transforms import prepare_batch
 
 _BATCH = 64
 
 
-def quantise(content: bytes, description: Description, images: Tensor) -> bytes:
+def quantise(
+    content: bytes, description: Description, images: Tensor, *, portable: bool = False
+) -> bytes:
     """Turn weights and activations into 8-bit integers (static quantisation).
 
     Weights are scaled by output channel. Activations are scaled by the range that they take on
@@ -31,6 +33,8 @@ def quantise(content: bytes, description: Description, images: Tensor) -> bytes:
         content: An ONNX file that `medzoo.compiled.export_onnx` wrote.
         description: What that file says about itself.
         images: uint8 (N, C, H, W), of any size, gray or RGB.
+        portable: Whether the result may run on other machines: then weights use 7 bits, whatever
+            this one needs (see `needs_reduced_range`).
 
     Returns:
         The quantised ONNX file, which says so in its `Description`.
@@ -55,7 +59,7 @@ def quantise(content: bytes, description: Description, images: Tensor) -> bytes:
             activation_type=quantization.QuantType.QUInt8,
             weight_type=quantization.QuantType.QInt8,
             per_channel=True,
-            reduce_range=needs_reduced_range(),
+            reduce_range=portable or needs_reduced_range(),
             nodes_to_exclude=better_in_float32(prepared.read_bytes()),
         )
         return describe(target.read_bytes(), replace(description, precision="int8"))

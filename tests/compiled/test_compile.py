@@ -12,36 +12,13 @@ from medzoo.compiled import CompiledModel, Description
 from medzoo.compiled.quantise import better_in_float32
 from medzoo.compiled.store import slot_of
 from medzoo.evaluation import predict_logits
+from tests.compiled.networks import tiny_model
 
 for package in ("onnxruntime", "onnxscript"):
     pytest.importorskip(package, reason=f"needs {package}: pip install 'medzoo[onnx]'")
 onnx = pytest.importorskip("onnx", reason="needs onnx: pip install 'medzoo[onnx]'")
 compiling = importlib.import_module("medzoo.compiled.compile")
 DIGEST = 64
-TINY = {
-    "advanced_cnn": {"widths": (8, 16), "depths": (1, 1), "strides": (1, 2)},
-    "attention_unet": {"widths": (4, 8), "head_width": 16},
-    "efficientnet": {
-        "widths": (8, 16),
-        "depths": (1, 1),
-        "strides": (1, 2),
-        "expansion": (2, 4),
-        "fused_stages": 1,
-        "head_width": 32,
-    },
-    "simple_cnn": {"widths": (8, 16)},
-}
-
-
-def tiny_model(name, dataset="dermamnist"):
-    torch.manual_seed(0)
-    model = medzoo.create_model(name, dataset=dataset, **TINY.get(name, {}))
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):  # else no batch norm would do anything
-            nn.init.uniform_(module.running_mean, -0.5, 0.5)
-            nn.init.uniform_(module.running_var, 0.5, 2)
-            nn.init.uniform_(module.weight, 0.5, 1.5)
-    return model
 
 
 @pytest.fixture(scope="module")
@@ -80,22 +57,6 @@ def test_a_compiled_model_computes_the_same_for_any_number_of_images(model, comp
         torch.testing.assert_close(
             logits_of(compiled, count), logits_of(model, count), atol=1e-4, rtol=0
         )
-
-
-@pytest.mark.parametrize("name", ["attention_unet", "efficientnet", "simple_cnn"])
-def test_every_architecture_can_be_compiled(name):
-    model = tiny_model(name)
-    assert model.training
-    compiled = medzoo.compile(model, cache=False)
-    assert all(module.training for module in model.modules())
-    torch.testing.assert_close(logits_of(compiled), logits_of(model.eval()), atol=1e-4, rtol=0)
-
-
-def test_a_network_of_timms_can_be_compiled():
-    model = medzoo.create_model("timm/test_resnet", dataset="breastmnist").eval()
-    images = torch.randn(3, 1, 28, 28)
-    with torch.inference_mode():
-        torch.testing.assert_close(medzoo.compile(model)(images), model(images), atol=1e-4, rtol=0)
 
 
 def test_a_compiled_model_says_what_the_model_says(model, compiled, quantised):
@@ -232,7 +193,7 @@ def test_other_bad_arguments_are_refused(model, tiny, compiled):
         medzoo.compile(model, calibration=tiny.train)
     with pytest.raises(ValueError, match=r"unknown precision 'int9'.*int8"):
         medzoo.compile(model, precision="int9", calibration=tiny.train)
-    with pytest.raises(ValueError, match=r"cannot compile a CompiledModel"):
+    with pytest.raises(ValueError, match=r"cannot compile or export a CompiledModel"):
         medzoo.compile(compiled)
     with pytest.raises(ValueError, match=r"is torch\.float64.*give model\.float\(\)"):
         medzoo.compile(tiny_model("simple_cnn").double())

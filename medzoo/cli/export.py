@@ -1,0 +1,74 @@
+"""``medzoo export``: write a model into a file that runs without medzoo."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import medzoo
+from medzoo.cli.command import Commands
+
+
+def add(commands: Commands) -> None:
+    """Add ``export``.
+
+    Args:
+        commands: The commands of the command line.
+    """
+    sub = commands.add(
+        "export",
+        _export,
+        "write a model as .onnx or .pt2, for use without medzoo",
+        "medzoo export efficientnet.dermamnist model.onnx",
+    )
+    sub.add_argument("model", help="a checkpoint's name or a weights file")
+    sub.add_argument("out", help="the file to write; .onnx or .pt2 decides the format")
+    sub.add_argument("--opset", type=int, help="version of ONNX's operators (18)")
+    sub.add_argument(
+        "--int8",
+        action="store_true",
+        help="8-bit integers, calibrated on the training split; includes --check",
+    )
+    sub.add_argument(
+        "--check",
+        action="store_true",
+        help="score model and file on the validation split",
+    )
+    sub.add_argument("--dataset", help="of --check; by default what the model was trained on")
+    sub.add_argument("--data-root", help="folder of MedMNIST's files (or set MEDZOO_DATA)")
+
+
+def _export(arguments: argparse.Namespace) -> tuple[Any, str]:
+    model = medzoo.create_model(arguments.model, pretrained=True)
+    scores = arguments.int8 or arguments.check or arguments.dataset
+    data = _data(arguments, model) if scores else None
+    exported = medzoo.export(
+        model,
+        arguments.out,
+        opset=arguments.opset,
+        precision="int8" if arguments.int8 else "float32",
+        images=data.train if data else None,
+    )
+    values = exported.to_dict()
+    form = f"opset {exported.opset}" if exported.opset else "torch.export"
+    lines = [
+        f"{exported.path}: {exported.precision}, {form}, {exported.bytes / 1e6:.1f} MB; "
+        f"logits differ from the model's by at most {exported.difference:.1e}"
+    ]
+    if data:
+        config = medzoo.transforms.transform_config(model)
+        for name, one in (("model", model), ("file", exported.model)):
+            report = medzoo.evaluate(one, data.val, config=config, device="cpu", resamples=0)
+            values[name] = {"val_acc": report.acc, "val_auc": report.auc}
+            lines.append(
+                f"{name:5}  ACC {report.acc:.4f}  AUC {report.auc:.4f}  {report.title}, val"
+            )
+    return values, "\n".join(lines)
+
+
+def _data(arguments: argparse.Namespace, model: Any) -> medzoo.Dataset:
+    name = arguments.dataset or (model.dataset.name if model.dataset else None)
+    if name is None:
+        raise ValueError(f"{arguments.model} does not say its data set; give --dataset")
+    size = model.pretrained_cfg["input_size"][-1]
+    return medzoo.load_dataset(name, size=size, root=arguments.data_root)
