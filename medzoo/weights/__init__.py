@@ -11,19 +11,31 @@ from medzoo.weights.file import (
     sha256_of,
     write_atomically,
 )
-from medzoo.weights.find import locate_weights, verify
-from medzoo.weights.index import WeightsEntry, find_entry, weights_index
+from medzoo.weights.find import bundled_path, locate_named, locate_weights, verify
+from medzoo.weights.index import (
+    INDEX,
+    WeightsEntry,
+    find_entry,
+    read_index,
+    weights_index,
+    write_index,
+)
 
 __all__ = [
+    "INDEX",
     "WeightsConfig",
     "WeightsEntry",
+    "bundled_path",
     "find_entry",
+    "locate_named",
     "locate_weights",
     "read_config",
+    "read_index",
     "read_tensors",
     "save_weights",
     "sha256_of",
     "verify",
     "weights_index",
     "write_atomically",
+    "write_index",
 ]

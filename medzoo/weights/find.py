@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from importlib import resources
 from pathlib import Path
 
 from medzoo.errors import WeightsError
 from medzoo.weights.file import sha256_of
-from medzoo.weights.index import WeightsEntry
+from medzoo.weights.hub import HUB_PREFIX, fetch, locate_on_hub
+from medzoo.weights.index import INDEX, WeightsEntry
+
+BUNDLED = INDEX.parent / "files"
+"""The folder of the weights that come with the package."""
 
 
 def locate_weights(entry: WeightsEntry) -> Path:
     """Return the verified file of a published checkpoint, downloading it only if need be.
 
     The files bundled with the package come first, then the Hugging Face cache, then the Hub at
-    the revision that the index pins. huggingface_hub's own settings hold: ``HF_HOME``,
-    ``HF_ENDPOINT``, ``HF_HUB_OFFLINE``, ``HF_TOKEN``.
+    the revision that the index pins, if it pins one.
 
     Args:
         entry: The checkpoint.
@@ -23,10 +25,43 @@ def locate_weights(entry: WeightsEntry) -> Path:
     Raises:
         WeightsError: If it is nowhere to be had, or its sha256 differs from the index's.
     """
-    bundled = Path(str(resources.files("medzoo.weights").joinpath("files", entry.file)))
-    path = bundled if bundled.is_file() else _from_hub(entry)
-    verify(path, entry.sha256)
-    return path
+    bundled = bundled_path(entry)
+    if bundled.is_file():
+        verify(bundled, entry.sha256)
+        return bundled
+    if entry.hub is None:
+        raise WeightsError(
+            f"{entry.file} is missing from this installation and {entry.name!r} was not "
+            "published on the Hugging Face Hub; reinstall medzoo from its wheel"
+        )
+    return fetch(entry.hub["repo_id"], entry.hub["revision"], entry.sha256)
+
+
+def bundled_path(entry: WeightsEntry) -> Path:
+    """Return where a checkpoint's file lies if it comes with the package.
+
+    Args:
+        entry: The checkpoint.
+    """
+    return BUNDLED / entry.file
+
+
+def locate_named(name: str) -> Path | None:
+    """Return the weights file that a name itself means: a path, or a repository on the Hub.
+
+    Args:
+        name: ``"*.safetensors"``, ``"hf-hub:org/name"`` or ``"hf-hub:org/name@revision"``.
+
+    Returns:
+        The file, or None if it is any other name.
+
+    Raises:
+        ValueError: If the repository's name is malformed.
+        WeightsError: If the repository's file cannot be had.
+    """
+    if name.startswith(HUB_PREFIX):
+        return locate_on_hub(name)
+    return Path(name) if name.endswith(".safetensors") else None
 
 
 def verify(path: Path, sha256: str) -> None:
@@ -45,21 +80,3 @@ def verify(path: Path, sha256: str) -> None:
             f"{path} is damaged or was replaced: its sha256 is {found}, expected {sha256}. "
             "Delete it and try again, or reinstall medzoo if it lies in the package"
         )
-
-
-def _from_hub(entry: WeightsEntry) -> Path:
-    if entry.hub is None:
-        raise WeightsError(
-            f"{entry.file} is missing from this installation and {entry.name!r} was not "
-            "published on the Hugging Face Hub; reinstall medzoo from its wheel"
-        )
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    repo_id, revision = entry.hub["repo_id"], entry.hub["revision"]
-    try:
-        return Path(hf_hub_download(repo_id, "model.safetensors", revision=revision))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise WeightsError(
-            f"{entry.name!r} could not be fetched from {repo_id} at revision {revision}: {error}"
-        ) from error

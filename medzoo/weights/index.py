@@ -7,9 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cache
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from medzoo.errors import WeightsError
+from medzoo.weights.file import write_atomically
+
+INDEX = Path(str(resources.files("medzoo.weights").joinpath("index.json")))
+"""The index that comes with the package."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +64,44 @@ class WeightsEntry:
 @cache
 def weights_index() -> Mapping[str, WeightsEntry]:
     """Return the entries of all published weights, by name."""
-    text = resources.files("medzoo.weights").joinpath("index.json").read_text(encoding="utf-8")
-    return {name: WeightsEntry(name=name, **entry) for name, entry in json.loads(text).items()}
+    return read_index(INDEX)
+
+
+def read_index(path: str | Path) -> dict[str, WeightsEntry]:
+    """Read an index file.
+
+    Args:
+        path: The file.
+
+    Raises:
+        WeightsError: If it cannot be read or is no index.
+    """
+    try:
+        entries = json.loads(Path(path).read_text(encoding="utf-8"))
+        return {name: WeightsEntry(name=name, **entry) for name, entry in entries.items()}
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise WeightsError(
+            f"{path} is not a readable index of weights ({error}); expected a file like "
+            f"{INDEX}, which comes with medzoo"
+        ) from error
+
+
+def write_index(entries: Mapping[str, WeightsEntry], path: str | Path) -> Path:
+    """Write an index file, atomically.
+
+    Args:
+        entries: All of its entries, by name.
+        path: The file.
+
+    Returns:
+        The path.
+    """
+    values = {name: entries[name].to_dict() for name in sorted(entries)}
+    for entry in values.values():
+        del entry["name"]
+    path = write_atomically(path, (json.dumps(values, indent=2) + "\n").encode())
+    weights_index.cache_clear()
+    return path
 
 
 def find_entry(architecture: str, tag: str) -> WeightsEntry:

@@ -1,12 +1,6 @@
-"""Finding a checkpoint: bundled file, Hub at a pinned revision, and what goes wrong."""
+"""Finding a checkpoint's bundled file, and what goes wrong; test_hub.py has those on the Hub."""
 
 import hashlib
-import os
-import subprocess
-import sys
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import huggingface_hub
 import pytest
@@ -15,8 +9,7 @@ from medzoo.errors import WeightsError
 from medzoo.weights import WeightsEntry, find, locate_weights, verify
 
 CONTENT = b"the weights"
-REVISION = "0123456789abcdef0123456789abcdef01234567"
-HUB = {"repo_id": "medzoo/test", "revision": REVISION}
+HUB = {"repo_id": "medzoo/test", "revision": "0123456789abcdef0123456789abcdef01234567"}
 
 
 def entry(hub=None, content=CONTENT) -> WeightsEntry:
@@ -40,7 +33,7 @@ def entry(hub=None, content=CONTENT) -> WeightsEntry:
 @pytest.fixture
 def package(tmp_path, monkeypatch):
     """A package folder of the test's own, for bundled files."""
-    monkeypatch.setattr(find.resources, "files", lambda _: tmp_path / "package")
+    monkeypatch.setattr(find, "BUNDLED", tmp_path / "package" / "files")
     (tmp_path / "package" / "files").mkdir(parents=True)
     return tmp_path / "package" / "files"
 
@@ -66,22 +59,6 @@ def test_neither_bundled_nor_published():
         locate_weights(entry())
 
 
-def test_hub_is_asked_for_the_pinned_revision(tmp_path, monkeypatch):
-    calls = []
-
-    def download(repo_id, filename, *, revision):
-        calls.append((repo_id, filename, revision))
-        path = tmp_path / filename
-        path.write_bytes(CONTENT)
-        return str(path)
-
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
-    assert locate_weights(entry(HUB)).read_bytes() == CONTENT
-    assert calls == [("medzoo/test", "model.safetensors", REVISION)]
-    with pytest.raises(WeightsError, match="sha256"):
-        locate_weights(entry(HUB, b"what was published"))
-
-
 def test_verify_accepts_only_the_exact_content(tmp_path):
     path = tmp_path / "f"
     path.write_bytes(CONTENT)
@@ -89,82 +66,3 @@ def test_verify_accepts_only_the_exact_content(tmp_path):
     path.write_bytes(CONTENT + b"\0")
     with pytest.raises(WeightsError, match="damaged or was replaced"):
         verify(path, hashlib.sha256(CONTENT).hexdigest())
-
-
-class Hub(BaseHTTPRequestHandler):
-    """As much of the Hub as a download of one file needs."""
-
-    requests: list[str]
-
-    def do_HEAD(self) -> None:
-        self._answer(b"")
-
-    def do_GET(self) -> None:
-        self._answer(CONTENT)
-
-    def _answer(self, body: bytes) -> None:
-        self.server.paths.append(self.path)
-        found = self.path == f"/medzoo/test/resolve/{REVISION}/model.safetensors"
-        self.send_response(200 if found else 404)
-        self.send_header("X-Repo-Commit", REVISION)
-        self.send_header("ETag", f'"{hashlib.sha1(CONTENT).hexdigest()}"')
-        self.send_header("Content-Length", str(len(CONTENT) if found else 0))
-        self.end_headers()
-        if found:
-            self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture
-def hub():
-    with ThreadingHTTPServer(("127.0.0.1", 0), Hub) as server:
-        server.paths = []
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
-
-
-SCRIPT = """
-import sys
-from medzoo.errors import WeightsError
-from medzoo.weights import locate_weights
-from tests.weights.test_find import HUB, entry
-for hub in (HUB, HUB | {"repo_id": "medzoo/absent"}):
-    try:
-        print("found", locate_weights(entry(hub)).read_bytes().decode())
-    except WeightsError as error:
-        print("WeightsError", str(error).replace("\\n", " "))
-"""
-
-
-def _in_new_process(home: Path, **environment: str) -> list[str]:
-    # huggingface_hub reads its settings once, when it is imported.
-    result = subprocess.run(
-        [sys.executable, "-c", SCRIPT],
-        env=os.environ | {"HF_HOME": str(home), "HF_HUB_DISABLE_XET": "1"} | environment,
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert result.returncode == 0, result.stderr
-    return result.stdout.splitlines()
-
-
-def test_download_over_http_then_cache_then_offline(hub, tmp_path):
-    endpoint = f"http://127.0.0.1:{hub.server_port}"
-    found, absent = _in_new_process(tmp_path / "home", HF_ENDPOINT=endpoint)
-    assert found == f"found {CONTENT.decode()}"
-    assert f"/medzoo/test/resolve/{REVISION}/model.safetensors" in hub.paths
-    assert absent.startswith("WeightsError")
-    assert "medzoo/absent" in absent
-
-    asked = len(hub.paths)
-    cached, missing = _in_new_process(tmp_path / "home", HF_ENDPOINT=endpoint, HF_HUB_OFFLINE="1")
-    assert cached == found
-    assert missing.startswith("WeightsError")
-    assert len(hub.paths) == asked

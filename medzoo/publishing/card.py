@@ -1,0 +1,228 @@
+"""The model card: what the weights are, how good, on what, and what they must not be used for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
+
+from medzoo.datasets import list_datasets
+from medzoo.publishing.release import Release
+
+HUB_LICENCES = (
+    "apache-2.0",
+    "bsd-3-clause",
+    "cc-by-4.0",
+    "cc-by-nc-4.0",
+    "cc-by-nc-sa-4.0",
+    "cc-by-sa-4.0",
+    "cc0-1.0",
+    "mit",
+)
+"""The licences of weights and data that the Hub knows by name."""
+
+_SCORES = {
+    "auc": ("AUC", "roc_auc"),
+    "acc": ("ACC", "accuracy"),
+    "exact_match": ("exact match", "exact_match"),
+    "balanced_acc": ("balanced ACC", "balanced_accuracy"),
+    "macro_f1": ("macro F1", "f1"),
+    "ece": ("ECE", "expected_calibration_error"),
+}
+"""What each score is called in the table, and on the Hub."""
+
+_LIMITS = """\
+- It was made for images like those of its training data and answers for any other image, too, with
+  one of its classes. Other scanners, cameras, populations and diseases were not tried unless a table
+  below says so.
+- Its figures are means over a test set. Rare classes do worse; look at the scores of each class
+  (`medzoo.evaluate`) before you rely on any of them.
+- Small images have lost detail that a diagnosis needs."""
+
+
+def model_card(
+    release: Release, repo_id: str, *, in_timm: bool = True, plots: Sequence[str] = ()
+) -> ModelCard:
+    """Write the model card of a repository.
+
+    The same release gives the same card, so that a repository changes only when its weights or
+    what is known of them do.
+
+    Args:
+        release: What is published.
+        repo_id: Where: ``"organisation/name"``.
+        in_timm: Whether timm can build the network from the repository.
+        plots: Figures in the repository to show, as paths.
+    """
+    name = repo_id.partition("/")[2]
+    sections = [
+        f"# {name}\n\n{_summary(release)}",
+        "> **Not for clinical use.** This model is for research and teaching. It must not inform "
+        "any decision about a patient.",
+        f"## Use\n\n{_use(release, repo_id, in_timm)}",
+        f"## Intended use and limits\n\nResearch and teaching, nothing else.\n\n{_LIMITS}",
+        f"## Training data\n\n{_data(release)}",
+        f"## Results\n\n{_results(release, plots)}",
+        f"## Training\n\n{_training(release)}",
+        f"## Licence\n\n{_licence(release)}",
+    ]
+    body = "\n\n".join(sections)
+    return ModelCard(f"---\n{_metadata(release, name, in_timm).to_yaml()}\n---\n\n{body}\n")
+
+
+def _metadata(release: Release, name: str, in_timm: bool) -> ModelCardData:
+    info = release.config.dataset
+    results = list(_eval_results(release))
+    licence = hub_licence(release.licence)
+    return ModelCardData(
+        library_name="timm" if in_timm else "medzoo",
+        pipeline_tag="image-classification",
+        license=licence,
+        license_name=release.licence.lower().replace(" ", "-") if licence == "other" else None,
+        tags=["image-classification", "timm", "medzoo", "medical", release.config.architecture],
+        datasets=[info.name] if info and info.name in list_datasets() else None,
+        model_name=name if results else None,
+        eval_results=results or None,
+    )
+
+
+def hub_licence(licence: str) -> str | None:
+    """Return a licence as the Hub writes it; None if there is none.
+
+    Args:
+        licence: ``"CC BY-NC 4.0"`` becomes ``"cc-by-nc-4.0"``, what the Hub does not know
+            ``"other"``.
+    """
+    name = licence.lower().replace(" ", "-")
+    return name if name in HUB_LICENCES else ("other" if name else None)
+
+
+def _eval_results(release: Release) -> Iterator[EvalResult]:
+    info = release.config.dataset
+    for split, report in release.metrics.items():
+        for score, (label, metric) in _scores(report):
+            yield EvalResult(
+                task_type="image-classification",
+                dataset_type=report.get("dataset") or (info.name if info else "unknown"),
+                dataset_name=report["title"],
+                dataset_split=split,
+                metric_type=metric,
+                metric_name=label,
+                metric_value=report[score],
+            )
+
+
+def _scores(report: Mapping[str, Any]) -> list[tuple[str, tuple[str, str]]]:
+    """Return the scores that a report has; exact match only where it is not the ACC once more."""
+    return [
+        (score, names)
+        for score, names in _SCORES.items()
+        if report.get(score) is not None
+        and not (score == "exact_match" and report[score] == report["acc"])
+    ]
+
+
+def _summary(release: Release) -> str:
+    config = release.config
+    channels, height, width = config.input_size
+    what = f"`{config.architecture}`, trained on {release.title}"
+    return (
+        f"{what}: {config.num_classes} classes, images of {height} x {width} pixels in {channels} "
+        f"channel{'s' if channels > 1 else ''}, {release.parameters:,} parameters. Made with medzoo."
+    )
+
+
+def _use(release: Release, repo_id: str, in_timm: bool) -> str:
+    own = f"""\
+```python
+import medzoo
+
+model = medzoo.create_model("hf-hub:{repo_id}")
+print(medzoo.predict(model, "image.png"))
+```
+
+The file carries input size and normalisation, and `predict` and `evaluate` use them."""
+    if not in_timm:
+        return own + " timm cannot build this network: its stem was made for small images."
+    temperature = release.config.temperature
+    return f"""{own}
+
+In [timm](https://github.com/huggingface/pytorch-image-models), which `import medzoo` teaches the
+architecture:
+
+```python
+import medzoo, timm
+
+model = timm.create_model("hf-hub:{repo_id}", pretrained=True).eval()
+transform = timm.data.create_transform(**timm.data.resolve_model_data_config(model))
+```
+
+The logits are the same. medzoo divides them by the temperature {temperature:.4g} before it makes
+probabilities of them; timm does not."""
+
+
+def _data(release: Release) -> str:
+    info = release.config.dataset
+    text = f"**{release.title}**."
+    data = release.data
+    if data and info and info.name in list_datasets():
+        text += (
+            " This is medmnist's official file."
+            if data["official"]
+            else f" This is not medmnist's official file ({data['note']}), so figures may differ "
+            "from those on the official one."
+        )
+    if data.get("md5"):
+        text += f" File `{data['file']}`, md5 `{data['md5']}`."
+    if info is None:
+        return text
+    classes = "\n".join(f"{index}. {name}" for index, name in enumerate(info.classes))
+    return "\n\n".join(part for part in (text, info.description, f"Classes:\n\n{classes}") if part)
+
+
+def _results(release: Release, plots: Sequence[str]) -> str:
+    if not release.metrics:
+        return "Nothing was measured on these weights."
+    scores = dict(pair for report in release.metrics.values() for pair in _scores(report))
+    rows = [["Data", "Split", "Images", *(label for label, _ in scores.values())]]
+    rows.append(["---"] * len(rows[0]))
+    for split, report in release.metrics.items():
+        rows.append([report["title"], split, f"{report['n']:,}"])
+        rows[-1] += [_figure(report, score) for score in scores]
+    parts = [
+        "\n".join(f"| {' | '.join(row)} |" for row in rows),
+        "AUC and ACC are as MedMNIST defines them. In brackets: 95 % bootstrap intervals over the "
+        "images.",
+    ]
+    if release.over_seeds:
+        acc, auc = release.over_seeds["acc"], release.over_seeds["auc"]
+        parts.append(
+            f"This is the best of {len(release.over_seeds['seeds'])} trainings by validation AUC. "
+            f"Over their seeds, on the test split (mean ± standard deviation): "
+            f"AUC {auc['mean']:.4f} ± {auc['sd']:.4f}, ACC {acc['mean']:.4f} ± {acc['sd']:.4f}."
+        )
+    return "\n\n".join([*parts, *(f"![{path}]({path})" for path in plots)])
+
+
+def _figure(report: Mapping[str, Any], score: str) -> str:
+    if report.get(score) is None:
+        return "-"
+    interval = report.get("intervals", {}).get(score)
+    bounds = f" [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else ""
+    return f"{report[score]:.3f}{bounds}"
+
+
+def _training(release: Release) -> str:
+    if not release.recipe:
+        return "How it was trained is not known."
+    recipe = json.dumps(dict(release.recipe), indent=2, sort_keys=True)
+    return f"With `medzoo train` by this recipe:\n\n```json\n{recipe}\n```"
+
+
+def _licence(release: Release) -> str:
+    if not release.licence:
+        return "Not stated; ask the author before you use the weights."
+    noncommercial = " They are for non-commercial use." if "NC" in release.licence.upper() else ""
+    return f"The weights are under {release.licence}, the medzoo library under Apache-2.0.{noncommercial}"

@@ -1,0 +1,221 @@
+"""`push_to_hub`: weights, configuration and model card into a repository on the Hub."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from hashlib import sha1, sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Literal
+
+from medzoo.errors import WeightsError
+from medzoo.evaluation import Report, plot_confusion, plot_per_class
+from medzoo.publishing.release import Publishable, Release
+from medzoo.publishing.timm_config import timm_config
+from medzoo.weights.hub import WEIGHTS_FILE, reason
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+    from huggingface_hub.hf_api import ModelInfo
+
+State = Literal["new", "changed", "unchanged"]
+
+
+@dataclass(frozen=True)
+class PublishedFile:
+    """One file of a repository.
+
+    Attributes:
+        path: In the repository.
+        bytes: Its size.
+        sha256: Of its content.
+        state: Against what was there before: only new and changed files are uploaded.
+    """
+
+    path: str
+    bytes: int
+    sha256: str
+    state: State
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What `push_to_hub` did, or would do.
+
+    Attributes:
+        repo_id: The repository.
+        commit: The commit that holds the files; None if there is none yet, after a dry run.
+        files: Every file of the publication.
+        dry_run: Whether nothing was done.
+    """
+
+    repo_id: str
+    commit: str | None
+    files: tuple[PublishedFile, ...]
+    dry_run: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-safe values."""
+        return asdict(self) | {"files": [asdict(file) for file in self.files]}
+
+    def __str__(self) -> str:
+        """Say what happens to each file, a line each."""
+        is_done = all(file.state == "unchanged" for file in self.files)
+        if is_done:
+            heading = f"{self.repo_id}: up to date at {self.commit}"
+        elif self.dry_run:
+            heading = f"{self.repo_id}: would be published"
+        else:
+            heading = f"{self.repo_id}: published as {self.commit}"
+        width = max(len(file.path) for file in self.files)
+        return "\n".join(
+            [heading]
+            + [
+                f"  {file.state:<9}  {file.path:<{width}}  {file.bytes:>12,} bytes  {file.sha256}"
+                for file in self.files
+            ]
+        )
+
+
+def push_to_hub(
+    model: Publishable,
+    repo_id: str,
+    *,
+    private: bool = False,
+    revision: str | None = None,
+    token: str | None = None,
+    report: Report | None = None,
+    licence: str | None = None,
+    dry_run: bool = False,
+) -> Publication:
+    """Publish weights on the Hugging Face Hub, with timm's ``config.json`` and a model card.
+
+    The repository is made if need be. Files that are already there are not uploaded again, and if
+    nothing changed there is no new commit, so the same call can be repeated until it went through.
+
+    Args:
+        model: A model, a weights file (which knows how it was trained), or the name of published
+            weights (``"advanced_cnn.dermamnist"``).
+        repo_id: ``"organisation/name"``.
+        private: Make the repository private. One that exists stays as it is.
+        revision: A branch, made if need be; by default the main one.
+        token: An access token that may write; by default that of ``hf auth login`` or ``HF_TOKEN``.
+        report: What `medzoo.evaluate` returned; its scores and plots go into the model card.
+        licence: Of the weights, e.g. ``"CC BY 4.0"``; by default that of the training data.
+        dry_run: Only say what would be uploaded.
+
+    Returns:
+        What was published, and as which commit.
+
+    Raises:
+        ValueError: If the model was not made by `create_model`, the name is unknown, or the
+            repository is public and `private` was asked for.
+        WeightsError: If the weights do not load, or the Hub does not take them.
+        ImportError: If a report is given and matplotlib is not installed.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+    contents = repository_files(Release.of(model, report, licence), repo_id, report)
+    api = HfApi(token=token, library_name="medzoo")
+    try:
+        return _push(api, contents, repo_id, private, revision, dry_run)
+    except Exception as error:  # several HTTP libraries' errors, depending on huggingface_hub
+        if isinstance(error, ValueError) and not isinstance(error, HfHubHTTPError):
+            raise  # an argument is wrong, not the Hub
+        raise WeightsError(f"{repo_id} could not be published: {reason(error)}") from error
+
+
+def repository_files(
+    release: Release, repo_id: str, report: Report | None = None
+) -> dict[str, bytes]:
+    """Return the content of every file of a repository, by path.
+
+    Args:
+        release: What is published.
+        repo_id: Where.
+        report: What to draw plots of.
+    """
+    from medzoo.publishing.card import model_card
+
+    config = timm_config(release.config)
+    plots = _plots(report) if report else {}
+    in_timm = "/" not in config["architecture"]
+    card = model_card(release, repo_id, in_timm=in_timm, plots=tuple(plots))
+    return {
+        WEIGHTS_FILE: release.content,
+        "config.json": (json.dumps(config, indent=2) + "\n").encode(),
+        "README.md": str(card).encode(),
+        **plots,
+    }
+
+
+def _push(
+    api: HfApi,
+    contents: Mapping[str, bytes],
+    repo_id: str,
+    private: bool,
+    revision: str | None,
+    dry_run: bool,
+) -> Publication:
+    from huggingface_hub import CommitOperationAdd
+
+    repository = _info(api, repo_id)
+    branch = _info(api, repo_id, revision) if repository and revision else repository
+    if repository and private and not repository.private:
+        raise ValueError(
+            f"private=True, but {repo_id} exists and is public; make it private on its page, or "
+            "publish under another name"
+        )
+    start = branch or repository  # a new branch starts at the main one
+    files = tuple(_compare(path, content, start) for path, content in contents.items())
+    changed = [file.path for file in files if file.state != "unchanged"]
+    commit = start.sha if start and not changed else None
+    if not dry_run:
+        if repository is None:
+            api.create_repo(repo_id, private=private, exist_ok=True)
+        if revision and branch is None:
+            api.create_branch(repo_id, branch=revision, exist_ok=True)
+        if changed:
+            commit = api.create_commit(
+                repo_id,
+                [CommitOperationAdd(path, contents[path]) for path in changed],
+                commit_message=f"Publish {repo_id.partition('/')[2]}",
+                revision=revision,
+                parent_commit=start.sha if start else None,
+            ).oid
+    return Publication(repo_id, commit, files, dry_run)
+
+
+def _info(api: HfApi, repo_id: str, revision: str | None = None) -> ModelInfo | None:
+    from huggingface_hub import constants
+    from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
+
+    seconds = constants.HF_HUB_ETAG_TIMEOUT
+    try:
+        return api.model_info(repo_id, revision=revision, files_metadata=True, timeout=seconds)
+    except (RepositoryNotFoundError, RevisionNotFoundError):
+        return None
+
+
+def _compare(path: str, content: bytes, info: ModelInfo | None) -> PublishedFile:
+    digest = sha256(content).hexdigest()
+    there = {sibling.rfilename: sibling for sibling in (info.siblings or [])} if info else {}
+    state: State = "new"
+    if path in there:
+        lfs = there[path].lfs
+        blob = sha1(b"blob %d\0" % len(content) + content).hexdigest()  # git's name of it
+        is_same = lfs.sha256 == digest if lfs else there[path].blob_id == blob
+        state = "unchanged" if is_same else "changed"
+    return PublishedFile(path, len(content), digest, state)
+
+
+def _plots(report: Report) -> dict[str, bytes]:
+    with TemporaryDirectory() as folder:
+        drawn = {
+            "plots/confusion.png": plot_confusion(report, Path(folder) / "confusion.png"),
+            "plots/per_class.png": plot_per_class(report, Path(folder) / "per_class.png"),
+        }
+        return {path: file.read_bytes() for path, file in drawn.items()}

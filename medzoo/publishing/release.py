@@ -1,0 +1,119 @@
+"""What is to be published: weights, and everything that is known of how they came about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from torch import nn
+
+from medzoo.datasets import Provenance
+from medzoo.errors import unknown_name
+from medzoo.evaluation import Report
+from medzoo.models import create_model
+from medzoo.weights import (
+    WeightsConfig,
+    WeightsEntry,
+    locate_named,
+    locate_weights,
+    read_config,
+    save_weights,
+    weights_index,
+)
+
+Publishable = nn.Module | WeightsEntry | str | Path
+"""A model, a weights file, or weights that the index lists (or their name)."""
+
+
+@dataclass(frozen=True)
+class Release:
+    """Weights ready to be published.
+
+    Attributes:
+        content: The weights file.
+        config: What it says about itself.
+        parameters: Number of parameters.
+        data: Provenance of the training data (`Provenance.to_dict`); empty if unknown.
+        recipe: The recipe of the training; empty if unknown.
+        metrics: What was measured, a split: reports as `Report.to_dict` gives them.
+        licence: Of the weights; empty if unknown.
+        over_seeds: As in `WeightsEntry`.
+    """
+
+    content: bytes
+    config: WeightsConfig
+    parameters: int
+    data: Mapping[str, Any]
+    recipe: Mapping[str, Any]
+    metrics: Mapping[str, Mapping[str, Any]]
+    licence: str
+    over_seeds: Mapping[str, Any] | None = None
+
+    @property
+    def title(self) -> str:
+        """The training data's name, with a note if they are not the official ones."""
+        title = self.config.dataset.title if self.config.dataset else "data that it does not name"
+        if not self.data:
+            return title
+        data = self.data
+        known = Provenance(data["file"], data["md5"], data["official"], data.get("note", ""))
+        return known.mark(title)
+
+    @classmethod
+    def of(
+        cls, model: Publishable, report: Report | None = None, licence: str | None = None
+    ) -> Release:
+        """Gather what is known of a model, a weights file, or an entry of the index.
+
+        Args:
+            model: Which. A model knows less of its training than the file that training wrote.
+            report: What `evaluate` returned for it; takes the place of what is known for the same
+                split.
+            licence: Of the weights; by default the index's, else that of the data.
+
+        Raises:
+            ValueError: If the name is unknown, or the model was not made by `create_model`.
+            WeightsError: If the file is missing, damaged, or does not load.
+        """
+        if isinstance(model, nn.Module):
+            with TemporaryDirectory() as folder:
+                path = save_weights(model, Path(folder) / "model.safetensors")
+                return cls._read(path, None, report, licence)
+        if isinstance(model, WeightsEntry):
+            return cls._read(locate_weights(model), model, report, licence)
+        path_or_none = locate_named(str(model))
+        if path_or_none is not None:
+            return cls._read(path_or_none, None, report, licence)
+        if str(model) not in weights_index():
+            raise unknown_name("weights", str(model), weights_index())
+        return cls.of(weights_index()[str(model)], report, licence)
+
+    @classmethod
+    def _read(
+        cls,
+        path: Path,
+        entry: WeightsEntry | None,
+        report: Report | None,
+        licence: str | None,
+    ) -> Release:
+        config = read_config(path)
+        training = config.training
+        if licence is None:
+            of_data = config.dataset.licence if config.dataset else ""
+            licence = entry.licence if entry else training.get("licence", of_data)
+        measured = {report.split: report.to_dict()} if report else {}
+        # Built once, since weights that do not load should not be published.
+        model = create_model(path)
+        return cls(
+            content=path.read_bytes(),
+            config=config,
+            parameters=sum(p.numel() for p in model.parameters()),
+            data=entry.data if entry else training.get("data", {}),
+            recipe=entry.recipe if entry else training.get("recipe", {}),
+            metrics={**(entry.metrics if entry else {}), **measured},
+            licence=licence,
+            over_seeds=entry.over_seeds if entry else None,
+        )

@@ -1,0 +1,66 @@
+"""The ``config.json`` of a repository on the Hub, from which timm builds the model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import timm
+
+from medzoo.models.factory import LARGEST_SMALL_IMAGE, TIMM_PREFIX
+from medzoo.models.published import PREFIX, timm_fields
+from medzoo.models.small_stem import stem_of
+from medzoo.weights import WeightsConfig
+
+_KEPT = ("first_conv", "classifier", "fixed_input_size")
+"""What timm's own configuration of an architecture adds to what a weights file says."""
+
+
+def timm_config(config: WeightsConfig) -> dict[str, Any]:
+    """Describe weights in timm's Hub format, for a ``config.json`` beside ``model.safetensors``.
+
+    With it, ``timm.create_model("hf-hub:org/name", pretrained=True)`` builds the same network, with
+    the same logits. timm knows no temperature, so probabilities that its users make of them are
+    not calibrated; the temperature is given under the key ``medzoo``.
+
+    One of timm's networks whose stem medzoo made smaller is nothing that timm can build. It keeps
+    medzoo's name (``timm/resnet18``), which timm refuses; it loads with medzoo.
+
+    Args:
+        config: What the weights file says.
+
+    Returns:
+        JSON-safe values.
+
+    Raises:
+        RuntimeError: If timm does not know the architecture.
+    """
+    name = config.architecture.removeprefix(TIMM_PREFIX)
+    is_own = name == config.architecture
+    pretrained_cfg = {k: _json_safe(v) for k, v in timm_fields(config).items() if v is not None}
+    channels, size, _ = config.input_size
+    model = timm.create_model(
+        PREFIX + name if is_own else name,
+        num_classes=config.num_classes,
+        in_chans=channels,
+        pretrained_cfg_overlay={"input_size": config.input_size},
+        **config.model_args,
+    )
+    is_changed = not is_own and size <= LARGEST_SMALL_IMAGE and stem_of(model) is not None
+    info = config.dataset
+    return {
+        "architecture": config.architecture if is_changed else model.pretrained_cfg["architecture"],
+        "num_classes": config.num_classes,
+        "num_features": model.num_features,
+        "label_names": pretrained_cfg.pop("label_names", None),
+        "model_args": {k: _json_safe(v) for k, v in config.model_args.items()},
+        "pretrained_cfg": pretrained_cfg | {k: model.pretrained_cfg.get(k) for k in _KEPT},
+        "medzoo": {
+            "dataset": info.name if info else None,
+            "task": info.task if info else None,
+            "temperature": config.temperature,
+        },
+    }
+
+
+def _json_safe(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,134 @@
+"""The model card: metadata that the Hub accepts, and text that says what has to be said."""
+
+import re
+from dataclasses import replace
+
+import pytest
+from huggingface_hub import ModelCard
+
+import medzoo
+from medzoo.publishing import Release
+from medzoo.publishing.card import hub_licence, model_card
+from medzoo.weights import weights_index
+from tests.hub_repository import card_errors
+
+ENTRIES = sorted(weights_index())
+
+
+@pytest.fixture(scope="module", params=ENTRIES)
+def release(request):
+    return Release.of(request.param)
+
+
+def test_the_hub_accepts_the_metadata(release):
+    card = model_card(release, "org/name")
+    assert list(card_errors(str(card))) == []
+    data = ModelCard(str(card)).data
+    entry_licence = release.licence.lower().replace(" ", "-")
+    assert (data.license, data.library_name) == (entry_licence, "timm")
+    assert data.pipeline_tag == "image-classification"
+    assert data.datasets == [release.config.dataset.name]
+    assert {"timm", "medzoo", "image-classification"} <= set(data.tags)
+
+
+def test_results_on_the_hub_are_those_of_the_index(release):
+    results = ModelCard(str(model_card(release, "org/name"))).data.eval_results
+    found = {(r.dataset_split, r.metric_type): r.metric_value for r in results}
+    for split, report in release.metrics.items():
+        assert found[split, "roc_auc"] == report["auc"]
+        assert found[split, "accuracy"] == report["acc"]
+        assert found[split, "f1"] == report["macro_f1"]
+    assert {r.dataset_name for r in results} == {release.title}
+    assert {r.task_type for r in results} == {"image-classification"}
+
+
+def test_the_text_says_what_has_to_be_said(release):
+    text = model_card(release, "org/name").text
+    assert "Not for clinical use" in text
+    assert 'medzoo.create_model("hf-hub:org/name")' in text
+    assert 'timm.create_model("hf-hub:org/name", pretrained=True)' in text
+    assert f"{release.config.temperature:.4g}" in text
+    assert release.title in text
+    assert f"md5 `{release.data['md5']}`" in text
+    assert ("not medmnist's official file" in text) is not release.data["official"]
+    assert all(name in text for name in release.config.dataset.classes)
+    low, high = release.metrics["test"]["intervals"]["acc"]
+    assert f"{release.metrics['test']['acc']:.3f} [{low:.3f}, {high:.3f}]" in text
+    assert f'"epochs": {release.recipe["epochs"]}' in text
+    assert ("mean ± standard deviation" in text) is (release.over_seeds is not None)
+    assert ("non-commercial" in text) is ("NC" in release.licence)
+
+
+def test_seeds_are_told(release):
+    seeds = {"seeds": [0, 1], "auc": {"mean": 0.91, "sd": 0.01}, "acc": {"mean": 0.8, "sd": 0.02}}
+    text = model_card(replace(release, over_seeds=seeds), "org/name").text
+    assert "best of 2 trainings" in text
+    assert "AUC 0.9100 ± 0.0100, ACC 0.8000 ± 0.0200" in text
+
+
+def test_the_same_release_gives_the_same_card(file):
+    assert str(model_card(Release.of(file), "a/b")) == str(model_card(Release.of(file), "a/b"))
+
+
+def test_a_file_tells_of_its_training(file):
+    release = Release.of(file)
+    text = model_card(release, "me/own").text
+    assert release.title == "DermaMNIST (rebuilt)"
+    assert '"seed": 7' in text
+    assert "Nothing was measured" in text
+    assert ModelCard(str(model_card(release, "me/own"))).data.eval_results is None
+
+
+def test_a_model_for_data_of_ones_own(tmp_path, tiny):
+    info = replace(tiny.info, name="our images", title="Our images", licence="")
+    data = replace(tiny, info=info)
+    model = medzoo.create_model("simple_cnn", dataset=data, widths=(4, 8, 16))
+    card = model_card(Release.of(model), "me/own")
+    assert list(card_errors(str(card))) == []
+    assert card.data.license is None
+    assert card.data.datasets is None
+    assert "official" not in card.text
+    assert "How it was trained is not known" in card.text
+    assert "ask the author" in card.text
+
+
+def test_a_network_that_timm_cannot_build_is_not_offered_to_its_users(release):
+    card = model_card(release, "org/name", in_timm=False)
+    assert card.data.library_name == "medzoo"
+    assert "timm.create_model" not in card.text
+
+
+@pytest.mark.parametrize(
+    ("licence", "expected"),
+    [
+        ("CC BY-NC 4.0", "cc-by-nc-4.0"),
+        ("CC BY 4.0", "cc-by-4.0"),
+        ("Apache-2.0", "apache-2.0"),
+        ("Our own terms", "other"),
+        ("", None),
+    ],
+)
+def test_licences_as_the_hub_writes_them(licence, expected, file):
+    assert hub_licence(licence) == expected
+    card = model_card(Release.of(file, licence=licence), "org/name")
+    assert card.data.license == expected
+    assert list(card_errors(str(card))) == []
+    named = re.search(r"^license_name: (.*)$", str(card), re.MULTILINE)
+    assert (named[1] if named else None) == ("our-own-terms" if expected == "other" else None)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("license: cc-by-nc-4.0", "license: CC BY-NC 4.0"), "license"),
+        (("pipeline_tag: image-classification", "pipeline_tag: images"), "pipeline_tag"),
+        (("- dermamnist", "- derma mnist"), "datasets"),
+        (("      value: 0.", "      value: x0."), "no number"),
+        (("- name: name", "- nom: name"), "model-index"),
+        (("---\n", "---\n\t"), "YAML"),
+    ],
+)
+def test_the_hub_of_the_tests_refuses_bad_metadata(change, message):
+    card = str(model_card(Release.of("simple_cnn.dermamnist"), "org/name"))
+    assert change[0] in card
+    assert any(message in error for error in card_errors(card.replace(*change)))
