@@ -13,10 +13,12 @@ from timm.layers import (
     calculate_drop_path_rates,
     create_attn,
 )
-from timm.models import generate_default_cfgs, register_model
+from timm.models import register_model
 from torch import Tensor, nn
 
-from medzoo.models.base import ImageClassifier, build, small_image_cfg
+from medzoo.models.base import ImageClassifier, pyramid_levels
+from medzoo.models.build import build, small_image_cfg
+from medzoo.models.published import published_cfgs
 
 
 class PreActBlock(nn.Module):
@@ -71,8 +73,6 @@ class AdvancedCNN(ImageClassifier):
         drop_path_rate: Stochastic depth of the last block, growing linearly from 0.
     """
 
-    num_stages = 4
-
     def __init__(
         self,
         num_classes: int = 7,
@@ -88,8 +88,7 @@ class AdvancedCNN(ImageClassifier):
         super().__init__(num_classes, num_features=widths[-1])
         self.stem = nn.Conv2d(in_chans, widths[0], 3, 2, 1, bias=False)
         rates = calculate_drop_path_rates(drop_path_rate, list(depths), stagewise=True)
-        stages, self.feature_info = [], []
-        in_chs, reduction = widths[0], 2
+        stages, in_chs = [], widths[0]
         for index, (width, depth, stride) in enumerate(zip(widths, depths, strides, strict=True)):
             blocks = []
             for position in range(depth):
@@ -99,11 +98,8 @@ class AdvancedCNN(ImageClassifier):
                 )
                 in_chs = width
             stages.append(nn.Sequential(*blocks))
-            reduction *= stride
-            self.feature_info.append(
-                {"num_chs": width, "reduction": reduction, "module": f"stages.{index}"}
-            )
         self.stages = nn.Sequential(*stages)
+        self.feature_info = pyramid_levels(widths, strides, stem_stride=2)
         self.final = BatchNormAct2d(in_chs)
         self.head = ClassifierHead(in_chs, num_classes, global_pool, drop_rate)
         self.apply(_initialise)
@@ -115,7 +111,9 @@ def _initialise(module: nn.Module) -> None:
         nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
 
-default_cfgs = generate_default_cfgs({"medzoo_advanced_cnn": small_image_cfg(first_conv="stem")})
+default_cfgs = {
+    "medzoo_advanced_cnn": published_cfgs("medzoo_advanced_cnn", small_image_cfg(first_conv="stem"))
+}
 
 
 @register_model

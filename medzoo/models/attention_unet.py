@@ -9,10 +9,12 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from timm.layers import ClassifierHead, ConvNormAct
-from timm.models import generate_default_cfgs, register_model
+from timm.models import register_model
 from torch import Tensor, nn
 
-from medzoo.models.base import ImageClassifier, build, small_image_cfg
+from medzoo.models.base import ImageClassifier, pyramid_levels
+from medzoo.models.build import build, small_image_cfg
+from medzoo.models.published import published_cfgs
 
 
 class AttentionGate(nn.Module):
@@ -68,8 +70,6 @@ class AttentionUNet(ImageClassifier):
         drop_rate: Dropout before the classifier, in [0, 1).
     """
 
-    num_stages = 3
-
     def __init__(
         self,
         num_classes: int = 14,
@@ -81,14 +81,12 @@ class AttentionUNet(ImageClassifier):
     ) -> None:
         super().__init__(num_classes, num_features=head_width)
         self.stem = double_conv(in_chans, widths[0])
-        stages, self.feature_info = [], []
-        for index, (fine, coarse) in enumerate(pairwise(widths)):
+        stages = []
+        for fine, coarse in pairwise(widths):
             pool = nn.MaxPool2d(2, ceil_mode=True)
             stages.append(nn.Sequential(pool, double_conv(fine, coarse)))
-            self.feature_info.append(
-                {"num_chs": coarse, "reduction": 2 ** (index + 1), "module": f"stages.{index}"}
-            )
         self.stages = nn.Sequential(*stages)
+        self.feature_info = pyramid_levels(widths[1:], [2] * len(stages), stem_stride=1)
         self.decoder = nn.ModuleList(
             DecoderBlock(coarse, fine)
             for fine, coarse in zip(widths[-2::-1], widths[:0:-1], strict=True)
@@ -104,9 +102,11 @@ class AttentionUNet(ImageClassifier):
         return self.final(x)
 
 
-default_cfgs = generate_default_cfgs(
-    {"medzoo_attention_unet": small_image_cfg(first_conv="stem.0.conv", num_classes=14)}
-)
+default_cfgs = {
+    "medzoo_attention_unet": published_cfgs(
+        "medzoo_attention_unet", small_image_cfg(first_conv="stem.0.conv", num_classes=14)
+    )
+}
 
 
 @register_model

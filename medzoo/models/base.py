@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from itertools import accumulate
+from operator import mul
+from typing import Any
 
 from timm.layers import ClassifierHead
-from timm.models import build_model_with_cfg
 from timm.models._features import feature_take_indices
 from torch import Tensor, nn
 
@@ -45,16 +46,13 @@ class ImageClassifier(Classifier):
     """A convolutional classifier with timm's model interface.
 
     An architecture subclasses it, sets `stem`, `stages`, `final`, `head` and `feature_info` in its
-    constructor, and inherits the rest. Each stage's output is one level of the feature pyramid.
+    constructor, and inherits the rest.
 
     Attributes:
-        num_stages: How many stages the architecture has.
         head_hidden_size: Channels that reach the classifier after pooling.
-        feature_info: A dictionary a stage: ``num_chs``, ``reduction`` (of the input's height and
-            width) and ``module`` (its name).
+        feature_info: The levels of the feature pyramid, as `pyramid_levels` gives them.
     """
 
-    num_stages: ClassVar[int]
     stem: nn.Module
     stages: nn.Sequential
     final: nn.Module
@@ -83,6 +81,16 @@ class ImageClassifier(Classifier):
         self.temperature = 1.0  # the former one was fitted to the former classifier's logits
         self.head.reset(num_classes, global_pool)
 
+    def group_matcher(self, coarse: bool = False) -> dict[str, str]:
+        """Return which parameters are the stem's and each stage's, as timm's method of the same name.
+
+        What is in neither (final, head, decoder) counts as the last layer.
+
+        Args:
+            coarse: Accepted for timm's interface; a stage is one layer either way.
+        """
+        return {"stem": r"^stem", "stages": r"^stages\.(\d+)"}
+
     def forward_maps(self, x: Tensor) -> list[Tensor]:
         """Return the stem's feature map and each stage's, from fine to coarse."""
         maps = [self.stem(x)]
@@ -103,11 +111,11 @@ class ImageClassifier(Classifier):
         output_fmt: str = "NCHW",
         intermediates_only: bool = False,
     ) -> list[Tensor] | tuple[Tensor, list[Tensor]]:
-        """Return the stages' feature maps, as timm's method of the same name.
+        """Return the feature pyramid's maps, as timm's method of the same name.
 
         Args:
             x: Images, (N, C, H, W), normalised.
-            indices: The last n stages, the given ones, or all (None).
+            indices: The last n levels, the given ones, or all (None).
             norm: Accepted for timm's interface; stages carry their own normalisation.
             stop_early: Accepted for timm's interface; the final features need all stages.
             output_fmt: Only ``"NCHW"``.
@@ -121,9 +129,9 @@ class ImageClassifier(Classifier):
         """
         if output_fmt != "NCHW":
             raise ValueError(f"output_fmt={output_fmt!r} is not supported; use 'NCHW'")
-        wanted, _ = feature_take_indices(len(self.stages), indices)
+        wanted, _ = feature_take_indices(len(self.feature_info), indices)
         maps = self.forward_maps(x)
-        chosen = [maps[1 + index] for index in wanted]
+        chosen = [maps[1 + self.feature_info[index]["stage"]] for index in wanted]
         return chosen if intermediates_only else (self.combine_maps(maps), chosen)
 
     def forward_features(self, x: Tensor) -> Tensor:
@@ -139,32 +147,28 @@ class ImageClassifier(Classifier):
         return self.forward_head(self.forward_features(x))
 
 
-def small_image_cfg(**overrides: Any) -> dict[str, Any]:
-    """Build timm's default configuration for a network made for 28 x 28 images.
+def pyramid_levels(
+    widths: Sequence[int], strides: Sequence[int], stem_stride: int
+) -> list[dict[str, Any]]:
+    """Describe the levels of a feature pyramid: the last stage at each resolution, as in timm.
 
     Args:
-        **overrides: Fields of timm's `PretrainedCfg` that differ.
+        widths: Channels of each stage.
+        strides: Stride of each stage.
+        stem_stride: Stride of what comes before them.
+
+    Returns:
+        A dictionary a level: ``num_chs``, ``reduction`` (of the input's height and width),
+        ``stage`` (its number) and ``module`` (its name).
     """
-    return {
-        "input_size": (3, 28, 28),
-        "num_classes": 7,
-        "crop_pct": 1.0,
-        "interpolation": "bicubic",
-        "mean": (0.5, 0.5, 0.5),
-        "std": (0.5, 0.5, 0.5),
-        "classifier": "head.fc",
-        **overrides,
-    }
-
-
-def build(cls: type[ImageClassifier], name: str, pretrained: bool, **kwargs: Any) -> nn.Module:
-    """Build a registered architecture through timm, which loads weights and wraps for features.
-
-    Args:
-        cls: The architecture.
-        name: Its registered name.
-        pretrained: Load the weights that the configuration names.
-        **kwargs: The constructor's arguments and timm's own (`features_only`, `pretrained_cfg`).
-    """
-    feature_cfg = {"feature_cls": "getter", "out_indices": tuple(range(cls.num_stages))}
-    return build_model_with_cfg(cls, name, pretrained, feature_cfg=feature_cfg, **kwargs)
+    reductions = list(accumulate(strides, mul, initial=stem_stride))[1:]
+    last = {reduction: stage for stage, reduction in enumerate(reductions)}
+    return [
+        {
+            "num_chs": widths[stage],
+            "reduction": reduction,
+            "stage": stage,
+            "module": f"stages.{stage}",
+        }
+        for reduction, stage in last.items()
+    ]

@@ -7,11 +7,13 @@ from functools import partial
 from typing import Any
 
 from timm.layers import ClassifierHead, ConvNormAct, calculate_drop_path_rates
-from timm.models import generate_default_cfgs, register_model
+from timm.models import register_model
 from timm.models._efficientnet_blocks import EdgeResidual, InvertedResidual, SqueezeExcite
 from torch import nn
 
-from medzoo.models.base import ImageClassifier, build, small_image_cfg
+from medzoo.models.base import ImageClassifier, pyramid_levels
+from medzoo.models.build import build, small_image_cfg
+from medzoo.models.published import published_cfgs
 
 
 class EfficientNet(ImageClassifier):
@@ -38,8 +40,6 @@ class EfficientNet(ImageClassifier):
         drop_path_rate: Stochastic depth of the last block, growing linearly from 0.
     """
 
-    num_stages = 4
-
     def __init__(
         self,
         num_classes: int = 7,
@@ -58,8 +58,7 @@ class EfficientNet(ImageClassifier):
         super().__init__(num_classes, num_features=head_width)
         self.stem = ConvNormAct(in_chans, widths[0], 3, 2, act_layer=act_layer)
         rates = calculate_drop_path_rates(drop_path_rate, list(depths), stagewise=True)
-        stages, self.feature_info = [], []
-        in_chs, reduction = widths[0], 2
+        stages, in_chs = [], widths[0]
         for index, (width, depth) in enumerate(zip(widths, depths, strict=True)):
             # The gate's bottleneck is a quarter of the block's input, as in EfficientNet.
             gate = partial(SqueezeExcite, rd_ratio=0.25 / expansion[index])
@@ -80,18 +79,17 @@ class EfficientNet(ImageClassifier):
                 )
                 in_chs = width
             stages.append(nn.Sequential(*blocks))
-            reduction *= strides[index]
-            self.feature_info.append(
-                {"num_chs": width, "reduction": reduction, "module": f"stages.{index}"}
-            )
         self.stages = nn.Sequential(*stages)
+        self.feature_info = pyramid_levels(widths, strides, stem_stride=2)
         self.final = ConvNormAct(in_chs, head_width, 1, act_layer=act_layer)
         self.head = ClassifierHead(head_width, num_classes, global_pool, drop_rate)
 
 
-default_cfgs = generate_default_cfgs(
-    {"medzoo_efficientnet": small_image_cfg(first_conv="stem.conv")}
-)
+default_cfgs = {
+    "medzoo_efficientnet": published_cfgs(
+        "medzoo_efficientnet", small_image_cfg(first_conv="stem.conv")
+    )
+}
 
 
 @register_model

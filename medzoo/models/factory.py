@@ -20,6 +20,7 @@ from medzoo.transforms import transform_config
 from medzoo.weights import (
     WeightsConfig,
     find_entry,
+    locate_named,
     locate_weights,
     read_config,
     read_tensors,
@@ -62,8 +63,10 @@ def create_model(
 
     Args:
         name: An architecture (``"advanced_cnn"``), a checkpoint (``"advanced_cnn.dermamnist"``),
-            a weights file that medzoo wrote (``"best.safetensors"``, always loaded), or any of
-            timm's architectures (``"timm/resnet18"``), which get a stem for small images.
+            a weights file that medzoo wrote (``"best.safetensors"``, always loaded), a repository
+            on the Hugging Face Hub with one (``"hf-hub:org/name"``, ``"hf-hub:org/name@revision"``,
+            likewise), or any of timm's architectures (``"timm/resnet18"``), which get a stem for
+            small images.
         dataset: What the model is for: it decides channels and classes. If it is another one
             than the weights were trained on, the trunk is kept, the stem adapted to the channels,
             and the classifier is new.
@@ -131,14 +134,16 @@ def architecture_of(name: str | Path) -> str:
     """Return the architecture that a name means, as in `create_model`.
 
     Args:
-        name: An architecture, a checkpoint, a weights file, or a name of timm's.
+        name: An architecture, a checkpoint, a weights file, a repository on the Hub, or a name
+            of timm's.
 
     Raises:
-        WeightsError: If it is a weights file that cannot be read.
+        WeightsError: If it is a weights file that cannot be had or read.
     """
     text = str(name)
-    if text.endswith(".safetensors"):
-        return read_config(text).architecture
+    path = locate_named(text)
+    if path is not None:
+        return read_config(path).architecture
     return text if text.startswith(TIMM_PREFIX) else text.partition(".")[0]
 
 
@@ -169,13 +174,14 @@ def _resolve(
     name: str, dataset: str | DatasetInfo | Dataset | None, pretrained: bool
 ) -> tuple[str, WeightsConfig | None, dict[str, Any] | None]:
     """Find out which architecture is meant, and read the weights that belong to it."""
-    if name.endswith(".safetensors"):
-        config = read_config(name)
+    path = locate_named(name)
+    if path is not None:
+        config = read_config(path)
         try:
             _check_known(config.architecture)
         except ValueError as error:
             raise WeightsError(f"{name} cannot be loaded by this version: {error}") from error
-        return config.architecture, config, read_tensors(name)
+        return config.architecture, config, read_tensors(path)
     if name.startswith(TIMM_PREFIX):
         _check_known(name)
         return name, None, None

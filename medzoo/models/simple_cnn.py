@@ -7,10 +7,12 @@ from itertools import pairwise
 from typing import Any
 
 from timm.layers import ClassifierHead, ConvNormAct
-from timm.models import generate_default_cfgs, register_model
+from timm.models import register_model
 from torch import nn
 
-from medzoo.models.base import ImageClassifier, build, small_image_cfg
+from medzoo.models.base import ImageClassifier, pyramid_levels
+from medzoo.models.build import build, small_image_cfg
+from medzoo.models.published import published_cfgs
 
 
 class SimpleCNN(ImageClassifier):
@@ -26,8 +28,6 @@ class SimpleCNN(ImageClassifier):
         drop_rate: Dropout before the classifier, in [0, 1).
     """
 
-    num_stages = 2
-
     def __init__(
         self,
         num_classes: int = 7,
@@ -38,8 +38,8 @@ class SimpleCNN(ImageClassifier):
     ) -> None:
         super().__init__(num_classes, num_features=widths[-1])
         self.stem = ConvNormAct(in_chans, widths[0], 3)
-        stages, self.feature_info = [], []
-        for index, (in_chs, out_chs) in enumerate(pairwise(widths)):
+        stages = []
+        for in_chs, out_chs in pairwise(widths):
             stages.append(
                 nn.Sequential(
                     nn.MaxPool2d(2, ceil_mode=True),
@@ -47,15 +47,17 @@ class SimpleCNN(ImageClassifier):
                     ConvNormAct(out_chs, out_chs, 3),
                 )
             )
-            self.feature_info.append(
-                {"num_chs": out_chs, "reduction": 2 ** (index + 1), "module": f"stages.{index}"}
-            )
         self.stages = nn.Sequential(*stages)
+        self.feature_info = pyramid_levels(widths[1:], [2] * len(stages), stem_stride=1)
         self.final = nn.Identity()
         self.head = ClassifierHead(widths[-1], num_classes, global_pool, drop_rate)
 
 
-default_cfgs = generate_default_cfgs({"medzoo_simple_cnn": small_image_cfg(first_conv="stem.conv")})
+default_cfgs = {
+    "medzoo_simple_cnn": published_cfgs(
+        "medzoo_simple_cnn", small_image_cfg(first_conv="stem.conv")
+    )
+}
 
 
 @register_model

@@ -3,6 +3,8 @@
 import pytest
 import timm
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from medzoo.models import ImageClassifier, create_model, list_models
 from tests.models.conftest import noise
@@ -53,7 +55,7 @@ def test_intermediates(model):
     x = noise(1, 3, 32, 32)
     final, maps = model.forward_intermediates(x)
     assert torch.equal(final, model.forward_features(x))
-    assert len(maps) == model.num_stages == len(model.feature_info)
+    assert len(maps) == len(model.feature_info)
     last = model.forward_intermediates(x, indices=1, intermediates_only=True)
     first = model.forward_intermediates(x, indices=[0], intermediates_only=True)
     assert torch.equal(last[0], maps[-1])
@@ -70,6 +72,25 @@ def test_feature_info_tells_the_truth(model):
         side = 64 // info["reduction"]
         assert feature.shape == (1, info["num_chs"], side, side)
         assert info["module"] in modules
+
+
+def test_each_resolution_is_one_level_of_the_pyramid(model):
+    reductions = [info["reduction"] for info in model.feature_info]
+    assert reductions == [2 ** (level + 1) for level in range(len(reductions))]
+    coarsest = model.forward_intermediates(noise(1, 3, 28, 28), indices=1, intermediates_only=True)
+    assert torch.equal(coarsest[0], model.forward_maps(noise(1, 3, 28, 28))[-1])
+
+
+@settings(deadline=None, max_examples=10)
+@given(st.lists(st.sampled_from([1, 2]), min_size=4, max_size=4))
+@torch.no_grad()
+def test_any_strides_are_told_truly(strides):
+    widths = {"widths": (4, 5, 6, 7), "strides": strides}
+    trunk = create_model("advanced_cnn", in_chans=1, features_only=True, attention="", **widths)
+    maps = trunk.eval()(noise(1, 1, 32, 32))
+    assert [32 // m.shape[-1] for m in maps] == trunk.feature_info.reduction()
+    assert [m.shape[1] for m in maps] == trunk.feature_info.channels()
+    assert len(maps) == 1 + strides[1:].count(2)
 
 
 @pytest.mark.parametrize("size", [28, 31])

@@ -1,0 +1,250 @@
+"""medzoo's models and published weights through timm alone: the same networks and logits."""
+
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+from PIL import Image
+from timm.models import PretrainedCfg, get_pretrained_cfg, save_for_hf
+
+from medzoo.errors import WeightsError
+from medzoo.models import create_model, list_models, published
+from medzoo.models.build import small_image_cfg
+from medzoo.publishing.timm_config import timm_config
+from medzoo.transforms import create_transform
+from medzoo.weights import WeightsConfig, locate_weights, read_config, save_weights, weights_index
+from tests.models.conftest import noise
+
+TAGS = list_models(pretrained=True)
+GRAY = "advanced_cnn.pneumoniamnist"
+
+
+def path_of(name: str) -> Path:
+    return locate_weights(weights_index()[name])
+
+
+def repository(folder: Path, weights: Path) -> Path:
+    """A folder as it would lie on the Hub."""
+    folder.mkdir(exist_ok=True)
+    shutil.copy(weights, folder / "model.safetensors")
+    config = json.dumps(timm_config(read_config(weights)))
+    (folder / "config.json").write_text(config)
+    return folder
+
+
+@torch.inference_mode()
+def assert_same(model: torch.nn.Module, expected: torch.nn.Module) -> None:
+    channels, size, _ = expected.pretrained_cfg["input_size"]
+    x = noise(3, channels, size, size)
+    # The layout of medzoo's models, as sums in another order round differently.
+    model = model.eval().to(memory_format=torch.channels_last)
+    assert torch.equal(model(x), expected.eval()(x))
+
+
+# Who is imported first
+
+
+def run(code: str, *path: Path) -> subprocess.CompletedProcess[str]:
+    code = f"import sys; sys.path[:0] = {[str(p) for p in path]};" + code
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+
+def test_timm_knows_the_models_after_medzoo_was_imported():
+    result = run("import medzoo, timm; print(timm.list_models('medzoo_*', pretrained=True))")
+    assert result.stdout.strip() == str([f"medzoo_{tag}" for tag in TAGS]), result.stderr
+    assert result.stderr == ""
+
+
+@pytest.mark.parametrize("imports", ["import medzoo, timm", "import timm, medzoo"])
+def test_both_are_imported_even_if_medzoos_models_cannot_be(imports, tmp_path):
+    (tmp_path / "torch.py").write_text("raise ImportError('no torch here')")
+    (tmp_path / "timm" / "models").mkdir(parents=True)
+    (tmp_path / "timm" / "__init__.py").write_text("from . import models")
+    (tmp_path / "timm" / "models" / "__init__.py").write_text("answer = 42")
+    result = run(f"{imports}; print(timm.models.answer)", tmp_path)
+    assert result.stdout.strip() == "42", result.stderr
+    assert "RuntimeWarning: timm works, but does not know medzoo's" in result.stderr
+    assert "no torch here" in result.stderr
+
+
+# Published weights, by tag
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_tags_give_medzoos_logits(tag):
+    assert_same(timm.create_model(f"medzoo_{tag}", pretrained=True), create_model(tag, None, True))
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_stem_and_classifier_are_adapted_alike(tag):
+    channels = 4 - read_config(path_of(tag)).input_size[0]
+    model = timm.create_model(f"medzoo_{tag}", pretrained=True, in_chans=channels, num_classes=5)
+    expected = create_model(tag, pretrained=True, in_chans=channels, num_classes=5)
+    assert model.get_classifier().out_features == 5
+    for each in (model, expected):
+        each.reset_classifier(0)
+    assert_same(model, expected)
+
+
+def test_tags_are_listed_and_the_bare_name_stays_untrained():
+    names = [f"medzoo_{tag}" for tag in TAGS]
+    assert (
+        timm.list_pretrained("medzoo_*") == timm.list_models("medzoo_*", pretrained=True) == names
+    )
+    assert not timm.is_model_pretrained("medzoo_advanced_cnn")
+    with pytest.raises(ValueError, match=r"which weights; name them.*medzoo_advanced_cnn\.derma"):
+        timm.create_model("medzoo_advanced_cnn", pretrained=True)
+    with pytest.raises(RuntimeError, match="Invalid pretrained tag"):
+        timm.create_model("medzoo_advanced_cnn.nothing", pretrained=True)
+
+
+def test_a_tag_alone_gives_the_architecture_of_its_weights():
+    untrained = timm.create_model(f"medzoo_{GRAY}")
+    trained = timm.create_model(f"medzoo_{GRAY}", pretrained=True)
+    shapes = [{name: t.shape for name, t in m.state_dict().items()} for m in (untrained, trained)]
+    assert shapes[0] == shapes[1]
+    assert not torch.equal(untrained.stem.weight, trained.stem.weight)
+
+
+def test_timm_feeds_images_as_medzoo_trained():
+    model = timm.create_model(f"medzoo_{GRAY}", pretrained=True)
+    config = read_config(path_of(GRAY))
+    found = timm.data.resolve_model_data_config(model)
+    assert found == {
+        "input_size": config.input_size,
+        "mean": config.mean,
+        "std": config.std,
+        "interpolation": "bicubic",
+        "crop_pct": 1.0,
+        "crop_mode": "center",
+    }
+    assert get_pretrained_cfg(f"medzoo_{GRAY}").mean == config.mean
+    assert model.pretrained_cfg["label_names"] == ("normal", "pneumonia")
+    assert model.pretrained_cfg["license"] == "cc-by-4.0"
+
+
+def test_timm_prepares_an_image_as_medzoo_does():
+    model = timm.create_model("medzoo_simple_cnn.dermamnist", pretrained=True)
+    pixels = torch.randint(256, (28, 28, 3), dtype=torch.uint8).numpy()
+    prepare = timm.data.create_transform(**timm.data.resolve_model_data_config(model))
+    torch.testing.assert_close(
+        prepare(Image.fromarray(pixels)), create_transform(model)(pixels), rtol=0, atol=1e-5
+    )
+
+
+@torch.inference_mode()
+def test_features_only_and_a_new_classifier():
+    trunk = timm.create_model(f"medzoo_{GRAY}", pretrained=True, features_only=True).eval()
+    x = noise(1, 1, 32, 32)
+    expected = create_model(GRAY, pretrained=True)
+    maps = expected.forward_intermediates(x, intermediates_only=True)
+    torch.testing.assert_close(trunk(x), maps, rtol=1e-4, atol=1e-4)
+    with pytest.raises(ValueError, match="out_indices=5: the feature pyramid has 4 levels"):
+        timm.create_model(f"medzoo_{GRAY}", features_only=True, out_indices=5)
+    model = timm.create_model(f"medzoo_{GRAY}", pretrained=True).eval()
+    model.reset_classifier(4)
+    assert model(x).shape == (1, 4)
+
+
+def test_damaged_weights_are_never_loaded(monkeypatch):
+    damaged = {GRAY: replace(weights_index()[GRAY], sha256="0" * 64)}
+    monkeypatch.setattr(published, "weights_index", lambda: damaged)
+    with pytest.raises(WeightsError, match="damaged or was replaced"):
+        timm.create_model(f"medzoo_{GRAY}", pretrained=True)
+
+
+def test_weights_of_ones_own_under_a_tag_are_not_taken_for_the_published(tmp_path):
+    model = create_model(GRAY, pretrained=True)
+    torch.nn.init.ones_(model.get_classifier().weight)
+    file = save_weights(model, tmp_path / "own.safetensors")
+    overlay = {"file": str(file)}
+    own = timm.create_model(f"medzoo_{GRAY}", pretrained=True, pretrained_cfg_overlay=overlay)
+    # What timm itself writes names the tag as well.
+    save_for_hf(own, str(tmp_path / "saved"), safe_serialization=True)
+    assert_same(own, model)
+    assert_same(timm.create_model(f"local-dir:{tmp_path / 'saved'}", pretrained=True), model)
+
+
+def test_weights_that_are_not_in_the_package_come_from_the_hub(hub, monkeypatch):
+    content = path_of(GRAY).read_bytes()
+    revision = hub.add("org/elsewhere", {"model.safetensors": content})
+    entry = replace(
+        weights_index()[GRAY],
+        name="advanced_cnn.elsewhere",
+        file="elsewhere.safetensors",
+        hub={"repo_id": "org/elsewhere", "revision": revision},
+    )
+    monkeypatch.setattr(published, "weights_index", lambda: {entry.name: entry})
+    cfgs = published.published_cfgs("medzoo_advanced_cnn", small_image_cfg())
+    cfg = cfgs.cfgs["elsewhere"]
+    assert cfg.hf_hub_id == f"org/elsewhere@{revision}"
+    cfg = replace(cfg, architecture="medzoo_advanced_cnn", tag="elsewhere")
+    model = timm.create_model("medzoo_advanced_cnn", pretrained=True, pretrained_cfg=cfg)
+    assert_same(model, create_model(GRAY, pretrained=True))
+    monkeypatch.setattr(
+        published, "weights_index", lambda: {entry.name: replace(entry, sha256="0" * 64)}
+    )
+    with pytest.raises(WeightsError):
+        timm.create_model("medzoo_advanced_cnn", pretrained=True, pretrained_cfg=cfg)
+
+
+def test_a_missing_file_without_a_copy_is_no_pretrained_weight(monkeypatch):
+    entry = replace(weights_index()[GRAY], file="gone.safetensors")
+    monkeypatch.setattr(published, "weights_index", lambda: {GRAY: entry})
+    cfgs = published.published_cfgs("medzoo_advanced_cnn", small_image_cfg())
+    assert not cfgs.cfgs["pneumoniamnist"].has_weights
+    assert cfgs.cfgs[""] == PretrainedCfg(**small_image_cfg())
+
+
+# config.json
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_a_local_folder_gives_medzoos_logits(tag, tmp_path):
+    folder = repository(tmp_path / "repository", path_of(tag))
+    model = timm.create_model(f"local-dir:{folder}", pretrained=True)
+    assert_same(model, create_model(tag, pretrained=True))
+
+
+def test_the_hub_gives_medzoos_logits(hub, tmp_path):
+    folder = repository(tmp_path / "repository", path_of(GRAY))
+    files = {file.name: file.read_bytes() for file in folder.iterdir()}
+    revision = hub.add("org/lungs", files)
+    expected = create_model(GRAY, pretrained=True)
+    for name in ("org/lungs", f"org/lungs@{revision}"):
+        assert_same(timm.create_model(f"hf-hub:{name}", pretrained=True), expected)
+    other = timm.create_model("hf-hub:org/lungs", pretrained=True, num_classes=3, in_chans=3)
+    assert other.eval()(noise(1, 3, 28, 28)).shape == (1, 3)
+    assert other.pretrained_cfg["label_names"] == ["normal", "pneumonia"]
+
+
+@pytest.mark.parametrize(
+    ("name", "size"), [("timm/resnet18", 96), ("timm/vit_tiny_patch16_224", 32)]
+)
+def test_networks_of_timms_are_described_too(name, size, tmp_path):
+    model = create_model(name, num_classes=3, in_chans=1, size=size).eval()
+    file = save_weights(model, tmp_path / "own.safetensors")
+    folder = repository(tmp_path / "repository", file)
+    assert_same(timm.create_model(f"local-dir:{folder}", pretrained=True), model)
+
+
+def test_a_smaller_stem_is_nothing_that_timm_would_build_wrongly(tmp_path):
+    model = create_model("timm/resnet18", num_classes=3, in_chans=1)
+    folder = repository(tmp_path, save_weights(model, tmp_path / "own.safetensors"))
+    with pytest.raises(RuntimeError, match="Unknown model"):
+        timm.create_model(f"local-dir:{folder}")
+
+
+def test_a_trunk_without_a_data_set_is_described():
+    model = create_model("simple_cnn", num_classes=0, in_chans=1, widths=(4, 8, 16))
+    config = json.loads(json.dumps(timm_config(WeightsConfig.of(model))))
+    assert (config["num_classes"], config["num_features"]) == (0, 16)
+    assert config["model_args"] == {"widths": [4, 8, 16]}
+    assert config["label_names"] is None
+    assert config["medzoo"] == {"dataset": None, "task": None, "temperature": 1.0}
