@@ -1,37 +1,32 @@
-"""Use a trained trunk as a fixed feature extractor.
+"""Use a trained trunk as it is, with a simple classifier on top.
 
 You learn:
 
-- how to turn images into feature vectors: a model made with ``num_classes=0``
-  has no classifier and gives what the classifier would have seen;
-- how to fit scikit-learn's logistic regression to them (a "linear probe"),
-  which takes seconds and is a good first try when there are few labelled
-  images;
+- to fit a logistic regression (a "linear probe") or a nearest-neighbour vote to
+  a fixed trunk's features: it takes seconds, and is a good first try when there
+  are few labelled images;
 - to compare with an untrained trunk: only what is better than that was learned
   by training.
+
+The setting (how strong the penalty is, how many neighbours vote) is chosen on
+the validation split; the test split is read once, for the chosen one.
 """
 
 import torch
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 import medzoo
-from medzoo.evaluation import predict_logits
 
-data = medzoo.synthetic("breastmnist", n_train=256, n_val=128)
+data = medzoo.synthetic("breastmnist", n_train=128, n_val=64, n_test=64)
 print(data)
 
 torch.manual_seed(0)
-# The trunk saw colour; gray images are adapted to it.
-trunks = {
-    "untrained": medzoo.create_model("advanced_cnn", num_classes=0),
-    "DermaMNIST": medzoo.create_model("advanced_cnn.dermamnist", pretrained=True, num_classes=0),
-}
+trunks = {"untrained": medzoo.create_model("advanced_cnn"), "DermaMNIST": "advanced_cnn.dermamnist"}
 for name, trunk in trunks.items():
-    train, val = (predict_logits(trunk, split.images) for split in (data.train, data.val))
-    probe = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=1000))
-    probe.fit(train, data.train.labels)
-    auc = roc_auc_score(data.val.labels, probe.predict_proba(val)[:, 1])
-    print(f"{name:<11} trunk: {train.shape[1]} features an image, validation AUC {auc:.3f}")
+    linear = medzoo.linear_probe(trunk, data)
+    votes = medzoo.knn_probe(trunk, data)
+    print(f"\n{name} trunk")
+    print(f"  linear probe, C = {linear.setting:g}: test AUC {linear.test.auc:.3f}")
+    print(f"  {votes.setting} nearest neighbours: test AUC {votes.test.auc:.3f}")
+
+# A probe is a model like any other.
+print(f"\n{medzoo.predict(linear.probe, data.test.images[0])}")

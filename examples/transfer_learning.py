@@ -2,11 +2,12 @@
 
 You learn:
 
-- that naming another data set keeps the trained trunk, adapts the first layer
-  to its channels (here from colour to gray) and gives the model a new
-  classifier;
-- how to train it, and how to compare it fairly with a model that starts from
-  nothing: same data, same recipe, same seed, scored on the validation split.
+- to fine-tune a trained trunk: `medzoo.finetune` adapts its first layer to the
+  channels (here from colour to gray), gives it a new classifier, and trains
+  gently, the early layers most slowly;
+- to keep a part of it as it is, with `freeze`;
+- to compare fairly with a model that starts from nothing: same data, same
+  number of epochs, same seed, scored on the validation split.
 
 The target is made up, so that the example needs no download; with
 ``medzoo.load_dataset("pneumoniamnist")`` in its place it is a real one.
@@ -14,16 +15,19 @@ The target is made up, so that the example needs no download; with
 
 import medzoo
 
-data = medzoo.synthetic("pneumoniamnist", n_train=192, n_val=96, n_test=96)
-recipe = medzoo.Recipe(epochs=3, batch_size=32, learning_rate=1e-3, ema_decay=0)
+data = medzoo.synthetic("pneumoniamnist", n_train=128, n_val=64, n_test=64)
+short = {"epochs": 3, "batch_size": 32, "learning_rate": 1e-3, "ema_decay": 0}
+gentle = short | {"layer_decay": 0.7}
 print(data)
 
-starts = {"from nothing": "advanced_cnn", "from DermaMNIST": "advanced_cnn.dermamnist"}
-scores = {}
-for start, name in starts.items():
-    run = medzoo.train(name, data, recipe, pretrained="." in name, progress=False)
-    scores[start] = run.val_auc
+runs = {
+    "from nothing": medzoo.train("advanced_cnn", data, short),
+    "from DermaMNIST": medzoo.finetune("advanced_cnn.dermamnist", data, gentle),
+    "its stem and two stages fixed": medzoo.finetune(
+        "advanced_cnn.dermamnist", data, gentle | {"freeze": 2}
+    ),
+}
 
-print(f"\n{'start':<16} validation AUC after {recipe.epochs} epochs")
-for start, auc in scores.items():
-    print(f"{start:<16} {auc:.3f}")
+print(f"\n{'start':<30} validation AUC after {short['epochs']} epochs")
+for start, run in runs.items():
+    print(f"{start:<30} {run.val_auc:.3f}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -23,40 +24,51 @@ def add(commands: Commands) -> None:
         "medzoo train simple_cnn --dataset breastmnist --epochs 10",
     )
     sub.add_argument("model", help="architecture, or a checkpoint to start from")
-    sub.add_argument("--dataset", required=True, help="a MedMNIST name or an .npz file")
+    data = sub.add_mutually_exclusive_group(required=True)
+    data.add_argument("--dataset", help="a MedMNIST name")
+    data.add_argument("--data", type=Path, help="your own: a folder, a .csv table or an .npz file")
     sub.add_argument("--pretrained", action="store_true", help="start from published weights")
-    sub.add_argument("--recipe", default="default", help="a bundled name or a JSON file")
+    sub.add_argument(
+        "--recipe", help="a bundled name or a JSON file (default; with --pretrained: finetune)"
+    )
     sub.add_argument("--epochs", type=int, help="instead of the recipe's")
     sub.add_argument("--batch-size", type=int, help="instead of the recipe's")
     sub.add_argument("--learning-rate", type=float, help="instead of the recipe's")
     sub.add_argument("--seed", type=int, help="instead of the recipe's")
+    sub.add_argument(
+        "--teacher", nargs="+", metavar="NAME", help="checkpoints or weights files to learn from"
+    )
+    sub.add_argument("--distillation", type=float, help="share of the teacher in what is learnt")
     sub.add_argument("--output", default="training_results", help="folder (%(default)s)")
     sub.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
     sub.add_argument("--tensorboard", action="store_true", help="also write TensorBoard events")
     sub.add_argument("--compile", action="store_true", help="compile the network (torch.compile)")
-    add_data_options(sub, size=28)
+    add_data_options(sub, size=None)
 
 
 def _train(arguments: argparse.Namespace) -> tuple[Any, str]:
     from medzoo.models import architecture_of
     from medzoo.training import load_recipe
 
-    data = medzoo.load_dataset(arguments.dataset, size=arguments.size, root=arguments.data_root)
+    chosen = arguments.data or arguments.dataset
+    data = medzoo.load_dataset(chosen, size=arguments.size, root=arguments.data_root)
     changes = {
         name: getattr(arguments, name)
-        for name in ("epochs", "batch_size", "learning_rate", "seed")
+        for name in ("epochs", "batch_size", "learning_rate", "distillation", "seed")
         if getattr(arguments, name) is not None
     }
-    recipe = load_recipe(arguments.recipe, architecture_of(arguments.model), data.info.name)
-    recipe = recipe.with_changes(**changes)
+    architecture = architecture_of(arguments.model)
+    trunk = arguments.model if arguments.pretrained else ""
+    source = arguments.recipe or ("finetune" if trunk else "default")
+    recipe = load_recipe(source, architecture, data.info.name, trunk).with_changes(**changes)
     output = Path(arguments.output) / data.info.name
     run = medzoo.train(
-        arguments.model,
+        architecture if trunk else arguments.model,
         data,
         recipe,
-        pretrained=arguments.pretrained,
         resume=arguments.resume,
         output=output,
+        teacher=medzoo.Ensemble(arguments.teacher) if arguments.teacher else None,
         device=arguments.device,
         tensorboard=arguments.tensorboard,
         compile=arguments.compile,
@@ -69,10 +81,11 @@ def _train(arguments: argparse.Namespace) -> tuple[Any, str]:
         "val_acc": run.val_acc,
         "recipe": recipe.to_dict(),
     }
+    option = "--data" if arguments.data else "--dataset"
+    evaluate = shlex.join(["medzoo", "evaluate", str(run.weights), option, str(chosen)])
     text = (
         f"{arguments.model} on {data.title}: validation AUC {run.val_auc:.4f}, "
         f"ACC {run.val_acc:.4f} (epoch {run.best_epoch})\n{run.weights}\n"
-        f"Read the test split once, when all choices are made:\n"
-        f"  medzoo evaluate {run.weights} --dataset {arguments.dataset}"
+        f"Read the test split once, when all choices are made:\n  {evaluate}"
     )
     return values, text

@@ -3,7 +3,7 @@
 from medzoo.training.augment import BatchAugmenter
 from medzoo.training.loader import BatchLoader
 from medzoo.training.recipe import Augmentation, Recipe, load_recipe, recipe_for
-from medzoo.training.train import train
+from medzoo.training.train import finetune, train
 from medzoo.training.trainer import Run, Trainer
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Recipe",
     "Run",
     "Trainer",
+    "finetune",
     "load_recipe",
     "recipe_for",
     "train",

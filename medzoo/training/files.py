@@ -11,6 +11,7 @@ from torch import Tensor
 
 from medzoo.errors import TrainingError
 from medzoo.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from medzoo.training.recipe import Recipe
 from medzoo.weights import save_weights, write_atomically
 
 
@@ -79,7 +80,10 @@ class RunFiles:
             return None
         groups, progress = load_checkpoint(path)
         wanted = json.loads(json.dumps(identity))
-        other = [key for key, value in wanted.items() if progress.identity.get(key) != value]
+        # A checkpoint that is older than a field of recipes was trained by the field's default.
+        recipe = Recipe().to_dict() | progress.identity.get("recipe", {})
+        found = progress.identity | {"recipe": recipe}
+        other = [key for key, value in wanted.items() if found.get(key) != value]
         if other:
             raise TrainingError(
                 f"checkpoint {path} belongs to another run (other {', '.join(other)}); resume with "

@@ -12,6 +12,7 @@ from timm.optim import create_optimizer_v2
 from torch import Tensor, nn
 
 from medzoo.device import has_fast_bfloat16
+from medzoo.training.freeze import layers_of
 from medzoo.training.recipe import Recipe
 
 
@@ -21,12 +22,22 @@ def create_optimizer(
     """Make the optimiser that a recipe names, without decay of biases and norms.
 
     Args:
-        model: What it trains.
-        recipe: Its name, learning rate and weight decay.
+        model: What it trains; frozen parameters are left out.
+        recipe: Its name, learning rate, weight decay and decay of the rate by layer.
         device: Where the model is.
+
+    Raises:
+        ValueError: If the rate is to decay by layer, but the model does not tell its layers.
     """
+    by_layer = recipe.layer_decay < 1
+    if by_layer:
+        layers_of(model, "layer_decay")
     optimizer = create_optimizer_v2(
-        model, recipe.optimizer, lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+        model,
+        recipe.optimizer,
+        lr=recipe.learning_rate,
+        weight_decay=recipe.weight_decay,
+        layer_decay=recipe.layer_decay if by_layer else None,
     )
     if "muon" in recipe.optimizer and not has_fast_bfloat16(device):
         _orthogonalise_in_float32(optimizer)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -16,6 +16,7 @@ from medzoo.device import Precision
 from medzoo.errors import unknown_name
 
 ClassWeights = Literal["none", "balanced"]
+FrozenPart = Literal["none", "stem", "trunk"]
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,11 @@ class Recipe:
             builds the model with `medzoo.create_model`.
         trunk: Checkpoint or weights file that all but the classifier starts from, e.g.
             ``"advanced_cnn.dermamnist"``, for whoever builds the model; empty for random weights.
+        freeze: What stays as it is, batch norms' statistics included: ``"none"``, ``"stem"``,
+            ``"trunk"`` (all but the classifier), or how many stages, from 1, behind the stem.
+        layer_decay: Factor on the learning rate from one layer to the one before, in (0, 1]: the
+            classifier learns at the full rate, the stem slowest. Layers are medzoo's stages, and
+            what timm's own networks call so (``group_matcher``).
     """
 
     epochs: int = 30
@@ -111,6 +117,8 @@ class Recipe:
     augmentation: Augmentation = field(default_factory=Augmentation)
     model_args: Mapping[str, Any] = field(default_factory=dict)
     trunk: str = ""
+    freeze: FrozenPart | int = "none"
+    layer_decay: float = 1.0
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "patience", "validate_every", "seed"):
@@ -119,10 +127,15 @@ class Recipe:
             whole = isinstance(value, int) and value >= least
             absent = name == "patience" and value is None
             _require(self, name, whole or absent, f"a whole number from {least}")
+        parts = get_args(FrozenPart)
+        stages = type(self.freeze) is int and self.freeze >= 1
+        expected = f"{', '.join(map(repr, parts))}, or a number of stages from 1"
+        _require(self, "freeze", stages or self.freeze in parts, expected)
         _require(self, "learning_rate", _number(self, "learning_rate") > 0, "above 0")
         _require(self, "weight_decay", _number(self, "weight_decay") >= 0, "0 or more")
         for name in ("warmup", "label_smoothing", "ema_decay"):
             _require(self, name, 0 <= _number(self, name) < 1, "in [0, 1)")
+        _require(self, "layer_decay", 0 < _number(self, "layer_decay") <= 1, "in (0, 1]")
         _require(self, "distillation", 0 <= _number(self, "distillation") <= 1, "in [0, 1]")
         if self.clip_gradient is not None:
             _require(self, "clip_gradient", _number(self, "clip_gradient") > 0, "above 0, or None")
@@ -183,7 +196,10 @@ def recipe_for(architecture: str, dataset: str) -> Recipe:
 
 
 def load_recipe(
-    source: str | Path | Mapping[str, Any] | Recipe, architecture: str, dataset: str
+    source: str | Path | Mapping[str, Any] | Recipe,
+    architecture: str,
+    dataset: str,
+    trunk: str = "",
 ) -> Recipe:
     """Find a recipe by name or file; what it says refines the pair's bundled recipe.
 
@@ -195,27 +211,38 @@ def load_recipe(
             JSON file, or a mapping of some fields.
         architecture: The model that will be trained.
         dataset: The data set it will be trained on.
+        trunk: What it starts from, instead of what the source says. Trained weights fix the
+            architecture's arguments, so with a trunk those that are bundled do not count.
 
     Raises:
         ValueError: If the name is unknown, or the file is no recipe.
     """
     if isinstance(source, Recipe):
-        return source
+        return source.with_changes(trunk=trunk) if trunk else source
+    values = _read(source, architecture)
+    if trunk:
+        values["trunk"] = trunk
     bundled = recipe_for(architecture, dataset)
+    if values.get("trunk"):
+        bundled = replace(bundled, model_args={})
+    return bundled.with_changes(**values)
+
+
+def _read(source: str | Path | Mapping[str, Any], architecture: str) -> dict[str, Any]:
+    """Return the fields that a named recipe, a file or a mapping sets."""
     if isinstance(source, Mapping):
-        return bundled.with_changes(**source)
+        return dict(source)
     if Path(source).suffix == ".json":
         try:
             values = json.loads(Path(source).read_text(encoding="utf-8"))
         except (OSError, json.JSONDecodeError) as error:
             raise ValueError(f"recipe file {str(source)!r} cannot be read: {error}") from error
-        return bundled.with_changes(**_known(Recipe, values))
+        return _known(Recipe, values)
     if source not in _bundled():
         raise unknown_name("recipe", source, _bundled())
-    if source == "default":
-        return bundled
-    layers = _bundled()[str(source)], _bundled().get(f"{source}.{architecture}", {})
-    return bundled.with_changes(**_merge(*layers))
+    if source == "default":  # is what every recipe refines
+        return {}
+    return _merge(_bundled()[str(source)], _bundled().get(f"{source}.{architecture}", {}))
 
 
 @cache

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from medzoo.datasets import Dataset
 from medzoo.models import architecture_of, create_model
@@ -15,24 +16,22 @@ from medzoo.training.trainer import Run, Trainer
 
 
 def train(
-    name: str | Path,
+    name: str,
     data: Dataset,
     recipe: Recipe | Mapping[str, Any] | str | Path = "default",
     *,
-    pretrained: bool = False,
     resume: bool = False,
     **trainer_args: Any,
 ) -> Run:
     """Build a model for a data set and train it; the recipe's seed decides everything.
 
     Args:
-        name: Any name that `medzoo.create_model` takes.
+        name: An architecture: medzoo's, or ``"timm/<name>"``. It starts from random weights, or
+            from the recipe's trunk.
         data: Training and validation data.
         recipe: A `Recipe`; or a bundled recipe's name, a JSON file or a mapping of some fields,
             e.g. ``{"epochs": 5}``, which refine what is bundled for the architecture and data
             set. By default that itself.
-        pretrained: Start from the published weights that the name means, instead of from the
-            recipe's trunk or random weights.
         resume: Go on from the run's last checkpoint, if there is one.
         **trainer_args: The `Trainer`'s other arguments: output, name, teacher, device, progress.
 
@@ -40,20 +39,83 @@ def train(
         The finished run.
 
     Raises:
-        ValueError: If a name is unknown, the recipe's trunk is of another architecture, or an
-            argument is wrong.
-        WeightsError: If there are no such published weights.
+        ValueError: If the name is unknown or means trained weights, the recipe's trunk is of
+            another architecture, or an argument is wrong.
+        WeightsError: If the recipe's trunk cannot be loaded.
         TrainingError: If the run cannot go on.
     """
     architecture = architecture_of(name)
+    if architecture != str(name):
+        raise ValueError(
+            f"train() starts from random weights, but {str(name)!r} names trained ones; give "
+            f"{architecture!r}, or start from them: medzoo.finetune({str(name)!r}, data), on the "
+            "command line --pretrained"
+        )
     recipe = load_recipe(recipe, architecture, data.info.name)
-    if recipe.trunk and not pretrained:
+    if recipe.trunk:
         if architecture_of(recipe.trunk) != architecture:
             raise ValueError(
                 f"the recipe's trunk {recipe.trunk!r} does not fit {architecture!r}; give a "
                 f"checkpoint of {architecture!r}, or trunk='' to start from random weights"
             )
-        name, pretrained = recipe.trunk, True
+        return finetune(recipe.trunk, data, recipe, resume=resume, **trainer_args)
     torch.manual_seed(recipe.seed)
-    model = create_model(name, dataset=data, pretrained=pretrained, **recipe.model_args)
+    model = create_model(name, dataset=data, **recipe.model_args)
     return Trainer(model, data, recipe, **trainer_args).fit(resume=resume)
+
+
+def finetune(
+    trunk: str | Path | nn.Module,
+    data: Dataset,
+    recipe: Recipe | Mapping[str, Any] | str | Path = "finetune",
+    *,
+    resume: bool = False,
+    **trainer_args: Any,
+) -> Run:
+    """Train on from trained weights: all but the classifier is kept, the channels are adapted.
+
+    For the very data set that the trunk was trained on, the classifier is kept as well.
+
+    Args:
+        trunk: A checkpoint (``"advanced_cnn.dermamnist"``), a weights file, an architecture of
+            timm's with weights of its own (``"timm/resnet18"``), or a model. A model is trained
+            in place, and has to take the data's channels.
+        data: Training and validation data.
+        recipe: As for `train`. The one named ``"finetune"`` is gentle, slowest in the early
+            layers. What part of the trunk stays fixed is its `freeze`. The trunk decides the
+            architecture's arguments. A trunk with a name becomes the recipe's `trunk`.
+        resume: Go on from the run's last checkpoint, if there is one.
+        **trainer_args: The `Trainer`'s other arguments: output, name, teacher, device, progress.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        ValueError: If the name is unknown or means no weights, the model has no classifier to
+            replace or does not take such images, or an argument is wrong.
+        WeightsError: If the weights cannot be found, or do not fit the recipe's `model_args`.
+        TrainingError: If the run cannot go on.
+    """
+    if isinstance(trunk, nn.Module):
+        architecture = getattr(trunk, "architecture", type(trunk).__name__)
+        recipe = load_recipe(recipe, architecture, data.info.name)
+        torch.manual_seed(recipe.seed)
+        model = _with_classifier_for(data, trunk)
+    else:
+        recipe = load_recipe(recipe, architecture_of(trunk), data.info.name, trunk=str(trunk))
+        torch.manual_seed(recipe.seed)
+        model = create_model(trunk, dataset=data, pretrained=True, **recipe.model_args)
+    return Trainer(model, data, recipe, **trainer_args).fit(resume=resume)
+
+
+def _with_classifier_for(data: Dataset, model: nn.Module) -> nn.Module:
+    """Give a model a new classifier, unless it has one for these classes already."""
+    known, info = getattr(model, "dataset", None), data.info
+    if known is None or (known.name, known.classes) != (info.name, info.classes):
+        if not hasattr(model, "reset_classifier"):
+            raise ValueError(
+                f"trunk is a {type(model).__name__} without reset_classifier, so it cannot get "
+                "a new classifier; expected a model of medzoo.create_model or timm.create_model"
+            )
+        model.reset_classifier(info.num_classes)  # type: ignore[operator]
+    return model

@@ -38,6 +38,7 @@ from medzoo.training.augment import BatchAugmenter
 from medzoo.training.checkpoint import Progress, optimizer_state, restore_optimizer
 from medzoo.training.files import RunFiles
 from medzoo.training.fit_check import check_compiler, check_logits
+from medzoo.training.freeze import Frozen
 from medzoo.training.loader import BatchLoader
 from medzoo.training.loss import class_weights, loss_of, soft_targets
 from medzoo.training.optimizer import create_optimizer
@@ -101,8 +102,8 @@ class Trainer:
     Raises:
         ValueError: If the model's logits do not fit the data set, the batches cannot be divided
             among the processes, `torch.compile` does not work here, the recipe distils but there
-            is no teacher (or the other way round), the teacher is for other classes, or an
-            argument is wrong.
+            is no teacher (or the other way round), the teacher is for other classes, the model
+            has not the layers that the recipe freezes, or an argument is wrong.
     """
 
     def __init__(
@@ -151,6 +152,7 @@ class Trainer:
         self.class_weights = class_weights(data.train).to(self.device) if balanced else None
         self.autocast = autocast(self.device, r.precision)
         steps = r.epochs * len(self.loader)
+        self.frozen = Frozen(self.model, r.freeze)
         self.optimizer = create_optimizer(self.model, r, self.device)
         warmup = min(round(r.warmup * steps), steps - 1)
         self.scheduler = CosineLRScheduler(
@@ -234,6 +236,7 @@ class Trainer:
         # Only the lowest 32 bits of a seed count, hence the odd factor.
         torch.manual_seed(self.recipe.seed * 1_000_003 + epoch + self.rank * 0x9E3779B1)
         network.train()
+        self.frozen.hold()
         total = torch.zeros((), device=self.device)
         first = epoch * len(self.loader)
         for step, (images, targets) in enumerate(self.loader.epoch(epoch), first):
@@ -272,7 +275,7 @@ class Trainer:
                 state.best_epoch = epoch
                 self.best = {k: v.clone() for k, v in self.average.module.state_dict().items()}
         row |= {
-            "lr": self.optimizer.param_groups[0]["lr"],
+            "lr": max(group["lr"] for group in self.optimizer.param_groups),
             "images_per_second": len(self.loader) * self.loader.batch_size / seconds,
             "seconds": seconds,
         }
@@ -338,6 +341,7 @@ class Trainer:
     def _finish(self) -> Run:
         self.model.load_state_dict(self.best)
         self.model.eval()
+        self.frozen.release()
         summary = self.summary()
         weights = self.files.write_weights(self.model, summary)
         wait_for_all()  # no process may look for files that are still being written

@@ -1,0 +1,49 @@
+"""benchmarks/transfer.py: the same images for every start, and a table of what is there."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import medzoo
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+
+import transfer
+
+
+def test_a_share_keeps_the_classes_and_depends_on_the_seed_alone():
+    data = medzoo.synthetic("retinamnist", n_train=200, n_val=10, n_test=10)
+    one, again, other = (transfer.few(data, 0.3, seed).train for seed in (0, 0, 1))
+    assert torch.equal(one.images, again.images)
+    assert not torch.equal(one.images, other.images)
+    assert one.labels.bincount().tolist() == [12] * 5
+    assert transfer.few(data, 1.0, 0) is data
+
+
+@pytest.mark.parametrize("method", transfer.METHODS)
+def test_every_method_leaves_a_record_that_the_table_shows(method, monkeypatch):
+    start = transfer.Start("a small one", "timm/test_resnet", trained=False)
+    monkeypatch.setitem(transfer.STARTS, "timm", start)
+    data = medzoo.synthetic("breastmnist", n_train=64, n_val=16, n_test=16)
+    trial = transfer.Trial("breastmnist", "timm", method, 1.0, 0)
+    record = transfer.run(trial, data, steps=2)
+    low, high = record["intervals"]["auc"]
+    assert 0 <= low <= record["auc"] <= high <= 1
+    table = transfer.table({trial.key: record})
+    assert f"{record['auc']:.3f} ({low:.3f} to {high:.3f}), 1 of 3 seeds" in table
+    if method == "finetune":
+        assert record["recipe"]["layer_decay"] == 1.0  # no layer has learnt anything yet
+        assert record["recipe"]["epochs"] * (64 // transfer.BATCH) == 2
+
+
+def test_seeds_are_averaged_and_what_is_missing_is_a_dash():
+    base = transfer.Trial("breastmnist", "scratch", "knn", 0.1, 0)
+    row = {"data": "BreastMNIST", "parameters": 5e6, "intervals": {"auc": [0.5, 0.75]}}
+    keys = [base.key.replace("seed0", f"seed{seed}") for seed in range(3)]
+    found = {key: row | {"auc": auc} for key, auc in zip(keys, (0.5, 0.6, 0.7), strict=True)}
+    line = next(line for line in transfer.table(found).splitlines() if "0.600" in line)
+    assert line.endswith("| 5.00 M | k-NN | 0.600 ± 0.100 (0.500 to 0.750) | - | - |")
+    assert "0.600" not in transfer.table({})
+    assert "advanced_cnn.medmnist" not in transfer.table({})

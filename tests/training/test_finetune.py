@@ -1,0 +1,256 @@
+"""Training on from trained weights: what is kept, what is frozen, what learns more slowly."""
+
+import json
+
+import pytest
+import torch
+from torch import nn
+
+import medzoo
+from medzoo.models import create_model
+from medzoo.training import Augmentation, Recipe, Trainer, finetune, load_recipe, train
+from medzoo.training.checkpoint import load_checkpoint, save_checkpoint
+from medzoo.training.freeze import Frozen, layers_of
+from medzoo.training.optimizer import create_optimizer
+
+CPU = torch.device("cpu")
+QUICK = Recipe(
+    epochs=2,
+    batch_size=14,
+    learning_rate=0.01,
+    ema_decay=0.0,
+    precision="float32",
+    augmentation=Augmentation(horizontal_flip=0.5),
+)
+SMALL = {"widths": (4, 8, 16)}
+
+
+def small(data, seed=0):
+    torch.manual_seed(seed)
+    return create_model("simple_cnn", dataset=data, **SMALL)
+
+
+@pytest.fixture(scope="module")
+def trunk(tmp_path_factory):
+    """A weights file of a small network, trained on another task than `tiny`."""
+    other = medzoo.synthetic("pneumoniamnist", n_train=32, n_val=16, n_test=1)
+    folder = tmp_path_factory.mktemp("trunk")
+    recipe = QUICK.with_changes(epochs=1, model_args=SMALL)
+    return train("simple_cnn", other, recipe, output=folder).weights
+
+
+def state(model):
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
+def changed(before, model):
+    after = model.state_dict()
+    return {name for name in before if not torch.equal(before[name], after[name])}
+
+
+@pytest.mark.parametrize("freeze", ["none", "stem", 1, "trunk"])
+@pytest.mark.parametrize("name", ["simple_cnn", "timm/test_resnet"])
+def test_only_what_is_not_frozen_changes(tiny, name, freeze):
+    torch.manual_seed(0)
+    model = create_model(name, dataset=tiny, **(SMALL if name == "simple_cnn" else {}))
+    layers = layers_of(model, "freeze")
+    head = {id(parameter) for parameter in model.get_classifier().parameters()}
+    last = {"none": -1, "stem": 0, 1: 1, "trunk": max(layers.values())}[freeze]
+    fixed = {
+        key
+        for key, tensor in model.state_dict(keep_vars=True).items()
+        if layers[key if key in layers else key.rpartition(".")[0]] <= last
+        and id(tensor) not in head
+    }
+    before = state(model)
+    run = Trainer(model, tiny, QUICK.with_changes(freeze=freeze)).fit()
+    # The statistics of batch norms are in the state, too: they are to be among what is fixed.
+    assert changed(before, run.model) == before.keys() - fixed
+    assert all(parameter.requires_grad for parameter in run.model.parameters())
+    assert not any(module.training for module in run.model.modules())
+
+
+def test_the_trunk_is_all_but_the_classifier(tiny):
+    model = create_model("attention_unet", dataset=tiny, widths=(4, 8, 8, 8), head_width=8)
+    Frozen(model, "trunk")
+    learns = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    assert learns == {"head.fc.weight", "head.fc.bias"}
+
+
+def test_parameters_that_the_user_froze_stay_frozen(tiny):
+    model = small(tiny)
+    model.stem.requires_grad_(False)
+    Trainer(model, tiny, QUICK.with_changes(epochs=1, freeze=1)).fit()
+    learns = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    assert learns
+    assert not any(name.startswith("stem") for name in learns)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd", "muon"])
+@pytest.mark.parametrize("name", ["advanced_cnn", "timm/test_resnet"])
+def test_earlier_layers_learn_more_slowly(tiny, name, optimizer):
+    model = create_model(name, dataset=tiny)
+    recipe = Recipe(optimizer=optimizer, layer_decay=0.5, freeze="stem", epochs=1, batch_size=14)
+    trainer = Trainer(model, tiny, recipe)
+    trainer.scheduler.step_update(trainer.scheduler.warmup_t)  # the peak
+    rates = {
+        id(parameter): group["lr"]
+        for group in trainer.optimizer.param_groups
+        for parameter in group["params"]
+    }
+    layers = layers_of(model, "layer_decay")
+    by_layer = {}
+    for key, parameter in model.named_parameters():
+        if layers[key] == 0:
+            assert id(parameter) not in rates
+        else:
+            by_layer.setdefault(layers[key], []).append(rates[id(parameter)])
+    peaks = [max(by_layer[layer]) for layer in sorted(by_layer)]
+    assert peaks == sorted(peaks)
+    assert peaks[-1] == pytest.approx(recipe.learning_rate)
+    if name == "advanced_cnn":  # a layer is a stage; timm's own may count blocks
+        assert peaks == pytest.approx([2e-3 * 0.5**k for k in (4, 3, 2, 1, 0)])
+
+
+def test_without_either_the_parameter_groups_are_those_of_before(tiny):
+    groups = create_optimizer(small(tiny), QUICK, CPU).param_groups
+    assert [group["weight_decay"] for group in groups] == [0.0, QUICK.weight_decay]
+    assert all("lr_scale" not in group for group in groups)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd", "muon"])
+def test_resumed_run_equals_the_uninterrupted_one(tiny, tmp_path, optimizer):
+    recipe = QUICK.with_changes(optimizer=optimizer, freeze="stem", layer_decay=0.5, ema_decay=0.9)
+    whole = Trainer(small(tiny), tiny, recipe).fit()
+    stopped = Trainer(small(tiny), tiny, recipe, output=tmp_path, name="run")
+    stopped._finish_epoch(stopped._train_epoch(stopped.model, 0, NoBar()), 1.0)
+    resumed = Trainer(small(tiny, seed=9), tiny, recipe, output=tmp_path, name="run").fit(
+        resume=True
+    )
+    assert not changed(state(whole.model), resumed.model)
+
+
+class NoBar:
+    def update(self):
+        pass
+
+
+@pytest.mark.parametrize("changes", [{"freeze": "stem"}, {"layer_decay": 0.5}])
+def test_both_belong_to_the_identity_of_a_run(tiny, tmp_path, changes):
+    Trainer(small(tiny), tiny, QUICK, output=tmp_path, name="run").fit()
+    other = Trainer(small(tiny), tiny, QUICK.with_changes(**changes), output=tmp_path, name="run")
+    with pytest.raises(medzoo.TrainingError, match=r"other recipe"):
+        other.fit(resume=True)
+
+
+def test_a_checkpoint_from_before_both_existed_goes_on(tiny, tmp_path):
+    trainer = Trainer(small(tiny), tiny, QUICK, output=tmp_path, name="run")
+    first = trainer.fit()
+    groups, progress = load_checkpoint(trainer.files.checkpoint)
+    for name in ("freeze", "layer_decay"):
+        del progress.identity["recipe"][name]
+    save_checkpoint(trainer.files.checkpoint, groups, progress)
+    again = Trainer(small(tiny, seed=9), tiny, QUICK, output=tmp_path, name="run")
+    assert again.fit(resume=True).history == first.history
+
+
+def test_old_recipes_load():
+    old = {k: v for k, v in QUICK.to_dict().items() if k not in ("freeze", "layer_decay", "trunk")}
+    assert Recipe.from_dict(json.loads(json.dumps(old))) == QUICK
+
+
+@pytest.mark.parametrize("freeze", ["all", 0, -1, True, 1.5, None])
+def test_bad_freeze_is_named(freeze):
+    with pytest.raises(ValueError, match=r"Recipe\.freeze=.*'none', 'stem', 'trunk', or a number"):
+        Recipe(freeze=freeze)
+
+
+@pytest.mark.parametrize("decay", [0, -0.5, 1.1, "x"])
+def test_bad_layer_decay_is_named(decay):
+    with pytest.raises(ValueError, match=r"Recipe\.layer_decay="):
+        Recipe(layer_decay=decay)
+
+
+def test_more_stages_than_there_are_is_an_error(tiny):
+    with pytest.raises(ValueError, match=r"freeze=9, but SimpleCNN has 2 stages; .* 1 to 2"):
+        Trainer(small(tiny), tiny, QUICK.with_changes(freeze=9))
+
+
+@pytest.mark.parametrize("changes", [{"freeze": "trunk"}, {"layer_decay": 0.5}])
+def test_a_model_that_does_not_tell_its_layers_is_an_error(tiny, changes):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 28 * 28, 7))
+    with pytest.raises(ValueError, match=rf"{next(iter(changes))} needs.*group_matcher"):
+        Trainer(model, tiny, QUICK.with_changes(**changes))
+
+
+def test_finetuning_keeps_the_trunk_and_renews_the_classifier(tiny, trunk):
+    still = QUICK.with_changes(epochs=1, learning_rate=1e-12, weight_decay=0.0, freeze="stem")
+    run = finetune(trunk, tiny, still)
+    before = create_model(trunk).state_dict()
+    assert run.recipe.trunk == str(trunk)
+    after = run.model.state_dict()
+    torch.testing.assert_close(after["stages.1.1.conv.weight"], before["stages.1.1.conv.weight"])
+    assert after["head.fc.weight"].shape == (7, 16)
+    # Gray became RGB: the sum over the channels is what a gray image meets.
+    summed = after["stem.conv.weight"].sum(1, keepdim=True)
+    torch.testing.assert_close(summed, before["stem.conv.weight"], rtol=1e-4, atol=1e-5)
+
+
+def test_finetuning_is_training_from_the_recipes_trunk(tiny, trunk):
+    one = finetune(trunk, tiny, QUICK)
+    other = train("simple_cnn", tiny, QUICK.with_changes(trunk=str(trunk)))
+    assert not changed(state(one.model), other.model)
+
+
+def test_the_trunk_decides_the_architectures_arguments(trunk, monkeypatch):
+    data = medzoo.synthetic("breastmnist", n_train=32, n_val=16, n_test=1)
+    bundled = {"default": {"model_args": {"widths": [2, 2, 2]}}, "finetune": {"epochs": 1}}
+    monkeypatch.setattr(medzoo.training.recipe, "_bundled", lambda: bundled)
+    run = finetune(trunk, data)
+    assert run.model.num_features == SMALL["widths"][-1]
+    assert run.recipe.epochs == 1
+    assert load_recipe({"trunk": "x"}, "simple_cnn", "breastmnist").model_args == {}
+    with pytest.raises(medzoo.WeightsError, match="do not fit"):
+        finetune(trunk, data, {"model_args": {"widths": [2, 2, 2]}})
+
+
+def test_a_model_is_trained_in_place(tiny):
+    other = medzoo.synthetic("octmnist", channels=None, n_train=8, n_val=8, n_test=1)
+    model = create_model("simple_cnn", num_classes=4, in_chans=3, **SMALL)
+    model.dataset = other.info
+    before = state(model)
+    run = finetune(model, tiny, {"epochs": 1, "freeze": "trunk"})
+    assert run.model is model
+    assert run.recipe.trunk == ""
+    assert model.get_classifier().weight.shape == (7, 16)
+    assert changed({k: v for k, v in before.items() if "head" not in k}, model) == set()
+
+
+def test_a_models_classifier_of_the_same_set_is_kept(tiny):
+    model = small(tiny)
+    before = model.get_classifier().weight.detach().clone()
+    still = QUICK.with_changes(epochs=1, learning_rate=1e-12, weight_decay=0.0)
+    finetune(model, tiny, still)
+    torch.testing.assert_close(model.get_classifier().weight, before)
+
+
+def test_what_cannot_be_finetuned_is_an_error(tiny):
+    with pytest.raises(ValueError, match=r"Linear without reset_classifier.*create_model"):
+        finetune(nn.Linear(2, 2), tiny)
+    gray = create_model("simple_cnn", num_classes=7, in_chans=1, **SMALL)
+    with pytest.raises(ValueError, match=r"cannot take an image.*create_model"):
+        finetune(gray, tiny, QUICK)
+
+
+def test_train_refuses_names_of_trained_weights(tiny, trunk):
+    for name in (str(trunk), "simple_cnn.dermamnist"):
+        with pytest.raises(ValueError, match=r"random weights.*medzoo\.finetune\("):
+            train(name, tiny, QUICK)
+
+
+def test_the_bundled_recipe_fits_published_weights_on_every_small_set():
+    for dataset in ("breastmnist", "retinamnist", "pneumoniamnist"):
+        recipe = load_recipe("finetune", "advanced_cnn", dataset, trunk="advanced_cnn.dermamnist")
+        assert recipe.model_args == {}
+        assert 0 < recipe.layer_decay < 1
+        assert recipe.trunk == "advanced_cnn.dermamnist"
