@@ -13,27 +13,26 @@ A file without a classifier is a trunk, to be named by --tag; there is nothing t
 from __future__ import annotations
 
 import argparse
-import json
 import warnings
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import torch
-from record import Record, over_seeds
+from record import Record, over_seeds, same_but_for_seed
 
 import medzoo
 from medzoo.weights import (
+    INDEX,
     WeightsConfig,
     WeightsEntry,
     read_config,
     save_weights,
     sha256_of,
     weights_index,
-    write_atomically,
+    write_index,
 )
 
-WEIGHTS = Path(medzoo.__file__).parent / "weights"
+FILES = INDEX.parent / "files"
 SCORES = ("auc", "acc", "exact_match", "balanced_acc", "macro_f1", "ece", "intervals", "title", "n")
 
 
@@ -43,7 +42,7 @@ def bundle(path: Path, data_root: str | None) -> WeightsEntry:
     if config.dataset is None:
         raise ValueError(f"{path} does not say which data set it was trained on")
     name = f"{config.architecture}.{config.dataset.name}"
-    target = WEIGHTS / "files" / f"{name}.safetensors"
+    target = FILES / f"{name}.safetensors"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # provenance goes into the entry instead
         data = medzoo.load_dataset(config.dataset.name, size=config.input_size[1], root=data_root)
@@ -78,7 +77,7 @@ def bundle_trunk(path: Path, tag: str) -> WeightsEntry:
     """Store the trunk of several data sets in the package and return its index entry."""
     config = read_config(path)
     name = f"{config.architecture}.{tag}"
-    target = WEIGHTS / "files" / f"{name}.safetensors"
+    target = FILES / f"{name}.safetensors"
     model = medzoo.create_model(path)
     save_weights(model, target, training=config.training, half=True)
     training = config.training
@@ -113,11 +112,11 @@ def _entry(
 def _over_seeds(config: WeightsConfig) -> dict[str, Any] | None:
     """Return the figures over the seeds of a run's recipe, if they were recorded."""
     assert config.dataset is not None
-    recipe = dict(config.training["recipe"]) | {"seed": None}
+    recipe = dict(config.training["recipe"])
     runs = [
         run
         for run in Record(config.dataset.name, config.architecture).runs()
-        if run["recipe"] | {"seed": None} == recipe
+        if same_but_for_seed(run["recipe"], recipe)
     ]
     return over_seeds(runs) if runs else None
 
@@ -154,12 +153,7 @@ def main() -> None:
         entries[entry.name] = entry
         figures = f"test ACC {entry.metrics['test']['acc']:.4f}" if entry.metrics else "a trunk"
         print(f"{entry.name}: seed {entry.seed}, {figures}")
-    names = [item.name for item in fields(WeightsEntry) if item.name != "name"]
-    index = {
-        name: {item: getattr(entries[name], item) for item in names} for name in sorted(entries)
-    }
-    content = json.dumps(index, indent=2) + "\n"
-    write_atomically(WEIGHTS / "index.json", content.encode())
+    write_index(entries, INDEX)
 
 
 if __name__ == "__main__":

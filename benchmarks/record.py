@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+from medzoo import Recipe
 from medzoo.weights import write_atomically
 
 TRAINING = Path(__file__).parent / "results" / "training"
@@ -40,8 +41,8 @@ class Record:
         Args:
             recipe: As `medzoo.Recipe.to_dict` gives it.
         """
-        wanted = json.loads(json.dumps(recipe))  # lists for tuples
-        return next((run for run in self.runs() if run["recipe"] == wanted), None)
+        wanted = Recipe.from_dict(json.loads(json.dumps(recipe)))  # lists for tuples
+        return next((run for run in self.runs() if _recipe(run) == wanted), None)
 
     def keep(self, run: dict[str, Any]) -> None:
         """Add a run. It replaces that of the same seed, and those of other recipes.
@@ -53,11 +54,23 @@ class Record:
         kept = [
             other
             for other in self.runs()
-            if other["seed"] != run["seed"]
-            and other["recipe"] | {"seed": 0} == run["recipe"] | {"seed": 0}
+            if other["seed"] != run["seed"] and same_but_for_seed(other["recipe"], run["recipe"])
         ]
         runs = sorted([*kept, run], key=lambda other: other["seed"])
         write_atomically(self.path, (json.dumps(runs, indent=1) + "\n").encode())
+
+
+def same_but_for_seed(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Tell whether two recipes are the same training, whenever they were written down.
+
+    A field that came later counts as its default in an older recipe.
+
+    Args:
+        one: As `medzoo.Recipe.to_dict` gives it.
+        other: Likewise.
+    """
+    first, second = (Recipe.from_dict(recipe | {"seed": 0}) for recipe in (one, other))
+    return first == second
 
 
 def over_seeds(runs: list[dict[str, Any]]) -> dict[str, Any]:
@@ -72,3 +85,7 @@ def over_seeds(runs: list[dict[str, Any]]) -> dict[str, Any]:
         deviation = stdev(figures) if len(figures) > 1 else None
         values[score] = {"mean": mean(figures), "sd": deviation}
     return values
+
+
+def _recipe(run: dict[str, Any]) -> Recipe:
+    return Recipe.from_dict(run["recipe"])

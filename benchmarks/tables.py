@@ -22,6 +22,7 @@ import design_trials
 import gate_ablation
 import leakage
 import speed
+import transfer
 from rows import Row, markdown, percent, spread
 
 import medzoo
@@ -109,6 +110,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "inference": inference_table,
     "scaling": lambda: speed_table("scaling"),
     "leakage": leakage.table,
+    "transfer": transfer.table,
     "derma": lambda: accuracy.table("dermamnist"),
     "pneumonia": lambda: accuracy.table("pneumoniamnist"),
     "breast": lambda: accuracy.table("breastmnist"),

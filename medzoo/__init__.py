@@ -13,6 +13,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from medzoo.timm_registration import register_with_timm
+
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
@@ -26,18 +28,31 @@ if TYPE_CHECKING:
         synthetic,
     )
     from medzoo.errors import DatasetError, TrainingError, WeightsError
-    from medzoo.evaluation import Prediction, Report, evaluate, fit_temperature, predict
+    from medzoo.evaluation import (
+        Explanation,
+        Prediction,
+        Predictions,
+        ProbeResult,
+        Report,
+        evaluate,
+        explain,
+        fit_temperature,
+        knn_probe,
+        linear_probe,
+        predict,
+    )
     from medzoo.models import Ensemble, create_model, list_models
-    from medzoo.training import Augmentation, Recipe, Run, Trainer, recipe_for, train
+    from medzoo.publishing import push_to_hub
+    from medzoo.training import Augmentation, Recipe, Run, Trainer, finetune, recipe_for, train
     from medzoo.transforms import create_transform
     from medzoo.weights import save_weights
 
     # Last: mypy takes `evaluate` and `predict` for their modules if this comes before them.
-    from medzoo.compiled import compile  # isort: skip
+    from medzoo.compiled import compile, export  # isort: skip
 
 # Imported on first use, so that `import medzoo` itself costs next to nothing.
 _HOME = {
-    "compiled": ("compile",),
+    "compiled": ("compile", "export"),
     "datasets": (
         "Dataset",
         "DatasetInfo",
@@ -48,9 +63,22 @@ _HOME = {
         "synthetic",
     ),
     "errors": ("DatasetError", "TrainingError", "WeightsError"),
-    "evaluation": ("Prediction", "Report", "evaluate", "fit_temperature", "predict"),
+    "evaluation": (
+        "Explanation",
+        "Prediction",
+        "Predictions",
+        "ProbeResult",
+        "Report",
+        "evaluate",
+        "explain",
+        "fit_temperature",
+        "knn_probe",
+        "linear_probe",
+        "predict",
+    ),
     "models": ("Ensemble", "create_model", "list_models"),
-    "training": ("Augmentation", "Recipe", "Run", "Trainer", "recipe_for", "train"),
+    "publishing": ("push_to_hub",),
+    "training": ("Augmentation", "Recipe", "Run", "Trainer", "finetune", "recipe_for", "train"),
     "transforms": ("create_transform",),
     "weights": ("save_weights",),
 }
@@ -62,7 +90,10 @@ __all__ = [
     "DatasetError",
     "DatasetInfo",
     "Ensemble",
+    "Explanation",
     "Prediction",
+    "Predictions",
+    "ProbeResult",
     "Recipe",
     "Report",
     "Run",
@@ -76,11 +107,17 @@ __all__ = [
     "create_transform",
     "dataset_info",
     "evaluate",
+    "explain",
+    "export",
+    "finetune",
     "fit_temperature",
+    "knn_probe",
+    "linear_probe",
     "list_datasets",
     "list_models",
     "load_dataset",
     "predict",
+    "push_to_hub",
     "recipe_for",
     "save_weights",
     "synthetic",
@@ -100,3 +137,6 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+register_with_timm()

@@ -4,9 +4,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import huggingface_hub.constants
 import pytest
 
 from medzoo.datasets import Dataset, synthetic
+from tests.hub_server import HubServer
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -32,3 +34,29 @@ def data_root() -> Path:
 def tiny() -> Dataset:
     """A made-up data set (7 classes, RGB, 28 px) of a few dozen images. Do not change it."""
     return synthetic("dermamnist", n_train=56, n_val=28, n_test=28)
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+    """A Hub on this machine, which huggingface_hub takes for the real one; an empty cache."""
+    home = tmp_path / "huggingface"
+    settings = {
+        "HF_HUB_CACHE": str(home / "hub"),
+        "HF_TOKEN_PATH": str(home / "token"),
+        "HF_HUB_DISABLE_XET": True,
+        "HF_HUB_OFFLINE": False,
+    }
+    with HubServer() as server:
+        # Read when huggingface_hub was imported, so setting the environment would come too late.
+        template = server.endpoint + "/{repo_id}/resolve/{revision}/{filename}"
+        settings |= {"ENDPOINT": server.endpoint, "HUGGINGFACE_CO_URL_TEMPLATE": template}
+        for name, value in settings.items():
+            monkeypatch.setattr(huggingface_hub.constants, name, value)
+        # For processes that a test starts.
+        monkeypatch.setenv("HF_ENDPOINT", server.endpoint)
+        monkeypatch.setenv("HF_HUB_CACHE", str(home / "hub"))
+        monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
+        for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
+        yield server

@@ -78,7 +78,7 @@ def test_a_record_keeps_the_seeds_of_one_recipe(tmp_path):
     record = Record("dermamnist", "simple_cnn", folder=tmp_path)
     assert record.runs() == []
     for seed, acc in ((1, 0.8), (0, 0.6), (1, 0.7)):
-        recipe = {"epochs": 3, "widths": (1, 2), "seed": seed}
+        recipe = medzoo.Recipe(epochs=3, model_args={"widths": (1, 2)}, seed=seed).to_dict()
         record.keep({"seed": seed, "recipe": recipe, "report": {"acc": acc, "auc": 0.9}})
     assert [run["seed"] for run in record.runs()] == [0, 1]
     figures = over_seeds(record.runs())
@@ -87,10 +87,13 @@ def test_a_record_keeps_the_seeds_of_one_recipe(tmp_path):
     assert figures["acc"]["sd"] == pytest.approx(0.0707, abs=1e-4)
     assert over_seeds(record.runs()[:1])["acc"]["sd"] is None
 
-    assert record.find({"epochs": 3, "widths": (1, 2), "seed": 1})["report"]["acc"] == 0.7
-    assert record.find({"epochs": 4, "widths": (1, 2), "seed": 1}) is None
+    # A field that the recipe did not have when it was written down has its default.
+    assert record.find(recipe)["report"]["acc"] == 0.7
+    assert record.find({k: v for k, v in recipe.items() if k != "freeze"})["report"]["acc"] == 0.7
+    assert record.find(recipe | {"epochs": 4}) is None
     # Runs of another recipe are not to be averaged with these.
-    record.keep({"seed": 2, "recipe": {"epochs": 4, "seed": 2}, "report": {"acc": 0, "auc": 0}})
+    other = recipe | {"epochs": 4, "seed": 2}
+    record.keep({"seed": 2, "recipe": other, "report": {"acc": 0, "auc": 0}})
     assert [run["seed"] for run in record.runs()] == [2]
 
 

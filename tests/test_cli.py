@@ -63,7 +63,7 @@ def test_wrong_arguments_are_exit_code_2(capsys):
 
 
 def test_help_has_an_example(capsys):
-    for command in ("models", "datasets", "info", "train", "evaluate", "predict"):
+    for command in ("models", "datasets", "info", "train", "evaluate", "predict", "export"):
         with pytest.raises(SystemExit) as stopped:
             main([command, "--help"])
         assert stopped.value.code == 0

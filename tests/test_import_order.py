@@ -16,6 +16,7 @@ ORDER = [
     {"transforms"},
     {"weights"},
     {"models"},
+    {"timm_registration"},
     {"compiled"},
     {"evaluation"},
     {"training"},

@@ -14,7 +14,7 @@ import pytest
 import medzoo
 
 ROOT = Path(medzoo.__file__).parent
-PACKAGES = ["compiled", "datasets", "evaluation", "models", "training", "weights"]
+PACKAGES = ["compiled", "datasets", "evaluation", "models", "publishing", "training", "weights"]
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 

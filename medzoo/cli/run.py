@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import medzoo
 from medzoo import distributed
-from medzoo.cli import evaluate, predict, show, train
+from medzoo.cli import evaluate, export, predict, publish, show, train
 from medzoo.cli.command import Commands
 from medzoo.errors import DatasetError, TrainingError, WeightsError
 
@@ -24,6 +24,7 @@ examples:
   medzoo train advanced_cnn --dataset dermamnist
   torchrun --nproc-per-node=2 -m medzoo train advanced_cnn --dataset dermamnist
   medzoo evaluate advanced_cnn.dermamnist
+  medzoo export advanced_cnn.dermamnist model.onnx
 
 For research and teaching; not for clinical use.
 """
@@ -53,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader (head, less) has gone; nothing may be printed on the way out either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except (DatasetError, TrainingError, WeightsError, ValueError, OSError) as error:
+    except (DatasetError, TrainingError, WeightsError, ValueError, OSError, ImportError) as error:
         if not speaks:
             # Most errors strike all processes. When process 0 has told of this one and ended,
             # torchrun ends the others while they wait here; else it is theirs to tell.
@@ -76,6 +77,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"medzoo {medzoo.__version__}")
     commands = Commands(parser)
-    for module in (show, train, evaluate, predict):
+    for module in (show, train, evaluate, predict, export, publish):
         module.add(commands)
     return parser

@@ -27,7 +27,7 @@ def add(commands: Commands) -> None:
         "describe a model, checkpoint, weights file or data set",
         "medzoo info dermamnist",
     )
-    sub.add_argument("name")
+    sub.add_argument("name", help="e.g. simple_cnn, dermamnist, best.safetensors, hf-hub:org/name")
 
 
 def _models(arguments: argparse.Namespace) -> tuple[Any, str]:
@@ -46,17 +46,15 @@ def _datasets(_: argparse.Namespace) -> tuple[Any, str]:
 
 
 def _info(arguments: argparse.Namespace) -> tuple[Any, str]:
+    from medzoo.weights import locate_named, read_config, weights_index
+
     name = arguments.name
     values: dict[str, Any]
-    if name.endswith(".safetensors"):
-        from medzoo.weights import read_config
-
-        values = read_config(name).to_dict()
+    if path := locate_named(name):
+        values = read_config(path).to_dict()
     elif name in medzoo.list_datasets():
         values = medzoo.dataset_info(name).to_dict()
     elif name in medzoo.list_models(pretrained=True):
-        from medzoo.weights import weights_index
-
         values = weights_index()[name].to_dict()
     elif name in medzoo.list_models():
         model = medzoo.create_model(name)

@@ -2,6 +2,7 @@
 
 from medzoo.evaluation.calibration import fit_temperature
 from medzoo.evaluation.evaluate import evaluate
+from medzoo.evaluation.explain import Explanation, explain
 from medzoo.evaluation.inference import predict_logits, probabilities
 from medzoo.evaluation.intervals import bootstrap_intervals
 from medzoo.evaluation.metrics import ClassScores, Metrics, compute_metrics
@@ -11,20 +12,30 @@ from medzoo.evaluation.plots import (
     plot_history,
     plot_per_class,
 )
-from medzoo.evaluation.predict import Prediction, predict
+from medzoo.evaluation.predict import predict
+from medzoo.evaluation.prediction import Failure, Prediction, Predictions
+from medzoo.evaluation.probe import Probe, ProbeResult, knn_probe, linear_probe
 from medzoo.evaluation.report import Report
 from medzoo.evaluation.tta import TTA
 
 __all__ = [
     "TTA",
     "ClassScores",
+    "Explanation",
+    "Failure",
     "Metrics",
     "Prediction",
+    "Predictions",
+    "Probe",
+    "ProbeResult",
     "Report",
     "bootstrap_intervals",
     "compute_metrics",
     "evaluate",
+    "explain",
     "fit_temperature",
+    "knn_probe",
+    "linear_probe",
     "plot_comparison",
     "plot_confusion",
     "plot_history",
