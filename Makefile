@@ -12,8 +12,9 @@ speed: $(VENV)/.bench  ## measure speed beside others; takes an hour on an idle 
 	$(RUN) benchmarks/speed.py
 	$(RUN) benchmarks/speed_plots.py
 
+# A process a processor, with one thread each: small networks gain little from more.
 test: $(VENV)/.dev  ## run the tests
-	$(RUN) -m pytest
+	OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses=logical --dist=worksteal
 
 lint: $(VENV)/.dev  ## check style and format
 	$(RUN) -m ruff check .

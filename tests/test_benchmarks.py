@@ -134,7 +134,7 @@ def test_a_bundled_trunk_starts_models_of_any_set(tmp_path, monkeypatch):
     model.reset_classifier(0)
     training = {"recipe": {"seed": 3}, "data": {"sets": {"breastmnist": 1}}, "licence": "CC BY 4.0"}
     path = medzoo.save_weights(model, tmp_path / "run.safetensors", training=training)
-    monkeypatch.setattr(bundle, "WEIGHTS", tmp_path)
+    monkeypatch.setattr(bundle, "FILES", tmp_path / "files")
     entry = bundle.bundle_trunk(path, "several")
     assert (entry.name, entry.seed, entry.metrics) == ("simple_cnn.several", 3, {})
     assert entry.licence == "CC BY 4.0"

@@ -92,8 +92,8 @@ def main(folder):
     np.savez(file, **arrays)
     weights = str(folder / "run" / "models" / "run.safetensors")
     found["train"] = command(
-        "train", weights, "--dataset", str(file), "--epochs", "1", "--batch-size", "8",
-        "--output", str(folder / "cli"), "--json",
+        "train", weights, "--pretrained", "--dataset", str(file), "--epochs", "1",
+        "--batch-size", "8", "--output", str(folder / "cli"), "--json",
     )  # fmt: skip
     found["evaluate"] = command("evaluate", weights, "--dataset", str(file), "--json")
 
