@@ -116,7 +116,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "breast": lambda: accuracy.table("breastmnist"),
     "retina": lambda: accuracy.table("retinamnist"),
     "trials_derma": lambda: ablations.table("dermamnist"),
-    "trials_pneumonia": lambda: ablations.table("pneumoniamnist"),
     "trials_breast": lambda: ablations.table("breastmnist"),
     "trials_retina": lambda: ablations.table("retinamnist"),
 }
