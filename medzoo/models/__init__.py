@@ -4,7 +4,7 @@ from medzoo.models.advanced_cnn import AdvancedCNN
 from medzoo.models.attention_unet import AttentionUNet
 from medzoo.models.base import Classifier, ImageClassifier
 from medzoo.models.efficientnet import EfficientNet
-from medzoo.models.ensemble import Ensemble, average_logits
+from medzoo.models.ensemble import Ensemble, InputAdapter, average_logits
 from medzoo.models.factory import architecture_of, create_model, fit_to_data, list_models
 from medzoo.models.simple_cnn import SimpleCNN
 
@@ -15,6 +15,7 @@ __all__ = [
     "EfficientNet",
     "Ensemble",
     "ImageClassifier",
+    "InputAdapter",
     "SimpleCNN",
     "architecture_of",
     "average_logits",

@@ -80,7 +80,7 @@ class Ensemble(nn.Module):
             _check_fit(name, model, config, names[0], models[0], configs[0])
 
         self.parts = nn.ModuleList(
-            _Member(model, config, configs[0])
+            InputAdapter(model, config, configs[0])
             for model, config in zip(models, configs, strict=True)
         )
         self.architecture = "ensemble"
@@ -106,8 +106,14 @@ class Ensemble(nn.Module):
         return average_logits([part(x) for part in self.parts], multi_label)
 
 
-class _Member(nn.Module):
-    """One model, and the way from the ensemble's batches to its own."""
+class InputAdapter(nn.Module):
+    """A model, and the way from batches that were prepared for another one to its own.
+
+    Args:
+        model: The model.
+        own: What it expects of its input.
+        shared: What batches are prepared for.
+    """
 
     scale: Tensor | None
     bias: Tensor | None
@@ -130,7 +136,7 @@ class _Member(nn.Module):
             self.register_buffer(name, moved, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map the ensemble's batch to the member's logits, divided by its temperature."""
+        """Map such a batch, (N, C, H, W), to the model's logits divided by its temperature."""
         if self.scale is not None and self.bias is not None:
             x = torch.addcmul(self.bias, x, self.scale)
         if self.resizes:

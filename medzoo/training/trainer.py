@@ -31,7 +31,6 @@ from medzoo.distributed import (
 )
 from medzoo.errors import TrainingError
 from medzoo.evaluation import compute_metrics, predict_logits, probabilities
-from medzoo.evaluation.inference import split_logits
 from medzoo.evaluation.model import Model
 from medzoo.models import Classifier, fit_to_data
 from medzoo.training.augment import BatchAugmenter
@@ -43,8 +42,8 @@ from medzoo.training.loader import BatchLoader
 from medzoo.training.loss import class_weights, loss_of, soft_targets
 from medzoo.training.optimizer import create_optimizer
 from medzoo.training.recipe import Recipe, load_recipe
+from medzoo.training.teacher import Teacher
 from medzoo.transforms import transform_config
-from medzoo.weights.temperature import temperature_of
 
 
 @dataclass(frozen=True)
@@ -90,9 +89,11 @@ class Trainer:
             which refine what is bundled for the model and data set. By default that itself.
         output: Folder of the run's files, or None to write none.
         name: Of the run; by default the architecture and the seed.
-        teacher: Whose probabilities on the training images (each seen once, as it is) are blended
-            into the targets, by the share `Recipe.distillation`. Any callable that
-            `medzoo.evaluate` takes, e.g. a `medzoo.Ensemble`.
+        teacher: Whose probabilities for each augmented batch are blended into its targets, by
+            the share `Recipe.distillation`. Any callable that `medzoo.evaluate` takes, e.g. a
+            `medzoo.Ensemble`.
+        teacher_data: The same training images as the teacher is to see them, e.g. in a larger
+            size (``medzoo.load_dataset(name, size=64)``); by default `data`.
         device: ``"auto"`` (CUDA, then MPS, then CPU) or any PyTorch device.
         progress: Show a progress bar; by default only on a terminal.
         tensorboard: Also write TensorBoard events into ``<output>/tensorboard/<name>``.
@@ -102,8 +103,8 @@ class Trainer:
     Raises:
         ValueError: If the model's logits do not fit the data set, the batches cannot be divided
             among the processes, `torch.compile` does not work here, the recipe distils but there
-            is no teacher (or the other way round), the teacher is for other classes, the model
-            has not the layers that the recipe freezes, or an argument is wrong.
+            is no teacher (or the other way round), the teacher is for other classes or sees other
+            images, the model has not the layers that the recipe freezes, or an argument is wrong.
     """
 
     def __init__(
@@ -115,6 +116,7 @@ class Trainer:
         output: str | Path | None = None,
         name: str | None = None,
         teacher: Model | None = None,
+        teacher_data: Dataset | None = None,
         device: str | torch.device = "auto",
         progress: bool | None = None,
         tensorboard: bool = False,
@@ -136,18 +138,10 @@ class Trainer:
         self.model = classifier.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         check_logits(self.model, data, self.device)
 
-        r, expected = self.recipe, transform_config(data)
-        self.loader = BatchLoader(
-            data.train,
-            r.batch_size,
-            BatchAugmenter(r.augmentation, expected.mean, expected.std, self.device),
-            self.device,
-            self._targets(teacher),
-            r.seed,
-            rank=self.rank,
-            processes=world_size(),
-        )
+        r = self.recipe
+        self.loader = self._make_loader(data)
         fit_to_data(classifier, data)
+        self.teacher = self._make_teacher(teacher, teacher_data)
         balanced = r.class_weights == "balanced"
         self.class_weights = class_weights(data.train).to(self.device) if balanced else None
         self.autocast = autocast(self.device, r.precision)
@@ -163,21 +157,36 @@ class Trainer:
         self.best: dict[str, Tensor] = {}
         self.state = Progress(self._identity())
 
-    def _targets(self, teacher: Model | None) -> Tensor:
-        """Return the target of each training image: its label, and what a teacher says of it."""
-        train, share = self.data.train, self.recipe.distillation
-        labels = soft_targets(train, self.recipe.label_smoothing)
-        if (teacher is not None) != (share > 0):
+    def _make_loader(self, data: Dataset) -> BatchLoader:
+        r, expected = self.recipe, transform_config(data)
+        return BatchLoader(
+            data.train,
+            r.batch_size,
+            BatchAugmenter(r.augmentation, expected.mean, expected.std, self.device),
+            self.device,
+            soft_targets(data.train, r.label_smoothing),
+            r.seed,
+            rank=self.rank,
+            processes=world_size(),
+        )
+
+    def _make_teacher(self, model: Model | None, data: Dataset | None) -> Teacher | None:
+        share = self.recipe.distillation
+        if (model is not None) != (share > 0):
             raise ValueError(
                 f"the recipe's distillation={share!r} "
                 + ("needs a teacher: give teacher=" if share else "would not use the teacher")
                 + "; a share above 0 and a teacher go together"
             )
-        if teacher is None:
-            return labels
-        logits = split_logits(teacher, train, device=self.device)
-        answers = probabilities(logits, train.info.task, temperature_of(teacher))
-        return labels.lerp(answers.to(labels), share)
+        if data is not None and not data.train.labels.equal(self.data.train.labels):
+            raise ValueError(
+                f"teacher_data {data.title} has not the training images of {self.data.title} in "
+                "the same order: their labels differ; load the same data set in another size"
+            )
+        if model is None:
+            return None
+        loader = None if data is None else self._make_loader(data)
+        return Teacher(model, data or self.data, share, self.device, self.recipe.precision, loader)
 
     def fit(self, resume: bool = False) -> Run:
         """Train to the end of the recipe, or until its patience is used up.
@@ -239,7 +248,10 @@ class Trainer:
         self.frozen.hold()
         total = torch.zeros((), device=self.device)
         first = epoch * len(self.loader)
-        for step, (images, targets) in enumerate(self.loader.epoch(epoch), first):
+        batches = self.loader.epoch(epoch)
+        if self.teacher:
+            batches = self.teacher.teach(batches, epoch)
+        for step, (images, targets) in enumerate(batches, first):
             # Summed on the device and read once an epoch: reading it here would make a GPU wait.
             total += self._step(network, images, targets, step)
             bar.update()
@@ -365,6 +377,7 @@ class Trainer:
         return {
             "architecture": getattr(self.model, "architecture", type(self.model).__name__),
             "recipe": self.recipe.to_dict(),
+            "teacher": self.teacher.fingerprint if self.teacher else None,
             # Arrays have no md5; their mean tells them apart.
             "data": {
                 "name": self.data.info.name,

@@ -1,0 +1,155 @@
+from dataclasses import replace
+
+import pytest
+import torch
+
+from medzoo import Ensemble, Trainer, create_model, synthetic
+from medzoo.errors import TrainingError
+from medzoo.models import average_logits
+from medzoo.training import Recipe
+from medzoo.training.teacher import Teacher
+from medzoo.transforms import transform_config
+
+CPU = torch.device("cpu")
+QUICK = Recipe(epochs=1, batch_size=16, distillation=0.5, ema_decay=0.0)
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    return synthetic("dermamnist", n_train=32, n_val=32, n_test=8)
+
+
+def sure_of_the_first(images):
+    return torch.tensor([5.0, 0, 0, 0, 0, 0, 0]).expand(len(images), 7)
+
+
+def small(data, **args):
+    return create_model("simple_cnn", dataset=data, widths=(4, 8, 16), **args)
+
+
+def test_answers_are_blended_into_the_targets(tiny):
+    targets = torch.nn.functional.one_hot(tiny.train.labels[:4], 7).float()
+    blended = Teacher(sure_of_the_first, tiny, 0.25, CPU).blend(torch.rand(4, 3, 28, 28), targets)
+    answers = sure_of_the_first(targets).softmax(dim=1)
+    assert torch.allclose(blended, 0.75 * targets + 0.25 * answers, atol=1e-6)
+
+
+def test_labels_of_multi_label_sets_are_blended_one_by_one():
+    chest = synthetic("chestmnist", n_train=8, n_val=8, n_test=8)
+    teacher = Teacher(lambda images: torch.zeros(len(images), 14), chest, 0.5, CPU)
+    blended = teacher.blend(torch.rand(2, 1, 28, 28), torch.ones(2, 14))
+    assert blended.tolist() == [[0.75] * 14] * 2
+
+
+def test_a_teacher_gets_images_in_its_own_normalisation(tiny):
+    teacher = small(tiny)
+    teacher.pretrained_cfg |= {"mean": (0.5, 0.5, 0.5), "std": (0.25, 0.25, 0.25)}
+    teacher.temperature = 2.0
+    pixels = torch.rand(4, 3, 28, 28)
+    expected = transform_config(tiny)
+    mean, std = (torch.tensor(v).view(3, 1, 1) for v in (expected.mean, expected.std))
+    answers = Teacher(teacher, tiny, 1.0, CPU, "float32").blend(
+        (pixels - mean) / std, torch.zeros(4, 7)
+    )
+    with torch.no_grad():
+        own = (teacher.eval()((pixels - 0.5) / 0.25) / 2).softmax(dim=1)
+    assert torch.allclose(answers, own, atol=1e-5)
+
+
+def test_an_ensemble_teaches_its_mean(tiny):
+    members = [small(tiny), small(tiny)]
+    images = torch.randn(4, 3, 28, 28)
+    answers = Teacher(Ensemble(members), tiny, 1.0, CPU, "float32").blend(images, torch.zeros(4, 7))
+    with torch.no_grad():
+        mean = average_logits([member(images) for member in members], multi_label=False)
+    assert torch.allclose(answers, mean.softmax(dim=1), atol=1e-5)
+
+
+def test_a_teacher_sees_what_its_student_sees(tiny):
+    seen = {"teacher": [], "student": []}
+
+    def teacher(images):
+        seen["teacher"].append(images)
+        return sure_of_the_first(images)
+
+    student = small(tiny)
+    student.register_forward_pre_hook(
+        lambda module, given: seen["student"].append(given[0]) if module.training else None
+    )
+    recipe = QUICK.with_changes(augmentation={"rotation": 90, "mixup": 1.0, "mix_probability": 1.0})
+    Trainer(student, tiny, recipe, teacher=teacher).fit()
+    assert len(seen["student"]) == 2
+    for shown, learnt in zip(seen["teacher"][-2:], seen["student"], strict=True):
+        assert shown.equal(learnt)
+
+
+def test_a_teacher_does_not_learn(tiny):
+    teacher = small(tiny)
+    before = {name: value.clone() for name, value in teacher.state_dict().items()}
+    Trainer(small(tiny), tiny, QUICK, teacher=teacher).fit()
+    assert all(value.equal(before[name]) for name, value in teacher.state_dict().items())
+
+
+def test_a_run_is_not_resumed_with_another_teacher(tiny, tmp_path):
+    first, other = small(tiny), small(tiny)
+    Trainer(small(tiny), tiny, QUICK, output=tmp_path, teacher=first).fit()
+    assert Trainer(small(tiny), tiny, QUICK, output=tmp_path, teacher=first).fit(resume=True)
+    with pytest.raises(TrainingError, match="teacher"):
+        Trainer(small(tiny), tiny, QUICK, output=tmp_path, teacher=other).fit(resume=True)
+
+
+def test_a_teacher_for_other_classes_is_an_error(tiny):
+    other = create_model("simple_cnn", num_classes=3, in_chans=3, widths=(4, 8, 16))
+    with pytest.raises(ValueError, match="3 logits"):
+        Trainer(small(tiny), tiny, QUICK, teacher=other)
+
+
+def test_a_teacher_may_see_the_same_images_larger(tiny):
+    larger = synthetic("dermamnist", size=64, n_train=32, n_val=32, n_test=8)
+    larger = replace(larger, train=replace(larger.train, labels=tiny.train.labels))
+    seen = []
+
+    def teacher(images):
+        seen.append(images)
+        return sure_of_the_first(images)
+
+    recipe = QUICK.with_changes(augmentation={"mixup": 1.0, "mix_probability": 1.0})
+    trainer = Trainer(small(tiny), tiny, recipe, teacher=teacher, teacher_data=larger)
+    seen.clear()
+    order = [images for images, _ in trainer.teacher.loader.epoch(0)]
+    trainer.fit()
+    assert [tuple(images.shape) for images in seen] == [(16, 3, 64, 64)] * 2
+    assert all(shown.equal(images) for shown, images in zip(seen, order, strict=True))
+
+
+def test_both_loaders_turn_shift_and_mix_alike(tiny):
+    """The same picture in two sizes stays the same picture."""
+    coarse = tiny.train.images[:, :, ::4, ::4].repeat_interleave(4, 2).repeat_interleave(4, 3)
+    small_data = replace(tiny, train=replace(tiny.train, images=coarse))
+    large = coarse.repeat_interleave(2, 2).repeat_interleave(2, 3)
+    large_data = replace(tiny, train=replace(tiny.train, images=large))
+    recipe = QUICK.with_changes(
+        augmentation={
+            "horizontal_flip": 0.5,
+            "vertical_flip": 0.5,
+            "shift": 0.1,
+            "scale": 0.1,
+            "rotation": 180,
+            "mixup": 1.0,
+            "mix_probability": 0.5,
+        }
+    )
+    trainer = Trainer(
+        small(tiny), small_data, recipe, teacher=sure_of_the_first, teacher_data=large_data
+    )
+    pairs = zip(trainer.loader.epoch(3), trainer.teacher.loader.epoch(3), strict=True)
+    for (images, targets), (larger, same_targets) in pairs:
+        assert targets.equal(same_targets)
+        means = torch.nn.functional.avg_pool2d(larger, 2)
+        assert (means - images).abs().mean() < 0.15 * images.std()
+
+
+def test_other_images_for_the_teacher_are_an_error(tiny):
+    other = synthetic("dermamnist", n_train=32, n_val=32, n_test=8, seed=1)
+    with pytest.raises(ValueError, match="teacher_data"):
+        Trainer(small(tiny), tiny, QUICK, teacher=sure_of_the_first, teacher_data=other)
