@@ -33,7 +33,8 @@ RESULTS = Path(__file__).parent / "results" / "ablations.json"
 
 TRUNK = "training_results/medmnist/models/advanced_cnn.medmnist.safetensors"  # by trunk.py
 SMALL = {"widths": (32, 64, 128, 256), "depths": (1, 1, 1, 1), "strides": (1, 2, 2, 2)}
-FOLDS = {"breastmnist": 3, "retinamnist": 3}
+WIDE = {"widths": (48, 128, 272, 384), "depths": (1, 1, 2, 1)}
+FOLDS = {"breastmnist": 3, "retinamnist": 3}  # how many parts
 BASE: Mapping[str, Any] = {
     "epochs": 12,
     "optimizer": "muon",
@@ -60,7 +61,7 @@ BASES: Mapping[str, Mapping[str, Any]] = {
     "dermamnist": {},
     "breastmnist": {"epochs": 20, "batch_size": 64, "augmentation": {"vertical_flip": 0.0}},
     "retinamnist": {"epochs": 20, "batch_size": 64, "augmentation": {"vertical_flip": 0.0}},
-    "pneumoniamnist": {"epochs": 10, "augmentation": {"vertical_flip": 0.0}},
+    "pneumoniamnist": {"epochs": 20, "augmentation": {"vertical_flip": 0.0}},
 }
 """What is different in it for each data set."""
 
@@ -89,14 +90,25 @@ class Trial:
         return f"{self.dataset}/{self.model}: {self.group}: {self.name}"
 
 
-def _augment(**changes: float) -> Mapping[str, Any]:
+def _augment(**changes: float) -> dict[str, Any]:
     return {"augmentation": changes}
 
 
-def _model(**changes: Any) -> Mapping[str, Any]:
+def _model(**changes: Any) -> dict[str, Any]:
     return {"model_args": changes}
 
 
+_LONG = {"epochs": 60}
+_ALL = _augment(
+    rotation=180,
+    vertical_flip=0.5,
+    shift=0.1,
+    scale=0.2,
+    brightness=0.3,
+    contrast=0.3,
+    mixup=0.2,
+    mix_probability=0.5,
+)
 TRIALS = (
     Trial("base", "base"),
     Trial("augmentation", "any rotation", _augment(rotation=180)),
@@ -137,19 +149,40 @@ TRIALS = (
                 "the trunk, at a quarter of the rate",
                 {"trunk": TRUNK, "learning_rate": 5e-3},
             ),
+            ("size", "5.01 M", _model(**WIDE)),
+            ("augmentation", "any rotation", _augment(rotation=180, vertical_flip=0.5)),
+            ("augmentation", "shift 0.1, scale 0.2", _augment(shift=0.1, scale=0.2)),
             ("augmentation", "brightness and contrast 0.2", _augment(brightness=0.2, contrast=0.2)),
+            ("augmentation", "brightness and contrast 0.4", _augment(brightness=0.4, contrast=0.4)),
+            ("augmentation", "erasing on half", _augment(erasing=0.5)),
             ("augmentation", "mixup on half", _augment(mixup=0.2, mix_probability=0.5)),
+            ("augmentation", "CutMix on half", _augment(cutmix=1.0, mix_probability=0.5)),
             ("loss", "class-balanced", {"class_weights": "balanced"}),
+            ("loss", "label smoothing 0.2", {"label_smoothing": 0.2}),
+            ("loss", "label smoothing 0.4", {"label_smoothing": 0.4}),
             ("optimiser", "AdamW, 2e-3", {"optimizer": "adamw", "learning_rate": 2e-3}),
+            ("optimiser", "Muon, 0.005", {"learning_rate": 5e-3}),
             ("regularisation", "dropout 0.3", _model(drop_rate=0.3)),
-            ("schedule", "three times the epochs", {"epochs": 3 * BASES[dataset]["epochs"]}),
+            ("regularisation", "stochastic depth 0.2", _model(drop_path_rate=0.2)),
+            ("regularisation", "weight decay 0.5", {"weight_decay": 0.5}),
+            ("schedule", "half the epochs", {"epochs": BASES[dataset]["epochs"] // 2}),
+            ("schedule", "three times the epochs", _LONG),
+            ("several", "all augmentations", _ALL),
+            ("several", "all augmentations, three times the epochs", _LONG | _ALL),
+            (
+                "several",
+                "all augmentations, three times the epochs, 5.01 M",
+                _LONG | _ALL | _model(**WIDE),
+            ),
+            (
+                "several",
+                "all augmentations, three times the epochs, AdamW, 2e-3",
+                _LONG | _ALL | {"optimizer": "adamw", "learning_rate": 2e-3},
+            ),
             (
                 "schedule",
                 "three times the epochs, mixup on half",
-                {
-                    "epochs": 3 * BASES[dataset]["epochs"],
-                    **_augment(mixup=0.2, mix_probability=0.5),
-                },
+                _LONG | _augment(mixup=0.2, mix_probability=0.5),
             ),
         )
     ),

@@ -4,6 +4,9 @@
   python benchmarks/reproduce.py --train --rows dermamnist/advanced_cnn --seeds 0,1
   python benchmarks/reproduce.py --train --rows breastmnist/simple_cnn --epochs 5
 
+Where a data set has teachers (benchmarks/teachers.py), they are trained first, and the row's model
+learns from them by the recipe "distilled"; with --plain, from the labels alone.
+
 With --groups FILE (columns split, index and a name of the group), models are trained on a split in
 which no group, such as a lesion, is in two splits; the test split stays the same.
 
@@ -31,14 +34,15 @@ import torch
 from record import Record
 from rows import Row, markdown, select
 from summary import write_comparison, write_row_plots, write_summary
+from teachers import TEACHERS, teach
 
 import medzoo
 from medzoo.datasets import disjoint_split, read_groups, resplit
 from medzoo.training import load_recipe
 from medzoo.weights import find_entry, sha256_of, write_atomically
 
-DISJOINT = "disjoint"
-"""What trainings with --groups are called: their folder, and their record."""
+DISJOINT, PLAIN = "disjoint", "plain"
+"""What trainings with --groups, and with --plain, are called: their folder, and their record."""
 
 SYNTHETIC_CHANGES: Mapping[str, Any] = {
     "epochs": 4,
@@ -99,8 +103,7 @@ def _measure(row: Row, arguments: argparse.Namespace, output: Path) -> None:
     except medzoo.DatasetError as error:
         row.problem, row.reason = "no data", str(error)
         return
-    if arguments.groups:
-        output = output / DISJOINT
+    output = output / _variant(row.dataset, arguments)
     if row.members:
         _evaluate_ensemble(row, data, arguments, output)
     elif arguments.train:
@@ -149,6 +152,13 @@ def _evaluate_ensemble(
         _add_run(row, data, model, values, report, output)
 
 
+def _variant(dataset: str, arguments: argparse.Namespace) -> str:
+    """Return what is different from the ordinary training of a row, in a word; empty if nothing is."""
+    if arguments.groups:
+        return DISJOINT
+    return PLAIN if arguments.plain and dataset in TEACHERS else ""
+
+
 def _seeds(arguments: argparse.Namespace) -> list[int]:
     return [int(seed) for seed in arguments.seeds.split(",")]
 
@@ -160,11 +170,16 @@ def _train(
     output: Path,
     changes: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
-    variant = DISJOINT if arguments.groups else ""
+    variant = _variant(row.dataset, arguments)
     record = Record(row.dataset, row.model, variant) if arguments.record else None
+    taught = row.dataset in TEACHERS and not variant
+    name = "distilled" if taught else "default"
+    teacher = (
+        teach(row.dataset, arguments.data_root, output, arguments.device) if taught else {}
+    )
     for seed in _seeds(arguments):
         print(f"{row.name}: training on {data.title}, seed {seed} ...", flush=True)
-        recipe = load_recipe("default", row.model, row.dataset).with_changes(seed=seed, **changes)
+        recipe = load_recipe(name, row.model, row.dataset).with_changes(seed=seed, **changes)
         if arguments.epochs:
             recipe = recipe.with_changes(epochs=arguments.epochs)
         known = record.find(recipe.to_dict()) if record and arguments.resume else None
@@ -179,6 +194,7 @@ def _train(
             output=output / row.dataset,
             device=arguments.device,
             resume=arguments.resume,
+            **teacher,
         )
         report = medzoo.evaluate(run.model, data.test, device=arguments.device)
         values = {
@@ -189,6 +205,7 @@ def _train(
             "images": len(data.train),
             "seconds": sum(epoch["seconds"] for epoch in run.history),
             "recipe": recipe.to_dict(),
+            "teachers": [one.name for one in TEACHERS[row.dataset]] if taught else [],
             "sha256": sha256_of(run.weights) if run.weights else None,
         }
         _add_run(row, data, run.model, values, report, output, run.history)
@@ -225,7 +242,7 @@ def _synthetic(rows: list[Row], arguments: argparse.Namespace, output: Path) -> 
     output = output / "SYNTHETIC"
     arguments = argparse.Namespace(
         **vars(arguments)
-        | {"epochs": None, "seeds": "0", "resume": False, "record": False, "groups": None}
+        | {"epochs": None, "seeds": "0", "resume": False, "record": False, "groups": None, "plain": True}
     )
     trials = [Row("dermamnist", model) for model in ("advanced_cnn", "efficientnet")]
     for row in trials:
@@ -269,6 +286,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--record", action="store_true", help="keep the finished trainings' figures"
     )
+    parser.add_argument("--plain", action="store_true", help="train without teachers")
     parser.add_argument("--groups", metavar="FILE", help="train so that no group is in two splits")
     parser.add_argument("--group-column", default="lesion_id", help="of FILE (%(default)s)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")

@@ -185,12 +185,15 @@ def markdown(rows: list[Row]) -> str:
 
 
 def spread(figures: Mapping[str, Any]) -> str:
-    """Return mean and standard deviation of ACC over seeds, in words.
+    """Return mean and standard deviation of ACC and AUC over seeds, in words.
 
     Args:
         figures: As `record.over_seeds` gives them.
     """
-    acc, count = figures["acc"], len(figures["seeds"])
+    acc, auc, count = figures["acc"], figures["auc"], len(figures["seeds"])
     if acc["sd"] is None:
         return "one seed"
-    return f"ACC {100 * acc['mean']:.2f} ± {100 * acc['sd']:.2f} over {count} seeds"
+    return (
+        f"ACC {100 * acc['mean']:.2f} ± {100 * acc['sd']:.2f}, "
+        f"AUC {auc['mean']:.3f} ± {auc['sd']:.3f} over {count} seeds"
+    )

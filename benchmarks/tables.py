@@ -22,6 +22,7 @@ import design_trials
 import gate_ablation
 import leakage
 import speed
+import teachers
 import transfer
 from rows import Row, markdown, percent, spread
 
@@ -111,12 +112,15 @@ TABLES: dict[str, Callable[[], str]] = {
     "scaling": lambda: speed_table("scaling"),
     "leakage": leakage.table,
     "transfer": transfer.table,
+    "leak": accuracy.leak,
+    "teachers": teachers.table,
     "derma": lambda: accuracy.table("dermamnist"),
     "pneumonia": lambda: accuracy.table("pneumoniamnist"),
     "breast": lambda: accuracy.table("breastmnist"),
     "retina": lambda: accuracy.table("retinamnist"),
     "trials_derma": lambda: ablations.table("dermamnist"),
     "trials_breast": lambda: ablations.table("breastmnist"),
+    "trials_pneumonia": lambda: ablations.table("pneumoniamnist"),
     "trials_retina": lambda: ablations.table("retinamnist"),
 }
 

@@ -70,7 +70,7 @@ def test_row_stands_for_the_seed_chosen_on_validation():
     runs = [measured(0.9, 0.8, 1.0, val_auc=0.7), measured(0.8, 0.7, 0.9, val_auc=0.8)]
     row = Row("dermamnist", "simple_cnn", parameters=1_000_000, runs=runs)
     assert row.measured == 0.8
-    assert "85.00 ± 7.07 over 2 seeds" in markdown([row])
+    assert "ACC 85.00 ± 7.07, AUC 0.900 ± 0.000 over 2 seeds" in markdown([row])
     assert Row.from_dict(json.loads(json.dumps(row.to_dict()))).measured == 0.8
 
 

@@ -218,7 +218,14 @@ def _training(release: Release) -> str:
     if not release.recipe:
         return "How it was trained is not known."
     recipe = json.dumps(dict(release.recipe), indent=2, sort_keys=True)
-    return f"With `medzoo train` by this recipe:\n\n```json\n{recipe}\n```"
+    taught = (
+        f" A share of {release.recipe['distillation']:g} of the targets was the answers of a "
+        "teacher, an ensemble that was trained before on the same training images; medzoo's "
+        "`benchmarks/reproduce.py --train` trains both."
+        if release.recipe.get("distillation")
+        else ""
+    )
+    return f"With `medzoo train` by this recipe.{taught}\n\n```json\n{recipe}\n```"
 
 
 def _licence(release: Release) -> str:

@@ -30,13 +30,23 @@ def soft_targets(split: Split, label_smoothing: float = 0.0) -> Tensor:
 
     Args:
         split: The labels and their task.
-        label_smoothing: Share of the target spread over all classes (Szegedy et al., 2016); for
-            multi-label sets, half of it moves each label towards 0.5.
+        label_smoothing: Share of the target spread over all classes (Szegedy et al., 2016), for
+            ordinal sets over the neighbouring grades; for multi-label sets, half of it moves
+            each label towards 0.5.
     """
     if split.info.multi_label:
         return torch.lerp(split.labels, torch.full_like(split.labels, 0.5), label_smoothing)
     one_hot = F.one_hot(split.labels, split.info.num_classes).float()
+    if split.info.task == "ordinal-regression":
+        return torch.lerp(one_hot, _neighbours(split.info.num_classes)[split.labels], label_smoothing)
     return torch.lerp(one_hot, torch.full_like(one_hot, 1 / one_hot.shape[1]), label_smoothing)
+
+
+def _neighbours(grades: int) -> Tensor:
+    """Return for each grade a target, (K, K), that is shared by the grades next to it."""
+    grade = torch.arange(grades)
+    adjacent = ((grade[:, None] - grade).abs() == 1).float()
+    return adjacent / adjacent.sum(1, keepdim=True)
 
 
 def class_weights(split: Split) -> Tensor:

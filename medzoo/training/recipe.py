@@ -203,8 +203,8 @@ def load_recipe(
 ) -> Recipe:
     """Find a recipe by name or file; what it says refines the pair's bundled recipe.
 
-    A named recipe may in turn be refined for an architecture: what is bundled as
-    ``"fast.simple_cnn"`` refines ``"fast"`` for ``"simple_cnn"``.
+    A named recipe may in turn be refined as the default is: ``"fast.*.dermamnist"`` for a data
+    set, ``"fast.simple_cnn"`` for an architecture, ``"fast.simple_cnn.dermamnist"`` for both.
 
     Args:
         source: A `Recipe`, ``"default"`` (the bundled one), a bundled name such as ``"fast"``, a
@@ -219,7 +219,7 @@ def load_recipe(
     """
     if isinstance(source, Recipe):
         return source.with_changes(trunk=trunk) if trunk else source
-    values = _read(source, architecture)
+    values = _read(source, architecture, dataset)
     if trunk:
         values["trunk"] = trunk
     bundled = recipe_for(architecture, dataset)
@@ -228,7 +228,9 @@ def load_recipe(
     return bundled.with_changes(**values)
 
 
-def _read(source: str | Path | Mapping[str, Any], architecture: str) -> dict[str, Any]:
+def _read(
+    source: str | Path | Mapping[str, Any], architecture: str, dataset: str
+) -> dict[str, Any]:
     """Return the fields that a named recipe, a file or a mapping sets."""
     if isinstance(source, Mapping):
         return dict(source)
@@ -242,7 +244,8 @@ def _read(source: str | Path | Mapping[str, Any], architecture: str) -> dict[str
         raise unknown_name("recipe", source, _bundled())
     if source == "default":  # is what every recipe refines
         return {}
-    return _merge(_bundled()[str(source)], _bundled().get(f"{source}.{architecture}", {}))
+    layers = ("", f".*.{dataset}", f".{architecture}", f".{architecture}.{dataset}")
+    return _merge(*(_bundled().get(f"{source}{layer}", {}) for layer in layers))
 
 
 @cache

@@ -66,6 +66,11 @@ def test_seeds_are_told(release):
     assert "AUC 0.9100 ± 0.0100, ACC 0.8000 ± 0.0200" in text
 
 
+def test_a_teacher_is_told(release):
+    assert "teacher" not in model_card(replace(release, recipe={"distillation": 0.0}), "a/b").text
+    assert "0.8 of the targets" in model_card(replace(release, recipe={"distillation": 0.8}), "a/b").text
+
+
 def test_the_same_release_gives_the_same_card(file):
     assert str(model_card(Release.of(file), "a/b")) == str(model_card(Release.of(file), "a/b"))
 

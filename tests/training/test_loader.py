@@ -115,3 +115,13 @@ def test_soft_targets_of_labels():
     assert torch.equal(soft_targets(split), split.labels)
     smoothed = soft_targets(split, 0.2)
     torch.testing.assert_close(smoothed, 0.1 + 0.8 * split.labels)
+
+
+def test_soft_targets_of_grades_stay_among_neighbours():
+    split = synthetic("retinamnist", n_train=20, n_val=5, n_test=5).train
+    targets = soft_targets(split, 0.2)
+    for label, target in zip(split.labels.tolist(), targets, strict=True):
+        assert target[label] == pytest.approx(0.8)
+        near = [grade for grade in (label - 1, label + 1) if 0 <= grade < 5]
+        assert target[near].tolist() == pytest.approx([0.2 / len(near)] * len(near))
+    assert torch.equal(soft_targets(split).argmax(1), split.labels)

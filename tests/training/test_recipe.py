@@ -114,6 +114,9 @@ def bundled(monkeypatch):
         "net": {"batch_size": 2, "learning_rate": 0.5, "model_args": {"drop_rate": 0.1}},
         "net.data": {"learning_rate": 0.25, "model_args": {"widths": [4, 8, 16]}},
         "quick": {"epochs": 1, "augmentation": {"shift": 0.2}},
+        "slow": {"epochs": 100},
+        "slow.*.data": {"epochs": 200},
+        "slow.net.data": {"epochs": 300},
         "quick.net": {"augmentation": {"shift": 0.3}, "model_args": {"widths": [2, 4, 8]}},
     }
     monkeypatch.setattr(recipe, "_bundled", lambda: layers)
@@ -142,6 +145,12 @@ def test_a_named_recipe_is_refined_for_an_architecture(bundled):
     assert (made.epochs, made.learning_rate) == (1, 0.25)
     assert made.augmentation == Augmentation(rotation=6, shift=0.3)
     assert made.model_args == {"drop_rate": 0.1, "widths": [2, 4, 8]}
+
+
+def test_a_named_recipe_is_refined_for_a_data_set_and_for_a_pair(bundled):
+    assert load_recipe("slow", "net", "data").epochs == 300
+    assert load_recipe("slow", "other", "data").epochs == 200
+    assert load_recipe("slow", "net", "others").epochs == 100
 
 
 def test_a_recipe_is_taken_as_it_is(bundled):

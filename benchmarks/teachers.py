@@ -1,0 +1,165 @@
+"""Teachers: the models whose answers the published ones learn from, trained before them.
+
+    python benchmarks/teachers.py dermamnist breastmnist   # train those that are missing
+
+`reproduce.py --train` does the same for every row whose data set has teachers here. They are
+trained like any model and are never evaluated on a test split: what they are worth shows in their
+validation figures, which ``benchmarks/results/teachers.json`` keeps.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import medzoo
+from medzoo.training import load_recipe
+from medzoo.weights import sha256_of, write_atomically
+
+RESULTS = Path(__file__).parent / "results" / "teachers.json"
+MODEL = "advanced_cnn"
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """One member of an ensemble that teaches.
+
+    Attributes:
+        seed: Of its training; other than those of the models that it teaches.
+        size: Of the images that it sees.
+        changes: To the data set's recipe for `MODEL`.
+    """
+
+    seed: int
+    size: int = 28
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Return the name of its training, hence of its files."""
+        return f"{MODEL}-{self.size}px-seed{self.seed}"
+
+
+def _derma(epochs: int, strides: tuple[int, ...]) -> Mapping[str, Any]:
+    return {"epochs": epochs, "validate_every": 5, "model_args": {"strides": strides}}
+
+
+TEACHERS: Mapping[str, tuple[Teacher, ...]] = {
+    # At 64 x 64 one more stage halves the resolution, so it costs little more than at 28 x 28.
+    "dermamnist": (
+        Teacher(10, 64, _derma(30, (2, 2, 2, 2))),
+        Teacher(11, 64, _derma(26, (2, 2, 2, 1))),
+    ),
+}
+"""The ensembles by data set; what is not here is trained without."""
+
+
+def teach(
+    dataset: str, data_root: str | None, output: str | Path, device: str = "auto"
+) -> dict[str, Any]:
+    """Return what the Trainer needs to learn from a data set's teachers, training what is missing.
+
+    Args:
+        dataset: Name of the data set, one of `TEACHERS`.
+        data_root: Folder of MedMNIST's files.
+        output: Folder of results; teachers lie in ``<output>/<dataset>/teachers``.
+        device: Where to train.
+
+    Returns:
+        The arguments ``teacher`` and ``teacher_data``.
+    """
+    teachers = TEACHERS[dataset]
+    size = max(teacher.size for teacher in teachers)
+    folder = Path(output) / dataset / "teachers"
+    paths = [_train(dataset, teacher, data_root, folder, device) for teacher in teachers]
+    ensemble = medzoo.Ensemble([medzoo.create_model(path) for path in paths])
+    return {"teacher": ensemble, "teacher_data": _load(dataset, size, data_root)}
+
+
+def _load(dataset: str, size: int, data_root: str | None) -> medzoo.Dataset:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # provenance goes into the record instead
+        return medzoo.load_dataset(dataset, size=size, root=data_root)
+
+
+def _train(
+    dataset: str, teacher: Teacher, data_root: str | None, folder: Path, device: str
+) -> Path:
+    """Train a teacher, or go on where its training stopped; return its weights file."""
+    print(f"{dataset}: the teacher {teacher.name} ...", flush=True)
+    data = _load(dataset, teacher.size, data_root)
+    recipe = load_recipe("default", MODEL, dataset).with_changes(seed=teacher.seed)
+    run = medzoo.train(
+        MODEL,
+        data,
+        recipe.with_changes(**teacher.changes),
+        output=folder,
+        name=teacher.name,
+        device=device,
+        resume=True,
+    )
+    assert run.weights is not None  # there is a folder to write to
+    record = {
+        "data": data.title,
+        "val_auc": run.val_auc,
+        "val_acc": run.val_acc,
+        "best_epoch": run.best_epoch,
+        "seconds": sum(row["seconds"] for row in run.history),
+        "parameters": sum(p.numel() for p in run.model.parameters()),
+        "sha256": sha256_of(run.weights),
+        "recipe": run.recipe.to_dict(),
+        "history": run.history,
+    }
+    keep(f"{dataset}/{teacher.name}", record)
+    return run.weights
+
+
+def keep(key: str, record: Mapping[str, Any]) -> None:
+    """Enter a teacher's training into the file of results."""
+    content = json.dumps(read() | {key: record}, indent=1) + "\n"
+    write_atomically(RESULTS, content.encode())
+
+
+def read() -> dict[str, dict[str, Any]]:
+    """Return the trainings of teachers that were recorded."""
+    return json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+
+
+def table() -> str:
+    """Return the teachers' validation figures as a Markdown table."""
+    lines = [
+        "| Data | Teacher | Size | Seed | Epochs | Validation AUC | ACC | Parameters |\n"
+        "|---|---|---|---|---|---|---|---|"
+    ]
+    for dataset, teachers in TEACHERS.items():
+        for teacher in teachers:
+            if row := read().get(f"{dataset}/{teacher.name}"):
+                lines.append(
+                    f"| {row['data']} | {MODEL} | {teacher.size} px | {teacher.seed} "
+                    f"| {row['recipe']['epochs']} | {row['val_auc']:.4f} | {row['val_acc']:.4f} "
+                    f"| {row['parameters'] / 1e6:.2f} M |"
+                )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("datasets", nargs="+", choices=TEACHERS, metavar="DATASET")
+    parser.add_argument("--data-root", help="folder of MedMNIST's files (or set MEDZOO_DATA)")
+    parser.add_argument("--output", default="training_results", help="folder (%(default)s)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
+    arguments = parser.parse_args()
+    for dataset in arguments.datasets:
+        teach(dataset, arguments.data_root, arguments.output, arguments.device)
+
+
+if __name__ == "__main__":
+    main()
