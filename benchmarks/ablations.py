@@ -76,6 +76,8 @@ class Trial:
         changes: To the fields of `BASE`.
         dataset: What it is trained on.
         model: Name of the architecture.
+        teachers: How many models of other seeds are trained first and then teach together, at the
+            same base with the same changes.
     """
 
     group: str
@@ -83,6 +85,7 @@ class Trial:
     changes: Mapping[str, Any] = field(default_factory=dict)
     dataset: str = "dermamnist"
     model: str = "advanced_cnn"
+    teachers: int = 0
 
     @property
     def key(self) -> str:
@@ -137,6 +140,11 @@ TRIALS = (
     Trial("average", "EMA 0.995", {"ema_decay": 0.995}),
     Trial("average", "no EMA", {"ema_decay": 0.0}),
     Trial("optimiser", "weight decay 0.2", {"weight_decay": 0.2}),
+    *(
+        Trial("teacher", f"{name}, an ensemble of 4", changes, dataset, teachers=4)
+        for dataset in FOLDS
+        for name, changes in (("base", {}), ("all augmentations", _ALL))
+    ),
     *(
         Trial(group, name, changes, dataset)
         for dataset in ("breastmnist", "retinamnist", "pneumoniamnist")
@@ -203,7 +211,7 @@ def run(trial: Trial, data_root: str | None, seed: int = 0) -> dict[str, Any]:
             medzoo.train(trial.model, data, recipe.with_changes(seed=seed + k)) for k in range(3)
         ]
     else:
-        runs = [medzoo.train(trial.model, part, recipe) for part in _parts(data)]
+        runs = [_train(trial, part, recipe) for part in _parts(data)]
     last = [run.history[-1] for run in runs]
     return {
         "data": data.title,
@@ -214,6 +222,18 @@ def run(trial: Trial, data_root: str | None, seed: int = 0) -> dict[str, Any]:
         "seconds": time.perf_counter() - started,
         "recipe": recipe.to_dict(),
     }
+
+
+def _train(trial: Trial, data: medzoo.Dataset, recipe: medzoo.Recipe) -> medzoo.Run:
+    """Train a trial's model on a part of the data, its teachers before it."""
+    if not trial.teachers:
+        return medzoo.train(trial.model, data, recipe)
+    members = [
+        medzoo.train(trial.model, data, recipe.with_changes(seed=recipe.seed + k)).model
+        for k in range(1, 1 + trial.teachers)
+    ]
+    recipe = recipe.with_changes(distillation=0.8)
+    return medzoo.train(trial.model, data, recipe, teacher=medzoo.Ensemble(members))
 
 
 def _parts(data: medzoo.Dataset) -> list[medzoo.Dataset]:

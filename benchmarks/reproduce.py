@@ -174,9 +174,7 @@ def _train(
     record = Record(row.dataset, row.model, variant) if arguments.record else None
     taught = row.dataset in TEACHERS and not variant
     name = "distilled" if taught else "default"
-    teacher = (
-        teach(row.dataset, arguments.data_root, output, arguments.device) if taught else {}
-    )
+    teacher = teach(row.dataset, arguments.data_root, output, arguments.device) if taught else {}
     for seed in _seeds(arguments):
         print(f"{row.name}: training on {data.title}, seed {seed} ...", flush=True)
         recipe = load_recipe(name, row.model, row.dataset).with_changes(seed=seed, **changes)
@@ -242,7 +240,14 @@ def _synthetic(rows: list[Row], arguments: argparse.Namespace, output: Path) -> 
     output = output / "SYNTHETIC"
     arguments = argparse.Namespace(
         **vars(arguments)
-        | {"epochs": None, "seeds": "0", "resume": False, "record": False, "groups": None, "plain": True}
+        | {
+            "epochs": None,
+            "seeds": "0",
+            "resume": False,
+            "record": False,
+            "groups": None,
+            "plain": True,
+        }
     )
     trials = [Row("dermamnist", model) for model in ("advanced_cnn", "efficientnet")]
     for row in trials:

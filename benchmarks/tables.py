@@ -112,7 +112,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "scaling": lambda: speed_table("scaling"),
     "leakage": leakage.table,
     "transfer": transfer.table,
-    "leak": accuracy.leak,
+    "trainings": accuracy.trainings,
     "teachers": teachers.table,
     "derma": lambda: accuracy.table("dermamnist"),
     "pneumonia": lambda: accuracy.table("pneumoniamnist"),

@@ -41,7 +41,7 @@ class Teacher:
 
     @property
     def name(self) -> str:
-        """Return the name of its training, hence of its files."""
+        """Return the name of its training, hence of its folder."""
         return f"{MODEL}-{self.size}px-seed{self.seed}"
 
 
@@ -71,14 +71,15 @@ def teach(
         device: Where to train.
 
     Returns:
-        The arguments ``teacher`` and ``teacher_data``.
+        The arguments ``teacher`` and, if the teachers see larger images, ``larger``.
     """
     teachers = TEACHERS[dataset]
     size = max(teacher.size for teacher in teachers)
     folder = Path(output) / dataset / "teachers"
     paths = [_train(dataset, teacher, data_root, folder, device) for teacher in teachers]
     ensemble = medzoo.Ensemble([medzoo.create_model(path) for path in paths])
-    return {"teacher": ensemble, "teacher_data": _load(dataset, size, data_root)}
+    larger = _load(dataset, size, data_root) if size > 28 else None
+    return {"teacher": ensemble, "larger": larger}
 
 
 def _load(dataset: str, size: int, data_root: str | None) -> medzoo.Dataset:
@@ -98,8 +99,7 @@ def _train(
         MODEL,
         data,
         recipe.with_changes(**teacher.changes),
-        output=folder,
-        name=teacher.name,
+        output=folder / teacher.name,
         device=device,
         resume=True,
     )

@@ -38,7 +38,9 @@ def soft_targets(split: Split, label_smoothing: float = 0.0) -> Tensor:
         return torch.lerp(split.labels, torch.full_like(split.labels, 0.5), label_smoothing)
     one_hot = F.one_hot(split.labels, split.info.num_classes).float()
     if split.info.task == "ordinal-regression":
-        return torch.lerp(one_hot, _neighbours(split.info.num_classes)[split.labels], label_smoothing)
+        return torch.lerp(
+            one_hot, _neighbours(split.info.num_classes)[split.labels], label_smoothing
+        )
     return torch.lerp(one_hot, torch.full_like(one_hot, 1 / one_hot.shape[1]), label_smoothing)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import torch
@@ -13,7 +12,6 @@ from medzoo.device import Precision, autocast
 from medzoo.evaluation.inference import split_logits
 from medzoo.evaluation.model import Model, logits_of
 from medzoo.models import InputAdapter
-from medzoo.training.loader import BatchLoader
 from medzoo.transforms import transform_config
 from medzoo.weights.temperature import temperature_of
 
@@ -21,21 +19,19 @@ from medzoo.weights.temperature import temperature_of
 class Teacher:
     """A model that answers on the very batches that its student learns from.
 
-    It sees the same images in the same order with the same random changes, mixed in the same way
-    (Beyer et al., *Knowledge distillation: A good teacher is patient and consistent*, 2022), but
-    may see them larger. Its answers on training images as they are would be little more than
-    their labels, which it has learnt by heart.
+    It sees the same images with the same random changes, mixed in the same way (Beyer et al.,
+    *Knowledge distillation: A good teacher is patient and consistent*, 2022), but may see them
+    larger. Its answers on training images as they are would be little more than their labels,
+    which it has learnt by heart.
 
     Args:
         model: Any callable that `medzoo.evaluate` takes. A module is moved to the device and put
             into evaluation mode, and gets the images in its own normalisation and size; another
-            callable gets them as its data are normalised.
-        data: The training images as the teacher sees them.
+            callable gets them as they are.
+        data: What batches are made from.
         share: Of the target that is the teacher's answer instead of the label, in [0, 1].
         device: Where the batches are.
         precision: Of its computation.
-        loader: Of the teacher's own images, in step with the student's; None if the teacher sees
-            the student's.
 
     Raises:
         ValueError: If the teacher is for another task or other classes.
@@ -48,7 +44,6 @@ class Teacher:
         share: float,
         device: torch.device,
         precision: Precision = "auto",
-        loader: BatchLoader | None = None,
     ) -> None:
         few = replace(data.train, images=data.train.images[:8], labels=data.train.labels[:8])
         logits = split_logits(model, few, device=device)
@@ -57,7 +52,6 @@ class Teacher:
         self.multi_label = data.info.multi_label
         self.share = share
         self.autocast = autocast(device, precision)
-        self.loader = loader
         self.temperature = temperature_of(model)
         self.model = model
         if isinstance(model, nn.Module):
@@ -66,29 +60,12 @@ class Teacher:
                 adapted = InputAdapter(model, transform_config(model), transform_config(data))
                 self.model, self.temperature = adapted.eval(), 1.0  # it divides already
 
-    def teach(
-        self, batches: Iterator[tuple[Tensor, Tensor]], epoch: int
-    ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield a student's batches with targets that are partly the teacher's answers.
-
-        Args:
-            batches: Of an epoch of the student's loader.
-            epoch: Which one, from 0.
-        """
-        if self.loader is None:
-            for images, targets in batches:
-                yield images, self.blend(images, targets)
-        else:
-            own = self.loader.epoch(epoch)
-            for (images, targets), (seen, _) in zip(batches, own, strict=True):
-                yield images, self.blend(seen, targets)
-
     @torch.no_grad()
     def blend(self, images: Tensor, targets: Tensor) -> Tensor:
         """Return targets of which a share is the teacher's answer.
 
         Args:
-            images: A batch as the teacher sees it, (N, C, H, W), normalised for its data.
+            images: A batch, (N, C, H, W), normalised for the data.
             targets: Target probabilities, float32 (N, K).
         """
         with self.autocast:

@@ -32,7 +32,7 @@ from medzoo.distributed import (
 from medzoo.errors import TrainingError
 from medzoo.evaluation import compute_metrics, predict_logits, probabilities
 from medzoo.evaluation.model import Model
-from medzoo.models import Classifier, fit_to_data
+from medzoo.models import Classifier, InputAdapter, fit_to_data
 from medzoo.training.augment import BatchAugmenter
 from medzoo.training.checkpoint import Progress, optimizer_state, restore_optimizer
 from medzoo.training.files import RunFiles
@@ -92,8 +92,9 @@ class Trainer:
         teacher: Whose probabilities for each augmented batch are blended into its targets, by
             the share `Recipe.distillation`. Any callable that `medzoo.evaluate` takes, e.g. a
             `medzoo.Ensemble`.
-        teacher_data: The same training images as the teacher is to see them, e.g. in a larger
-            size (``medzoo.load_dataset(name, size=64)``); by default `data`.
+        larger: The same training images in a larger size (``medzoo.load_dataset(name, size=64)``).
+            Random changes are then made to these; the teacher sees them, and the model gets them
+            scaled down, so that images stay as sharp when they are turned as they are upright.
         device: ``"auto"`` (CUDA, then MPS, then CPU) or any PyTorch device.
         progress: Show a progress bar; by default only on a terminal.
         tensorboard: Also write TensorBoard events into ``<output>/tensorboard/<name>``.
@@ -103,8 +104,9 @@ class Trainer:
     Raises:
         ValueError: If the model's logits do not fit the data set, the batches cannot be divided
             among the processes, `torch.compile` does not work here, the recipe distils but there
-            is no teacher (or the other way round), the teacher is for other classes or sees other
-            images, the model has not the layers that the recipe freezes, or an argument is wrong.
+            is no teacher (or the other way round), the teacher is for other classes, the larger
+            images are others, the model has not the layers that the recipe freezes, or an argument
+            is wrong.
     """
 
     def __init__(
@@ -116,7 +118,7 @@ class Trainer:
         output: str | Path | None = None,
         name: str | None = None,
         teacher: Model | None = None,
-        teacher_data: Dataset | None = None,
+        larger: Dataset | None = None,
         device: str | torch.device = "auto",
         progress: bool | None = None,
         tensorboard: bool = False,
@@ -139,9 +141,10 @@ class Trainer:
         check_logits(self.model, data, self.device)
 
         r = self.recipe
-        self.loader = self._make_loader(data)
+        self.larger = larger
+        self.loader, self.to_size = self._make_loader()
         fit_to_data(classifier, data)
-        self.teacher = self._make_teacher(teacher, teacher_data)
+        self.teacher = self._make_teacher(teacher, larger or data)
         balanced = r.class_weights == "balanced"
         self.class_weights = class_weights(data.train).to(self.device) if balanced else None
         self.autocast = autocast(self.device, r.precision)
@@ -157,20 +160,31 @@ class Trainer:
         self.best: dict[str, Tensor] = {}
         self.state = Progress(self._identity())
 
-    def _make_loader(self, data: Dataset) -> BatchLoader:
-        r, expected = self.recipe, transform_config(data)
-        return BatchLoader(
+    def _make_loader(self) -> tuple[BatchLoader, nn.Module]:
+        """Return the batches, and what brings them to the model's size."""
+        r, data = self.recipe, self.larger or self.data
+        if not data.train.labels.equal(self.data.train.labels):
+            raise ValueError(
+                f"larger={data!r} has not the training images of {self.data.title} in the same "
+                "order: their labels differ; load the same data set in another size"
+            )
+        shared, own = transform_config(data), transform_config(self.data)
+        loader = BatchLoader(
             data.train,
             r.batch_size,
-            BatchAugmenter(r.augmentation, expected.mean, expected.std, self.device),
+            BatchAugmenter(r.augmentation, shared.mean, shared.std, self.device),
             self.device,
             soft_targets(data.train, r.label_smoothing),
             r.seed,
             rank=self.rank,
             processes=world_size(),
         )
+        unchanged = nn.Identity()
+        return loader, InputAdapter(unchanged, own, shared).to(
+            self.device
+        ) if self.larger else unchanged
 
-    def _make_teacher(self, model: Model | None, data: Dataset | None) -> Teacher | None:
+    def _make_teacher(self, model: Model | None, data: Dataset) -> Teacher | None:
         share = self.recipe.distillation
         if (model is not None) != (share > 0):
             raise ValueError(
@@ -178,15 +192,9 @@ class Trainer:
                 + ("needs a teacher: give teacher=" if share else "would not use the teacher")
                 + "; a share above 0 and a teacher go together"
             )
-        if data is not None and not data.train.labels.equal(self.data.train.labels):
-            raise ValueError(
-                f"teacher_data {data.title} has not the training images of {self.data.title} in "
-                "the same order: their labels differ; load the same data set in another size"
-            )
         if model is None:
             return None
-        loader = None if data is None else self._make_loader(data)
-        return Teacher(model, data or self.data, share, self.device, self.recipe.precision, loader)
+        return Teacher(model, data, share, self.device, self.recipe.precision)
 
     def fit(self, resume: bool = False) -> Run:
         """Train to the end of the recipe, or until its patience is used up.
@@ -248,10 +256,10 @@ class Trainer:
         self.frozen.hold()
         total = torch.zeros((), device=self.device)
         first = epoch * len(self.loader)
-        batches = self.loader.epoch(epoch)
-        if self.teacher:
-            batches = self.teacher.teach(batches, epoch)
-        for step, (images, targets) in enumerate(batches, first):
+        for step, (images, targets) in enumerate(self.loader.epoch(epoch), first):
+            if self.teacher:
+                targets = self.teacher.blend(images, targets)
+            images = self.to_size(images)
             # Summed on the device and read once an epoch: reading it here would make a GPU wait.
             total += self._step(network, images, targets, step)
             bar.update()
@@ -377,6 +385,7 @@ class Trainer:
         return {
             "architecture": getattr(self.model, "architecture", type(self.model).__name__),
             "recipe": self.recipe.to_dict(),
+            "larger": self.larger and self.larger.size,
             "teacher": self.teacher.fingerprint if self.teacher else None,
             # Arrays have no md5; their mean tells them apart.
             "data": {

@@ -68,7 +68,10 @@ def test_seeds_are_told(release):
 
 def test_a_teacher_is_told(release):
     assert "teacher" not in model_card(replace(release, recipe={"distillation": 0.0}), "a/b").text
-    assert "0.8 of the targets" in model_card(replace(release, recipe={"distillation": 0.8}), "a/b").text
+    assert (
+        "0.8 of the targets"
+        in model_card(replace(release, recipe={"distillation": 0.8}), "a/b").text
+    )
 
 
 def test_the_same_release_gives_the_same_card(file):

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from medzoo import Ensemble, Trainer, create_model, synthetic
+from medzoo.datasets.square import to_square
 from medzoo.errors import TrainingError
 from medzoo.models import average_logits
 from medzoo.training import Recipe
@@ -104,52 +105,54 @@ def test_a_teacher_for_other_classes_is_an_error(tiny):
         Trainer(small(tiny), tiny, QUICK, teacher=other)
 
 
-def test_a_teacher_may_see_the_same_images_larger(tiny):
-    larger = synthetic("dermamnist", size=64, n_train=32, n_val=32, n_test=8)
-    larger = replace(larger, train=replace(larger.train, labels=tiny.train.labels))
+@pytest.fixture
+def larger(tiny):
+    """The images of `tiny`, of which each pixel has become sixteen."""
+    blocks = tiny.train.images.repeat_interleave(4, 2).repeat_interleave(4, 3)
+    return replace(tiny, train=replace(tiny.train, images=blocks))
+
+
+def test_a_teacher_may_see_the_same_images_larger(tiny, larger):
     seen = []
 
     def teacher(images):
-        seen.append(images)
+        seen.append(tuple(images.shape))
         return sure_of_the_first(images)
 
-    recipe = QUICK.with_changes(augmentation={"mixup": 1.0, "mix_probability": 1.0})
-    trainer = Trainer(small(tiny), tiny, recipe, teacher=teacher, teacher_data=larger)
+    trainer = Trainer(small(tiny), tiny, QUICK, teacher=teacher, larger=larger)
     seen.clear()
-    order = [images for images, _ in trainer.teacher.loader.epoch(0)]
     trainer.fit()
-    assert [tuple(images.shape) for images in seen] == [(16, 3, 64, 64)] * 2
-    assert all(shown.equal(images) for shown, images in zip(seen, order, strict=True))
+    assert seen == [(16, 3, 112, 112)] * 2
 
 
-def test_both_loaders_turn_shift_and_mix_alike(tiny):
-    """The same picture in two sizes stays the same picture."""
-    coarse = tiny.train.images[:, :, ::4, ::4].repeat_interleave(4, 2).repeat_interleave(4, 3)
-    small_data = replace(tiny, train=replace(tiny.train, images=coarse))
-    large = coarse.repeat_interleave(2, 2).repeat_interleave(2, 3)
-    large_data = replace(tiny, train=replace(tiny.train, images=large))
-    recipe = QUICK.with_changes(
-        augmentation={
-            "horizontal_flip": 0.5,
-            "vertical_flip": 0.5,
-            "shift": 0.1,
-            "scale": 0.1,
-            "rotation": 180,
-            "mixup": 1.0,
-            "mix_probability": 0.5,
-        }
-    )
-    trainer = Trainer(
-        small(tiny), small_data, recipe, teacher=sure_of_the_first, teacher_data=large_data
-    )
-    pairs = zip(trainer.loader.epoch(3), trainer.teacher.loader.epoch(3), strict=True)
-    for (images, targets), (larger, same_targets) in pairs:
+def test_a_model_learns_from_larger_images_at_its_own_size(tiny, larger):
+    recipe = QUICK.with_changes(distillation=0.0)
+    ordinary = Trainer(small(tiny), tiny, recipe)
+    trainer = Trainer(small(tiny), tiny, recipe, larger=larger)
+    pairs = zip(ordinary.loader.epoch(0), trainer.loader.epoch(0), strict=True)
+    for (images, targets), (large, same_targets) in pairs:
+        scaled = trainer.to_size(large)
+        assert scaled.shape == images.shape
         assert targets.equal(same_targets)
-        means = torch.nn.functional.avg_pool2d(larger, 2)
-        assert (means - images).abs().mean() < 0.15 * images.std()
+        assert (scaled - images).abs().mean() < 0.1 * images.std()
+    assert trainer.fit().history[-1]["val_auc"] > 0
 
 
-def test_other_images_for_the_teacher_are_an_error(tiny):
+def test_a_turned_image_stays_sharp_when_it_was_larger(tiny):
+    stripes = torch.zeros(32, 3, 112, 112, dtype=torch.uint8)
+    stripes[..., torch.arange(112) % 12 < 6] = 255  # of three pixels' width when they are small
+    large = replace(tiny, train=replace(tiny.train, images=stripes))
+    fine = replace(tiny, train=replace(tiny.train, images=to_square(stripes, 28)))
+    recipe = QUICK.with_changes(distillation=0.0, augmentation={"rotation": 180})
+    contrast = {}
+    for name, given in (("small", None), ("large", large)):
+        trainer = Trainer(small(tiny), fine, recipe, larger=given)
+        images, _ = next(trainer.loader.epoch(0))
+        contrast[name] = trainer.to_size(images).std().item()
+    assert contrast["large"] > 1.05 * contrast["small"]  # upright, it is 1 in both
+
+
+def test_other_larger_images_are_an_error(tiny):
     other = synthetic("dermamnist", n_train=32, n_val=32, n_test=8, seed=1)
-    with pytest.raises(ValueError, match="teacher_data"):
-        Trainer(small(tiny), tiny, QUICK, teacher=sure_of_the_first, teacher_data=other)
+    with pytest.raises(ValueError, match="larger="):
+        Trainer(small(tiny), tiny, QUICK, teacher=sure_of_the_first, larger=other)
