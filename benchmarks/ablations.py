@@ -112,6 +112,9 @@ _ALL = _augment(
     mixup=0.2,
     mix_probability=0.5,
 )
+_MIXUP = _augment(mixup=0.2, mix_probability=0.5)
+_LIGHT = _augment(brightness=0.4, contrast=0.4)
+_DROPOUT = _model(drop_rate=0.3)
 TRIALS = (
     Trial("base", "base"),
     Trial("augmentation", "any rotation", _augment(rotation=180)),
@@ -143,7 +146,12 @@ TRIALS = (
     *(
         Trial("teacher", f"{name}, an ensemble of 4", changes, dataset, teachers=4)
         for dataset in FOLDS
-        for name, changes in (("base", {}), ("all augmentations", _ALL))
+        for name, changes in (
+            ("base", {}),
+            ("all augmentations", _ALL),
+            ("three times the epochs, mixup on half", _LONG | _MIXUP),
+            ("dropout 0.3, brightness and contrast 0.4", _DROPOUT | _LIGHT),
+        )
     ),
     *(
         Trial(group, name, changes, dataset)
@@ -159,18 +167,19 @@ TRIALS = (
             ),
             ("size", "5.01 M", _model(**WIDE)),
             ("augmentation", "any rotation", _augment(rotation=180, vertical_flip=0.5)),
+            ("augmentation", "flips alone", _augment(rotation=0, scale=0.0, shift=0.0)),
             ("augmentation", "shift 0.1, scale 0.2", _augment(shift=0.1, scale=0.2)),
             ("augmentation", "brightness and contrast 0.2", _augment(brightness=0.2, contrast=0.2)),
-            ("augmentation", "brightness and contrast 0.4", _augment(brightness=0.4, contrast=0.4)),
+            ("augmentation", "brightness and contrast 0.4", _LIGHT),
             ("augmentation", "erasing on half", _augment(erasing=0.5)),
-            ("augmentation", "mixup on half", _augment(mixup=0.2, mix_probability=0.5)),
+            ("augmentation", "mixup on half", _MIXUP),
             ("augmentation", "CutMix on half", _augment(cutmix=1.0, mix_probability=0.5)),
             ("loss", "class-balanced", {"class_weights": "balanced"}),
             ("loss", "label smoothing 0.2", {"label_smoothing": 0.2}),
             ("loss", "label smoothing 0.4", {"label_smoothing": 0.4}),
             ("optimiser", "AdamW, 2e-3", {"optimizer": "adamw", "learning_rate": 2e-3}),
             ("optimiser", "Muon, 0.005", {"learning_rate": 5e-3}),
-            ("regularisation", "dropout 0.3", _model(drop_rate=0.3)),
+            ("regularisation", "dropout 0.3", _DROPOUT),
             ("regularisation", "stochastic depth 0.2", _model(drop_path_rate=0.2)),
             ("regularisation", "weight decay 0.5", {"weight_decay": 0.5}),
             ("schedule", "half the epochs", {"epochs": BASES[dataset]["epochs"] // 2}),
@@ -190,7 +199,7 @@ TRIALS = (
             (
                 "schedule",
                 "three times the epochs, mixup on half",
-                _LONG | _augment(mixup=0.2, mix_probability=0.5),
+                _LONG | _MIXUP,
             ),
         )
     ),

@@ -49,12 +49,14 @@ def _derma(epochs: int, strides: tuple[int, ...]) -> Mapping[str, Any]:
     return {"epochs": epochs, "validate_every": 5, "model_args": {"strides": strides}}
 
 
-TEACHERS: Mapping[str, tuple[Teacher, ...]] = {
+TEACHERS: dict[str, tuple[Teacher, ...]] = {
     # At 64 x 64 one more stage halves the resolution, so it costs little more than at 28 x 28.
     "dermamnist": (
         Teacher(10, 64, _derma(30, (2, 2, 2, 2))),
         Teacher(11, 64, _derma(26, (2, 2, 2, 1))),
     ),
+    "breastmnist": tuple(map(Teacher, range(10, 15))),
+    "retinamnist": tuple(map(Teacher, range(10, 15))),
 }
 """The ensembles by data set; what is not here is trained without."""
 

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -149,6 +150,43 @@ def test_a_bundled_trunk_starts_models_of_any_set(tmp_path, monkeypatch):
         atol=1e-3,
         rtol=0,
     )
+
+
+def test_teachers_are_trained_before_their_students(tmp_path, monkeypatch):
+    import reproduce as script
+    import teachers
+
+    tiny = {"epochs": 1, "batch_size": 16, "model_args": {"widths": (4, 8, 16)}}
+    member = teachers.Teacher(10, 64, tiny)
+    monkeypatch.setattr(teachers, "MODEL", "simple_cnn")
+    monkeypatch.setattr(teachers, "RESULTS", tmp_path / "teachers.json")
+    monkeypatch.setitem(teachers.TEACHERS, "dermamnist", (member,))
+    counts = {"n_train": 32, "n_val": 32, "n_test": 8}
+    data = {size: medzoo.synthetic("dermamnist", size=size, **counts) for size in (28, 64)}
+    labels = data[28].train.labels
+    data[64] = replace(data[64], train=replace(data[64].train, labels=labels))
+    monkeypatch.setattr(teachers, "_load", lambda name, size, root: data[size])
+
+    row = Row("dermamnist", "simple_cnn")
+    values = {"seeds": "0", "epochs": 1, "device": "cpu", "data_root": None, "resume": False}
+    flags = dict.fromkeys(("record", "groups", "plain"), False)
+    script._train(row, data[28], Namespace(**values, **flags), tmp_path, tiny)
+    (run,) = row.runs
+    assert run["teachers"] == ["simple_cnn-64px-seed10"]
+    assert run["recipe"]["distillation"] > 0
+
+    kept = teachers.read()["dermamnist/simple_cnn-64px-seed10"]
+    assert kept["recipe"]["distillation"] == 0
+    assert "report" not in kept  # the test split is not for teachers
+    again = teachers.teach("dermamnist", None, tmp_path, "cpu")
+    assert teachers.read()["dermamnist/simple_cnn-64px-seed10"]["sha256"] == kept["sha256"]
+    assert again["teacher"].pretrained_cfg["input_size"] == (3, 64, 64)
+    assert again["larger"].size == 64
+
+    plain = Row("dermamnist", "simple_cnn")
+    script._train(plain, data[28], Namespace(**values, **flags | {"plain": True}), tmp_path, tiny)
+    assert plain.runs[0]["teachers"] == []
+    assert plain.runs[0]["recipe"]["distillation"] == 0
 
 
 def test_unknown_rows_are_errors_with_close_matches():
