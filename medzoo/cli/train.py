@@ -39,6 +39,9 @@ def add(commands: Commands) -> None:
         "--teacher", nargs="+", metavar="NAME", help="checkpoints or weights files to learn from"
     )
     sub.add_argument("--distillation", type=float, help="share of the teacher in what is learnt")
+    sub.add_argument(
+        "--larger", type=int, metavar="SIZE", help="make random changes, and teach, at this size"
+    )
     sub.add_argument("--output", default="training_results", help="folder (%(default)s)")
     sub.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
     sub.add_argument("--tensorboard", action="store_true", help="also write TensorBoard events")
@@ -52,6 +55,9 @@ def _train(arguments: argparse.Namespace) -> tuple[Any, str]:
 
     chosen = arguments.data or arguments.dataset
     data = medzoo.load_dataset(chosen, size=arguments.size, root=arguments.data_root)
+    larger = None
+    if arguments.larger:
+        larger = medzoo.load_dataset(chosen, size=arguments.larger, root=arguments.data_root)
     changes = {
         name: getattr(arguments, name)
         for name in ("epochs", "batch_size", "learning_rate", "distillation", "seed")
@@ -69,6 +75,7 @@ def _train(arguments: argparse.Namespace) -> tuple[Any, str]:
         resume=arguments.resume,
         output=output,
         teacher=medzoo.Ensemble(arguments.teacher) if arguments.teacher else None,
+        larger=larger,
         device=arguments.device,
         tensorboard=arguments.tensorboard,
         compile=arguments.compile,

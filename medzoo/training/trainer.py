@@ -179,10 +179,9 @@ class Trainer:
             rank=self.rank,
             processes=world_size(),
         )
-        unchanged = nn.Identity()
-        return loader, InputAdapter(unchanged, own, shared).to(
-            self.device
-        ) if self.larger else unchanged
+        if self.larger is None:
+            return loader, nn.Identity()
+        return loader, InputAdapter(nn.Identity(), own, shared).to(self.device)
 
     def _make_teacher(self, model: Model | None, data: Dataset) -> Teacher | None:
         share = self.recipe.distillation
