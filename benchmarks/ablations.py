@@ -112,9 +112,11 @@ _ALL = _augment(
     mixup=0.2,
     mix_probability=0.5,
 )
+_DROPOUT = _model(drop_rate=0.3)
+_STRONG = _ALL | _DROPOUT
+_ERASING = {"augmentation": _ALL["augmentation"] | {"erasing": 0.5}}
 _MIXUP = _augment(mixup=0.2, mix_probability=0.5)
 _LIGHT = _augment(brightness=0.4, contrast=0.4)
-_DROPOUT = _model(drop_rate=0.3)
 TRIALS = (
     Trial("base", "base"),
     Trial("augmentation", "any rotation", _augment(rotation=180)),
@@ -185,6 +187,14 @@ TRIALS = (
             ("schedule", "half the epochs", {"epochs": BASES[dataset]["epochs"] // 2}),
             ("schedule", "three times the epochs", _LONG),
             ("several", "all augmentations", _ALL),
+            ("several", "all augmentations, dropout 0.3", _STRONG),
+            ("several", "all augmentations, dropout 0.3, erasing", _STRONG | _ERASING),
+            (
+                "several",
+                "all augmentations, dropout 0.3, EMA 0.997",
+                _STRONG | {"ema_decay": 0.997},
+            ),
+            ("several", "all augmentations, dropout 0.5", _ALL | _model(drop_rate=0.5)),
             ("several", "all augmentations, three times the epochs", _LONG | _ALL),
             (
                 "several",
