@@ -25,6 +25,7 @@ from typing import Any
 
 import torch
 from sklearn.model_selection import StratifiedKFold
+from teachers import teach
 
 import medzoo
 from medzoo.weights import write_atomically
@@ -76,8 +77,9 @@ class Trial:
         changes: To the fields of `BASE`.
         dataset: What it is trained on.
         model: Name of the architecture.
+        larger: Size of the training images at which random changes are made; 0 for the usual one.
         teachers: How many models of other seeds are trained first and then teach together, at the
-            same base with the same changes.
+            same base with the same changes; or ``"published"``, those of teachers.py.
     """
 
     group: str
@@ -85,7 +87,8 @@ class Trial:
     changes: Mapping[str, Any] = field(default_factory=dict)
     dataset: str = "dermamnist"
     model: str = "advanced_cnn"
-    teachers: int = 0
+    larger: int = 0
+    teachers: int | str = 0
 
     @property
     def key(self) -> str:
@@ -120,6 +123,8 @@ _LIGHT = _augment(brightness=0.4, contrast=0.4)
 TRIALS = (
     Trial("base", "base"),
     Trial("augmentation", "any rotation", _augment(rotation=180)),
+    Trial("larger images", "random changes at 64 px", larger=64),
+    Trial("teacher", "at 64 px, random changes there, too", teachers="published"),
     Trial("size", "5.04 M: widths 32/96/288/512", _model(widths=(32, 96, 288, 512))),
     Trial("optimiser", "AdamW, 2e-3", {"optimizer": "adamw", "learning_rate": 2e-3}),
     Trial("augmentation", "mixup on half", _augment(mixup=0.2, mix_probability=0.5)),
@@ -230,7 +235,8 @@ def run(trial: Trial, data_root: str | None, seed: int = 0) -> dict[str, Any]:
             medzoo.train(trial.model, data, recipe.with_changes(seed=seed + k)) for k in range(3)
         ]
     else:
-        runs = [_train(trial, part, recipe) for part in _parts(data)]
+        given = _circumstances(trial, data_root)
+        runs = [_train(trial, part, recipe, given) for part in _parts(data)]
     last = [run.history[-1] for run in runs]
     return {
         "data": data.title,
@@ -243,16 +249,31 @@ def run(trial: Trial, data_root: str | None, seed: int = 0) -> dict[str, Any]:
     }
 
 
-def _train(trial: Trial, data: medzoo.Dataset, recipe: medzoo.Recipe) -> medzoo.Run:
+def _circumstances(trial: Trial, data_root: str | None) -> dict[str, Any]:
+    """Return the Trainer's arguments that a trial needs beside its recipe."""
+    if trial.teachers == "published":
+        return teach(trial.dataset, data_root, "training_results")
+    if not trial.larger:
+        return {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return {"larger": medzoo.load_dataset(trial.dataset, size=trial.larger, root=data_root)}
+
+
+def _train(
+    trial: Trial, data: medzoo.Dataset, recipe: medzoo.Recipe, given: Mapping[str, Any]
+) -> medzoo.Run:
     """Train a trial's model on a part of the data, its teachers before it."""
     if not trial.teachers:
-        return medzoo.train(trial.model, data, recipe)
+        return medzoo.train(trial.model, data, recipe, **given)
+    taught = recipe.with_changes(distillation=0.8)
+    if not isinstance(trial.teachers, int):
+        return medzoo.train(trial.model, data, taught, **given)
     members = [
         medzoo.train(trial.model, data, recipe.with_changes(seed=recipe.seed + k)).model
         for k in range(1, 1 + trial.teachers)
     ]
-    recipe = recipe.with_changes(distillation=0.8)
-    return medzoo.train(trial.model, data, recipe, teacher=medzoo.Ensemble(members))
+    return medzoo.train(trial.model, data, taught, teacher=medzoo.Ensemble(members))
 
 
 def _parts(data: medzoo.Dataset) -> list[medzoo.Dataset]:
