@@ -142,13 +142,14 @@ def plot() -> Figure:
                 axis.axhline(100 * scores["acc"], color=GRAY, linestyle=":", linewidth=1)
                 axis.annotate(
                     entry["name"],
-                    (0.01, 100 * scores["acc"]),
+                    (0.99, 100 * scores["acc"]),
                     xycoords=("axes fraction", "data"),
+                    ha="right",
                     fontsize=7,
                     color=GRAY,
                     va="top" if entry["name"].startswith("MedViTV2-B") else "bottom",
                 )
-        for row in rows:
+        for number, row in enumerate(rows):
             report = row.chosen["report"]  # type: ignore[index]
             low, high = report["intervals"]["acc"]
             acc = report["acc"]
@@ -164,13 +165,13 @@ def plot() -> Figure:
                 row.title,
                 (row.parameters / 1e6, 100 * acc),  # type: ignore[operator]
                 textcoords="offset points",
-                xytext=(4, 4),
+                xytext=(4, -11 if number % 2 else 5),  # names of neighbours would overlap
                 fontsize=7,
                 color=BLUE,
             )
         axis.set(
             xscale="log",
-            xlim=(0.7, 90),
+            xlim=(0.7, 500),  # room for names on the right
             xticks=(1, 2, 5, 10, 20, 50),
             xlabel="Parameters, millions",
             ylabel="Test ACC, %",
