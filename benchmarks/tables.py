@@ -120,7 +120,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "retina": lambda: accuracy.table("retinamnist"),
     "trials_derma": lambda: ablations.table("dermamnist"),
     "trials_breast": lambda: ablations.table("breastmnist"),
-    "trials_pneumonia": lambda: ablations.table("pneumoniamnist"),
     "trials_retina": lambda: ablations.table("retinamnist"),
 }
 
