@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import json
 import time
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from typing import Any
 
 import torch
 from sklearn.model_selection import StratifiedKFold
+from source import Source
 from teachers import teach
 
 import medzoo
@@ -221,11 +221,9 @@ TRIALS = (
 )
 
 
-def run(trial: Trial, data_root: str | None, seed: int = 0) -> dict[str, Any]:
+def run(trial: Trial, source: Source, seed: int = 0) -> dict[str, Any]:
     """Train one trial and return its record."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # provenance goes into the record instead
-        data = medzoo.load_dataset(trial.dataset, root=data_root)
+    data = source.load(trial.dataset)
     recipe = medzoo.Recipe.from_dict(BASE).with_changes(**BASES[trial.dataset])
     recipe = recipe.with_changes(**trial.changes).with_changes(seed=seed)
     recipe = recipe.with_changes(validate_every=recipe.epochs)
@@ -235,7 +233,7 @@ def run(trial: Trial, data_root: str | None, seed: int = 0) -> dict[str, Any]:
             medzoo.train(trial.model, data, recipe.with_changes(seed=seed + k)) for k in range(3)
         ]
     else:
-        given = _circumstances(trial, data_root)
+        given = _circumstances(trial, source)
         runs = [_train(trial, part, recipe, given) for part in _parts(data)]
     last = [run.history[-1] for run in runs]
     return {
@@ -249,15 +247,11 @@ def run(trial: Trial, data_root: str | None, seed: int = 0) -> dict[str, Any]:
     }
 
 
-def _circumstances(trial: Trial, data_root: str | None) -> dict[str, Any]:
+def _circumstances(trial: Trial, source: Source) -> dict[str, Any]:
     """Return the Trainer's arguments that a trial needs beside its recipe."""
     if trial.teachers == "published":
-        return teach(trial.dataset, data_root, "training_results")
-    if not trial.larger:
-        return {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        return {"larger": medzoo.load_dataset(trial.dataset, size=trial.larger, root=data_root)}
+        return teach(trial.dataset, source, "training_results")
+    return {"larger": source.load(trial.dataset, trial.larger)} if trial.larger else {}
 
 
 def _train(
@@ -336,7 +330,7 @@ def main() -> None:
             continue
         if trial.key in read():
             continue
-        record = run(trial, arguments.data_root)
+        record = run(trial, Source(arguments.data_root))
         content = json.dumps(read() | {trial.key: record}, indent=1) + "\n"
         write_atomically(RESULTS, content.encode())
         print(

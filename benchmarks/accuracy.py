@@ -89,8 +89,9 @@ def trainings() -> str:
     ]
     for variant, split, source in (
         ("", "official", "labels and teachers, changes at 64 px"),
+        ("disjoint", "no lesion in two splits", "labels and teachers, changes at 64 px"),
         ("plain", "official", "labels alone, at 28 px"),
-        ("disjoint", "no lesion in two splits", "labels alone, at 28 px"),
+        ("plain-disjoint", "no lesion in two splits", "labels alone, at 28 px"),
     ):
         runs = Record("dermamnist", "advanced_cnn", variant).runs()
         if runs:

@@ -13,12 +13,12 @@ A file without a classifier is a trunk, to be named by --tag; there is nothing t
 from __future__ import annotations
 
 import argparse
-import warnings
 from pathlib import Path
 from typing import Any
 
 import torch
 from record import Record, over_seeds, same_but_for_seed
+from source import Source
 
 import medzoo
 from medzoo.weights import (
@@ -43,9 +43,7 @@ def bundle(path: Path, data_root: str | None) -> WeightsEntry:
         raise ValueError(f"{path} does not say which data set it was trained on")
     name = f"{config.architecture}.{config.dataset.name}"
     target = FILES / f"{name}.safetensors"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # provenance goes into the entry instead
-        data = medzoo.load_dataset(config.dataset.name, size=config.input_size[1], root=data_root)
+    data = Source(data_root).load(config.dataset.name, config.input_size[1])
     if data.provenance.md5 != config.training["data"]["md5"]:
         raise ValueError(f"{path} was trained on other data than {data.title} in {data_root}")
 

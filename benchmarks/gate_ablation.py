@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import warnings
 from pathlib import Path
 from typing import Any
 
 import torch
 from matplotlib.figure import Figure
+from source import Source
 from timm.models._efficientnet_blocks import InvertedResidual, SqueezeExcite
 from torch import Tensor, nn
 
@@ -67,9 +67,7 @@ def variant(data: medzoo.Dataset, multiplies: bool, residual: bool) -> nn.Module
 
 def run(data_root: str | None) -> None:
     """Train every variant with every seed and write what came out."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # the title carries the mark
-        data = medzoo.load_dataset(DATASET, root=data_root)
+    data = Source(data_root).load(DATASET)
     majority = max(data.val.labels.float().mean().item(), 1 - data.val.labels.float().mean().item())
     rows = []
     for name, (multiplies, residual) in VARIANTS.items():

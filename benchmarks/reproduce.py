@@ -7,8 +7,8 @@
 Where a data set has teachers (benchmarks/teachers.py), they are trained first, and the row's model
 learns from them by the recipe "distilled"; with --plain, from the labels alone.
 
-With --groups FILE (columns split, index and a name of the group), models are trained on a split in
-which no group, such as a lesion, is in two splits; the test split stays the same.
+With --groups FILE (columns split, index and a name of the group), models and teachers are trained on
+splits no two of which have a group, such as a lesion, in common; the test split stays the same.
 
 With --record, every finished training is kept in benchmarks/results/training/, where the documents
 find it; with --resume, what is kept there is not trained again.
@@ -23,7 +23,6 @@ import argparse
 import json
 import platform
 import sys
-import warnings
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
@@ -33,16 +32,16 @@ from typing import Any
 import torch
 from record import Record
 from rows import Row, markdown, select
+from source import Source
 from summary import write_comparison, write_row_plots, write_summary
 from teachers import TEACHERS, teach
 
 import medzoo
-from medzoo.datasets import disjoint_split, read_groups, resplit
 from medzoo.training import load_recipe
 from medzoo.weights import find_entry, sha256_of, write_atomically
 
-DISJOINT, PLAIN = "disjoint", "plain"
-"""What trainings with --groups, and with --plain, are called: their folder, and their record."""
+PLAIN = "plain"
+"""What trainings without teachers are called where others have some: their folder and record."""
 
 SYNTHETIC_CHANGES: Mapping[str, Any] = {
     "epochs": 4,
@@ -90,22 +89,15 @@ def _measure(row: Row, arguments: argparse.Namespace, output: Path) -> None:
         if not arguments.train:
             for model in row.members or [row.model]:
                 find_entry(model, row.dataset)
-        with warnings.catch_warnings():
-            # The mark on the data set's title says what the warning would, on every figure.
-            warnings.simplefilter("ignore", UserWarning)
-            data = medzoo.load_dataset(row.dataset, root=arguments.data_root)
-            if arguments.groups:
-                groups = read_groups(arguments.groups, data, arguments.group_column)
-                data = resplit(data, disjoint_split(data, groups))
+        data = _source(arguments).load(row.dataset)
     except medzoo.WeightsError as error:
         row.problem, row.reason = "no weights", str(error)
         return
     except medzoo.DatasetError as error:
         row.problem, row.reason = "no data", str(error)
         return
-    output = output / _variant(row.dataset, arguments)
     if row.members:
-        _evaluate_ensemble(row, data, arguments, output)
+        _evaluate_ensemble(row, data, arguments, output / _variant(row.dataset, arguments))
     elif arguments.train:
         _train(row, data, arguments, output)
     else:
@@ -152,11 +144,14 @@ def _evaluate_ensemble(
         _add_run(row, data, model, values, report, output)
 
 
+def _source(arguments: argparse.Namespace) -> Source:
+    return Source(arguments.data_root, arguments.groups, arguments.group_column)
+
+
 def _variant(dataset: str, arguments: argparse.Namespace) -> str:
-    """Return what is different from the ordinary training of a row, in a word; empty if nothing is."""
-    if arguments.groups:
-        return DISJOINT
-    return PLAIN if arguments.plain and dataset in TEACHERS else ""
+    """Return what is different from the ordinary training of a row; empty if nothing is."""
+    plain = PLAIN if arguments.plain and dataset in TEACHERS else ""
+    return "-".join(filter(None, (plain, _source(arguments).variant)))
 
 
 def _seeds(arguments: argparse.Namespace) -> list[int]:
@@ -172,9 +167,10 @@ def _train(
 ) -> None:
     variant = _variant(row.dataset, arguments)
     record = Record(row.dataset, row.model, variant) if arguments.record else None
-    taught = row.dataset in TEACHERS and not variant
+    taught = row.dataset in TEACHERS and not arguments.plain
     name = "distilled" if taught else "default"
-    teacher = teach(row.dataset, arguments.data_root, output, arguments.device) if taught else {}
+    given = teach(row.dataset, _source(arguments), output, arguments.device) if taught else {}
+    output = output / variant
     for seed in _seeds(arguments):
         print(f"{row.name}: training on {data.title}, seed {seed} ...", flush=True)
         recipe = load_recipe(name, row.model, row.dataset).with_changes(seed=seed, **changes)
@@ -192,7 +188,7 @@ def _train(
             output=output / row.dataset,
             device=arguments.device,
             resume=arguments.resume,
-            **teacher,
+            **given,
         )
         report = medzoo.evaluate(run.model, data.test, device=arguments.device)
         values = {

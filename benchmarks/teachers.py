@@ -2,7 +2,8 @@
 
     python benchmarks/teachers.py dermamnist breastmnist   # train those that are missing
 
-`reproduce.py --train` does the same for every row whose data set has teachers here. They are
+`reproduce.py --train` does the same for every row whose data set has teachers here, on the splits
+that the row is trained on. They are
 trained like any model and are never evaluated on a test split: what they are worth shows in their
 validation figures, which ``benchmarks/results/teachers.json`` keeps.
 """
@@ -11,11 +12,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any
+
+from source import DISJOINT, Source
 
 import medzoo
 from medzoo.training import load_recipe
@@ -62,14 +65,16 @@ TEACHERS: dict[str, tuple[Teacher, ...]] = {
 
 
 def teach(
-    dataset: str, data_root: str | None, output: str | Path, device: str = "auto"
+    dataset: str, source: Source, output: str | Path, device: str = "auto"
 ) -> dict[str, Any]:
     """Return what the Trainer needs to learn from a data set's teachers, training what is missing.
 
     Args:
         dataset: Name of the data set, one of `TEACHERS`.
-        data_root: Folder of MedMNIST's files.
-        output: Folder of results; teachers lie in ``<output>/<dataset>/teachers``.
+        source: Of its images. Teachers see no others than their students: what one of them has
+            learnt from an image, a student learns, too.
+        output: Folder of results; teachers lie in ``<output>/<dataset>/teachers``, or in that of
+            the source's variant in there.
         device: Where to train.
 
     Returns:
@@ -77,25 +82,18 @@ def teach(
     """
     teachers = TEACHERS[dataset]
     size = max(teacher.size for teacher in teachers)
-    folder = Path(output) / dataset / "teachers"
-    paths = [_train(dataset, teacher, data_root, folder, device) for teacher in teachers]
+    folder = Path(output) / source.variant / dataset / "teachers"
+    paths = [_train(dataset, teacher, source, folder, device) for teacher in teachers]
     ensemble = medzoo.Ensemble([medzoo.create_model(path) for path in paths])
-    larger = _load(dataset, size, data_root) if size > 28 else None
+    larger = source.load(dataset, size) if size > 28 else None
     return {"teacher": ensemble, "larger": larger}
 
 
-def _load(dataset: str, size: int, data_root: str | None) -> medzoo.Dataset:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # provenance goes into the record instead
-        return medzoo.load_dataset(dataset, size=size, root=data_root)
-
-
-def _train(
-    dataset: str, teacher: Teacher, data_root: str | None, folder: Path, device: str
-) -> Path:
+def _train(dataset: str, teacher: Teacher, source: Source, folder: Path, device: str) -> Path:
     """Train a teacher, or go on where its training stopped; return its weights file."""
-    print(f"{dataset}: the teacher {teacher.name} ...", flush=True)
-    data = _load(dataset, teacher.size, data_root)
+    key = _key(dataset, teacher, source.variant)
+    print(f"the teacher {key} ...", flush=True)
+    data = source.load(dataset, teacher.size)
     recipe = load_recipe("default", MODEL, dataset).with_changes(seed=teacher.seed)
     run = medzoo.train(
         MODEL,
@@ -117,8 +115,13 @@ def _train(
         "recipe": run.recipe.to_dict(),
         "history": run.history,
     }
-    keep(f"{dataset}/{teacher.name}", record)
+    keep(key, record)
     return run.weights
+
+
+def _key(dataset: str, teacher: Teacher, variant: str) -> str:
+    """Return what names a teacher's training in the file of results."""
+    return "/".join(filter(None, (variant, dataset, teacher.name)))
 
 
 def keep(key: str, record: Mapping[str, Any]) -> None:
@@ -138,9 +141,10 @@ def table() -> str:
         "| Data | Teacher | Size | Seed | Epochs | Validation AUC | ACC | Parameters |\n"
         "|---|---|---|---|---|---|---|---|"
     ]
-    for dataset, teachers in TEACHERS.items():
+    known = read()
+    for variant, (dataset, teachers) in product(("", DISJOINT), TEACHERS.items()):
         for teacher in teachers:
-            if row := read().get(f"{dataset}/{teacher.name}"):
+            if row := known.get(_key(dataset, teacher, variant)):
                 lines.append(
                     f"| {row['data']} | {MODEL} | {teacher.size} px | {teacher.seed} "
                     f"| {row['recipe']['epochs']} | {row['val_auc']:.4f} | {row['val_acc']:.4f} "
@@ -160,7 +164,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
     arguments = parser.parse_args()
     for dataset in arguments.datasets:
-        teach(dataset, arguments.data_root, arguments.output, arguments.device)
+        teach(dataset, Source(arguments.data_root), arguments.output, arguments.device)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,6 @@ import argparse
 import json
 import math
 import time
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import product
@@ -29,6 +28,7 @@ from typing import Any
 
 import torch
 from sklearn.model_selection import train_test_split
+from source import Source
 from torch import nn
 
 import medzoo
@@ -257,9 +257,7 @@ def main() -> None:
         if known and known["sha256"] == STARTS[trial.start].sha256:
             continue
         if trial.dataset not in sets:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", UserWarning)  # the record says it
-                sets[trial.dataset] = medzoo.load_dataset(trial.dataset, root=arguments.data_root)
+            sets[trial.dataset] = Source(arguments.data_root).load(trial.dataset)
         record = run(trial, sets[trial.dataset], arguments.steps)
         # Read anew, so that two processes (--only) may fill one file.
         results = read(arguments.results) | {trial.key: record}

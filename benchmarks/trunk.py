@@ -10,10 +10,10 @@ be learnt. Only training and validation splits are read. The classifier is throw
 from __future__ import annotations
 
 import argparse
-import warnings
 from pathlib import Path
 
 import torch
+from source import Source
 
 import medzoo
 from medzoo.training import load_recipe
@@ -34,9 +34,7 @@ def joint_data(data_root: str | None) -> medzoo.Dataset:
     parts: dict[str, list[tuple[torch.Tensor, torch.Tensor]]] = {"train": [], "val": []}
     classes: list[str] = []
     for name, visits in SETS.items():
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # provenance goes into the config instead
-            data = medzoo.load_dataset(name, root=data_root)
+        data = Source(data_root).load(name)
         for split, times in (("train", visits), ("val", 1)):
             images = data.splits[split].images.expand(-1, 3, -1, -1)  # type: ignore[index]
             labels = data.splits[split].labels + len(classes)  # type: ignore[index]

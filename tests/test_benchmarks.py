@@ -155,6 +155,7 @@ def test_a_bundled_trunk_starts_models_of_any_set(tmp_path, monkeypatch):
 def test_teachers_are_trained_before_their_students(tmp_path, monkeypatch):
     import reproduce as script
     import teachers
+    from source import Source
 
     tiny = {"epochs": 1, "batch_size": 16, "model_args": {"widths": (4, 8, 16)}}
     member = teachers.Teacher(10, 64, tiny)
@@ -165,11 +166,12 @@ def test_teachers_are_trained_before_their_students(tmp_path, monkeypatch):
     data = {size: medzoo.synthetic("dermamnist", size=size, **counts) for size in (28, 64)}
     labels = data[28].train.labels
     data[64] = replace(data[64], train=replace(data[64].train, labels=labels))
-    monkeypatch.setattr(teachers, "_load", lambda name, size, root: data[size])
+    monkeypatch.setattr(Source, "load", lambda self, name, size=28: data[size])
 
     row = Row("dermamnist", "simple_cnn")
     values = {"seeds": "0", "epochs": 1, "device": "cpu", "data_root": None, "resume": False}
     flags = dict.fromkeys(("record", "groups", "plain"), False)
+    values |= {"group_column": "lesion_id"}
     script._train(row, data[28], Namespace(**values, **flags), tmp_path, tiny)
     (run,) = row.runs
     assert run["teachers"] == ["simple_cnn-64px-seed10"]
@@ -178,7 +180,7 @@ def test_teachers_are_trained_before_their_students(tmp_path, monkeypatch):
     kept = teachers.read()["dermamnist/simple_cnn-64px-seed10"]
     assert kept["recipe"]["distillation"] == 0
     assert "report" not in kept  # the test split is not for teachers
-    again = teachers.teach("dermamnist", None, tmp_path, "cpu")
+    again = teachers.teach("dermamnist", Source(), tmp_path, "cpu")
     assert teachers.read()["dermamnist/simple_cnn-64px-seed10"]["sha256"] == kept["sha256"]
     assert again["teacher"].pretrained_cfg["input_size"] == (3, 64, 64)
     assert again["larger"].size == 64
@@ -187,6 +189,13 @@ def test_teachers_are_trained_before_their_students(tmp_path, monkeypatch):
     script._train(plain, data[28], Namespace(**values, **flags | {"plain": True}), tmp_path, tiny)
     assert plain.runs[0]["teachers"] == []
     assert plain.runs[0]["recipe"]["distillation"] == 0
+
+    apart = Row("dermamnist", "simple_cnn")
+    flags["groups"] = "lesions.csv"
+    script._train(apart, data[28], Namespace(**values, **flags), tmp_path, tiny)
+    assert "disjoint/dermamnist/simple_cnn-64px-seed10" in teachers.read()  # for students of theirs
+    folder = tmp_path / "disjoint" / "dermamnist"
+    assert {path.name for path in folder.iterdir()} >= {"models", "teachers"}
 
 
 def test_unknown_rows_are_errors_with_close_matches():
