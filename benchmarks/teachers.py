@@ -64,9 +64,7 @@ TEACHERS: dict[str, tuple[Teacher, ...]] = {
 """The ensembles by data set; what is not here is trained without."""
 
 
-def teach(
-    dataset: str, source: Source, output: str | Path, device: str = "auto"
-) -> dict[str, Any]:
+def teach(dataset: str, source: Source, output: str | Path, device: str = "auto") -> dict[str, Any]:
     """Return what the Trainer needs to learn from a data set's teachers, training what is missing.
 
     Args:
