@@ -33,7 +33,6 @@ from medzoo.weights import (
 )
 
 FILES = INDEX.parent / "files"
-SCORES = ("auc", "acc", "exact_match", "balanced_acc", "macro_f1", "ece", "intervals", "title", "n")
 
 
 def bundle(path: Path, data_root: str | None) -> WeightsEntry:
@@ -53,12 +52,8 @@ def bundle(path: Path, data_root: str | None) -> WeightsEntry:
     save_weights(model, target, training=config.training, half=True)
     model = medzoo.create_model(target)
 
-    metrics: dict[str, dict[str, Any]] = {}
-    for split in ("val", "test"):
-        report = medzoo.evaluate(model, data.splits[split]).to_dict()
-        metrics[split] = {score: report[score] for score in SCORES}
-        raw = medzoo.evaluate(model, data.splits[split], temperature=1.0, resamples=0)
-        metrics[split]["ece_uncalibrated"] = raw.ece
+    splits = {"val": data.val, "test": data.test}
+    metrics = {name: medzoo.evaluate(model, split).to_dict() for name, split in splits.items()}
     return _entry(
         target,
         config,

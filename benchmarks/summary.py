@@ -14,6 +14,7 @@ from medzoo.evaluation.plots import (
     plot_confusion,
     plot_history,
     plot_per_class,
+    plot_reliability,
 )
 from medzoo.weights import write_atomically
 
@@ -41,6 +42,7 @@ def write_row_plots(
     plots.mkdir(parents=True, exist_ok=True)
     plot_confusion(report, plots / f"{name}-confusion.png")
     plot_per_class(report, plots / f"{name}-per-class.png")
+    plot_reliability(report, plots / f"{name}-reliability.png")
     if history:
         title = f"{row.title} on {row.data_title}, seed {seed}"
         plot_history(history, plots / f"{name}-training.png", title=title)

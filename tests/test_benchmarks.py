@@ -232,7 +232,7 @@ def test_chest_row_trains_and_is_marked_partial(tmp_path, data_root):
     assert oct_row["status"] == "no data"
     folder = tmp_path / "out" / "chestmnist"
     assert {path.name for path in folder.iterdir()} == {"metrics", "models", "plots"}
-    assert len(list((folder / "plots").glob("*.png"))) == 3
+    assert len(list((folder / "plots").glob("*.png"))) == 4
 
 
 @pytest.mark.skipif(not medzoo.list_models(pretrained=True), reason="no checkpoint is bundled")

@@ -32,7 +32,6 @@ def add(commands: Commands) -> None:
     sub.add_argument("--token", help="access token (default: that of `hf auth login`, or HF_TOKEN)")
     sub.add_argument("--licence", help="of a weights file (default: that of its data)")
     sub.add_argument("--index", help="the index to read and, with --org, to write (medzoo's own)")
-    sub.add_argument("--data-root", help="with --org: evaluate on MedMNIST's files here, for plots")
     sub.add_argument("--dry-run", action="store_true", help="only print what would be uploaded")
 
 
@@ -55,8 +54,6 @@ def _publish(arguments: argparse.Namespace) -> tuple[Any, str]:
         weights = arguments.weights[0]
         done = [medzoo.push_to_hub(weights, arguments.repo, licence=arguments.licence, **options)]
     else:
-        index, root = arguments.index or INDEX, arguments.data_root
-        done = list(
-            publish(arguments.org, arguments.weights, index=index, data_root=root, **options)
-        )
+        index = arguments.index or INDEX
+        done = list(publish(arguments.org, arguments.weights, index=index, **options))
     return [publication.to_dict() for publication in done], "\n".join(map(str, done))

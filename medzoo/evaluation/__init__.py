@@ -5,12 +5,13 @@ from medzoo.evaluation.evaluate import evaluate
 from medzoo.evaluation.explain import Explanation, explain
 from medzoo.evaluation.inference import predict_logits, probabilities
 from medzoo.evaluation.intervals import bootstrap_intervals
-from medzoo.evaluation.metrics import ClassScores, Metrics, compute_metrics
+from medzoo.evaluation.metrics import CalibrationBin, ClassScores, Metrics, compute_metrics
 from medzoo.evaluation.plots import (
     plot_comparison,
     plot_confusion,
     plot_history,
     plot_per_class,
+    plot_reliability,
 )
 from medzoo.evaluation.predict import predict
 from medzoo.evaluation.prediction import Failure, Prediction, Predictions
@@ -20,6 +21,7 @@ from medzoo.evaluation.tta import TTA
 
 __all__ = [
     "TTA",
+    "CalibrationBin",
     "ClassScores",
     "Explanation",
     "Failure",
@@ -40,6 +42,7 @@ __all__ = [
     "plot_confusion",
     "plot_history",
     "plot_per_class",
+    "plot_reliability",
     "predict",
     "predict_logits",
     "probabilities",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
 import numpy as np
@@ -39,6 +39,20 @@ class ClassScores(TypedDict):
     support: int
 
 
+class CalibrationBin(TypedDict):
+    """The decisions whose probability lies in one of the bins of the calibration error.
+
+    Attributes:
+        confidence: Mean probability of the decided answers, in [0, 1].
+        accuracy: Share of these decisions that are right, in [0, 1].
+        count: How many they are, at least 1.
+    """
+
+    confidence: float
+    accuracy: float
+    count: int
+
+
 @dataclass(frozen=True)
 class Metrics:
     """All scores of one set of predictions; each in [0, 1].
@@ -65,6 +79,7 @@ class Metrics:
         per_class: One `ClassScores` a class, in the order of the classes.
         confusion: Counts, rows true and columns predicted, shape (K, K); for multi-label tasks
             one ``[[TN, FP], [FN, TP]]`` a label, shape (K, 2, 2).
+        calibration: The bins behind `ece` that have a decision, by rising confidence.
     """
 
     auc: float
@@ -76,6 +91,7 @@ class Metrics:
     majority: float
     per_class: list[ClassScores]
     confusion: list[Any]
+    calibration: list[CalibrationBin] = field(default_factory=list, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -104,12 +120,8 @@ class Outcomes:
         """The classes whose AUCs are averaged: all, or the second one for binary tasks."""
         return slice(-1, None) if self.task == "binary-class" else slice(None)
 
-    def calibration_gaps(self) -> Floats:
-        """Sum of (right - confidence) of each image's decisions by confidence bin, (N, 15).
-
-        ``abs(gaps.sum(0)).sum() / decisions`` is the expected calibration error, and any
-        resample of the images only re-weights the rows.
-        """
+    def _confidence(self) -> tuple[Floats, NDArray[np.bool_], NDArray[np.int64]]:
+        """Return of each decision its probability, whether it is right and its bin; each (N, D)."""
         if self.multi_label:
             confidence = np.where(self.decided, self.scores, 1 - self.scores)
             right = self.truth == self.decided
@@ -117,10 +129,32 @@ class Outcomes:
             confidence = self.scores[self.decided][:, None]
             right = (self.truth & self.decided).any(axis=1, keepdims=True)
         bins = np.clip(np.ceil(confidence * ECE_BINS).astype(np.int64) - 1, 0, ECE_BINS - 1)
+        return confidence, right, bins
+
+    def calibration_gaps(self) -> Floats:
+        """Sum of (right - confidence) of each image's decisions by confidence bin, (N, 15).
+
+        ``abs(gaps.sum(0)).sum() / decisions`` is the expected calibration error, and any
+        resample of the images only re-weights the rows.
+        """
+        confidence, right, bins = self._confidence()
         gaps = np.zeros((len(confidence), ECE_BINS))
         rows = np.broadcast_to(np.arange(len(confidence))[:, None], bins.shape)
         np.add.at(gaps, (rows, bins), right - confidence)
         return gaps
+
+    def calibration(self) -> list[CalibrationBin]:
+        """Return the confidence bins that have a decision, by rising confidence."""
+        confidence, right, bins = self._confidence()
+        members = (bins == number for number in np.unique(bins))
+        return [
+            CalibrationBin(
+                confidence=float(confidence[member].mean()),
+                accuracy=float(right[member].mean()),
+                count=int(member.sum()),
+            )
+            for member in members
+        ]
 
     @property
     def decisions_per_image(self) -> int:
@@ -306,4 +340,5 @@ def _metrics(data: Outcomes, names: Sequence[str]) -> Metrics:
             for k in range(len(names))
         ],
         confusion=confusion.tolist(),
+        calibration=data.calibration(),
     )

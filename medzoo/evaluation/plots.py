@@ -179,6 +179,47 @@ def plot_per_class(report: Report, path: PathLike) -> Path:
     return _save(figure, path)
 
 
+def plot_reliability(report: Report, path: PathLike) -> Path:
+    """Draw how often answers are right against how sure the model is of them.
+
+    On the dashed line a model is as sure as it is right; below it, it is too sure. The distances,
+    weighted by the number of decisions (the lower panel), are the expected calibration error.
+
+    Args:
+        report: What `evaluate` returned.
+        path: The PNG to write; its folder is made when it does not exist.
+
+    Returns:
+        The path written.
+
+    Raises:
+        ImportError: If matplotlib is not installed.
+        ValueError: If the report has no bins, since an older version made it.
+    """
+    if not report.calibration:
+        raise ValueError(
+            "the report has no calibration bins; evaluate the model once more to get them"
+        )
+    confidence, accuracy, count = (
+        _column(report.calibration, key) for key in ("confidence", "accuracy", "count")
+    )
+    figure = _figure(4.6, 5.2)
+    reliability, amounts = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
+    reliability.plot((0, 1), (0, 1), color=GRAY, linestyle="--", linewidth=1)
+    reliability.vlines(confidence, accuracy, confidence, color=ORANGE, linewidth=3, label="gap")
+    reliability.plot(confidence, accuracy, "o", color=BLUE, markersize=5, label="measured")
+    amounts.bar(confidence, count / count.sum(), width=0.03, color=BLUE)
+    reliability.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="share of right answers")
+    amounts.set(xlabel="probability of the answer", ylabel="share of\nanswers")
+    reliability.grid(alpha=0.25)
+    reliability.legend(frameon=False, loc="upper left")
+    for axes in (reliability, amounts):
+        axes.spines[["top", "right"]].set_visible(False)
+    data = _wrapped(f"{report.title}, {report.split} split", 48)
+    figure.suptitle(f"{data}\nn = {report.n:,}, ECE {report.ece:.3f}", fontsize=10)
+    return _save(figure, path)
+
+
 def plot_comparison(
     rows: Sequence[Mapping[str, Any]],
     path: PathLike,

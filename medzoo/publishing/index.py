@@ -7,12 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from medzoo.datasets import load_dataset
-from medzoo.errors import DatasetError, WeightsError, unknown_name
-from medzoo.evaluation import Report, evaluate
-from medzoo.models import create_model
+from medzoo.errors import WeightsError, unknown_name
 from medzoo.publishing.push import Publication, push_to_hub
-from medzoo.weights import INDEX, WeightsEntry, locate_weights, read_index, write_index
+from medzoo.weights import INDEX, read_index, write_index
 
 
 def publish(
@@ -23,7 +20,6 @@ def publish(
     private: bool = False,
     revision: str | None = None,
     token: str | None = None,
-    data_root: str | Path | None = None,
     dry_run: bool = False,
 ) -> Iterator[Publication]:
     """Publish the index's weights, and write into it where they are.
@@ -38,8 +34,6 @@ def publish(
         private: Make private repositories.
         revision: A branch; by default the main one.
         token: As in `push_to_hub`.
-        data_root: A folder of MedMNIST's files. If given, the test split is evaluated once more,
-            for the plots in the model card.
         dry_run: Only say what would be uploaded.
 
     Yields:
@@ -48,7 +42,7 @@ def publish(
     Raises:
         ValueError: If a name is not in the index.
         WeightsError: If the index cannot be read or written, or the Hub does not take the weights.
-        DatasetError: If the data are not those that the weights were trained on.
+        ImportError: If matplotlib is not installed, which draws the model card's plots.
     """
     entries = read_index(index)
     for name in names:
@@ -68,7 +62,6 @@ def publish(
                 private=private,
                 revision=revision,
                 token=token,
-                report=_measure(entry, data_root) if data_root and entry.metrics else None,
                 dry_run=dry_run,
             )
         except WeightsError as error:
@@ -81,16 +74,3 @@ def publish(
                 entries[name] = replace(entry, hub=hub)
                 write_index(entries, index)
         yield publication
-
-
-def _measure(entry: WeightsEntry, data_root: str | Path) -> Report:
-    path = locate_weights(entry)
-    model = create_model(path)
-    size = int(model.pretrained_cfg["input_size"][1])
-    data = load_dataset(entry.dataset, size=size, root=data_root)
-    if data.provenance.md5 != entry.data["md5"]:
-        raise DatasetError(
-            f"{entry.name} was trained on a {entry.data['file']} with md5 {entry.data['md5']}, but "
-            f"the one in {data_root} has {data.provenance.md5}; point to the folder of the former"
-        )
-    return evaluate(model, data.test)

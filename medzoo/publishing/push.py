@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
 from medzoo.errors import WeightsError
-from medzoo.evaluation import Report, plot_confusion, plot_per_class
+from medzoo.evaluation import Report, plot_confusion, plot_per_class, plot_reliability
 from medzoo.publishing.release import Publishable, Release
 from medzoo.publishing.timm_config import timm_config
 from medzoo.weights.hub import WEIGHTS_FILE, reason
@@ -102,7 +102,8 @@ def push_to_hub(
         private: Make the repository private. One that exists stays as it is.
         revision: A branch, made if need be; by default the main one.
         token: An access token that may write; by default that of ``hf auth login`` or ``HF_TOKEN``.
-        report: What `medzoo.evaluate` returned; its scores and plots go into the model card.
+        report: What `medzoo.evaluate` returned; its scores and plots go into the model card. Of
+            weights that the index lists, its own figures do, unless one is given.
         licence: Of the weights, e.g. ``"CC BY 4.0"``; by default that of the training data.
         dry_run: Only say what would be uploaded.
 
@@ -113,12 +114,12 @@ def push_to_hub(
         ValueError: If the model was not made by `create_model`, the name is unknown, or the
             repository is public and `private` was asked for.
         WeightsError: If the weights do not load, or the Hub does not take them.
-        ImportError: If a report is given and matplotlib is not installed.
+        ImportError: If there is a report to plot and matplotlib is not installed.
     """
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError
 
-    contents = repository_files(Release.of(model, report, licence), repo_id, report)
+    contents = repository_files(Release.of(model, report, licence), repo_id)
     api = HfApi(token=token, library_name="medzoo")
     try:
         return _push(api, contents, repo_id, private, revision, dry_run)
@@ -128,20 +129,20 @@ def push_to_hub(
         raise WeightsError(f"{repo_id} could not be published: {reason(error)}") from error
 
 
-def repository_files(
-    release: Release, repo_id: str, report: Report | None = None
-) -> dict[str, bytes]:
+def repository_files(release: Release, repo_id: str) -> dict[str, bytes]:
     """Return the content of every file of a repository, by path.
 
     Args:
         release: What is published.
         repo_id: Where.
-        report: What to draw plots of.
+
+    Raises:
+        ImportError: If there is something to plot and matplotlib is not installed.
     """
     from medzoo.publishing.card import model_card
 
     config = timm_config(release.config)
-    plots = _plots(report) if report else {}
+    plots = _plots(release.report) if release.report else {}
     in_timm = "/" not in config["architecture"]
     card = model_card(release, repo_id, in_timm=in_timm, plots=tuple(plots))
     return {
@@ -213,9 +214,13 @@ def _compare(path: str, content: bytes, info: ModelInfo | None) -> PublishedFile
 
 
 def _plots(report: Report) -> dict[str, bytes]:
+    draw = {
+        "confusion": plot_confusion,
+        "per_class": plot_per_class,
+        "reliability": plot_reliability,
+    }
     with TemporaryDirectory() as folder:
-        drawn = {
-            "plots/confusion.png": plot_confusion(report, Path(folder) / "confusion.png"),
-            "plots/per_class.png": plot_per_class(report, Path(folder) / "per_class.png"),
+        return {
+            f"plots/{name}.png": plot(report, Path(folder) / f"{name}.png").read_bytes()
+            for name, plot in draw.items()
         }
-        return {path: file.read_bytes() for path, file in drawn.items()}

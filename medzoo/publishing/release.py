@@ -41,6 +41,8 @@ class Release:
         metrics: What was measured, a split: reports as `Report.to_dict` gives them.
         licence: Of the weights; empty if unknown.
         over_seeds: As in `WeightsEntry`.
+        report: What plots are drawn of: what was given, else what the index knows of the test
+            split; None if that is not enough.
     """
 
     content: bytes
@@ -51,6 +53,7 @@ class Release:
     metrics: Mapping[str, Mapping[str, Any]]
     licence: str
     over_seeds: Mapping[str, Any] | None = None
+    report: Report | None = None
 
     @property
     def title(self) -> str:
@@ -116,4 +119,11 @@ class Release:
             metrics={**(entry.metrics if entry else {}), **measured},
             licence=licence,
             over_seeds=entry.over_seeds if entry else None,
+            report=report or _test_report(entry),
         )
+
+
+def _test_report(entry: WeightsEntry | None) -> Report | None:
+    """Return what the index knows of the test split; a trunk was not measured."""
+    test = entry.metrics.get("test") if entry else None
+    return Report.from_dict(dict(test)) if test else None

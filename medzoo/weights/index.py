@@ -33,7 +33,7 @@ class WeightsEntry:
         recipe: The recipe it was trained with, as `medzoo.Recipe.to_dict` gives it.
         seed: Of the training run.
         metrics: Reports of the file as shipped, one a split, as `medzoo.Report.to_dict` gives
-            them, without the per-class details.
+            them; empty for a trunk.
         licence: Of the weights.
         over_seeds: Mean and standard deviation of test AUC and ACC over the seeds of the trainings
             of which this is the best one by validation AUC, or None if they are not known.

@@ -111,6 +111,17 @@ def test_calibration_error_is_guos():
     assert compute_metrics(labels, scores, MULTI_LABEL).ece == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("task", ["multi-class", MULTI_LABEL])
+def test_calibration_error_is_the_mean_gap_of_the_bins(task):
+    metrics = compute_metrics(*made_up(task, 5, 300), task)
+    count = sum(one["count"] for one in metrics.calibration)
+    gaps = [one["count"] * abs(one["accuracy"] - one["confidence"]) for one in metrics.calibration]
+    assert count == (1500 if task == MULTI_LABEL else 300)
+    assert sum(gaps) / count == pytest.approx(metrics.ece)
+    confidences = [one["confidence"] for one in metrics.calibration]
+    assert confidences == sorted(confidences)
+
+
 def test_answering_nothing_looks_good_in_acc_and_is_shown_up_by_the_rest():
     labels = np.zeros((100, 14), int)
     labels[np.arange(47), np.arange(47) % 14] = 1

@@ -1,12 +1,19 @@
 import subprocess
 import sys
+from dataclasses import replace
 
 import matplotlib
 import numpy as np
 import pytest
 from PIL import Image
 
-from medzoo.evaluation import plot_comparison, plot_confusion, plot_history, plot_per_class
+from medzoo.evaluation import (
+    plot_comparison,
+    plot_confusion,
+    plot_history,
+    plot_per_class,
+    plot_reliability,
+)
 from tests.evaluation.test_metrics import MULTI_LABEL
 from tests.evaluation.test_report import report
 
@@ -42,6 +49,8 @@ def colors(path):
         (plot_confusion, report()),
         (plot_confusion, report(MULTI_LABEL)),
         (plot_per_class, report()),
+        (plot_reliability, report()),
+        (plot_reliability, report(MULTI_LABEL)),
         (plot_comparison, ROWS),
     ],
 )
@@ -76,12 +85,21 @@ def test_a_class_without_images_can_be_drawn(tmp_path):
     plot_per_class(lacking, tmp_path / "classes.png")
 
 
+def test_a_model_that_is_too_sure_has_gaps(tmp_path):
+    honest = replace(report(), calibration=[{"confidence": 0.6, "accuracy": 0.6, "count": 9}])
+    boastful = replace(honest, calibration=[{"confidence": 0.9, "accuracy": 0.1, "count": 9}])
+    shares = [colors(plot_reliability(r, tmp_path / "r.png"))["orange"] for r in (honest, boastful)]
+    assert shares[1] > 3 * shares[0]
+
+
 def test_what_cannot_be_drawn_is_refused_and_leaves_no_file(tmp_path):
     path = tmp_path / "plot.png"
     with pytest.raises(ValueError, match="no epochs"):
         plot_history([], path)
     with pytest.raises(ValueError, match="no rows"):
         plot_comparison([], path)
+    with pytest.raises(ValueError, match="no calibration bins"):
+        plot_reliability(replace(report(), calibration=[]), path)
     with pytest.raises(ValueError, match=r"73.77 is not a share in \[0, 1\]"):
         plot_comparison([{"label": "x", "reported": 73.77}], path)
     assert not list(tmp_path.iterdir())

@@ -1,14 +1,13 @@
 """Publishing all that an index lists, in as many goes as it takes."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import medzoo
 from medzoo.cli import main
-from medzoo.errors import DatasetError, WeightsError
+from medzoo.errors import WeightsError
 from medzoo.publishing import publish
 from medzoo.weights import INDEX, locate_weights, read_index, weights_index, write_index
 from tests.publishing.conftest import NAMES
@@ -71,27 +70,6 @@ def test_unknown_names_and_unwritable_indexes_are_told_first(hub, index, monkeyp
     with pytest.raises(WeightsError, match="cannot be written"):
         list(publish("org", index=index, token=hub.token))
     assert hub.requests == []
-
-
-def test_plots_need_the_data_that_the_weights_were_trained_on(hub, index, tiny, monkeypatch):
-    monkeypatch.setattr("medzoo.publishing.index.load_dataset", lambda *_, **__: tiny)
-    with pytest.raises(DatasetError, match=r"was trained on a dermamnist\.npz with md5"):
-        list(publish("org", index=index, data_root="somewhere", dry_run=True))
-
-    monkeypatch.setattr(
-        "medzoo.publishing.index.evaluate",
-        lambda model, split: medzoo.evaluate(model, split, resamples=0),
-    )
-    monkeypatch.setattr("medzoo.publishing.push._plots", lambda report: {report.split: b"PNG"})
-    own = replace(tiny.provenance, md5="0" * 32)
-    monkeypatch.setattr(
-        "medzoo.publishing.index.load_dataset", lambda *_, **__: replace(tiny, provenance=own)
-    )
-    entries = read_index(index)
-    write_index({n: replace(e, data={**e.data, "md5": own.md5}) for n, e in entries.items()}, index)
-    (done,) = publish("org", NAMES[:1], index=index, data_root="somewhere", token=hub.token)
-    assert done.files[-1].path == "test"
-    assert hub.files(done.repo_id)["test"] == b"PNG"
 
 
 def test_an_index_survives_being_written(tmp_path):

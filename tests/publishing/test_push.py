@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from pathlib import Path
 
 import huggingface_hub.constants
 import pytest
@@ -62,6 +63,8 @@ def test_a_published_name_is_pushed_with_what_the_index_knows(hub):
     entry = medzoo.weights.weights_index()["simple_cnn.dermamnist"]
     assert publication.files[0].sha256 == entry.sha256
     assert publication.files[0].bytes == entry.bytes
+    plots = {Path(file.path).stem for file in publication.files if file.path.endswith(".png")}
+    assert plots == {"confusion", "per_class", "reliability"}
 
 
 def test_a_second_push_uploads_nothing_and_commits_nothing(hub, file):
@@ -185,7 +188,7 @@ def test_a_report_brings_its_scores_and_plots(hub):
     assert again.commit == publication.commit
     files = hub.files(REPO)
     plots = sorted(path for path in files if path.startswith("plots/"))
-    assert len(plots) == 2
+    assert len(plots) == 3
     assert all(files[path].startswith(b"\x89PNG") for path in plots)
     card = files["README.md"].decode()
     assert all(f"]({path})" in card for path in plots)
