@@ -150,7 +150,7 @@ def plot() -> Figure:
                     color=GRAY,
                     va="top" if entry["name"].startswith("MedViTV2-B") else "bottom",
                 )
-        for number, row in enumerate(rows):
+        for number, row in enumerate(sorted(rows, key=lambda row: row.parameters or 0)):
             report = row.chosen["report"]  # type: ignore[index]
             low, high = report["intervals"]["acc"]
             acc = report["acc"]
