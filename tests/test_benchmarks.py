@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import medzoo
+from medzoo.datasets import disjoint_split, read_groups
 from medzoo.weights import weights_index
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
@@ -196,6 +197,26 @@ def test_teachers_are_trained_before_their_students(tmp_path, monkeypatch):
     assert "disjoint/dermamnist/simple_cnn-64px-seed10" in teachers.read()  # for students of theirs
     folder = tmp_path / "disjoint" / "dermamnist"
     assert {path.name for path in folder.iterdir()} >= {"models", "teachers"}
+
+
+@pytest.mark.parametrize("size", [28, 64])
+def test_a_source_with_groups_has_no_lesion_in_two_splits(size, data_root):
+    from source import Source
+
+    lesions = data_root / "dermamnist_lesions.csv"
+    official = Source(str(data_root)).load("dermamnist", size)
+    apart = Source(str(data_root), str(lesions)).load("dermamnist", size)
+    assert len(apart.train) < len(official.train)
+    assert apart.test.images.equal(official.test.images)
+    groups = read_groups(lesions, official, "lesion_id")
+    kept = disjoint_split(official, groups)
+    train, val, test = ({groups[position] for position in kept[name]} for name in kept)
+    assert train.isdisjoint(val | test)
+    assert val.isdisjoint(test)
+    first = {"train": 0, "val": len(official.train)}
+    for name in ("train", "val"):
+        positions = [position - first[name] for position in kept[name]]
+        assert apart.splits[name].images.equal(official.splits[name].images[positions])
 
 
 def test_unknown_rows_are_errors_with_close_matches():
