@@ -7,8 +7,9 @@
 Every trial changes its data set's base in one point; the scores are those of the averaged weights
 after the last epoch. The validation splits of the small sets are too small to choose by, so there
 a trial is trained three times, on two thirds of training and validation split together, and scored
-on the third left out. Trials of the weights to start from take the mean of three seeds instead. The test split is never read. A run writes its recipe, seed, figures and time
-into ``benchmarks/results/ablations.json`` as soon as it ends.
+on the third left out (folds.py). Trials of the weights to start from take the mean of three seeds
+instead. The test split is never read. A run writes its recipe, seed, figures and time into
+``benchmarks/results/ablations.json`` as soon as it ends.
 """
 
 from __future__ import annotations
@@ -16,225 +17,67 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
-import torch
-from sklearn.model_selection import StratifiedKFold
+from folds import FOLDS
 from source import Source
 from teachers import teach
+from torch import Tensor
+from torchvision.transforms.v2.functional import gaussian_blur
+from trials import BASE, BASES, TRIALS, Trial
 
 import medzoo
+from medzoo.training import load_recipe
 from medzoo.weights import write_atomically
 
 RESULTS = Path(__file__).parent / "results" / "ablations.json"
 
-TRUNK = "training_results/medmnist/models/advanced_cnn.medmnist.safetensors"  # by trunk.py
-SMALL = {"widths": (32, 64, 128, 256), "depths": (1, 1, 1, 1), "strides": (1, 2, 2, 2)}
-WIDE = {"widths": (48, 128, 272, 384), "depths": (1, 1, 2, 1)}
-FOLDS = {"breastmnist": 3, "retinamnist": 3}  # how many parts
-BASE: Mapping[str, Any] = {
-    "epochs": 12,
-    "optimizer": "muon",
-    "learning_rate": 0.02,
-    "weight_decay": 0.05,
-    "warmup": 0.1,
-    "label_smoothing": 0.05,
-    "ema_decay": 0.99,
-    "augmentation": {
-        "horizontal_flip": 0.5,
-        "vertical_flip": 0.5,
-        "rotation": 15,
-        "scale": 0.1,
-        "shift": 0.05,
-        "brightness": 0.0,
-        "contrast": 0.0,
-        "mixup": 0.0,
-        "mix_probability": 0.0,
-    },
-    "model_args": {**SMALL, "drop_rate": 0.0},
+
+def _own_colours(images: Tensor) -> Tensor:
+    """Give every image the same mean and deviation in each channel, its black border aside."""
+    x = images.float()
+    seen = (x.amax(1, keepdim=True) > 16).float()
+    count = seen.sum((2, 3), keepdim=True).clamp(min=1)
+    mean = (x * seen).sum((2, 3), keepdim=True) / count
+    spread = (((x - mean) * seen).square().sum((2, 3), keepdim=True) / count).sqrt().clamp(min=1)
+    return ((128 + 48 * (x - mean) / spread) * seen).round().clamp(0, 255).byte()
+
+
+def _local_colours(images: Tensor) -> Tensor:
+    """Take away each pixel's surroundings, what is dark or bright at large (Graham, 2015)."""
+    x = images.float()
+    return (128 + 4 * (x - gaussian_blur(x, [13, 13], [3.0, 3.0]))).round().clamp(0, 255).byte()
+
+
+def _gray(images: Tensor) -> Tensor:
+    return images.float().mean(1, keepdim=True).round().byte().expand_as(images).contiguous()
+
+
+IMAGES: Mapping[str, Callable[[Tensor], Tensor]] = {
+    "own colours": _own_colours,
+    "local colours": _local_colours,
+    "gray": _gray,
 }
-"""The recipe that trials change: a narrow advanced_cnn, so that many can be tried."""
-BASES: Mapping[str, Mapping[str, Any]] = {
-    "dermamnist": {},
-    "breastmnist": {"epochs": 20, "batch_size": 64, "augmentation": {"vertical_flip": 0.0}},
-    "retinamnist": {"epochs": 20, "batch_size": 64, "augmentation": {"vertical_flip": 0.0}},
-    "pneumoniamnist": {"epochs": 20, "augmentation": {"vertical_flip": 0.0}},
-}
-"""What is different in it for each data set."""
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One change to a base recipe.
-
-    Attributes:
-        group: What kind of change it is.
-        name: The change, as a reader of the table sees it.
-        changes: To the fields of `BASE`.
-        dataset: What it is trained on.
-        model: Name of the architecture.
-        larger: Size of the training images at which random changes are made; 0 for the usual one.
-        teachers: How many models of other seeds are trained first and then teach together, at the
-            same base with the same changes; or ``"published"``, those of teachers.py.
-    """
-
-    group: str
-    name: str
-    changes: Mapping[str, Any] = field(default_factory=dict)
-    dataset: str = "dermamnist"
-    model: str = "advanced_cnn"
-    larger: int = 0
-    teachers: int | str = 0
-
-    @property
-    def key(self) -> str:
-        """Return what names the trial in the file of results."""
-        return f"{self.dataset}/{self.model}: {self.group}: {self.name}"
-
-
-def _augment(**changes: float) -> dict[str, Any]:
-    return {"augmentation": changes}
-
-
-def _model(**changes: Any) -> dict[str, Any]:
-    return {"model_args": changes}
-
-
-_LONG = {"epochs": 60}
-_ALL = _augment(
-    rotation=180,
-    vertical_flip=0.5,
-    shift=0.1,
-    scale=0.2,
-    brightness=0.3,
-    contrast=0.3,
-    mixup=0.2,
-    mix_probability=0.5,
-)
-_DROPOUT = _model(drop_rate=0.3)
-_STRONG = _ALL | _DROPOUT
-_ERASING = {"augmentation": _ALL["augmentation"] | {"erasing": 0.5}}
-_MIXUP = _augment(mixup=0.2, mix_probability=0.5)
-_LIGHT = _augment(brightness=0.4, contrast=0.4)
-TRIALS = (
-    Trial("base", "base"),
-    Trial("augmentation", "any rotation", _augment(rotation=180)),
-    Trial("larger images", "random changes at 64 px", larger=64),
-    Trial("teacher", "at 64 px, random changes there, too", teachers="published"),
-    Trial("size", "5.04 M: widths 32/96/288/512", _model(widths=(32, 96, 288, 512))),
-    Trial("optimiser", "AdamW, 2e-3", {"optimizer": "adamw", "learning_rate": 2e-3}),
-    Trial("augmentation", "mixup on half", _augment(mixup=0.2, mix_probability=0.5)),
-    Trial("schedule", "36 epochs", {"epochs": 36}),
-    Trial("augmentation", "CutMix on half", _augment(cutmix=1.0, mix_probability=0.5)),
-    Trial("loss", "label smoothing 0.1", {"label_smoothing": 0.1}),
-    Trial("loss", "no label smoothing", {"label_smoothing": 0.0}),
-    Trial("regularisation", "dropout 0.2", _model(drop_rate=0.2)),
-    Trial("regularisation", "stochastic depth 0.1", _model(drop_path_rate=0.1)),
-    Trial("optimiser", "Muon, 0.04", {"learning_rate": 0.04}),
-    Trial("optimiser", "Muon, 0.01", {"learning_rate": 0.01}),
-    Trial("attention", "none", _model(attention="")),
-    Trial("attention", "ECA", _model(attention="eca")),
-    Trial("attention", "CBAM", _model(attention="cbam")),
-    Trial("augmentation", "erasing", _augment(erasing=0.25)),
-    Trial("augmentation", "colour", _augment(brightness=0.1, contrast=0.1, saturation=0.1)),
-    Trial("loss", "class-balanced", {"class_weights": "balanced"}),
-    Trial(
-        "optimiser",
-        "SGD with Nesterov momentum, 0.1",
-        {"optimizer": "sgd", "learning_rate": 0.1, "weight_decay": 5e-4},
-    ),
-    Trial("average", "EMA 0.995", {"ema_decay": 0.995}),
-    Trial("average", "no EMA", {"ema_decay": 0.0}),
-    Trial("optimiser", "weight decay 0.2", {"weight_decay": 0.2}),
-    *(
-        Trial("teacher", f"{name}, an ensemble of 4", changes, dataset, teachers=4)
-        for dataset in FOLDS
-        for name, changes in (
-            ("base", {}),
-            ("all augmentations", _ALL),
-            ("three times the epochs, mixup on half", _LONG | _MIXUP),
-            ("dropout 0.3, brightness and contrast 0.4", _DROPOUT | _LIGHT),
-        )
-    ),
-    *(
-        Trial(group, name, changes, dataset)
-        for dataset in ("breastmnist", "retinamnist", "pneumoniamnist")
-        for group, name, changes in (
-            ("base", "base", {}),
-            ("start", "random weights", {}),
-            ("start", "the trunk of all sets", {"trunk": TRUNK}),
-            (
-                "start",
-                "the trunk, at a quarter of the rate",
-                {"trunk": TRUNK, "learning_rate": 5e-3},
-            ),
-            ("size", "5.01 M", _model(**WIDE)),
-            ("augmentation", "any rotation", _augment(rotation=180, vertical_flip=0.5)),
-            ("augmentation", "flips alone", _augment(rotation=0, scale=0.0, shift=0.0)),
-            ("augmentation", "shift 0.1, scale 0.2", _augment(shift=0.1, scale=0.2)),
-            ("augmentation", "brightness and contrast 0.2", _augment(brightness=0.2, contrast=0.2)),
-            ("augmentation", "brightness and contrast 0.4", _LIGHT),
-            ("augmentation", "erasing on half", _augment(erasing=0.5)),
-            ("augmentation", "mixup on half", _MIXUP),
-            ("augmentation", "CutMix on half", _augment(cutmix=1.0, mix_probability=0.5)),
-            ("loss", "class-balanced", {"class_weights": "balanced"}),
-            ("loss", "label smoothing 0.2", {"label_smoothing": 0.2}),
-            ("loss", "label smoothing 0.4", {"label_smoothing": 0.4}),
-            ("optimiser", "AdamW, 2e-3", {"optimizer": "adamw", "learning_rate": 2e-3}),
-            ("optimiser", "Muon, 0.005", {"learning_rate": 5e-3}),
-            ("regularisation", "dropout 0.3", _DROPOUT),
-            ("regularisation", "stochastic depth 0.2", _model(drop_path_rate=0.2)),
-            ("regularisation", "weight decay 0.5", {"weight_decay": 0.5}),
-            ("schedule", "half the epochs", {"epochs": BASES[dataset]["epochs"] // 2}),
-            ("schedule", "three times the epochs", _LONG),
-            ("several", "all augmentations", _ALL),
-            ("several", "all augmentations, dropout 0.3", _STRONG),
-            ("several", "all augmentations, dropout 0.3, erasing", _STRONG | _ERASING),
-            (
-                "several",
-                "all augmentations, dropout 0.3, EMA 0.997",
-                _STRONG | {"ema_decay": 0.997},
-            ),
-            ("several", "all augmentations, dropout 0.5", _ALL | _model(drop_rate=0.5)),
-            ("several", "all augmentations, three times the epochs", _LONG | _ALL),
-            (
-                "several",
-                "all augmentations, three times the epochs, 5.01 M",
-                _LONG | _ALL | _model(**WIDE),
-            ),
-            (
-                "several",
-                "all augmentations, three times the epochs, AdamW, 2e-3",
-                _LONG | _ALL | {"optimizer": "adamw", "learning_rate": 2e-3},
-            ),
-            (
-                "schedule",
-                "three times the epochs, mixup on half",
-                _LONG | _MIXUP,
-            ),
-        )
-    ),
-)
+"""What can be done to all images before anything else."""
 
 
 def run(trial: Trial, source: Source, seed: int = 0) -> dict[str, Any]:
     """Train one trial and return its record."""
-    data = source.load(trial.dataset)
-    recipe = medzoo.Recipe.from_dict(BASE).with_changes(**BASES[trial.dataset])
-    recipe = recipe.with_changes(**trial.changes).with_changes(seed=seed)
+    data = _prepared(trial, source.load(trial.dataset))
+    recipe = _base(trial).with_changes(**trial.changes).with_changes(seed=seed)
     recipe = recipe.with_changes(validate_every=recipe.epochs)
     started = time.perf_counter()
-    if trial.group == "start":  # the trunk has seen the training split: the folds would leak
+    if trial.group == "start":  # three seeds on one division, since a trunk may know the images
         runs = [
             medzoo.train(trial.model, data, recipe.with_changes(seed=seed + k)) for k in range(3)
         ]
     else:
         given = _circumstances(trial, source)
-        runs = [_train(trial, part, recipe, given) for part in _parts(data)]
+        runs = [_train(trial, part, recipe, given) for part in FOLDS[trial.folds](data)]
     last = [run.history[-1] for run in runs]
     return {
         "data": data.title,
@@ -245,6 +88,22 @@ def run(trial: Trial, source: Source, seed: int = 0) -> dict[str, Any]:
         "seconds": time.perf_counter() - started,
         "recipe": recipe.to_dict(),
     }
+
+
+def _base(trial: Trial) -> medzoo.Recipe:
+    """Return the recipe that a trial changes."""
+    if trial.bundled:
+        return load_recipe("default", trial.model, trial.dataset)
+    return medzoo.Recipe.from_dict(BASE).with_changes(**BASES[trial.dataset])
+
+
+def _prepared(trial: Trial, data: medzoo.Dataset) -> medzoo.Dataset:
+    """Return the data with what is done to all images first; there is no test split to leave."""
+    if not trial.images:
+        return data
+    change = IMAGES[trial.images]
+    train, val = (replace(split, images=change(split.images)) for split in (data.train, data.val))
+    return replace(data, train=train, val=val)
 
 
 def _circumstances(trial: Trial, source: Source) -> dict[str, Any]:
@@ -261,31 +120,14 @@ def _train(
     if not trial.teachers:
         return medzoo.train(trial.model, data, recipe, **given)
     taught = recipe.with_changes(distillation=0.8)
-    if not isinstance(trial.teachers, int):
+    if trial.teachers == "published":
         return medzoo.train(trial.model, data, taught, **given)
-    members = [
-        medzoo.train(trial.model, data, recipe.with_changes(seed=recipe.seed + k)).model
-        for k in range(1, 1 + trial.teachers)
-    ]
+    names = [trial.model] * trial.teachers if isinstance(trial.teachers, int) else trial.teachers
+    members = []
+    for seed, name in enumerate(names, recipe.seed + 1):
+        own = recipe if name == trial.model else load_recipe("default", name, trial.dataset)
+        members.append(medzoo.train(name, data, own.with_changes(seed=seed)).model)
     return medzoo.train(trial.model, data, taught, teacher=medzoo.Ensemble(members))
-
-
-def _parts(data: medzoo.Dataset) -> list[medzoo.Dataset]:
-    """Return the data set, or its training and validation images divided anew, a part a fold."""
-    folds = FOLDS.get(data.info.name)
-    if folds is None:
-        return [data]
-    images = torch.cat([data.train.images, data.val.images])
-    labels = torch.cat([data.train.labels, data.val.labels])
-    splitter = StratifiedKFold(folds, shuffle=True, random_state=0)
-    return [
-        replace(
-            data,
-            train=replace(data.train, images=images[inside], labels=labels[inside]),
-            val=replace(data.val, images=images[outside], labels=labels[outside]),
-        )
-        for inside, outside in splitter.split(images, labels)
-    ]
 
 
 def table(dataset: str) -> str:

@@ -30,10 +30,11 @@ import torch
 from sklearn.model_selection import train_test_split
 from source import Source
 from torch import nn
+from trunk import path_of
 
 import medzoo
 from medzoo.training import load_recipe
-from medzoo.weights import weights_index, write_atomically
+from medzoo.weights import sha256_of, weights_index, write_atomically
 
 RESULTS = Path(__file__).parent / "results" / "transfer.json"
 DATASETS = ("breastmnist", "retinamnist")
@@ -49,7 +50,8 @@ class Start:
 
     Attributes:
         title: As a reader of the table sees it.
-        name: Of a checkpoint, or of an architecture of timm's.
+        name: Of a checkpoint, or of an architecture of timm's; or empty for the trunk of trunk.py
+            that has not seen the data set.
         trained: Whether it starts from the weights that it names, or from random values of the
             same architecture.
     """
@@ -58,21 +60,47 @@ class Start:
     name: str
     trained: bool
 
-    @property
-    def sha256(self) -> str | None:
-        """Return which weights it starts from, or None if from random values."""
-        return weights_index()[self.name].sha256 if self.trained else None
+    def source(self, dataset: str) -> str:
+        """Return what `medzoo.create_model` makes it of.
 
-    def model(self, data: medzoo.Dataset, seed: int) -> nn.Module:
+        Args:
+            dataset: Name of the data set that it is to be trained on.
+        """
+        return self.name or str(path_of(without=dataset))
+
+    def exists(self, dataset: str) -> bool:
+        """Tell whether the weights are here.
+
+        Args:
+            dataset: Name of the data set that it is to be trained on.
+        """
+        if not self.name:
+            return path_of(without=dataset).exists()
+        return self.name in weights_index() or self.name.startswith("timm/")
+
+    def sha256(self, dataset: str) -> str | None:
+        """Return which weights it starts from, or None if from random values.
+
+        Args:
+            dataset: Name of the data set that it is to be trained on.
+        """
+        if not self.trained:
+            return None
+        source = self.source(dataset)
+        return weights_index()[source].sha256 if self.name else sha256_of(source)
+
+    def model(self, dataset: str, data: medzoo.Dataset, seed: int) -> nn.Module:
         """Make the model for a data set.
 
         Args:
+            dataset: Name of the data set.
             data: Decides channels and classes.
             seed: Of what is random in it.
         """
         torch.manual_seed(seed)
         if self.trained:
-            return medzoo.create_model(self.name, dataset=data, pretrained=True)
+            source = self.source(dataset)
+            return medzoo.create_model(source, dataset=data, pretrained=True)
         if self.name.startswith("timm/"):
             return medzoo.create_model(self.name, dataset=data)
         like = medzoo.create_model(self.name, pretrained=True)
@@ -82,7 +110,11 @@ class Start:
 STARTS = {
     "scratch": Start("advanced_cnn, random weights", "advanced_cnn.dermamnist", trained=False),
     "dermamnist": Start("advanced_cnn.dermamnist", "advanced_cnn.dermamnist", trained=True),
-    "medmnist": Start("advanced_cnn.medmnist", "advanced_cnn.medmnist", trained=True),
+    "small": Start("advanced_cnn, random weights", "advanced_cnn.medmnist", trained=False),
+    "others": Start("advanced_cnn, the three other sets", "", trained=True),
+    "medmnist": Start(
+        "advanced_cnn.medmnist, all four sets", "advanced_cnn.medmnist", trained=True
+    ),
     "timm": Start("timm/resnet10t, random weights", "timm/resnet10t", trained=False),
 }
 METHODS = {"finetune": "fine-tuned", "linear": "linear probe", "knn": "k-NN"}
@@ -114,14 +146,11 @@ class Trial:
 
 def trials() -> list[Trial]:
     """Return the trials of all starts that exist here, cheap methods first."""
-    there = [
-        start
-        for start, value in STARTS.items()
-        if value.name in weights_index() or value.name.startswith("timm/")
-    ]
-    everything = product(reversed(METHODS), SEEDS, DATASETS, SHARES, there)
+    everything = product(reversed(METHODS), SEEDS, DATASETS, SHARES, STARTS)
     return [
-        Trial(data, start, method, share, seed) for method, seed, data, share, start in everything
+        Trial(data, start, method, share, seed)
+        for method, seed, data, share, start in everything
+        if STARTS[start].exists(data)
     ]
 
 
@@ -153,12 +182,12 @@ def run(trial: Trial, data: medzoo.Dataset, steps: int = STEPS) -> dict[str, Any
     began = time.perf_counter()
     part = few(data, trial.share, trial.seed)
     start = STARTS[trial.start]
-    model = start.model(part, trial.seed)
+    model = start.model(trial.dataset, part, trial.seed)
     record: dict[str, Any] = {"data": data.title, "images": len(part.train), "seed": trial.seed}
     record["parameters"] = sum(parameter.numel() for parameter in model.parameters())
-    record["sha256"] = start.sha256
+    record["sha256"] = start.sha256(trial.dataset)
     if trial.method == "finetune":
-        changes = {"trunk": start.name} if start.trained else {"layer_decay": 1.0}
+        changes = {"trunk": start.source(trial.dataset)} if start.trained else {"layer_decay": 1.0}
         recipe = _recipe(part, steps, trial.seed).with_changes(**changes)
         trained = medzoo.finetune(model, part, recipe, progress=False)
         report = medzoo.evaluate(trained.model, part.test)
@@ -199,8 +228,6 @@ def table(results: Mapping[str, Mapping[str, Any]] | None = None) -> str:
         lines = [f"**{title}**: test AUC\n", f"{header} |", "|---" * (3 + len(SHARES)) + "|"]
         for start, method in product(STARTS, METHODS):
             cells = [_runs(results, Trial(dataset, start, method, share, 0)) for share in SHARES]
-            if start == "medmnist" and not any(cells):
-                continue  # it was not published
             rows = [row for cell in cells for row in cell]
             count = f"{rows[0]['parameters'] / 1e6:.2f} M" if rows else "-"
             figures = " | ".join(map(_cell, cells))
@@ -254,7 +281,7 @@ def main() -> None:
     sets: dict[str, medzoo.Dataset] = {}
     for trial in wanted:
         known = read(arguments.results).get(trial.key)
-        if known and known["sha256"] == STARTS[trial.start].sha256:
+        if known and known["sha256"] == STARTS[trial.start].sha256(trial.dataset):
             continue
         if trial.dataset not in sets:
             sets[trial.dataset] = Source(arguments.data_root).load(trial.dataset)

@@ -1,6 +1,7 @@
 """Train one trunk on several data sets at once: the checkpoint ``advanced_cnn.medmnist``.
 
-    python benchmarks/trunk.py --data-root <folder>
+    python benchmarks/trunk.py
+    python benchmarks/trunk.py --without breastmnist    # of the other sets, for a fair comparison
 
 All images become RGB and all classes of all sets become the classes of one task, so an ordinary
 training learns to tell them apart: what a set is, is easy to see, which leaves its own classes to
@@ -10,6 +11,7 @@ be learnt. Only training and validation splits are read. The classifier is throw
 from __future__ import annotations
 
 import argparse
+from collections.abc import Collection
 from pathlib import Path
 
 import torch
@@ -25,15 +27,28 @@ MODEL = "advanced_cnn"
 TAG = "medmnist"
 
 
-def joint_data(data_root: str | None) -> medzoo.Dataset:
-    """Return the sets as one, whose test split is its validation split once more.
+def path_of(without: str = "", output: str | Path = "training_results") -> Path:
+    """Return where a trunk is written to.
+
+    Args:
+        without: The data set that it was not trained on, if any.
+        output: Folder of results.
+    """
+    tag = f"{TAG}-without-{without}" if without else TAG
+    return Path(output) / tag / "models" / f"{MODEL}.{tag}.safetensors"
+
+
+def joint_data(data_root: str | None, names: Collection[str] = SETS.keys()) -> medzoo.Dataset:
+    """Return several sets as one, whose test split is its validation split once more.
 
     Args:
         data_root: Folder of MedMNIST's files.
+        names: The sets, of `SETS`.
     """
     parts: dict[str, list[tuple[torch.Tensor, torch.Tensor]]] = {"train": [], "val": []}
     classes: list[str] = []
-    for name, visits in SETS.items():
+    for name in names:
+        visits = SETS[name]
         data = Source(data_root).load(name)
         for split, times in (("train", visits), ("val", 1)):
             images = data.splits[split].images.expand(-1, 3, -1, -1)  # type: ignore[index]
@@ -51,7 +66,7 @@ def joint_data(data_root: str | None) -> medzoo.Dataset:
         name=TAG,
         classes=classes,
         licence="CC BY-NC 4.0",  # the strictest of the sets'
-        description=f"The training splits of {', '.join(SETS)}",
+        description=f"The training splits of {', '.join(names)}",
     )
 
 
@@ -62,26 +77,25 @@ def main() -> None:
     )
     parser.add_argument("--data-root", help="folder of MedMNIST's files (or set MEDZOO_DATA)")
     parser.add_argument("--output", default="training_results", help="folder (%(default)s)")
+    parser.add_argument("--without", choices=SETS, help="a data set to leave out", default="")
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted training")
     arguments = parser.parse_args()
-    data = joint_data(arguments.data_root)
+    sets = {name: visits for name, visits in SETS.items() if name != arguments.without}
+    data = joint_data(arguments.data_root, sets)
     recipe = load_recipe("default", MODEL, TAG)
-    output = Path(arguments.output) / TAG
-    run = medzoo.train(MODEL, data, recipe, output=output, resume=arguments.resume)
+    path = path_of(arguments.without, arguments.output)
+    run = medzoo.train(MODEL, data, recipe, output=path.parents[1], resume=arguments.resume)
     print(f"{data}: validation AUC {run.val_auc:.4f}, ACC {run.val_acc:.4f}")
     run.model.reset_classifier(0)  # type: ignore[operator]
     run.model.dataset = None
     training = {
         "recipe": run.recipe.to_dict(),
-        "data": {"file": None, "md5": None, "official": False, "sets": SETS},
+        "data": {"file": None, "md5": None, "official": False, "sets": sets},
         "licence": data.info.licence,
         "val_auc": run.val_auc,
         "val_acc": run.val_acc,
     }
-    path = save_weights(
-        run.model, output / "models" / f"{MODEL}.{TAG}.safetensors", training=training
-    )
-    print(path)
+    print(save_weights(run.model, path, training=training))
 
 
 if __name__ == "__main__":

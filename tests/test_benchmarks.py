@@ -113,6 +113,8 @@ def test_the_trunk_learns_from_all_sets_and_sees_no_test_image(data_root):
     assert data.info.channels == 3
     assert set(data.train.labels.tolist()) == set(range(16))
     assert data.test.images.equal(data.val.images)
+    others = trunk.joint_data(str(data_root), ["dermamnist", "retinamnist"])
+    assert others.info.num_classes == 7 + 5
 
 
 def test_an_ensemble_row_is_measured_as_its_members_together(tmp_path):
