@@ -17,67 +17,44 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
+import torch.nn.functional as F
 from folds import FOLDS
 from source import Source
 from teachers import teach
-from torch import Tensor
-from torchvision.transforms.v2.functional import gaussian_blur
-from trials import BASE, BASES, TRIALS, Trial
+from torch import nn
+from trials import BASE, BASES, TRIALS, Member, Trial
+from views import Viewer, seen_as
 
 import medzoo
+from medzoo.evaluation import predict_logits
 from medzoo.training import load_recipe
 from medzoo.weights import write_atomically
 
 RESULTS = Path(__file__).parent / "results" / "ablations.json"
 
 
-def _own_colours(images: Tensor) -> Tensor:
-    """Give every image the same mean and deviation in each channel, its black border aside."""
-    x = images.float()
-    seen = (x.amax(1, keepdim=True) > 16).float()
-    count = seen.sum((2, 3), keepdim=True).clamp(min=1)
-    mean = (x * seen).sum((2, 3), keepdim=True) / count
-    spread = (((x - mean) * seen).square().sum((2, 3), keepdim=True) / count).sqrt().clamp(min=1)
-    return ((128 + 48 * (x - mean) / spread) * seen).round().clamp(0, 255).byte()
-
-
-def _local_colours(images: Tensor) -> Tensor:
-    """Take away each pixel's surroundings, what is dark or bright at large (Graham, 2015)."""
-    x = images.float()
-    return (128 + 4 * (x - gaussian_blur(x, [13, 13], [3.0, 3.0]))).round().clamp(0, 255).byte()
-
-
-def _gray(images: Tensor) -> Tensor:
-    return images.float().mean(1, keepdim=True).round().byte().expand_as(images).contiguous()
-
-
-IMAGES: Mapping[str, Callable[[Tensor], Tensor]] = {
-    "own colours": _own_colours,
-    "local colours": _local_colours,
-    "gray": _gray,
-}
-"""What can be done to all images before anything else."""
-
-
 def run(trial: Trial, source: Source, seed: int = 0) -> dict[str, Any]:
     """Train one trial and return its record."""
-    data = _prepared(trial, source.load(trial.dataset))
+    data = source.load(trial.dataset)
     recipe = _base(trial).with_changes(**trial.changes).with_changes(seed=seed)
     recipe = recipe.with_changes(validate_every=recipe.epochs)
     started = time.perf_counter()
+    if trial.members:
+        return _together(trial, data)
     if trial.group == "start":  # three seeds on one division, since a trunk may know the images
         runs = [
             medzoo.train(trial.model, data, recipe.with_changes(seed=seed + k)) for k in range(3)
         ]
     else:
         given = _circumstances(trial, source)
-        runs = [_train(trial, part, recipe, given) for part in FOLDS[trial.folds](data)]
+        parts = [seen_as(part, trial.images) for part in FOLDS[trial.folds](data)]
+        runs = [_train(trial, part, recipe, given) for part in parts]
     last = [run.history[-1] for run in runs]
     return {
         "data": data.title,
@@ -97,15 +74,6 @@ def _base(trial: Trial) -> medzoo.Recipe:
     return medzoo.Recipe.from_dict(BASE).with_changes(**BASES[trial.dataset])
 
 
-def _prepared(trial: Trial, data: medzoo.Dataset) -> medzoo.Dataset:
-    """Return the data with what is done to all images first; there is no test split to leave."""
-    if not trial.images:
-        return data
-    change = IMAGES[trial.images]
-    train, val = (replace(split, images=change(split.images)) for split in (data.train, data.val))
-    return replace(data, train=train, val=val)
-
-
 def _circumstances(trial: Trial, source: Source) -> dict[str, Any]:
     """Return the Trainer's arguments that a trial needs beside its recipe."""
     if trial.teachers == "published":
@@ -122,19 +90,54 @@ def _train(
     taught = recipe.with_changes(distillation=0.8)
     if trial.teachers == "published":
         return medzoo.train(trial.model, data, taught, **given)
-    names = [trial.model] * trial.teachers if isinstance(trial.teachers, int) else trial.teachers
-    members = []
-    for seed, name in enumerate(names, recipe.seed + 1):
-        own = recipe if name == trial.model else load_recipe("default", name, trial.dataset)
-        members.append(medzoo.train(name, data, own.with_changes(seed=seed)).model)
+    members = [
+        medzoo.train(trial.model, data, recipe.with_changes(seed=recipe.seed + k)).model
+        for k in range(1, 1 + trial.teachers)
+    ]
     return medzoo.train(trial.model, data, taught, teacher=medzoo.Ensemble(members))
 
 
-def table(dataset: str) -> str:
+def _together(trial: Trial, data: medzoo.Dataset) -> dict[str, Any]:
+    """Train a trial's members, unless an earlier trial did, and evaluate the mean of each fold's."""
+    started = time.perf_counter()
+    reports, losses, counts = [], [], []
+    for fold, part in enumerate(FOLDS[trial.folds](data)):
+        models = [_member(member, part, f"{trial.folds}-fold{fold}") for member in trial.members]
+        ensemble = medzoo.Ensemble(models)
+        reports.append(medzoo.evaluate(ensemble, part.val, resamples=0))
+        logits = predict_logits(ensemble, part.val.images)
+        losses.append(float(F.cross_entropy(logits, part.val.labels)))
+        counts.append(sum(p.numel() for p in ensemble.parameters()))
+    return {
+        "data": data.title,
+        "runs": len(reports),
+        "val_auc": mean(report.auc for report in reports),
+        "val_acc": mean(report.acc for report in reports),
+        "val_loss": mean(losses),
+        "parameters": counts[0],
+        "seconds": time.perf_counter() - started,
+        "members": [asdict(member) for member in trial.members],
+    }
+
+
+def _member(member: Member, data: medzoo.Dataset, name: str) -> nn.Module:
+    """Train a member by its data set's bundled recipe, or load it; make it see its view."""
+    output = Path("training_results/trials") / data.info.name / name / (member.view or "plain")
+    path = output / "models" / f"{member.model}-seed{member.seed}.safetensors"
+    if not path.exists():
+        recipe = load_recipe("default", member.model, data.info.name)
+        seen = seen_as(data, member.view)
+        medzoo.train(member.model, seen, recipe.with_changes(seed=member.seed), output=output)
+    model = medzoo.create_model(path)
+    return Viewer(model, member.view) if member.view else model
+
+
+def table(dataset: str, alike: bool = False) -> str:
     """Return a data set's trials as a Markdown table.
 
     Args:
         dataset: Name of the data set.
+        alike: Whether those in folds of images that are alike; or all others.
     """
     lines = [
         "| Group | Trial | Validation AUC | ACC | Loss | Parameters | Runs |\n"
@@ -142,7 +145,8 @@ def table(dataset: str) -> str:
     ]
     results = read()
     for trial in TRIALS:
-        if trial.dataset == dataset and (row := results.get(trial.key)):
+        wanted = trial.dataset == dataset and (trial.folds == "alike") == alike
+        if wanted and (row := results.get(trial.key)):
             lines.append(
                 f"| {trial.group} | {trial.name} | {row['val_auc']:.4f} | {row['val_acc']:.4f} "
                 f"| {row['val_loss']:.4f} | {row['parameters'] / 1e6:.2f} M | {row['runs']} |"

@@ -42,6 +42,21 @@ SMALL_SETS = ("breastmnist", "retinamnist")
 
 
 @dataclass(frozen=True)
+class Member:
+    """One model of several that answer together.
+
+    Attributes:
+        seed: Of its training.
+        view: What it sees, a key of `views.VIEWS`; empty for the images as they are.
+        model: Name of its architecture.
+    """
+
+    seed: int
+    view: str = ""
+    model: str = "simple_cnn"
+
+
+@dataclass(frozen=True)
 class Trial:
     """One change to a base recipe.
 
@@ -53,11 +68,11 @@ class Trial:
         model: Name of the architecture.
         larger: Size of the training images at which random changes are made; 0 for the usual one.
         teachers: How many models of other seeds are trained first and then teach together, at the
-            same base with the same changes; or their architectures, by their bundled recipes; or
-            ``"published"``, those of teachers.py.
+            same base with the same changes; or ``"published"``, those of teachers.py.
         folds: How the images are divided, a key of `folds.FOLDS`.
-        images: What is done to all images first, a key of `ablations.IMAGES`; empty for nothing.
+        images: What is done to all images first, a key of `views.VIEWS`; empty for nothing.
         bundled: Whether the base is the data set's bundled recipe, instead of `BASES`'.
+        members: Models whose mean is scored, instead of one model; each by its bundled recipe.
     """
 
     group: str
@@ -66,16 +81,18 @@ class Trial:
     dataset: str = "dermamnist"
     model: str = "advanced_cnn"
     larger: int = 0
-    teachers: int | tuple[str, ...] | Literal["published"] = 0
+    teachers: int | Literal["published"] = 0
     folds: str = "own"
     images: str = ""
     bundled: bool = False
+    members: tuple[Member, ...] = ()
 
     @property
     def key(self) -> str:
         """Return what names the trial in the file of results."""
+        model = "several" if self.members else self.model
         folds = ", folds of images that are alike" if self.folds == "alike" else ""
-        return f"{self.dataset}/{self.model}{folds}: {self.group}: {self.name}"
+        return f"{self.dataset}/{model}{folds}: {self.group}: {self.name}"
 
 
 def _augment(**changes: float) -> dict[str, Any]:
@@ -216,45 +233,31 @@ TRIALS = (
         )
     ),
     *(
-        Trial(group, name, changes, "retinamnist", folds="alike", bundled=True, **how)
-        for group, name, changes, how in (
-            ("base", "base", {}, {}),
-            ("architecture", "simple_cnn", {}, {"model": "simple_cnn"}),
-            ("architecture", "efficientnet", {}, {"model": "efficientnet"}),
-            ("images", "each with the same mean colours", {}, {"images": "own colours"}),
-            ("images", "without what is bright at large", {}, {"images": "local colours"}),
-            ("images", "gray", {}, {"images": "gray"}),
+        Trial(group, name, dataset="retinamnist", folds="alike", images=view, bundled=True)
+        for group, name, view in (
+            ("base", "base", ""),
+            ("images", "each with the same mean colours", "same colours"),
+            ("images", "without what is bright at large", "local"),
+            ("images", "gray", "gray"),
+        )
+    ),
+    *(
+        Trial("together", name, {}, "retinamnist", folds="alike", members=members)
+        for name, members in (
+            ("advanced_cnn", (Member(0, model="advanced_cnn"),)),
+            ("advanced_cnn, 2", tuple(Member(seed, model="advanced_cnn") for seed in range(2))),
+            ("simple_cnn", (Member(0),)),
+            ("simple_cnn, 2", tuple(map(Member, range(2)))),
+            ("simple_cnn, 3", tuple(map(Member, range(3)))),
+            ("simple_cnn, 1 without what is bright at large", (Member(0, "local"),)),
             (
-                "weights",
-                "those of advanced_cnn.dermamnist",
-                {"trunk": "advanced_cnn.dermamnist", **_model(**WIDE)},
-                {},
-            ),
-            ("weights", "5.02 M, random weights", _model(**WIDE), {}),
-            ("augmentation", "no change of saturation", _augment(saturation=0.0), {}),
-            (
-                "augmentation",
-                "brightness and contrast 0.15",
-                _augment(brightness=0.15, contrast=0.15),
-                {},
+                "simple_cnn, 1 and 1 without what is bright at large",
+                (Member(0), Member(0, "local")),
             ),
             (
-                "augmentation",
-                "brightness and contrast 0.5",
-                _augment(brightness=0.5, contrast=0.5),
-                {},
+                "simple_cnn, 3 and 1 without what is bright at large",
+                (*map(Member, range(3)), Member(0, "local")),
             ),
-            ("augmentation", "no mixup", _augment(mixup=0.0), {}),
-            ("loss", "label smoothing 0.1", {"label_smoothing": 0.1}, {}),
-            ("size", "0.3 M: widths 16/32/64/128", _model(widths=(16, 32, 64, 128)), {}),
-            ("size", "strides 1/1/2/2", _model(strides=(1, 1, 2, 2)), {}),
-            ("size", "strides 2/2/2/1", _model(strides=(2, 2, 2, 1)), {}),
-            ("attention", "none", _model(attention=""), {}),
-            ("pooling", "mean and maximum", _model(global_pool="avgmax"), {}),
-            ("optimiser", "AdamW, 2e-3", {"optimizer": "adamw", "learning_rate": 2e-3}, {}),
-            ("optimiser", "batches of 32", {"batch_size": 32}, {}),
-            ("schedule", "twice the epochs", {"epochs": 80}, {}),
-            ("teacher", "an ensemble of 5", {}, {"teachers": 5}),
         )
     ),
 )

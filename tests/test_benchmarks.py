@@ -161,8 +161,7 @@ def test_teachers_are_trained_before_their_students(tmp_path, monkeypatch):
     from source import Source
 
     tiny = {"epochs": 1, "batch_size": 16, "model_args": {"widths": (4, 8, 16)}}
-    member = teachers.Teacher(10, 64, tiny)
-    monkeypatch.setattr(teachers, "MODEL", "simple_cnn")
+    member = teachers.Teacher(10, 64, tiny, "simple_cnn")
     monkeypatch.setattr(teachers, "RESULTS", tmp_path / "teachers.json")
     monkeypatch.setitem(teachers.TEACHERS, "dermamnist", (member,))
     counts = {"n_train": 32, "n_val": 32, "n_test": 8}
