@@ -229,6 +229,8 @@ def table(results: Mapping[str, Mapping[str, Any]] | None = None) -> str:
         for start, method in product(STARTS, METHODS):
             cells = [_runs(results, Trial(dataset, start, method, share, 0)) for share in SHARES]
             rows = [row for cell in cells for row in cell]
+            if not rows and not STARTS[start].name:
+                continue  # its trunks are not published, and were not trained here
             count = f"{rows[0]['parameters'] / 1e6:.2f} M" if rows else "-"
             figures = " | ".join(map(_cell, cells))
             lines.append(f"| {STARTS[start].title} | {count} | {METHODS[method]} | {figures} |")
