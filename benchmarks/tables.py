@@ -122,7 +122,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "trials_breast": lambda: ablations.table("breastmnist"),
     "trials_retina": lambda: ablations.table("retinamnist"),
     "trials_retina_alike": lambda: ablations.table("retinamnist", alike=True),
-    "trials_pneumonia": lambda: ablations.table("pneumoniamnist"),
 }
 
 
