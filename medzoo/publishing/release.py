@@ -58,6 +58,8 @@ class Release:
     @property
     def title(self) -> str:
         """The training data's name, with a note if they are not the official ones."""
+        if self.data and (sets := self.data.get("sets")):
+            return f"{', '.join(sets)} together"
         title = self.config.dataset.title if self.config.dataset else "data that it does not name"
         if not self.data:
             return title

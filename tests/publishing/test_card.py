@@ -12,12 +12,19 @@ from medzoo.publishing.card import hub_licence, model_card
 from medzoo.weights import weights_index
 from tests.hub_repository import card_errors
 
-ENTRIES = sorted(weights_index())
+ENTRIES = sorted(name for name, entry in weights_index().items() if entry.metrics)
 
 
 @pytest.fixture(scope="module", params=ENTRIES)
 def release(request):
     return Release.of(request.param)
+
+
+def test_the_card_of_a_trunk_names_its_sets_and_claims_no_results():
+    card = str(model_card(Release.of("advanced_cnn.medmnist"), "org/name"))
+    assert list(card_errors(card)) == []
+    assert "breastmnist, dermamnist, pneumoniamnist, retinamnist together" in card
+    assert not ModelCard(card).data.eval_results
 
 
 def test_the_hub_accepts_the_metadata(release):
