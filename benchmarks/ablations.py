@@ -18,11 +18,12 @@ import argparse
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from folds import FOLDS
 from source import Source
@@ -34,6 +35,7 @@ from views import Viewer, seen_as
 import medzoo
 from medzoo.evaluation import predict_logits
 from medzoo.training import load_recipe
+from medzoo.transforms import transform_config
 from medzoo.weights import write_atomically
 
 RESULTS = Path(__file__).parent / "results" / "ablations.json"
@@ -41,28 +43,32 @@ RESULTS = Path(__file__).parent / "results" / "ablations.json"
 
 def run(trial: Trial, source: Source, seed: int = 0) -> dict[str, Any]:
     """Train one trial and return its record."""
-    data = source.load(trial.dataset)
+    started = time.perf_counter()
+    record = _together(trial, source) if trial.members else _alone(trial, source, seed)
+    return record | {"seconds": time.perf_counter() - started}
+
+
+def _alone(trial: Trial, source: Source, seed: int) -> dict[str, Any]:
+    """Train a trial's model, once a fold or a seed, and average its validation figures."""
+    data = source.load(trial.dataset, trial.size)
     recipe = _base(trial).with_changes(**trial.changes).with_changes(seed=seed)
     recipe = recipe.with_changes(validate_every=recipe.epochs)
-    started = time.perf_counter()
-    if trial.members:
-        return _together(trial, data)
+    given = _circumstances(trial, source)
     if trial.group == "start":  # three seeds on one division, since a trunk may know the images
-        runs = [
-            medzoo.train(trial.model, data, recipe.with_changes(seed=seed + k)) for k in range(3)
-        ]
+        plan = [(data, recipe.with_changes(seed=seed + k)) for k in range(3)]
     else:
-        given = _circumstances(trial, source)
-        parts = [seen_as(part, trial.images) for part in FOLDS[trial.folds](data)]
-        runs = [_train(trial, part, recipe, given) for part in parts]
-    last = [run.history[-1] for run in runs]
+        plan = [(seen_as(part, trial.images), recipe) for part in FOLDS[trial.folds](data)]
+    runs = [_train(trial, part, recipe, given) for part, recipe in plan]
+    scores = [
+        _otherwise(trial, run, part, source) or run.history[-1]
+        for run, (part, _) in zip(runs, plan, strict=True)
+    ]
     return {
         "data": data.title,
         "seed": seed,
         "runs": len(runs),
-        **{score: mean(row[score] for row in last) for score in ("val_auc", "val_acc", "val_loss")},
+        **{name: mean(row[name] for row in scores) for name in ("val_auc", "val_acc", "val_loss")},
         "parameters": sum(p.numel() for p in runs[0].model.parameters()),
-        "seconds": time.perf_counter() - started,
         "recipe": recipe.to_dict(),
     }
 
@@ -97,25 +103,42 @@ def _train(
     return medzoo.train(trial.model, data, taught, teacher=medzoo.Ensemble(members))
 
 
-def _together(trial: Trial, data: medzoo.Dataset) -> dict[str, Any]:
+def _otherwise(
+    trial: Trial, run: medzoo.Run, data: medzoo.Dataset, source: Source
+) -> dict[str, float] | None:
+    """Validate a trained model in another way than its training did, if the trial says so."""
+    if not trial.evaluated and not trial.logit_adjustment:
+        return None
+    val = source.load(trial.dataset, trial.evaluated).val if trial.evaluated else data.val
+    bias = run.model.get_parameter(f"{run.model.pretrained_cfg['classifier']}.bias")
+    shares = data.train.labels.bincount(minlength=data.info.num_classes) / len(data.train)
+    with torch.no_grad():  # what is the same for every image is a matter of the bias
+        bias.sub_(trial.logit_adjustment * shares.log())
+    return _scores(run.model, val, max(trial.size, trial.evaluated))
+
+
+def _scores(model: nn.Module, val: medzoo.Split, size: int) -> dict[str, float]:
+    """Return a model's figures on a validation split whose images it gets in a size."""
+    config = replace(transform_config(model), size=size)
+    report = medzoo.evaluate(model, val, config=config, resamples=0)
+    loss = F.cross_entropy(predict_logits(model, val.images, config=config), val.labels)
+    return {"val_auc": report.auc, "val_acc": report.acc, "val_loss": float(loss)}
+
+
+def _together(trial: Trial, source: Source) -> dict[str, Any]:
     """Train a trial's members, unless an earlier trial did, and evaluate the mean of each fold's."""
-    started = time.perf_counter()
-    reports, losses, counts = [], [], []
+    data = source.load(trial.dataset)
+    scores, counts = [], []
     for fold, part in enumerate(FOLDS[trial.folds](data)):
         models = [_member(member, part, f"{trial.folds}-fold{fold}") for member in trial.members]
         ensemble = medzoo.Ensemble(models)
-        reports.append(medzoo.evaluate(ensemble, part.val, resamples=0))
-        logits = predict_logits(ensemble, part.val.images)
-        losses.append(float(F.cross_entropy(logits, part.val.labels)))
+        scores.append(_scores(ensemble, part.val, trial.size))
         counts.append(sum(p.numel() for p in ensemble.parameters()))
     return {
         "data": data.title,
-        "runs": len(reports),
-        "val_auc": mean(report.auc for report in reports),
-        "val_acc": mean(report.acc for report in reports),
-        "val_loss": mean(losses),
+        "runs": len(scores),
+        **{name: mean(row[name] for row in scores) for name in scores[0]},
         "parameters": counts[0],
-        "seconds": time.perf_counter() - started,
         "members": [asdict(member) for member in trial.members],
     }
 

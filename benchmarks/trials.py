@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 TRUNK = "training_results/medmnist/models/advanced_cnn.medmnist.safetensors"  # by trunk.py
 SMALL = {"widths": (32, 64, 128, 256), "depths": (1, 1, 1, 1), "strides": (1, 2, 2, 2)}
+SHALLOW = {"widths": (48, 128, 264), "depths": (1, 1, 1), "strides": (1, 2, 2)}
 WIDE = {"widths": (48, 128, 272, 384), "depths": (1, 1, 2, 1)}
 BASE: Mapping[str, Any] = {
     "epochs": 12,
@@ -66,12 +67,18 @@ class Trial:
         changes: To the fields of `BASE`.
         dataset: What it is trained on.
         model: Name of the architecture.
+        size: Of the images that it is trained on.
+        evaluated: Size of the images that it is validated on, if another: smaller ones are scaled
+            up to the size it was trained on, larger ones stay as they are.
         larger: Size of the training images at which random changes are made; 0 for the usual one.
         teachers: How many models of other seeds are trained first and then teach together, at the
             same base with the same changes; or ``"published"``, those of teachers.py.
         folds: How the images are divided, a key of `folds.FOLDS`.
         images: What is done to all images first, a key of `views.VIEWS`; empty for nothing.
         bundled: Whether the base is the data set's bundled recipe, instead of `BASES`'.
+        logit_adjustment: How much of the logarithm of a class's share of the training images is
+            taken from its logit after the training (Menon et al., *Long-tail learning via logit
+            adjustment*, 2021).
         members: Models whose mean is scored, instead of one model; each by its bundled recipe.
     """
 
@@ -80,11 +87,14 @@ class Trial:
     changes: Mapping[str, Any] = field(default_factory=dict)
     dataset: str = "dermamnist"
     model: str = "advanced_cnn"
+    size: int = 28
+    evaluated: int = 0
     larger: int = 0
     teachers: int | Literal["published"] = 0
     folds: str = "own"
     images: str = ""
     bundled: bool = False
+    logit_adjustment: float = 0.0
     members: tuple[Member, ...] = ()
 
     @property
@@ -118,6 +128,7 @@ _DROPOUT = _model(drop_rate=0.3)
 _STRONG = _ALL | _DROPOUT
 _ERASING = {"augmentation": _ALL["augmentation"] | {"erasing": 0.5}}
 _MIXUP = _augment(mixup=0.2, mix_probability=0.5)
+_FINE = _model(strides=(2, 2, 2, 2))
 _LIGHT = _augment(brightness=0.4, contrast=0.4)
 TRIALS = (
     Trial("base", "base"),
@@ -149,6 +160,15 @@ TRIALS = (
     Trial("average", "EMA 0.995", {"ema_decay": 0.995}),
     Trial("average", "no EMA", {"ema_decay": 0.0}),
     Trial("optimiser", "weight decay 0.2", {"weight_decay": 0.2}),
+    Trial("loss", "logits adjusted by the classes' shares", logit_adjustment=1.0),
+    Trial("depth", "2 blocks a stage, narrower", _model(widths=(24, 48, 88, 168), depths=(2,) * 4)),
+    Trial("depth", "3 stages, wider", _model(**SHALLOW)),
+    Trial("downsampling", "strides 1, 1, 2, 2", _model(strides=(1, 1, 2, 2))),
+    Trial("downsampling", "strides 1, 2, 1, 2", _model(strides=(1, 2, 1, 2))),
+    Trial("downsampling", "strides 1, 2, 1, 1", _model(strides=(1, 2, 1, 1))),
+    Trial("images", "64 px, one more halving", _FINE, size=64),
+    Trial("images", "64 px, one more halving; validated at 28 px", _FINE, size=64, evaluated=28),
+    Trial("images", "validated at 64 px", evaluated=64),
     *(
         Trial("teacher", f"{name}, an ensemble of 4", changes, dataset, teachers=4, folds="random")
         for dataset in SMALL_SETS
