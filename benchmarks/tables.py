@@ -19,6 +19,7 @@ from pathlib import Path
 import ablations
 import accuracy
 import design_trials
+import explanations
 import gate_ablation
 import leakage
 import speed
@@ -114,11 +115,13 @@ TABLES: dict[str, Callable[[], str]] = {
     "transfer": transfer.table,
     "trainings": accuracy.trainings,
     "teachers": teachers.table,
+    "explanations": explanations.table,
     "derma": lambda: accuracy.table("dermamnist"),
     "pneumonia": lambda: accuracy.table("pneumoniamnist"),
     "breast": lambda: accuracy.table("breastmnist"),
     "retina": lambda: accuracy.table("retinamnist"),
     "trials_derma": lambda: ablations.table("dermamnist"),
+    "trials_pneumonia": lambda: ablations.table("pneumoniamnist"),
     "trials_breast": lambda: ablations.table("breastmnist"),
     "trials_retina": lambda: ablations.table("retinamnist"),
     "trials_retina_alike": lambda: ablations.table("retinamnist", alike=True),

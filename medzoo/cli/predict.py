@@ -35,7 +35,7 @@ def add(commands: Commands) -> None:
     sub.add_argument(
         "--explain",
         metavar="OUT",
-        help="write a Grad-CAM overlay: an image file, or a folder if there are several images",
+        help="write an overlay of the places that speak for the answer: an image file, or a folder if there are several images",
     )
     add_device_option(sub)
     add_tta_option(sub)

@@ -1,4 +1,4 @@
-"""Grad-CAM: which places of an image speak for a class."""
+"""Class activation maps: which places of an image speak for a class."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from torch import Tensor, nn
 
 from medzoo.datasets import Task
 from medzoo.errors import unknown_name
-from medzoo.evaluation.inference import dataset_of, for_inference, probabilities
+from medzoo.evaluation.inference import for_inference, probabilities
 from medzoo.evaluation.predict import class_names
 from medzoo.evaluation.sources import ImageLike, opened
+from medzoo.models import dataset_of
 from medzoo.transforms import adapt_channels, create_transform, to_uint8
 from medzoo.weights import write_atomically
 from medzoo.weights.temperature import temperature_of
@@ -25,6 +26,7 @@ from medzoo.weights.temperature import temperature_of
 # Viridis: told apart by all eyes, and seen on skin as well as on gray.
 _COLOURS = ((68, 1, 84), (49, 104, 142), (53, 183, 121), (253, 231, 37))
 _OPACITY = 0.6  # of the heat where it is greatest
+_FINE_ENOUGH = 7  # places a side: a map of 2 x 2 tells no more than places drawn by lot
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,12 +69,13 @@ class Explanation:
 
 
 def explain(model: nn.Module, image: ImageLike, target: str | int | None = None) -> Explanation:
-    """Show which places of an image speak for a class, by Grad-CAM.
+    """Show which places of an image speak for a class, by HiResCAM.
 
-    The final feature map's channels are weighed by the mean gradient of the class's logit and
-    summed; what is negative counts as 0 (Selvaraju et al., 2017, as captum computes it). The map is
-    as coarse as the network's last one, often 7 x 7, and is enlarged smoothly. It tells what
-    moved *this network*, not where disease is.
+    A feature map's channels are weighed by the gradient of the class's logit and summed; what is
+    negative counts as 0 (Draelos and Carin, *Use HiResCAM instead of Grad-CAM*, 2020, as captum
+    computes it). For the final map of a network that averages it before the classifier this is
+    Grad-CAM (Selvaraju et al., 2017). The map is the network's last one of at least 7 x 7 places,
+    and is enlarged smoothly. It tells what moved *this network*, not where disease is.
 
     Args:
         model: A convolutional network, medzoo's or timm's. It computes on the device where it is.
@@ -103,7 +106,7 @@ def explain(model: nn.Module, image: ImageLike, target: str | int | None = None)
         index = int(scores.argmax()) if target is None else _index(names, target)
         # In float32 and with gradients, whatever the caller has switched on around this.
         with torch.inference_mode(False), torch.enable_grad():
-            heat = _grad_cam(network, batch.clone(), index)
+            heat = _heat(network, batch.clone(), index)
     heatmap = _on_image(heat, pixels.shape[-2], pixels.shape[-1]).numpy()
     heatmap /= max(heatmap.max(), np.finfo(heatmap.dtype).tiny)
     overlay = _overlay(pixels.cpu(), heatmap)
@@ -122,6 +125,7 @@ class _Split(nn.Module):
             )
         self.model = model
         self.features = nn.Identity()
+        self.side = 0  # places a side of the final map, known after the first pass
 
     def forward(self, x: Tensor) -> Tensor:
         features = self.features(self.model.forward_features(x))
@@ -129,8 +133,9 @@ class _Split(nn.Module):
             raise ValueError(
                 f"the final features of {type(self.model).__name__} have the shape "
                 f"{tuple(features.shape)}, expected a map (N, {self.model.num_features}, h, w); "
-                "Grad-CAM is for convolutional networks"
+                "explain is for convolutional networks"
             )
+        self.side = features.shape[-1]
         return self.model.forward_head(features)
 
 
@@ -144,17 +149,27 @@ def _index(names: list[str], target: str | int) -> int:
     return target
 
 
-def _grad_cam(network: _Split, batch: Tensor, index: int) -> Tensor:
+def _heat(network: _Split, batch: Tensor, index: int) -> Tensor:
     """Return what each place adds to a class's logit, (1, 1, h, w), at least 0."""
     try:
-        from captum.attr import LayerGradCam
+        from captum.attr import LayerGradientXActivation
     except ImportError as error:
         raise ImportError(
             f"explain needs the package captum ({error}); "
             "install it with: pip install 'medzoo[explain]'"
         ) from error
-    cam = LayerGradCam(network, network.features)
-    return cam.attribute(batch, target=index, relu_attributions=True).detach().float().cpu()
+    layer = _fine_map(network, batch.shape[-1])
+    parts = LayerGradientXActivation(network, layer).attribute(batch, target=index)
+    return parts.detach().sum(1, keepdim=True).relu().float().cpu()
+
+
+def _fine_map(network: _Split, size: int) -> nn.Module:
+    """Return the module of the last feature map of enough places, if there is one."""
+    levels = getattr(network.model, "feature_info", None)
+    if network.side >= _FINE_ENOUGH or not isinstance(levels, list):
+        return network.features
+    fine = [level for level in levels if size / level["reduction"] >= _FINE_ENOUGH]
+    return network.model.get_submodule((fine or levels[:1])[-1]["module"])
 
 
 def _on_image(heat: Tensor, height: int, width: int) -> Tensor:

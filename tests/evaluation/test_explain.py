@@ -75,6 +75,40 @@ def test_the_heat_is_where_the_evidence_is():
     assert (marked != 255).any()
 
 
+class Deep(Corner):
+    """The same evidence, but its final map is one place; the level before has 8 x 8."""
+
+    feature_info = [  # noqa: RUF012
+        {"module": "fine", "reduction": 1},
+        {"module": "coarse", "reduction": 8},
+    ]
+
+    def __init__(self):
+        super().__init__()
+        self.fine, self.coarse = nn.Identity(), nn.AvgPool2d(8)
+
+    def forward_features(self, x):
+        return self.coarse(self.fine(x))
+
+
+def test_a_final_map_of_too_few_places_is_not_used():
+    pixels = np.zeros((8, 8), np.uint8)
+    pixels[1, 2] = 255
+    found = explain(Deep(), pixels)
+    assert np.unravel_index(found.heatmap.argmax(), (8, 8)) == (1, 2)
+    assert np.count_nonzero(found.heatmap) == 1
+
+
+@pytest.mark.parametrize("name", ["advanced_cnn", "timm/resnet18"])
+def test_places_that_speak_are_told_apart_from_others(name, image):
+    """Networks for 28 pixels may end in a map of one or four places."""
+    torch.manual_seed(0)
+    strides = {"strides": (1, 2, 2, 2)} if name == "advanced_cnn" else {}
+    model = medzoo.create_model(name, dataset="dermamnist", **SMALL.get(name, {}), **strides)
+    heat = explain(model, image.resize((28, 28))).heatmap
+    assert len(np.unique(heat.round(4))) > 40
+
+
 def test_a_target_is_a_name_or_a_number(image):
     model = medzoo.create_model("simple_cnn", dataset="dermamnist", **SMALL["simple_cnn"])
     names = dataset_info("dermamnist").classes
