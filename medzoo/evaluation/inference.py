@@ -16,6 +16,7 @@ from medzoo.distributed import device_of_process, gather_rows, rank, shard
 from medzoo.evaluation.metrics import is_multi_label
 from medzoo.evaluation.model import Model, logits_of
 from medzoo.evaluation.tta import TTA, with_tta
+from medzoo.models import Ensemble, dataset_of
 from medzoo.transforms import TransformConfig, prepare_batch, transform_config
 from medzoo.weights.temperature import check_temperature, temperature_of
 
@@ -148,7 +149,17 @@ def split_logits(
     info = split.info
     if not len(split):
         raise ValueError(f"the {split.name} split of {split.title} is empty; nothing to evaluate")
+    if not callable(model):
+        raise ValueError(
+            f"model={model!r} is no model; give one, e.g. medzoo.create_model({model!r}, "
+            "pretrained=True)"
+        )
     made_for = dataset_of(model)
+    if isinstance(model, Ensemble) and made_for is None and info.multi_label:
+        raise ValueError(
+            "no member of the ensemble says what it was made for, so their softmax is averaged, but "
+            f"{split.title} is {info.task}; make members with create_model(..., dataset=data)"
+        )
     if made_for is not None and made_for.multi_label != info.multi_label:
         raise ValueError(
             f"the model was made for {made_for.title} ({made_for.task}), but {split.title} is "
@@ -175,16 +186,6 @@ def split_logits(
             f"{info.num_classes} classes; make one with create_model(..., dataset=data)"
         )
     return logits
-
-
-def dataset_of(model: Model) -> DatasetInfo | None:
-    """Return what a model was made for, or None if it does not say.
-
-    Args:
-        model: Any callable from a float batch to logits.
-    """
-    info = getattr(model, "dataset", None)
-    return info if isinstance(info, DatasetInfo) else None
 
 
 def effective_temperature(model: Model, temperature: float | None = None) -> float:

@@ -16,13 +16,14 @@ from torch import Tensor
 from medzoo.datasets import Task
 from medzoo.device import Precision, resolve_device
 from medzoo.errors import unknown_name
-from medzoo.evaluation.inference import dataset_of, forward, probabilities
+from medzoo.evaluation.inference import forward, probabilities
 from medzoo.evaluation.metrics import THRESHOLD, is_multi_label
 from medzoo.evaluation.model import Model
 from medzoo.evaluation.prediction import Prediction, Predictions
 from medzoo.evaluation.reading import Reading
 from medzoo.evaluation.sources import ImageLike, find_sources
 from medzoo.evaluation.tta import TTA, with_tta
+from medzoo.models import dataset_of
 from medzoo.transforms import create_transform
 from medzoo.weights.temperature import temperature_of
 

@@ -2,7 +2,7 @@
 
 from medzoo.models.advanced_cnn import AdvancedCNN
 from medzoo.models.attention_unet import AttentionUNet
-from medzoo.models.base import Classifier, ImageClassifier
+from medzoo.models.base import Classifier, ImageClassifier, dataset_of
 from medzoo.models.efficientnet import EfficientNet
 from medzoo.models.ensemble import Ensemble, InputAdapter, average_logits
 from medzoo.models.factory import architecture_of, create_model, fit_to_data, list_models
@@ -20,6 +20,7 @@ __all__ = [
     "architecture_of",
     "average_logits",
     "create_model",
+    "dataset_of",
     "fit_to_data",
     "list_models",
 ]

@@ -147,6 +147,16 @@ class ImageClassifier(Classifier):
         return self.forward_head(self.forward_features(x))
 
 
+def dataset_of(model: object) -> DatasetInfo | None:
+    """Return what a model was made for, or None if it does not say.
+
+    Args:
+        model: A module, or any other callable from a float batch to logits.
+    """
+    info = getattr(model, "dataset", None)
+    return info if isinstance(info, DatasetInfo) else None
+
+
 def pyramid_levels(
     widths: Sequence[int], strides: Sequence[int], stem_stride: int
 ) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from medzoo.datasets import DatasetInfo
+from medzoo.models.base import dataset_of
 from medzoo.models.factory import create_model
 from medzoo.transforms import TransformConfig, prepare_batch, transform_config
 from medzoo.weights.temperature import temperature_of
@@ -84,7 +84,7 @@ class Ensemble(nn.Module):
             for model, config in zip(models, configs, strict=True)
         )
         self.architecture = "ensemble"
-        self.dataset = next(filter(None, map(_dataset, models)), None)
+        self.dataset = next(filter(None, map(dataset_of, models)), None)
         self.num_classes = int(models[0].num_classes)  # type: ignore[arg-type]
         self.pretrained_cfg: dict[str, Any] = dict(models[0].pretrained_cfg)  # type: ignore[arg-type]
         self.default_cfg = self.pretrained_cfg
@@ -161,11 +161,6 @@ def _name(index: int, member: object) -> str:
     return f"member {index} ({getattr(member, 'architecture', type(member).__name__)})"
 
 
-def _dataset(model: nn.Module) -> DatasetInfo | None:
-    info = getattr(model, "dataset", None)
-    return info if isinstance(info, DatasetInfo) else None
-
-
 def _config(name: str, model: object) -> TransformConfig:
     """Return what a member expects of its input; refuse what is no classifier."""
     if not isinstance(model, nn.Module):
@@ -190,7 +185,7 @@ def _check_fit(
     first_config: TransformConfig,
 ) -> None:
     """Refuse a member whose logits do not mean what the first one's do."""
-    info, first_info = _dataset(model), _dataset(first)
+    info, first_info = dataset_of(model), dataset_of(first)
     if info and first_info:
         for what, one, other in (
             ("data set", info.name, first_info.name),

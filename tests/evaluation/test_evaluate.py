@@ -10,6 +10,7 @@ from torch import nn
 
 from medzoo.datasets import load_dataset, synthetic
 from medzoo.evaluation import evaluate, predict_logits, probabilities
+from medzoo.models import Ensemble, create_model
 from medzoo.transforms import TransformConfig, prepare_batch
 
 FLAGS = ["dermamnist", "retinamnist", "breastmnist", "chestmnist"]
@@ -173,6 +174,24 @@ def test_a_model_for_something_else_is_refused(model_for, split_of, message):
     info = dataclasses.replace(split.info, name=split_of, title="DermaMNIST")
     with pytest.raises(ValueError, match=message):
         evaluate(model, dataclasses.replace(split, info=info), device="cpu")
+
+
+def test_an_ensemble_that_knows_no_task_is_refused_for_several_labels():
+    split = synthetic("chestmnist", n_test=40).test
+    members = [create_model("simple_cnn", num_classes=14, widths=(4, 8, 8), in_chans=1)]
+    with pytest.raises(ValueError, match=r"softmax is averaged.*multi-label.*dataset=data"):
+        evaluate(Ensemble(members), split, device="cpu")
+    members[0].dataset = split.info
+    alone, together = (evaluate(m, split, resamples=0) for m in (members[0], Ensemble(members)))
+    assert (alone.auc, alone.acc) == (pytest.approx(together.auc), together.acc)
+
+
+def test_a_name_is_no_model_but_the_message_makes_one():
+    split = synthetic("breastmnist", n_test=4).test
+    with pytest.raises(
+        ValueError, match=r"create_model\('simple_cnn.breastmnist', pretrained=True"
+    ):
+        evaluate("simple_cnn.breastmnist", split)
 
 
 def test_nan_is_refused_and_the_image_named():
