@@ -1,0 +1,80 @@
+"""What cannot work is refused before the first step, and says what to do instead."""
+
+from dataclasses import replace
+from importlib.util import find_spec
+
+import pytest
+import torch
+
+from medzoo import TrainingError, create_model, train
+from medzoo.training import Trainer
+from tests.training.quick import QUICK, small
+
+
+def test_compiling_without_a_compiler_is_told_before_training(tiny, monkeypatch):
+    def broken(function):
+        raise RuntimeError("no g++\nTraceback ...")
+
+    monkeypatch.setattr(torch, "compile", broken)
+    with pytest.raises(
+        ValueError, match=r"compile=True does not work .*\(no g\+\+\).*leave compile"
+    ):
+        Trainer(small(tiny), tiny, QUICK, compile=True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        ({"num_classes": 3, "in_chans": 3}, r"to \(1, 3\), expected logits of shape \(1, 7\)"),
+        ({"num_classes": 7, "in_chans": 1}, r"cannot take an image .* \(3, 28, 28\)"),
+        ({"in_chans": 3, "features_only": True}, "to list, expected logits"),
+    ],
+)
+def test_model_that_does_not_fit_is_refused_and_left_alone(tiny, arguments, match):
+    model = create_model("simple_cnn", widths=(4, 8, 16), **arguments)
+    described = dict(model.pretrained_cfg)
+    with pytest.raises(ValueError, match=match):
+        Trainer(model, tiny, QUICK)
+    assert model.pretrained_cfg == described
+    assert model.dataset is None
+
+
+@pytest.mark.filterwarnings("ignore:no image has")
+def test_validation_split_of_one_class_cannot_choose_an_epoch(tiny):
+    one_class = replace(tiny, val=tiny.val.subset(tiny.val.labels == 4))
+    with pytest.raises(TrainingError, match="of one class"):
+        Trainer(small(one_class), one_class, QUICK).fit()
+
+
+def test_unknown_device_and_recipe(tiny):
+    with pytest.raises(ValueError, match="device"):
+        Trainer(small(tiny), tiny, QUICK, device="abacus")
+    with pytest.raises(ValueError, match="unknown recipe 'quik'"):
+        Trainer(small(tiny), tiny, "quik")
+
+
+def test_tensorboard_needs_a_folder(tiny):
+    with pytest.raises(ValueError, match="output="):
+        Trainer(small(tiny), tiny, QUICK, tensorboard=True)
+
+
+@pytest.mark.skipif(find_spec("tensorboard") is not None, reason="tensorboard is installed")
+def test_missing_tensorboard_is_told_before_training(tiny, tmp_path):
+    with pytest.raises(ValueError, match=r"medzoo\[tensorboard\]"):
+        Trainer(small(tiny), tiny, QUICK, output=tmp_path, tensorboard=True)
+
+
+@pytest.mark.parametrize(("share", "given"), [(0.5, False), (0.0, True)])
+def test_a_teacher_and_a_share_go_together(tiny, share, given):
+    with pytest.raises(ValueError, match="teacher"):
+        Trainer(
+            small(tiny),
+            tiny,
+            QUICK.with_changes(distillation=share),
+            teacher=small(tiny) if given else None,
+        )
+
+
+def test_a_trunk_of_another_architecture_is_an_error(tiny):
+    with pytest.raises(ValueError, match="efficientnet"):
+        train("simple_cnn", tiny, QUICK.with_changes(trunk="efficientnet.dermamnist"))
