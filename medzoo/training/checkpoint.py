@@ -22,7 +22,7 @@ class Progress:
     """How far a run has come.
 
     Attributes:
-        identity: Architecture, recipe and data; a run is resumed only as itself.
+        identity: Architecture, layers, recipe, data and teacher; a run is resumed only as itself.
         epoch: Finished epochs.
         history: A row of figures for each of them; ``val_*`` where it was validated.
         best_epoch: The epoch, from 1, with the best validation AUC; 0 before the first.

@@ -12,6 +12,7 @@ from medzoo.device import Precision, autocast
 from medzoo.evaluation.inference import split_logits
 from medzoo.evaluation.model import Model, logits_of
 from medzoo.models import InputAdapter
+from medzoo.training.identity import digest_of_weights
 from medzoo.transforms import transform_config
 from medzoo.weights.temperature import temperature_of
 
@@ -48,7 +49,9 @@ class Teacher:
         few = replace(data.train, images=data.train.images[:8], labels=data.train.labels[:8])
         logits = split_logits(model, few, device=device)
         # Tells teachers apart when a run is resumed; rounded, since last bits depend on threads.
-        self.fingerprint = [round(value, 3) for value in logits.flatten().tolist()]
+        answers = [round(value, 3) for value in logits.flatten().tolist()]
+        weights = digest_of_weights(model) if isinstance(model, nn.Module) else None
+        self.identity = {"answers": answers, "weights": weights}
         self.multi_label = data.info.multi_label
         self.share = share
         self.autocast = autocast(device, precision)

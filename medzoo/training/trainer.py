@@ -38,6 +38,7 @@ from medzoo.training.checkpoint import Progress, optimizer_state, restore_optimi
 from medzoo.training.files import RunFiles
 from medzoo.training.fit_check import check_compiler, check_logits
 from medzoo.training.freeze import Frozen
+from medzoo.training.identity import digest_of_layers, digest_of_split
 from medzoo.training.loader import BatchLoader
 from medzoo.training.loss import class_weights, loss_of, soft_targets
 from medzoo.training.optimizer import create_optimizer
@@ -384,12 +385,13 @@ class Trainer:
         return {
             "architecture": getattr(self.model, "architecture", type(self.model).__name__),
             "recipe": self.recipe.to_dict(),
-            "larger": self.larger and self.larger.size,
-            "teacher": self.teacher.fingerprint if self.teacher else None,
-            # Arrays have no md5; their mean tells them apart.
+            "layers": digest_of_layers(self.model),
+            "larger": self.larger and digest_of_split(self.larger.train),
+            "teacher": self.teacher and self.teacher.identity,
             "data": {
                 "name": self.data.info.name,
                 "md5": self.data.provenance.md5,
-                "mean": self.data.mean_std()[0],
+                "train": digest_of_split(self.data.train),
+                "val": digest_of_split(self.data.val),
             },
         }

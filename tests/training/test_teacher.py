@@ -105,6 +105,15 @@ def test_a_teacher_for_other_classes_is_an_error(tiny):
         Trainer(small(tiny), tiny, QUICK, teacher=other)
 
 
+def test_a_run_is_not_resumed_with_a_teacher_whose_weights_differ_a_little(tiny, tmp_path):
+    teacher = small(tiny)
+    Trainer(small(tiny), tiny, QUICK, output=tmp_path, teacher=teacher).fit()
+    with torch.no_grad():
+        teacher.head.fc.bias[0] += 1e-5
+    with pytest.raises(TrainingError, match="other teacher"):
+        Trainer(small(tiny), tiny, QUICK, output=tmp_path, teacher=teacher).fit(resume=True)
+
+
 @pytest.fixture
 def larger(tiny):
     """The images of `tiny`, of which each pixel has become sixteen."""
@@ -150,6 +159,15 @@ def test_a_turned_image_stays_sharp_when_it_was_larger(tiny):
         images, _ = next(trainer.loader.epoch(0))
         contrast[name] = trainer.to_size(images).std().item()
     assert contrast["large"] > 1.05 * contrast["small"]  # upright, it is 1 in both
+
+
+def test_a_run_is_not_resumed_with_other_larger_images(tiny, larger, tmp_path):
+    recipe = QUICK.with_changes(distillation=0.0)
+    Trainer(small(tiny), tiny, recipe, output=tmp_path, larger=larger).fit()
+    brighter = (larger.train.images // 2) + 20
+    other = replace(larger, train=replace(larger.train, images=brighter))
+    with pytest.raises(TrainingError, match="other larger"):
+        Trainer(small(tiny), tiny, recipe, output=tmp_path, larger=other).fit(resume=True)
 
 
 def test_other_larger_images_are_an_error(tiny):
