@@ -27,8 +27,8 @@ class Teacher:
 
     Args:
         model: Any callable that `medzoo.evaluate` takes. A module is moved to the device and put
-            into evaluation mode, and gets the images in its own normalisation and size; another
-            callable gets them as they are.
+            into evaluation mode, and gets the images in its own normalisation, size and
+            channels if it says them (``pretrained_cfg``); another callable gets them as they are.
         data: What batches are made from.
         share: Of the target that is the teacher's answer instead of the label, in [0, 1].
         device: Where the batches are.
@@ -47,7 +47,13 @@ class Teacher:
         precision: Precision = "auto",
     ) -> None:
         few = replace(data.train, images=data.train.images[:8], labels=data.train.labels[:8])
-        logits = split_logits(model, few, device=device)
+        try:
+            logits = split_logits(model, few, device=device)
+        except RuntimeError as error:
+            raise ValueError(
+                f"the teacher cannot take images of {data.title}, {tuple(few.images.shape[1:])} "
+                f"({error}); give a model of medzoo.create_model, whose input is adapted"
+            ) from error
         # Tells teachers apart when a run is resumed; rounded, since last bits depend on threads.
         answers = [round(value, 3) for value in logits.flatten().tolist()]
         weights = digest_of_weights(model) if isinstance(model, nn.Module) else None

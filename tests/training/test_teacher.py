@@ -4,12 +4,14 @@ import pytest
 import torch
 
 from medzoo import Ensemble, Trainer, create_model, synthetic
+from medzoo.datasets import Dataset
 from medzoo.datasets.square import to_square
 from medzoo.errors import TrainingError
+from medzoo.evaluation import predict_logits
 from medzoo.models import average_logits
 from medzoo.training import Recipe
 from medzoo.training.teacher import Teacher
-from medzoo.transforms import transform_config
+from medzoo.transforms import prepare_batch, transform_config
 
 CPU = torch.device("cpu")
 QUICK = Recipe(epochs=1, batch_size=16, distillation=0.5, ema_decay=0.0)
@@ -55,6 +57,29 @@ def test_a_teacher_gets_images_in_its_own_normalisation(tiny):
     with torch.no_grad():
         own = (teacher.eval()((pixels - 0.5) / 0.25) / 2).softmax(dim=1)
     assert torch.allclose(answers, own, atol=1e-5)
+
+
+@pytest.mark.parametrize(("own", "shared"), [("pneumoniamnist", 3), ("dermamnist", 1)])
+def test_a_teacher_gets_images_in_its_own_channels(own, shared):
+    teacher = small(synthetic(own, n_train=8, n_val=8, n_test=8))
+    part = (
+        torch.randint(256, (16, shared, 28, 28), dtype=torch.uint8),
+        torch.arange(16) % teacher.num_classes,
+    )
+    data = Dataset.from_arrays(part, part, part, classes=teacher.dataset.classes)
+    config = transform_config(data)
+    taught = Teacher(teacher, data, 1.0, CPU, "float32")
+    answers = taught.blend(
+        prepare_batch(data.train.images, config), torch.zeros(16, teacher.num_classes)
+    )
+    expected = predict_logits(teacher, data.train.images, device=CPU).softmax(dim=1)
+    assert torch.allclose(answers, expected, atol=1e-4)
+
+
+def test_a_teacher_that_cannot_take_the_images_is_refused_before_training(tiny):
+    gray = torch.nn.Sequential(torch.nn.Conv2d(1, 7, 28), torch.nn.Flatten())
+    with pytest.raises(ValueError, match=r"teacher cannot take images of .* \(3, 28, 28\)"):
+        Trainer(small(tiny), tiny, QUICK, teacher=gray)
 
 
 def test_an_ensemble_teaches_its_mean(tiny):
