@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from medzoo.datasets import Dataset
 from medzoo.device import Precision, autocast
-from medzoo.evaluation.inference import split_logits
+from medzoo.evaluation.inference import dataset_of, split_logits
 from medzoo.evaluation.model import Model, logits_of
 from medzoo.models import InputAdapter
 from medzoo.training.identity import digest_of_weights
@@ -35,7 +35,8 @@ class Teacher:
         precision: Of its computation.
 
     Raises:
-        ValueError: If the teacher is for another task or other classes.
+        ValueError: If the teacher says that it is for other classes, gives another number of logits,
+            or cannot take the images.
     """
 
     def __init__(
@@ -46,6 +47,12 @@ class Teacher:
         device: torch.device,
         precision: Precision = "auto",
     ) -> None:
+        known = dataset_of(model)
+        if known is not None and known.classes != data.info.classes:
+            raise ValueError(
+                f"the teacher was made for {known.title}, whose classes are {known.classes!r}; "
+                f"expected those of {data.title}, {data.info.classes!r}. Give a teacher for these"
+            )
         few = replace(data.train, images=data.train.images[:8], labels=data.train.labels[:8])
         try:
             logits = split_logits(model, few, device=device)

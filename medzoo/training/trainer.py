@@ -39,6 +39,7 @@ from medzoo.training.files import RunFiles
 from medzoo.training.fit_check import check_compiler, check_logits
 from medzoo.training.freeze import Frozen
 from medzoo.training.identity import digest_of_layers, digest_of_split
+from medzoo.training.larger import check_larger
 from medzoo.training.loader import BatchLoader
 from medzoo.training.loss import class_weights, loss_of, soft_targets
 from medzoo.training.optimizer import create_optimizer
@@ -106,7 +107,7 @@ class Trainer:
         ValueError: If the model's logits do not fit the data set, the batches cannot be divided
             among the processes, `torch.compile` does not work here, the recipe distils but there
             is no teacher (or the other way round), the teacher is for other classes, the larger
-            images are others, the model has not the layers that the recipe freezes, or an argument
+            images are smaller or (by labels, and the looks of a few) others, the model has not the layers that the recipe freezes, or an argument
             is wrong.
     """
 
@@ -142,6 +143,8 @@ class Trainer:
         check_logits(self.model, data, self.device)
 
         r = self.recipe
+        if larger is not None:
+            check_larger(larger, data)
         self.larger = larger
         self.loader, self.to_size = self._make_loader()
         fit_to_data(classifier, data)
@@ -164,11 +167,6 @@ class Trainer:
     def _make_loader(self) -> tuple[BatchLoader, nn.Module]:
         """Return the batches, and what brings them to the model's size."""
         r, data = self.recipe, self.larger or self.data
-        if not data.train.labels.equal(self.data.train.labels):
-            raise ValueError(
-                f"larger={data!r} has not the training images of {self.data.title} in the same "
-                "order: their labels differ; load the same data set in another size"
-            )
         shared, own = transform_config(data), transform_config(self.data)
         loader = BatchLoader(
             data.train,

@@ -10,6 +10,7 @@ from medzoo.errors import TrainingError
 from medzoo.evaluation import predict_logits
 from medzoo.models import average_logits
 from medzoo.training import Recipe
+from medzoo.training.larger import check_larger
 from medzoo.training.teacher import Teacher
 from medzoo.transforms import prepare_batch, transform_config
 
@@ -139,6 +140,15 @@ def test_a_run_is_not_resumed_with_a_teacher_whose_weights_differ_a_little(tiny,
         Trainer(small(tiny), tiny, QUICK, output=tmp_path, teacher=teacher).fit(resume=True)
 
 
+def test_as_many_classes_with_other_names_are_an_error():
+    breast, pneumonia = (
+        synthetic(name, n_train=16, n_val=16, n_test=8)
+        for name in ("breastmnist", "pneumoniamnist")
+    )
+    with pytest.raises(ValueError, match=r"teacher was made for PneumoniaMNIST.*BreastMNIST"):
+        Trainer(small(breast), breast, QUICK, teacher=small(pneumonia))
+
+
 @pytest.fixture
 def larger(tiny):
     """The images of `tiny`, of which each pixel has become sixteen."""
@@ -189,10 +199,38 @@ def test_a_turned_image_stays_sharp_when_it_was_larger(tiny):
 def test_a_run_is_not_resumed_with_other_larger_images(tiny, larger, tmp_path):
     recipe = QUICK.with_changes(distillation=0.0)
     Trainer(small(tiny), tiny, recipe, output=tmp_path, larger=larger).fit()
+    # Too little for the check of how they look.
     brighter = (larger.train.images // 2) + 20
     other = replace(larger, train=replace(larger.train, images=brighter))
     with pytest.raises(TrainingError, match="other larger"):
         Trainer(small(tiny), tiny, recipe, output=tmp_path, larger=other).fit(resume=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (lambda images: images[:, :, ::8, ::8], "14 pixels a side"),
+        (lambda images: images.roll(1, 0), "look different"),
+        (lambda images: 255 - images, "look different"),
+    ],
+)
+def test_larger_images_that_are_smaller_or_look_different_are_an_error(tiny, larger, change, match):
+    other = replace(larger, train=replace(larger.train, images=change(larger.train.images)))
+    with pytest.raises(ValueError, match=f"larger=.*{match}"):
+        check_larger(other, tiny)
+
+
+@pytest.mark.parametrize("mode", ["nearest", "bilinear", "bicubic"])
+def test_larger_images_by_any_interpolation_pass(tiny, mode):
+    resized = torch.nn.functional.interpolate(tiny.train.images.float(), size=64, mode=mode)
+    images = resized.clamp(0, 255).to(torch.uint8)
+    check_larger(replace(tiny, train=replace(tiny.train, images=images)), tiny)
+
+
+def test_larger_images_with_other_classes_are_an_error(tiny, larger):
+    info = replace(larger.info, classes=tuple("abcdefg"))
+    with pytest.raises(ValueError, match="their classes are"):
+        check_larger(replace(larger, info=info), tiny)
 
 
 def test_other_larger_images_are_an_error(tiny):
