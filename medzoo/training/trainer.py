@@ -36,7 +36,7 @@ from medzoo.models import Classifier, InputAdapter, fit_to_data
 from medzoo.training.augment import BatchAugmenter
 from medzoo.training.checkpoint import Progress, optimizer_state, restore_optimizer
 from medzoo.training.files import RunFiles
-from medzoo.training.fit_check import check_compiler, check_logits
+from medzoo.training.fit_check import check_compiler, check_logits, check_output, check_validation
 from medzoo.training.freeze import Frozen
 from medzoo.training.identity import digest_of_layers, digest_of_split
 from medzoo.training.larger import check_larger
@@ -104,7 +104,8 @@ class Trainer:
             ones less time. Weights and files are the same as without.
 
     Raises:
-        ValueError: If the model's logits do not fit the data set, the batches cannot be divided
+        ValueError: If the model's logits do not fit the data set, its weights could not be written to
+            `output`, the validation split has but one class, the batches cannot be divided
             among the processes, `torch.compile` does not work here, the recipe distils but there
             is no teacher (or the other way round), the teacher is for other classes, the larger
             images are smaller or (by labels, and the looks of a few) others, the model has not the layers that the recipe freezes, or an argument
@@ -141,6 +142,7 @@ class Trainer:
         classifier = cast(Classifier, model)
         self.model = classifier.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         check_logits(self.model, data, self.device)
+        check_validation(data.val)
 
         r = self.recipe
         if larger is not None:
@@ -148,6 +150,8 @@ class Trainer:
         self.larger = larger
         self.loader, self.to_size = self._make_loader()
         fit_to_data(classifier, data)
+        if output is not None:
+            check_output(classifier)
         self.teacher = self._make_teacher(teacher, larger or data)
         balanced = r.class_weights == "balanced"
         self.class_weights = class_weights(data.train).to(self.device) if balanced else None
@@ -208,7 +212,7 @@ class Trainer:
         Raises:
             ValueError: If there is no folder to resume from.
             TrainingError: If loss or outputs are no longer finite (the checkpoint of the last good
-                epoch is kept), validation AUC is undefined, or a checkpoint is damaged or of
+                epoch is kept), or a checkpoint is damaged or of
                 another run.
         """
         if resume and self.files.folder is None:
@@ -313,12 +317,8 @@ class Trainer:
         )
         if not logits.isfinite().all():
             raise self._diverged("the model's outputs became infinite or NaN")
-        metrics = compute_metrics(val.labels, probabilities(logits, info.task), info.task)
-        if math.isnan(metrics.auc):
-            raise TrainingError(
-                f"the validation split of {self.data.title} has no AUC to choose the epoch by: "
-                "all of its images are of one class. Move some of each class into it"
-            )
+        scores = probabilities(logits, info.task)
+        metrics = compute_metrics(val.labels, scores, info.task, info.classes)
         return {
             "val_loss": loss_of(logits, soft_targets(val), info.multi_label).item(),
             "val_auc": metrics.auc,

@@ -6,8 +6,9 @@ from importlib.util import find_spec
 import pytest
 import torch
 
-from medzoo import TrainingError, create_model, train
+from medzoo import Ensemble, create_model, synthetic, train
 from medzoo.training import Trainer
+from medzoo.training.fit_check import check_validation
 from tests.training.quick import QUICK, small
 
 
@@ -39,11 +40,29 @@ def test_model_that_does_not_fit_is_refused_and_left_alone(tiny, arguments, matc
     assert model.dataset is None
 
 
-@pytest.mark.filterwarnings("ignore:no image has")
-def test_validation_split_of_one_class_cannot_choose_an_epoch(tiny):
-    one_class = replace(tiny, val=tiny.val.subset(tiny.val.labels == 4))
-    with pytest.raises(TrainingError, match="of one class"):
-        Trainer(small(one_class), one_class, QUICK).fit()
+@pytest.mark.parametrize("label", [4, 7])
+def test_validation_split_of_one_class_cannot_choose_an_epoch(tiny, label):
+    one_class = replace(tiny, val=tiny.val.subset(tiny.val.labels == label))
+    with pytest.raises(ValueError, match="of one class"):
+        Trainer(small(tiny), one_class, QUICK)
+
+
+def test_validation_split_in_which_all_images_have_all_labels_cannot_choose_an_epoch():
+    chest = synthetic("chestmnist", n_train=16, n_val=16, n_test=8)
+    check_validation(chest.val)
+    with pytest.raises(ValueError, match="of one class"):
+        check_validation(replace(chest.val, labels=torch.ones(16, 14)))
+
+
+def test_what_cannot_be_written_in_the_end_is_not_trained(tiny, tmp_path):
+    with pytest.raises(ValueError, match="Ensemble cannot be written to output="):
+        Trainer(Ensemble([small(tiny), small(tiny)]), tiny, QUICK, output=tmp_path)
+
+
+def test_a_class_without_validation_images_is_named(tiny):
+    without = replace(tiny, val=tiny.val.subset(tiny.val.labels != 4))
+    with pytest.warns(UserWarning, match=f"no image has .*{tiny.info.classes[4]}"):
+        Trainer(small(tiny), without, QUICK).fit()
 
 
 def test_unknown_device_and_recipe(tiny):
