@@ -10,10 +10,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from timm.optim import list_optimizers
-
 from medzoo.device import Precision
 from medzoo.errors import unknown_name
+from medzoo.training.usable_optimizers import check_optimizer
 
 ClassWeights = Literal["none", "balanced"]
 FrozenPart = Literal["none", "stem", "trunk"]
@@ -69,7 +68,8 @@ class Recipe:
     Attributes:
         epochs: Passes over the training split.
         batch_size: Images a step.
-        optimizer: timm's name of an optimiser (``"adamw"``, ``"sgd"``, ``"muon"``, ...).
+        optimizer: timm's name of an optimiser (``"adamw"``, ``"sgd"``, ``"muon"``, ...); not those
+            that need other packages or second derivatives, nor ``"kron"``.
         learning_rate: Peak learning rate.
         weight_decay: Decay of convolution and linear weights; biases and norms have none.
         warmup: Share of all steps over which the rate rises linearly to its peak, in [0, 1);
@@ -139,9 +139,7 @@ class Recipe:
         _require(self, "distillation", 0 <= _number(self, "distillation") <= 1, "in [0, 1]")
         if self.clip_gradient is not None:
             _require(self, "clip_gradient", _number(self, "clip_gradient") > 0, "above 0, or None")
-        # timm wraps any of its optimisers in Lookahead when its name says so.
-        if str(self.optimizer).removeprefix("lookahead_") not in list_optimizers():
-            raise unknown_name("optimizer", self.optimizer, list_optimizers())
+        check_optimizer(self.optimizer)
         for name, kind in (("augmentation", Augmentation), ("model_args", Mapping)):
             _require(self, name, isinstance(getattr(self, name), kind), f"a {kind.__name__}")
         for name, choices in (("class_weights", ClassWeights), ("precision", Precision)):

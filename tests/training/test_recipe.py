@@ -206,6 +206,13 @@ def test_unknown_optimizer_is_told_when_the_recipe_is_made():
         Recipe(optimizer="adamww")
 
 
+@pytest.mark.parametrize("name", ["kron", "kronw", "adahessian", "fusedadam", "bnblion8bit"])
+@pytest.mark.parametrize("prefix", ["", "lookahead_"])
+def test_an_optimizer_that_cannot_be_used_is_told_with_the_reason(prefix, name):
+    with pytest.raises(ValueError, match=rf"'{prefix}{name}' cannot be used: it .*; use one"):
+        Recipe(optimizer=prefix + name)
+
+
 def test_images_whose_classes_tell_left_from_right_are_never_mirrored():
     sided = [name for name in list_datasets() if dataset_info(name).sided]
     assert sided

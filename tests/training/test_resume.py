@@ -15,7 +15,7 @@ import torch
 from medzoo import TrainingError, create_model, synthetic
 from medzoo.datasets import Dataset
 from medzoo.training import Augmentation, Recipe, Trainer
-from medzoo.training.checkpoint import load_checkpoint
+from medzoo.training.checkpoint import load_checkpoint, optimizer_state
 from medzoo.training.identity import digest_of_split
 from medzoo.weights import sha256_of
 
@@ -248,6 +248,14 @@ def test_the_layout_in_memory_does_not_make_other_data(tiny):
     planes = replace(tiny.train, images=tiny.train.images.contiguous())
     assert planes.images.stride() != tiny.train.images.stride()
     assert digest_of_split(planes) == digest_of_split(tiny.train)
+
+
+def test_no_state_of_an_optimizer_is_dropped_silently():
+    weight = torch.nn.Parameter(torch.ones(2))
+    optimizer = torch.optim.SGD([weight], lr=0.1)
+    optimizer.state[weight] = {"Q": [torch.ones(2)]}
+    with pytest.raises(TrainingError, match="'Q' as a list"):
+        optimizer_state(optimizer)
 
 
 def test_resume_needs_a_folder(tiny):
