@@ -89,7 +89,8 @@ def _train(arguments: argparse.Namespace) -> tuple[Any, str]:
         "recipe": recipe.to_dict(),
     }
     option = "--data" if arguments.data else "--dataset"
-    evaluate = shlex.join(["medzoo", "evaluate", str(run.weights), option, str(chosen)])
+    root = ["--data-root", arguments.data_root] if arguments.data_root else []
+    evaluate = shlex.join(["medzoo", "evaluate", str(run.weights), option, str(chosen), *root])
     text = (
         f"{arguments.model} on {data.title}: validation AUC {run.val_auc:.4f}, "
         f"ACC {run.val_acc:.4f} (epoch {run.best_epoch})\n{run.weights}\n"

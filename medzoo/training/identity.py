@@ -1,4 +1,4 @@
-"""Digests of images, labels and networks: whether a run goes on with what it began with."""
+"""What a resumed run shares with the one that was interrupted, told by digests."""
 
 from __future__ import annotations
 
@@ -7,16 +7,55 @@ import json
 import math
 from collections.abc import Iterable, Iterator
 from itertools import chain
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from medzoo.datasets import Split
+from medzoo.datasets import Dataset, Split
 from medzoo.datasets.mmap import has_read
+from medzoo.training.recipe import Recipe
 from medzoo.weights.temperature import temperature_of
 
 _SAMPLE = 1 << 26  # bytes of images that count: all of most sets, evenly spaced ones of large ones
 _CHUNK = 1 << 22  # bytes at once, for memory-mapped sets
+
+
+class HasIdentity(Protocol):
+    """Whatever tells what it is; a teacher."""
+
+    identity: dict[str, Any]
+
+
+def identity_of(
+    model: nn.Module,
+    recipe: Recipe,
+    data: Dataset,
+    larger: Dataset | None,
+    teacher: HasIdentity | None,
+) -> dict[str, Any]:
+    """Return, JSON-safe, all that decides a run.
+
+    Args:
+        model: What is trained; its weights do not count, since they change.
+        recipe: How.
+        data: On which training and validation images.
+        larger: The larger training images, if any.
+        teacher: The teacher, if any.
+    """
+    return {
+        "architecture": getattr(model, "architecture", type(model).__name__),
+        "layers": digest_of_layers(model),
+        "recipe": recipe.to_dict(),
+        "larger": larger and digest_of_split(larger.train),
+        "teacher": teacher and teacher.identity,
+        "data": {
+            "name": data.info.name,
+            "md5": data.provenance.md5,
+            "train": digest_of_split(data.train),
+            "val": digest_of_split(data.val),
+        },
+    }
 
 
 def digest_of_split(split: Split) -> str:

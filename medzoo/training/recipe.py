@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cache
@@ -74,7 +75,8 @@ class Recipe:
         weight_decay: Decay of convolution and linear weights; biases and norms have none.
         warmup: Share of all steps over which the rate rises linearly to its peak, in [0, 1);
             after it the rate follows a cosine to zero.
-        label_smoothing: Share of the target spread over all classes, in [0, 1).
+        label_smoothing: Share of the target spread over all classes, in [0, 1); for ordinal sets
+            over the neighbouring grades, for multi-label ones half of it moves labels towards 0.5.
         class_weights: ``"balanced"`` weighs classes by inverse frequency.
         distillation: Share of the target that is the teacher's answer instead of the label, in
             [0, 1] (Hinton et al., *Distilling the Knowledge in a Neural Network*, 2015). Above 0
@@ -86,7 +88,7 @@ class Recipe:
         validate_every: Epochs from one validation to the next; the last epoch is always validated.
         precision: ``"auto"`` takes bfloat16 where the device computes it faster.
         seed: Of the initial weights (when the command line or a benchmark builds the model),
-            the order of images, augmentation and dropout.
+            the order of images, augmentation and dropout; in [0, 2**32).
         augmentation: Random changes to training images.
         model_args: Arguments of the architecture, e.g. ``{"drop_rate": 0.2}``, for whoever
             builds the model with `medzoo.create_model`.
@@ -121,12 +123,13 @@ class Recipe:
     layer_decay: float = 1.0
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "patience", "validate_every", "seed"):
-            least = 0 if name == "seed" else 1
+        for name in ("epochs", "batch_size", "patience", "validate_every"):
             value = getattr(self, name)
-            whole = isinstance(value, int) and value >= least
+            whole = isinstance(value, int) and value >= 1
             absent = name == "patience" and value is None
-            _require(self, name, whole or absent, f"a whole number from {least}")
+            _require(self, name, whole or absent, "a whole number from 1")
+        seeds = isinstance(self.seed, int) and 0 <= self.seed < 1 << 32
+        _require(self, "seed", seeds, "a whole number from 0 to 2**32 - 1")
         parts = get_args(FrozenPart)
         stages = type(self.freeze) is int and self.freeze >= 1
         expected = f"{', '.join(map(repr, parts))}, or a number of stages from 1"
@@ -213,10 +216,15 @@ def load_recipe(
             architecture's arguments, so with a trunk those that are bundled do not count.
 
     Raises:
-        ValueError: If the name is unknown, or the file is no recipe.
+        ValueError: If the name is unknown, the file is no recipe, or the source is none of these.
     """
     if isinstance(source, Recipe):
         return source.with_changes(trunk=trunk) if trunk else source
+    if not isinstance(source, str | Path | Mapping):
+        raise ValueError(
+            f"recipe={source!r} is no recipe; give a medzoo.Recipe, a bundled name such as "
+            "'default', a JSON file, or a mapping of some fields"
+        )
     values = _read(source, architecture, dataset)
     if trunk:
         values["trunk"] = trunk
@@ -275,7 +283,8 @@ def _known(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _number(owner: object, name: str) -> float:
     value = getattr(owner, name)
-    _require(owner, name, isinstance(value, int | float), "a number")
+    finite = isinstance(value, int | float) and abs(value) < math.inf
+    _require(owner, name, finite, "a finite number")
     return value
 
 

@@ -35,7 +35,7 @@ class Teacher:
         precision: Of its computation.
 
     Raises:
-        ValueError: If the teacher says that it is for other classes, gives another number of logits,
+        ValueError: If the teacher is no model, says that it is for other classes, gives another number of logits,
             or cannot take the images.
     """
 
@@ -47,6 +47,11 @@ class Teacher:
         device: torch.device,
         precision: Precision = "auto",
     ) -> None:
+        if not callable(model):
+            raise ValueError(
+                f"teacher={model!r:.80} maps no images to logits; give a model, or load what it "
+                "names: medzoo.create_model(name, pretrained=True) or medzoo.Ensemble([names])"
+            )
         known = dataset_of(model)
         if known is not None and known.classes != data.info.classes:
             raise ValueError(

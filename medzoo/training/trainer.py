@@ -36,9 +36,15 @@ from medzoo.models import Classifier, InputAdapter, fit_to_data
 from medzoo.training.augment import BatchAugmenter
 from medzoo.training.checkpoint import Progress, optimizer_state, restore_optimizer
 from medzoo.training.files import RunFiles
-from medzoo.training.fit_check import check_compiler, check_logits, check_output, check_validation
+from medzoo.training.fit_check import (
+    check_compiler,
+    check_dataset,
+    check_logits,
+    check_output,
+    check_validation,
+)
 from medzoo.training.freeze import Frozen
-from medzoo.training.identity import digest_of_layers, digest_of_split
+from medzoo.training.identity import identity_of
 from medzoo.training.larger import check_larger
 from medzoo.training.loader import BatchLoader
 from medzoo.training.loss import class_weights, loss_of, soft_targets
@@ -127,6 +133,7 @@ class Trainer:
         tensorboard: bool = False,
         compile: bool = False,
     ) -> None:
+        check_dataset("data", data)
         architecture = str(getattr(model, "architecture", type(model).__name__))
         self.data = data
         self.recipe = load_recipe(recipe, architecture, data.info.name)
@@ -146,6 +153,7 @@ class Trainer:
 
         r = self.recipe
         if larger is not None:
+            check_dataset("larger", larger)
             check_larger(larger, data)
         self.larger = larger
         self.loader, self.to_size = self._make_loader()
@@ -166,7 +174,7 @@ class Trainer:
         # The warm-up of the decay keeps random initial weights out of the average of short runs.
         self.average = ModelEmaV3(self.model, r.ema_decay, use_warmup=True)
         self.best: dict[str, Tensor] = {}
-        self.state = Progress(self._identity())
+        self.state = Progress(identity_of(self.model, r, data, larger, self.teacher))
 
     def _make_loader(self) -> tuple[BatchLoader, nn.Module]:
         """Return the batches, and what brings them to the model's size."""
@@ -376,20 +384,4 @@ class Trainer:
             "val_auc": best["val_auc"],
             "val_acc": best["val_acc"],
             "seconds": sum(row["seconds"] for row in self.state.history),
-        }
-
-    def _identity(self) -> dict[str, Any]:
-        """Return what an interrupted run must share with this one."""
-        return {
-            "architecture": getattr(self.model, "architecture", type(self.model).__name__),
-            "recipe": self.recipe.to_dict(),
-            "layers": digest_of_layers(self.model),
-            "larger": self.larger and digest_of_split(self.larger.train),
-            "teacher": self.teacher and self.teacher.identity,
-            "data": {
-                "name": self.data.info.name,
-                "md5": self.data.provenance.md5,
-                "train": digest_of_split(self.data.train),
-                "val": digest_of_split(self.data.val),
-            },
         }

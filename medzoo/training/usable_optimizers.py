@@ -10,8 +10,8 @@ _LOOKAHEAD = "lookahead_"  # timm wraps any of its optimisers in Lookahead when 
 _UNUSABLE = {
     "adahessian": "needs second derivatives, which the Trainer does not compute",
     "kron": "keeps random numbers and lists that a checkpoint cannot hold",
-    "fused": "needs NVIDIA's package apex",
-    "bnb": "needs the package bitsandbytes and keeps a state that a checkpoint cannot hold",
+    "fused": "comes from NVIDIA's apex, which medzoo does not support",
+    "bnb": "comes from bitsandbytes, which medzoo does not support",
 }
 """Reasons, by what names begin with."""
 

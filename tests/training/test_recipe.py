@@ -47,14 +47,14 @@ def test_every_recipe_survives_json(original):
 BAD = {
     "epochs": [0, -1, 1.5, "3", None],
     "batch_size": [0, 2.0],
-    "learning_rate": [0, -1e-3, float("nan"), "fast", None],
-    "weight_decay": [-0.1, "x"],
+    "learning_rate": [0, -1e-3, float("nan"), float("inf"), "fast", None],
+    "weight_decay": [-0.1, float("inf"), "x"],
     "warmup": [-0.1, 1, None],
     "label_smoothing": [1, -1],
     "ema_decay": [1, 1.5],
     "clip_gradient": [0, -1, "x"],
     "patience": [0, 1.5, "x"],
-    "seed": [-1, 0.5, None],
+    "seed": [-1, 0.5, 2**32, 2**62, None],
     "class_weights": ["balance", None],
     "precision": ["fp16"],
     "model_args": [3, None],
@@ -76,7 +76,8 @@ def test_negative_strength_is_refused(name, value):
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("horizontal_flip", 1.1), ("scale", 1.0), ("rotation", "all")]
+    ("name", "value"),
+    [("horizontal_flip", 1.1), ("scale", 1.0), ("rotation", "all"), ("rotation", float("inf"))],
 )
 def test_augmentation_out_of_range(name, value):
     with pytest.raises(ValueError, match=f"Augmentation.{name}"):
@@ -186,6 +187,12 @@ def test_bundled_recipes_are_valid_for_every_pair(name, architecture):
         assert made.epochs >= 1
     model = create_model(architecture, dataset="octmnist", **made.model_args)
     assert model.num_classes == 4
+
+
+@pytest.mark.parametrize("source", [None, 3, ["fast"]])
+def test_what_is_no_recipe_is_told(source):
+    with pytest.raises(ValueError, match=r"recipe=.* is no recipe; give a medzoo.Recipe"):
+        load_recipe(source, "net", "data")
 
 
 def test_changes_to_the_augmentation_keep_the_rest():

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 import pytest
 import torch
 
-from medzoo import Ensemble, create_model, synthetic, train
+from medzoo import Ensemble, create_model, finetune, synthetic, train
 from medzoo.training import Trainer
 from medzoo.training.fit_check import check_validation
 from tests.training.quick import QUICK, small
@@ -63,6 +63,37 @@ def test_a_class_without_validation_images_is_named(tiny):
     without = replace(tiny, val=tiny.val.subset(tiny.val.labels != 4))
     with pytest.warns(UserWarning, match=f"no image has .*{tiny.info.classes[4]}"):
         Trainer(small(tiny), without, QUICK).fit()
+
+
+@pytest.mark.parametrize("function", [train, finetune])
+def test_the_name_of_a_data_set_is_no_data_set(tiny, function):
+    with pytest.raises(ValueError, match=r"data='breastmnist' is no medzoo.Dataset; load"):
+        function("simple_cnn", "breastmnist")
+    with pytest.raises(ValueError, match="data='breastmnist' is no"):
+        Trainer(small(tiny), "breastmnist")
+    with pytest.raises(ValueError, match="larger='dermamnist' is no"):
+        Trainer(small(tiny), tiny, QUICK, larger="dermamnist")
+
+
+def test_the_name_of_a_teacher_is_no_teacher(tiny):
+    with pytest.raises(ValueError, match=r"teacher='advanced_cnn.dermamnist' .*create_model"):
+        Trainer(
+            small(tiny),
+            tiny,
+            QUICK.with_changes(distillation=0.5),
+            teacher="advanced_cnn.dermamnist",
+        )
+
+
+def test_train_makes_its_own_model(tiny):
+    with pytest.raises(ValueError, match=r"name is a SimpleCNN; .*medzoo.Trainer") as error:
+        train(small(tiny), tiny)
+    assert len(str(error.value)) < 300
+
+
+def test_unknown_arguments_of_the_architecture_are_told(tiny):
+    with pytest.raises(ValueError, match=r"model_args={'width': 3} do not fit 'simple_cnn'"):
+        train("simple_cnn", tiny, QUICK.with_changes(model_args={"width": 3}))
 
 
 def test_unknown_device_and_recipe(tiny):
