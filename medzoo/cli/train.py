@@ -66,7 +66,7 @@ def _train(arguments: argparse.Namespace) -> tuple[Any, str]:
     architecture = architecture_of(arguments.model)
     trunk = arguments.model if arguments.pretrained else ""
     source = arguments.recipe or ("finetune" if trunk else "default")
-    recipe = load_recipe(source, architecture, data.info.name, trunk).with_changes(**changes)
+    recipe = load_recipe(source, architecture, data.info, trunk).with_changes(**changes)
     output = Path(arguments.output) / data.info.name
     run = medzoo.train(
         architecture if trunk else arguments.model,

@@ -11,12 +11,15 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from medzoo.datasets import DatasetInfo
 from medzoo.device import Precision
 from medzoo.errors import unknown_name
 from medzoo.training.usable_optimizers import check_optimizer
 
 ClassWeights = Literal["none", "balanced"]
 FrozenPart = Literal["none", "stem", "trunk"]
+
+_UPRIGHT = {"augmentation": {"horizontal_flip": 0.0, "vertical_flip": 0.0}}
 
 
 @dataclass(frozen=True)
@@ -181,25 +184,27 @@ class Recipe:
         return self.from_dict(_merge(self.to_dict(), _known(type(self), changes)))
 
 
-def recipe_for(architecture: str, dataset: str) -> Recipe:
+def recipe_for(architecture: str, dataset: str | DatasetInfo) -> Recipe:
     """Return the bundled recipe of a model on a data set.
 
     What is bundled for the pair refines what is bundled for the model, and that the default, so
-    that every pair has one.
+    that every pair has one. Images whose classes tell left from right are not mirrored.
 
     Args:
         architecture: A model's name, e.g. ``"advanced_cnn"``.
-        dataset: A data set's name, e.g. ``"dermamnist"``.
+        dataset: A data set's name, e.g. ``"dermamnist"``, or what it is (``data.info``), which
+            also tells the classes of your own.
     """
-    bundled = _bundled()
-    layers = ("default", f"*.{dataset}", architecture, f"{architecture}.{dataset}")
-    return Recipe.from_dict(_merge(*(bundled.get(layer, {}) for layer in layers)))
+    name = _name_of(dataset)
+    layers = ("default", f"*.{name}", architecture, f"{architecture}.{name}")
+    upright = _UPRIGHT if isinstance(dataset, DatasetInfo) and dataset.sided else {}
+    return Recipe.from_dict(_merge(*(_bundled().get(layer, {}) for layer in layers), upright))
 
 
 def load_recipe(
     source: str | Path | Mapping[str, Any] | Recipe,
     architecture: str,
-    dataset: str,
+    dataset: str | DatasetInfo,
     trunk: str = "",
 ) -> Recipe:
     """Find a recipe by name or file; what it says refines the pair's bundled recipe.
@@ -211,7 +216,7 @@ def load_recipe(
         source: A `Recipe`, ``"default"`` (the bundled one), a bundled name such as ``"fast"``, a
             JSON file, or a mapping of some fields.
         architecture: The model that will be trained.
-        dataset: The data set it will be trained on.
+        dataset: The data set it will be trained on, as in `recipe_for`.
         trunk: What it starts from, instead of what the source says. Trained weights fix the
             architecture's arguments, so with a trunk those that are bundled do not count.
 
@@ -225,13 +230,17 @@ def load_recipe(
             f"recipe={source!r} is no recipe; give a medzoo.Recipe, a bundled name such as "
             "'default', a JSON file, or a mapping of some fields"
         )
-    values = _read(source, architecture, dataset)
+    values = _read(source, architecture, _name_of(dataset))
     if trunk:
         values["trunk"] = trunk
     bundled = recipe_for(architecture, dataset)
     if values.get("trunk"):
         bundled = replace(bundled, model_args={})
     return bundled.with_changes(**values)
+
+
+def _name_of(dataset: str | DatasetInfo) -> str:
+    return dataset.name if isinstance(dataset, DatasetInfo) else dataset
 
 
 def _read(

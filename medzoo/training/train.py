@@ -59,7 +59,7 @@ def train(
             f"{architecture!r}, or start from them: medzoo.finetune({str(name)!r}, data), on the "
             "command line --pretrained"
         )
-    recipe = load_recipe(recipe, architecture, data.info.name)
+    recipe = load_recipe(recipe, architecture, data.info)
     if recipe.trunk:
         if architecture_of(recipe.trunk) != architecture:
             raise ValueError(
@@ -108,11 +108,11 @@ def finetune(
     check_dataset("data", data)
     if isinstance(trunk, nn.Module):
         architecture = getattr(trunk, "architecture", type(trunk).__name__)
-        recipe = load_recipe(recipe, architecture, data.info.name)
+        recipe = load_recipe(recipe, architecture, data.info)
         torch.manual_seed(recipe.seed)
         model = _with_classifier_for(data, trunk)
     else:
-        recipe = load_recipe(recipe, architecture_of(trunk), data.info.name, trunk=str(trunk))
+        recipe = load_recipe(recipe, architecture_of(trunk), data.info, trunk=str(trunk))
         torch.manual_seed(recipe.seed)
         model = _create(trunk, data, recipe, pretrained=True)
     return Trainer(model, data, recipe, **trainer_args).fit(resume=resume)

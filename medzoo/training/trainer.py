@@ -136,7 +136,7 @@ class Trainer:
         check_dataset("data", data)
         architecture = str(getattr(model, "architecture", type(model).__name__))
         self.data = data
-        self.recipe = load_recipe(recipe, architecture, data.info.name)
+        self.recipe = load_recipe(recipe, architecture, data.info)
         self.device = device_of_process(device)
         self.rank = rank()
         self.name = name or f"{architecture.replace('/', '_')}-seed{self.recipe.seed}"

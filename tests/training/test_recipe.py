@@ -1,6 +1,7 @@
 """Recipes: what is allowed, how they serialise, and how bundled ones are layered."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -226,3 +227,14 @@ def test_images_whose_classes_tell_left_from_right_are_never_mirrored():
     for name in sided:
         for architecture in list_models():
             assert recipe_for(architecture, name).augmentation.horizontal_flip == 0
+
+
+def test_own_images_whose_classes_tell_left_from_right_are_mirrored_only_if_asked():
+    own = replace(dataset_info("breastmnist"), name="own", classes=("left lung", "right lung"))
+    for source in ("default", "fast", "finetune", {"epochs": 3}):
+        assert load_recipe(source, "simple_cnn", own).augmentation.horizontal_flip == 0
+    plain = replace(own, classes=("no", "yes"))
+    assert load_recipe("default", "simple_cnn", plain).augmentation.horizontal_flip == 0.5
+    asked = {"augmentation": {"horizontal_flip": 0.25}}
+    assert load_recipe(asked, "simple_cnn", own).augmentation.horizontal_flip == 0.25
+    assert load_recipe(Recipe.from_dict(asked), "simple_cnn", own) == Recipe.from_dict(asked)

@@ -145,7 +145,7 @@ def test_as_many_classes_with_other_names_are_an_error():
         synthetic(name, n_train=16, n_val=16, n_test=8)
         for name in ("breastmnist", "pneumoniamnist")
     )
-    with pytest.raises(ValueError, match=r"teacher was made for PneumoniaMNIST.*BreastMNIST"):
+    with pytest.raises(ValueError, match=r"teacher was made for .*PneumoniaMNIST.*BreastMNIST"):
         Trainer(small(breast), breast, QUICK, teacher=small(pneumonia))
 
 

@@ -180,6 +180,11 @@ def test_learning_rate_rises_linearly_and_falls_as_a_cosine_over_the_whole_run(t
     assert rates == pytest.approx(rise + fall)
 
 
+def test_the_default_recipe_does_not_mirror_images_of_sides(tiny):
+    info = replace(tiny.info, name="own", classes=(*tiny.info.classes[:6], "kidney-left"))
+    assert Trainer(small(tiny), replace(tiny, info=info)).recipe.augmentation.horizontal_flip == 0
+
+
 @pytest.mark.parametrize("warmup", [0.0, 0.5, 0.99])
 def test_any_warmup_fits_a_run_of_one_step(tiny, warmup):
     recipe = QUICK.with_changes(epochs=1, batch_size=512, warmup=warmup)
