@@ -100,5 +100,5 @@ def _digest(tensors: Iterable[Tensor], about: object) -> str:
     digest = hashlib.blake2b(json.dumps(about).encode(), digest_size=16)
     for tensor in tensors:
         plain = tensor.detach().cpu().contiguous().reshape(-1)
-        digest.update(plain.view(torch.uint8).numpy())  # bytes: NumPy knows no bfloat16
+        digest.update(plain.view(torch.uint8).numpy().data)  # bytes: NumPy knows no bfloat16
     return digest.hexdigest()
