@@ -99,6 +99,24 @@ def test_train_takes_changes_to_the_recipe(trained):
     assert trained["recipe"]["epochs"] == 1
 
 
+def test_unknown_arguments_of_the_architecture_are_one_line(own_file, tmp_path, capsys):
+    recipe = tmp_path / "recipe.json"
+    recipe.write_text('{"model_args": {"width": 3}}')
+    arguments = ["train", "simple_cnn", "--dataset", str(own_file), "--recipe", str(recipe)]
+    assert main([*arguments, "--output", str(tmp_path)]) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "'width'" in error
+
+
+def test_train_names_the_folder_of_the_data_in_what_to_do_next(tmp_path, monkeypatch, capsys):
+    data = medzoo.synthetic("breastmnist", n_train=16, n_val=16, n_test=8)
+    monkeypatch.setattr(medzoo, "load_dataset", lambda *_, **__: data)
+    arguments = ["train", "simple_cnn", "--dataset", "breastmnist", "--epochs", "1"]
+    assert main([*arguments, "--data-root", "my data", "--output", str(tmp_path)]) == 0
+    assert "--dataset breastmnist --data-root 'my data'" in capsys.readouterr().out
+
+
 def test_train_can_compile(own_file, tmp_path, monkeypatch):
     seen = {}
 

@@ -66,7 +66,7 @@ def _train(arguments: argparse.Namespace) -> tuple[Any, str]:
     architecture = architecture_of(arguments.model)
     trunk = arguments.model if arguments.pretrained else ""
     source = arguments.recipe or ("finetune" if trunk else "default")
-    recipe = load_recipe(source, architecture, data.info.name, trunk).with_changes(**changes)
+    recipe = load_recipe(source, architecture, data.info, trunk).with_changes(**changes)
     output = Path(arguments.output) / data.info.name
     run = medzoo.train(
         architecture if trunk else arguments.model,
@@ -89,7 +89,8 @@ def _train(arguments: argparse.Namespace) -> tuple[Any, str]:
         "recipe": recipe.to_dict(),
     }
     option = "--data" if arguments.data else "--dataset"
-    evaluate = shlex.join(["medzoo", "evaluate", str(run.weights), option, str(chosen)])
+    root = ["--data-root", arguments.data_root] if arguments.data_root else []
+    evaluate = shlex.join(["medzoo", "evaluate", str(run.weights), option, str(chosen), *root])
     text = (
         f"{arguments.model} on {data.title}: validation AUC {run.val_auc:.4f}, "
         f"ACC {run.val_acc:.4f} (epoch {run.best_epoch})\n{run.weights}\n"

@@ -122,12 +122,13 @@ class InputAdapter(nn.Module):
         super().__init__()
         self.model = model
         self.own = own
-        self.resizes = own.size != shared.size
+        # Size and channels are adapted as those of any image: from 8-bit pixels.
+        self.restarts = (own.size, own.channels) != (shared.size, shared.channels)
         factors: tuple[Tensor | None, Tensor | None] = (None, None)
-        if self.resizes or (own.mean, own.std) != (shared.mean, shared.std):
+        if self.restarts or (own.mean, own.std) != (shared.mean, shared.std):
             mean, std = _columns(shared)
             # To 8-bit pixels, if the transform has to start again; else to its normalisation.
-            to_mean, to_std = (0.0, 1 / 255) if self.resizes else _columns(own)
+            to_mean, to_std = (0.0, 1 / 255) if self.restarts else _columns(own)
             factors = ((std / to_std).float(), ((mean - to_mean) / to_std).float())
         # Buffers, to go along to other devices; they are made anew, so no part of the weights.
         home = next((parameter.device for parameter in model.parameters()), None)
@@ -139,7 +140,7 @@ class InputAdapter(nn.Module):
         """Map such a batch, (N, C, H, W), to the model's logits divided by its temperature."""
         if self.scale is not None and self.bias is not None:
             x = torch.addcmul(self.bias, x, self.scale)
-        if self.resizes:
+        if self.restarts:
             x = prepare_batch(x.round().clamp(0, 255).to(torch.uint8), self.own)
         return self.model(x) / temperature_of(self.model)
 

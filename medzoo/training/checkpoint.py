@@ -22,7 +22,7 @@ class Progress:
     """How far a run has come.
 
     Attributes:
-        identity: Architecture, recipe and data; a run is resumed only as itself.
+        identity: Architecture, layers, recipe, data and teacher; a run is resumed only as itself.
         epoch: Finished epochs.
         history: A row of figures for each of them; ``val_*`` where it was validated.
         best_epoch: The epoch, from 1, with the best validation AUC; 0 before the first.
@@ -95,9 +95,20 @@ def optimizer_state(
 
     Returns:
         ``"3.exp_avg"`` is a slot of the fourth parameter, ``"group0.step"`` a value of the first
-        group: some optimisers count their steps there, as a tensor or as a plain number.
+        group: some optimisers count their steps there, as a tensor or as a plain number. What else
+        is in a group are settings, which a new optimiser has anyway.
+
+    Raises:
+        TrainingError: If it keeps something else for a parameter, which would be lost.
     """
     state = optimizer.state_dict()
+    for slots in state["state"].values():
+        for name, value in slots.items():
+            if not isinstance(value, Tensor | int | float):
+                raise TrainingError(
+                    f"{type(optimizer).__name__} keeps {name!r} as a {type(value).__name__}, which a "
+                    "checkpoint cannot hold; use another optimizer, e.g. 'adamw'"
+                )
     owners = {str(index): slots for index, slots in state["state"].items()}
     owners |= {f"group{index}": group for index, group in enumerate(state["param_groups"])}
     flat = {f"{owner}.{name}": v for owner, values in owners.items() for name, v in values.items()}

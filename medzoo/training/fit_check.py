@@ -5,7 +5,26 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from medzoo.datasets import Dataset
+from medzoo.datasets import Dataset, Split
+from medzoo.training.loss import soft_targets
+from medzoo.weights import WeightsConfig
+
+
+def check_dataset(name: str, value: object) -> None:
+    """Make sure that an argument is a data set, and not the name of one.
+
+    Args:
+        name: Of the argument.
+        value: What was given.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    if not isinstance(value, Dataset):
+        raise ValueError(
+            f"{name}={value!r:.80} is no medzoo.Dataset; load one first: "
+            "medzoo.load_dataset(...) or medzoo.Dataset.from_arrays(...)"
+        )
 
 
 def check_logits(model: nn.Module, data: Dataset, device: torch.device) -> None:
@@ -36,6 +55,43 @@ def check_logits(model: nn.Module, data: Dataset, device: torch.device) -> None:
             f"the model maps an image of {data.title} to {found}, expected logits of "
             f"shape (1, {info.num_classes}); {advice}"
         )
+
+
+def check_validation(val: Split) -> None:
+    """Make sure that a validation split has an AUC, by which the epoch is chosen.
+
+    Args:
+        val: The split.
+
+    Raises:
+        ValueError: If no class has both images that belong to it and images that do not.
+    """
+    targets = soft_targets(val)
+    if not len(val) or (targets.amin(0) == targets.amax(0)).all():
+        raise ValueError(
+            f"the validation split of {val.title} has no AUC to choose the epoch by: all of its "
+            f"{len(val)} images are of one class. Move some of each class into it"
+        )
+
+
+def check_output(model: nn.Module) -> None:
+    """Make sure that the weights of a run with a folder can be written at its end.
+
+    Args:
+        model: What is to be trained; one that does not say its architecture has no weights file.
+
+    Raises:
+        ValueError: If it says one that could not be made again, as an ensemble does.
+    """
+    if not hasattr(model, "architecture"):
+        return
+    try:
+        WeightsConfig.of(model)
+    except ValueError as error:
+        raise ValueError(
+            f"the weights of a {type(model).__name__} cannot be written to output= ({error}). "
+            "Train a single model, or leave output= out"
+        ) from error
 
 
 def check_compiler(device: torch.device) -> None:

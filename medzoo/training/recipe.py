@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cache
@@ -10,13 +11,15 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from timm.optim import list_optimizers
-
+from medzoo.datasets import DatasetInfo
 from medzoo.device import Precision
 from medzoo.errors import unknown_name
+from medzoo.training.usable_optimizers import check_optimizer
 
 ClassWeights = Literal["none", "balanced"]
 FrozenPart = Literal["none", "stem", "trunk"]
+
+_UPRIGHT = {"augmentation": {"horizontal_flip": 0.0, "vertical_flip": 0.0}}
 
 
 @dataclass(frozen=True)
@@ -69,12 +72,14 @@ class Recipe:
     Attributes:
         epochs: Passes over the training split.
         batch_size: Images a step.
-        optimizer: timm's name of an optimiser (``"adamw"``, ``"sgd"``, ``"muon"``, ...).
+        optimizer: timm's name of an optimiser (``"adamw"``, ``"sgd"``, ``"muon"``, ...); not those
+            that need other packages or second derivatives, nor ``"kron"``.
         learning_rate: Peak learning rate.
         weight_decay: Decay of convolution and linear weights; biases and norms have none.
         warmup: Share of all steps over which the rate rises linearly to its peak, in [0, 1);
             after it the rate follows a cosine to zero.
-        label_smoothing: Share of the target spread over all classes, in [0, 1).
+        label_smoothing: Share of the target spread over all classes, in [0, 1); for ordinal sets
+            over the neighbouring grades, for multi-label ones half of it moves labels towards 0.5.
         class_weights: ``"balanced"`` weighs classes by inverse frequency.
         distillation: Share of the target that is the teacher's answer instead of the label, in
             [0, 1] (Hinton et al., *Distilling the Knowledge in a Neural Network*, 2015). Above 0
@@ -86,7 +91,7 @@ class Recipe:
         validate_every: Epochs from one validation to the next; the last epoch is always validated.
         precision: ``"auto"`` takes bfloat16 where the device computes it faster.
         seed: Of the initial weights (when the command line or a benchmark builds the model),
-            the order of images, augmentation and dropout.
+            the order of images, augmentation and dropout; in [0, 2**32).
         augmentation: Random changes to training images.
         model_args: Arguments of the architecture, e.g. ``{"drop_rate": 0.2}``, for whoever
             builds the model with `medzoo.create_model`.
@@ -121,12 +126,13 @@ class Recipe:
     layer_decay: float = 1.0
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "patience", "validate_every", "seed"):
-            least = 0 if name == "seed" else 1
+        for name in ("epochs", "batch_size", "patience", "validate_every"):
             value = getattr(self, name)
-            whole = isinstance(value, int) and value >= least
+            whole = isinstance(value, int) and value >= 1
             absent = name == "patience" and value is None
-            _require(self, name, whole or absent, f"a whole number from {least}")
+            _require(self, name, whole or absent, "a whole number from 1")
+        seeds = isinstance(self.seed, int) and 0 <= self.seed < 1 << 32
+        _require(self, "seed", seeds, "a whole number from 0 to 2**32 - 1")
         parts = get_args(FrozenPart)
         stages = type(self.freeze) is int and self.freeze >= 1
         expected = f"{', '.join(map(repr, parts))}, or a number of stages from 1"
@@ -139,9 +145,7 @@ class Recipe:
         _require(self, "distillation", 0 <= _number(self, "distillation") <= 1, "in [0, 1]")
         if self.clip_gradient is not None:
             _require(self, "clip_gradient", _number(self, "clip_gradient") > 0, "above 0, or None")
-        # timm wraps any of its optimisers in Lookahead when its name says so.
-        if str(self.optimizer).removeprefix("lookahead_") not in list_optimizers():
-            raise unknown_name("optimizer", self.optimizer, list_optimizers())
+        check_optimizer(self.optimizer)
         for name, kind in (("augmentation", Augmentation), ("model_args", Mapping)):
             _require(self, name, isinstance(getattr(self, name), kind), f"a {kind.__name__}")
         for name, choices in (("class_weights", ClassWeights), ("precision", Precision)):
@@ -180,25 +184,27 @@ class Recipe:
         return self.from_dict(_merge(self.to_dict(), _known(type(self), changes)))
 
 
-def recipe_for(architecture: str, dataset: str) -> Recipe:
+def recipe_for(architecture: str, dataset: str | DatasetInfo) -> Recipe:
     """Return the bundled recipe of a model on a data set.
 
     What is bundled for the pair refines what is bundled for the model, and that the default, so
-    that every pair has one.
+    that every pair has one. Images whose classes tell left from right are not mirrored.
 
     Args:
         architecture: A model's name, e.g. ``"advanced_cnn"``.
-        dataset: A data set's name, e.g. ``"dermamnist"``.
+        dataset: A data set's name, e.g. ``"dermamnist"``, or what it is (``data.info``), which
+            also tells the classes of your own.
     """
-    bundled = _bundled()
-    layers = ("default", f"*.{dataset}", architecture, f"{architecture}.{dataset}")
-    return Recipe.from_dict(_merge(*(bundled.get(layer, {}) for layer in layers)))
+    name = _name_of(dataset)
+    layers = ("default", f"*.{name}", architecture, f"{architecture}.{name}")
+    upright = _UPRIGHT if isinstance(dataset, DatasetInfo) and dataset.sided else {}
+    return Recipe.from_dict(_merge(*(_bundled().get(layer, {}) for layer in layers), upright))
 
 
 def load_recipe(
     source: str | Path | Mapping[str, Any] | Recipe,
     architecture: str,
-    dataset: str,
+    dataset: str | DatasetInfo,
     trunk: str = "",
 ) -> Recipe:
     """Find a recipe by name or file; what it says refines the pair's bundled recipe.
@@ -210,22 +216,31 @@ def load_recipe(
         source: A `Recipe`, ``"default"`` (the bundled one), a bundled name such as ``"fast"``, a
             JSON file, or a mapping of some fields.
         architecture: The model that will be trained.
-        dataset: The data set it will be trained on.
+        dataset: The data set it will be trained on, as in `recipe_for`.
         trunk: What it starts from, instead of what the source says. Trained weights fix the
             architecture's arguments, so with a trunk those that are bundled do not count.
 
     Raises:
-        ValueError: If the name is unknown, or the file is no recipe.
+        ValueError: If the name is unknown, the file is no recipe, or the source is none of these.
     """
     if isinstance(source, Recipe):
         return source.with_changes(trunk=trunk) if trunk else source
-    values = _read(source, architecture, dataset)
+    if not isinstance(source, str | Path | Mapping):
+        raise ValueError(
+            f"recipe={source!r} is no recipe; give a medzoo.Recipe, a bundled name such as "
+            "'default', a JSON file, or a mapping of some fields"
+        )
+    values = _read(source, architecture, _name_of(dataset))
     if trunk:
         values["trunk"] = trunk
     bundled = recipe_for(architecture, dataset)
     if values.get("trunk"):
         bundled = replace(bundled, model_args={})
     return bundled.with_changes(**values)
+
+
+def _name_of(dataset: str | DatasetInfo) -> str:
+    return dataset.name if isinstance(dataset, DatasetInfo) else dataset
 
 
 def _read(
@@ -277,7 +292,8 @@ def _known(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _number(owner: object, name: str) -> float:
     value = getattr(owner, name)
-    _require(owner, name, isinstance(value, int | float), "a number")
+    finite = isinstance(value, int | float) and abs(value) < math.inf
+    _require(owner, name, finite, "a finite number")
     return value
 
 

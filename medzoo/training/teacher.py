@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 from medzoo.datasets import Dataset
 from medzoo.device import Precision, autocast
-from medzoo.evaluation.inference import split_logits
+from medzoo.evaluation.inference import dataset_of, split_logits
 from medzoo.evaluation.model import Model, logits_of
 from medzoo.models import InputAdapter
+from medzoo.training.identity import digest_of_weights
 from medzoo.transforms import transform_config
 from medzoo.weights.temperature import temperature_of
 
@@ -26,15 +27,16 @@ class Teacher:
 
     Args:
         model: Any callable that `medzoo.evaluate` takes. A module is moved to the device and put
-            into evaluation mode, and gets the images in its own normalisation and size; another
-            callable gets them as they are.
+            into evaluation mode, and gets the images in its own normalisation, size and
+            channels if it says them (``pretrained_cfg``); another callable gets them as they are.
         data: What batches are made from.
         share: Of the target that is the teacher's answer instead of the label, in [0, 1].
         device: Where the batches are.
         precision: Of its computation.
 
     Raises:
-        ValueError: If the teacher is for another task or other classes.
+        ValueError: If the teacher is no model, says that it is for other classes, gives another number of logits,
+            or cannot take the images.
     """
 
     def __init__(
@@ -45,10 +47,29 @@ class Teacher:
         device: torch.device,
         precision: Precision = "auto",
     ) -> None:
+        if not callable(model):
+            raise ValueError(
+                f"teacher={model!r:.80} maps no images to logits; give a model, or load what it "
+                "names: medzoo.create_model(name, pretrained=True) or medzoo.Ensemble([names])"
+            )
+        known = dataset_of(model)
+        if known is not None and known.classes != data.info.classes:
+            raise ValueError(
+                f"the teacher was made for {known.title}, whose classes are {known.classes!r}; "
+                f"expected those of {data.title}, {data.info.classes!r}. Give a teacher for these"
+            )
         few = replace(data.train, images=data.train.images[:8], labels=data.train.labels[:8])
-        logits = split_logits(model, few, device=device)
+        try:
+            logits = split_logits(model, few, device=device)
+        except RuntimeError as error:
+            raise ValueError(
+                f"the teacher cannot take images of {data.title}, {tuple(few.images.shape[1:])} "
+                f"({error}); give a model of medzoo.create_model, whose input is adapted"
+            ) from error
         # Tells teachers apart when a run is resumed; rounded, since last bits depend on threads.
-        self.fingerprint = [round(value, 3) for value in logits.flatten().tolist()]
+        answers = [round(value, 3) for value in logits.flatten().tolist()]
+        weights = digest_of_weights(model) if isinstance(model, nn.Module) else None
+        self.identity = {"answers": answers, "weights": weights}
         self.multi_label = data.info.multi_label
         self.share = share
         self.autocast = autocast(device, precision)

@@ -11,6 +11,7 @@ from torch import nn
 
 from medzoo.datasets import Dataset
 from medzoo.models import architecture_of, create_model
+from medzoo.training.fit_check import check_dataset
 from medzoo.training.recipe import Recipe, load_recipe
 from medzoo.training.trainer import Run, Trainer
 
@@ -33,7 +34,8 @@ def train(
             e.g. ``{"epochs": 5}``, which refine what is bundled for the architecture and data
             set. By default that itself.
         resume: Go on from the run's last checkpoint, if there is one.
-        **trainer_args: The `Trainer`'s other arguments: output, name, teacher, device, progress.
+        **trainer_args: The `Trainer`'s other arguments: output, name, teacher, larger, device,
+            progress, tensorboard, compile.
 
     Returns:
         The finished run.
@@ -44,6 +46,12 @@ def train(
         WeightsError: If the recipe's trunk cannot be loaded.
         TrainingError: If the run cannot go on.
     """
+    if not isinstance(name, str | Path):
+        raise ValueError(
+            f"name is a {type(name).__name__}; train() makes a model by its name. Train one that "
+            "is there with medzoo.Trainer(model, data).fit() or medzoo.finetune(model, data)"
+        )
+    check_dataset("data", data)
     architecture = architecture_of(name)
     if architecture != str(name):
         raise ValueError(
@@ -51,7 +59,7 @@ def train(
             f"{architecture!r}, or start from them: medzoo.finetune({str(name)!r}, data), on the "
             "command line --pretrained"
         )
-    recipe = load_recipe(recipe, architecture, data.info.name)
+    recipe = load_recipe(recipe, architecture, data.info)
     if recipe.trunk:
         if architecture_of(recipe.trunk) != architecture:
             raise ValueError(
@@ -60,7 +68,7 @@ def train(
             )
         return finetune(recipe.trunk, data, recipe, resume=resume, **trainer_args)
     torch.manual_seed(recipe.seed)
-    model = create_model(name, dataset=data, **recipe.model_args)
+    model = _create(name, data, recipe)
     return Trainer(model, data, recipe, **trainer_args).fit(resume=resume)
 
 
@@ -85,7 +93,8 @@ def finetune(
             layers. What part of the trunk stays fixed is its `freeze`. The trunk decides the
             architecture's arguments. A trunk with a name becomes the recipe's `trunk`.
         resume: Go on from the run's last checkpoint, if there is one.
-        **trainer_args: The `Trainer`'s other arguments: output, name, teacher, device, progress.
+        **trainer_args: The `Trainer`'s other arguments: output, name, teacher, larger, device,
+            progress, tensorboard, compile.
 
     Returns:
         The finished run.
@@ -96,16 +105,26 @@ def finetune(
         WeightsError: If the weights cannot be found, or do not fit the recipe's `model_args`.
         TrainingError: If the run cannot go on.
     """
+    check_dataset("data", data)
     if isinstance(trunk, nn.Module):
         architecture = getattr(trunk, "architecture", type(trunk).__name__)
-        recipe = load_recipe(recipe, architecture, data.info.name)
+        recipe = load_recipe(recipe, architecture, data.info)
         torch.manual_seed(recipe.seed)
         model = _with_classifier_for(data, trunk)
     else:
-        recipe = load_recipe(recipe, architecture_of(trunk), data.info.name, trunk=str(trunk))
+        recipe = load_recipe(recipe, architecture_of(trunk), data.info, trunk=str(trunk))
         torch.manual_seed(recipe.seed)
-        model = create_model(trunk, dataset=data, pretrained=True, **recipe.model_args)
+        model = _create(trunk, data, recipe, pretrained=True)
     return Trainer(model, data, recipe, **trainer_args).fit(resume=resume)
+
+
+def _create(name: str | Path, data: Dataset, recipe: Recipe, **options: Any) -> nn.Module:
+    try:
+        return create_model(name, dataset=data, **options, **recipe.model_args)
+    except TypeError as error:  # how Python says that there is no such argument
+        raise ValueError(
+            f"the recipe's model_args={dict(recipe.model_args)!r} do not fit {str(name)!r}: {error}"
+        ) from error
 
 
 def _with_classifier_for(data: Dataset, model: nn.Module) -> nn.Module:

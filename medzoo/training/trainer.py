@@ -36,8 +36,16 @@ from medzoo.models import Classifier, InputAdapter, fit_to_data
 from medzoo.training.augment import BatchAugmenter
 from medzoo.training.checkpoint import Progress, optimizer_state, restore_optimizer
 from medzoo.training.files import RunFiles
-from medzoo.training.fit_check import check_compiler, check_logits
+from medzoo.training.fit_check import (
+    check_compiler,
+    check_dataset,
+    check_logits,
+    check_output,
+    check_validation,
+)
 from medzoo.training.freeze import Frozen
+from medzoo.training.identity import identity_of
+from medzoo.training.larger import check_larger
 from medzoo.training.loader import BatchLoader
 from medzoo.training.loss import class_weights, loss_of, soft_targets
 from medzoo.training.optimizer import create_optimizer
@@ -102,10 +110,11 @@ class Trainer:
             ones less time. Weights and files are the same as without.
 
     Raises:
-        ValueError: If the model's logits do not fit the data set, the batches cannot be divided
+        ValueError: If the model's logits do not fit the data set, its weights could not be written to
+            `output`, the validation split has but one class, the batches cannot be divided
             among the processes, `torch.compile` does not work here, the recipe distils but there
             is no teacher (or the other way round), the teacher is for other classes, the larger
-            images are others, the model has not the layers that the recipe freezes, or an argument
+            images are smaller or (by labels, and the looks of a few) others, the model has not the layers that the recipe freezes, or an argument
             is wrong.
     """
 
@@ -124,9 +133,10 @@ class Trainer:
         tensorboard: bool = False,
         compile: bool = False,
     ) -> None:
+        check_dataset("data", data)
         architecture = str(getattr(model, "architecture", type(model).__name__))
         self.data = data
-        self.recipe = load_recipe(recipe, architecture, data.info.name)
+        self.recipe = load_recipe(recipe, architecture, data.info)
         self.device = device_of_process(device)
         self.rank = rank()
         self.name = name or f"{architecture.replace('/', '_')}-seed{self.recipe.seed}"
@@ -139,11 +149,17 @@ class Trainer:
         classifier = cast(Classifier, model)
         self.model = classifier.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         check_logits(self.model, data, self.device)
+        check_validation(data.val)
 
         r = self.recipe
+        if larger is not None:
+            check_dataset("larger", larger)
+            check_larger(larger, data)
         self.larger = larger
         self.loader, self.to_size = self._make_loader()
         fit_to_data(classifier, data)
+        if output is not None:
+            check_output(classifier)
         self.teacher = self._make_teacher(teacher, larger or data)
         balanced = r.class_weights == "balanced"
         self.class_weights = class_weights(data.train).to(self.device) if balanced else None
@@ -158,16 +174,11 @@ class Trainer:
         # The warm-up of the decay keeps random initial weights out of the average of short runs.
         self.average = ModelEmaV3(self.model, r.ema_decay, use_warmup=True)
         self.best: dict[str, Tensor] = {}
-        self.state = Progress(self._identity())
+        self.state = Progress(identity_of(self.model, r, data, larger, self.teacher))
 
     def _make_loader(self) -> tuple[BatchLoader, nn.Module]:
         """Return the batches, and what brings them to the model's size."""
         r, data = self.recipe, self.larger or self.data
-        if not data.train.labels.equal(self.data.train.labels):
-            raise ValueError(
-                f"larger={data!r} has not the training images of {self.data.title} in the same "
-                "order: their labels differ; load the same data set in another size"
-            )
         shared, own = transform_config(data), transform_config(self.data)
         loader = BatchLoader(
             data.train,
@@ -209,7 +220,7 @@ class Trainer:
         Raises:
             ValueError: If there is no folder to resume from.
             TrainingError: If loss or outputs are no longer finite (the checkpoint of the last good
-                epoch is kept), validation AUC is undefined, or a checkpoint is damaged or of
+                epoch is kept), or a checkpoint is damaged or of
                 another run.
         """
         if resume and self.files.folder is None:
@@ -314,12 +325,8 @@ class Trainer:
         )
         if not logits.isfinite().all():
             raise self._diverged("the model's outputs became infinite or NaN")
-        metrics = compute_metrics(val.labels, probabilities(logits, info.task), info.task)
-        if math.isnan(metrics.auc):
-            raise TrainingError(
-                f"the validation split of {self.data.title} has no AUC to choose the epoch by: "
-                "all of its images are of one class. Move some of each class into it"
-            )
+        scores = probabilities(logits, info.task)
+        metrics = compute_metrics(val.labels, scores, info.task, info.classes)
         return {
             "val_loss": loss_of(logits, soft_targets(val), info.multi_label).item(),
             "val_auc": metrics.auc,
@@ -377,19 +384,4 @@ class Trainer:
             "val_auc": best["val_auc"],
             "val_acc": best["val_acc"],
             "seconds": sum(row["seconds"] for row in self.state.history),
-        }
-
-    def _identity(self) -> dict[str, Any]:
-        """Return what an interrupted run must share with this one."""
-        return {
-            "architecture": getattr(self.model, "architecture", type(self.model).__name__),
-            "recipe": self.recipe.to_dict(),
-            "larger": self.larger and self.larger.size,
-            "teacher": self.teacher.fingerprint if self.teacher else None,
-            # Arrays have no md5; their mean tells them apart.
-            "data": {
-                "name": self.data.info.name,
-                "md5": self.data.provenance.md5,
-                "mean": self.data.mean_std()[0],
-            },
         }

@@ -1,6 +1,7 @@
 """Recipes: what is allowed, how they serialise, and how bundled ones are layered."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -47,14 +48,14 @@ def test_every_recipe_survives_json(original):
 BAD = {
     "epochs": [0, -1, 1.5, "3", None],
     "batch_size": [0, 2.0],
-    "learning_rate": [0, -1e-3, float("nan"), "fast", None],
-    "weight_decay": [-0.1, "x"],
+    "learning_rate": [0, -1e-3, float("nan"), float("inf"), "fast", None],
+    "weight_decay": [-0.1, float("inf"), "x"],
     "warmup": [-0.1, 1, None],
     "label_smoothing": [1, -1],
     "ema_decay": [1, 1.5],
     "clip_gradient": [0, -1, "x"],
     "patience": [0, 1.5, "x"],
-    "seed": [-1, 0.5, None],
+    "seed": [-1, 0.5, 2**32, 2**62, None],
     "class_weights": ["balance", None],
     "precision": ["fp16"],
     "model_args": [3, None],
@@ -76,7 +77,8 @@ def test_negative_strength_is_refused(name, value):
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("horizontal_flip", 1.1), ("scale", 1.0), ("rotation", "all")]
+    ("name", "value"),
+    [("horizontal_flip", 1.1), ("scale", 1.0), ("rotation", "all"), ("rotation", float("inf"))],
 )
 def test_augmentation_out_of_range(name, value):
     with pytest.raises(ValueError, match=f"Augmentation.{name}"):
@@ -188,6 +190,12 @@ def test_bundled_recipes_are_valid_for_every_pair(name, architecture):
     assert model.num_classes == 4
 
 
+@pytest.mark.parametrize("source", [None, 3, ["fast"]])
+def test_what_is_no_recipe_is_told(source):
+    with pytest.raises(ValueError, match=r"recipe=.* is no recipe; give a medzoo.Recipe"):
+        load_recipe(source, "net", "data")
+
+
 def test_changes_to_the_augmentation_keep_the_rest():
     base = Recipe(augmentation=Augmentation(rotation=10, scale=0.1))
     changed = base.with_changes(augmentation={"rotation": 20})
@@ -206,9 +214,27 @@ def test_unknown_optimizer_is_told_when_the_recipe_is_made():
         Recipe(optimizer="adamww")
 
 
+@pytest.mark.parametrize("name", ["kron", "kronw", "adahessian", "fusedadam", "bnblion8bit"])
+@pytest.mark.parametrize("prefix", ["", "lookahead_"])
+def test_an_optimizer_that_cannot_be_used_is_told_with_the_reason(prefix, name):
+    with pytest.raises(ValueError, match=rf"'{prefix}{name}' cannot be used: it .*; use one"):
+        Recipe(optimizer=prefix + name)
+
+
 def test_images_whose_classes_tell_left_from_right_are_never_mirrored():
     sided = [name for name in list_datasets() if dataset_info(name).sided]
     assert sided
     for name in sided:
         for architecture in list_models():
             assert recipe_for(architecture, name).augmentation.horizontal_flip == 0
+
+
+def test_own_images_whose_classes_tell_left_from_right_are_mirrored_only_if_asked():
+    own = replace(dataset_info("breastmnist"), name="own", classes=("left lung", "right lung"))
+    for source in ("default", "fast", "finetune", {"epochs": 3}):
+        assert load_recipe(source, "simple_cnn", own).augmentation.horizontal_flip == 0
+    plain = replace(own, classes=("no", "yes"))
+    assert load_recipe("default", "simple_cnn", plain).augmentation.horizontal_flip == 0.5
+    asked = {"augmentation": {"horizontal_flip": 0.25}}
+    assert load_recipe(asked, "simple_cnn", own).augmentation.horizontal_flip == 0.25
+    assert load_recipe(Recipe.from_dict(asked), "simple_cnn", own) == Recipe.from_dict(asked)

@@ -5,14 +5,18 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from medzoo import TrainingError, create_model, synthetic
+from medzoo.datasets import Dataset
 from medzoo.training import Augmentation, Recipe, Trainer
-from medzoo.training.checkpoint import load_checkpoint
+from medzoo.training.checkpoint import load_checkpoint, optimizer_state
+from medzoo.training.identity import digest_of_split
 from medzoo.weights import sha256_of
 
 RECIPE = Recipe(
@@ -193,6 +197,65 @@ def test_checkpoint_of_other_data_is_refused(tiny, tmp_path):
     other = synthetic("dermamnist", n_train=56, n_val=28, n_test=28, seed=1)
     with pytest.raises(TrainingError, match=r"another run \(other data\)"):
         trainer(other, tmp_path).fit(resume=True)
+
+
+def change(data, name, **changes):
+    return replace(data, **{name: replace(getattr(data, name), **changes)})
+
+
+OTHERS = {
+    "train labels": lambda d: change(d, "train", labels=d.train.labels.flip(0)),
+    "val labels": lambda d: change(d, "val", labels=d.val.labels.flip(0)),
+    "val images": lambda d: change(d, "val", images=255 - d.val.images),
+    "train images": lambda d: change(d, "train", images=d.train.images.flip(3)),
+    "own split": lambda d: replace(d, val=replace(d.test, name="val")),
+}
+
+
+@pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS)
+def test_checkpoint_of_data_that_differ_a_little_is_refused(tiny, tmp_path, other):
+    short = RECIPE.with_changes(epochs=1)
+    trainer(tiny, tmp_path, short).fit()
+    with pytest.raises(TrainingError, match=r"another run \(other data\)"):
+        trainer(other(tiny), tmp_path, short).fit(resume=True)
+
+
+def test_checkpoint_of_other_widths_is_refused(tiny, tmp_path):
+    short = RECIPE.with_changes(epochs=1)
+    trainer(tiny, tmp_path, short).fit()
+    model = create_model("simple_cnn", dataset=tiny, widths=(4, 8, 8), drop_rate=0.3)
+    with pytest.raises(TrainingError, match=r"another run \(other layers\)"):
+        Trainer(model, tiny, short, output=tmp_path, name="run").fit(resume=True)
+
+
+def test_a_large_mapped_set_is_told_apart_quickly(tmp_path):
+    rows = 300_000  # 235 MB, of which the file holds only what was written
+    array = np.lib.format.open_memmap(
+        tmp_path / "images.npy", mode="w+", dtype=np.uint8, shape=(rows, 28, 28)
+    )
+    part = (torch.from_numpy(array), torch.zeros(rows, dtype=torch.int64))
+    small = (torch.zeros(2, 28, 28, dtype=torch.uint8), torch.tensor([0, 1]))
+    split = Dataset.from_arrays(part, small, small).train
+    began = time.process_time()
+    first = digest_of_split(split)
+    assert time.process_time() - began < 1
+    assert digest_of_split(split) == first
+    split.labels[-1] = 1
+    assert digest_of_split(split) != first
+
+
+def test_the_layout_in_memory_does_not_make_other_data(tiny):
+    planes = replace(tiny.train, images=tiny.train.images.contiguous())
+    assert planes.images.stride() != tiny.train.images.stride()
+    assert digest_of_split(planes) == digest_of_split(tiny.train)
+
+
+def test_no_state_of_an_optimizer_is_dropped_silently():
+    weight = torch.nn.Parameter(torch.ones(2))
+    optimizer = torch.optim.SGD([weight], lr=0.1)
+    optimizer.state[weight] = {"Q": [torch.ones(2)]}
+    with pytest.raises(TrainingError, match="'Q' as a list"):
+        optimizer_state(optimizer)
 
 
 def test_resume_needs_a_folder(tiny):

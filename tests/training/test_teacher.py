@@ -4,12 +4,15 @@ import pytest
 import torch
 
 from medzoo import Ensemble, Trainer, create_model, synthetic
+from medzoo.datasets import Dataset
 from medzoo.datasets.square import to_square
 from medzoo.errors import TrainingError
+from medzoo.evaluation import predict_logits
 from medzoo.models import average_logits
 from medzoo.training import Recipe
+from medzoo.training.larger import check_larger
 from medzoo.training.teacher import Teacher
-from medzoo.transforms import transform_config
+from medzoo.transforms import prepare_batch, transform_config
 
 CPU = torch.device("cpu")
 QUICK = Recipe(epochs=1, batch_size=16, distillation=0.5, ema_decay=0.0)
@@ -55,6 +58,29 @@ def test_a_teacher_gets_images_in_its_own_normalisation(tiny):
     with torch.no_grad():
         own = (teacher.eval()((pixels - 0.5) / 0.25) / 2).softmax(dim=1)
     assert torch.allclose(answers, own, atol=1e-5)
+
+
+@pytest.mark.parametrize(("own", "shared"), [("pneumoniamnist", 3), ("dermamnist", 1)])
+def test_a_teacher_gets_images_in_its_own_channels(own, shared):
+    teacher = small(synthetic(own, n_train=8, n_val=8, n_test=8))
+    part = (
+        torch.randint(256, (16, shared, 28, 28), dtype=torch.uint8),
+        torch.arange(16) % teacher.num_classes,
+    )
+    data = Dataset.from_arrays(part, part, part, classes=teacher.dataset.classes)
+    config = transform_config(data)
+    taught = Teacher(teacher, data, 1.0, CPU, "float32")
+    answers = taught.blend(
+        prepare_batch(data.train.images, config), torch.zeros(16, teacher.num_classes)
+    )
+    expected = predict_logits(teacher, data.train.images, device=CPU).softmax(dim=1)
+    assert torch.allclose(answers, expected, atol=1e-4)
+
+
+def test_a_teacher_that_cannot_take_the_images_is_refused_before_training(tiny):
+    gray = torch.nn.Sequential(torch.nn.Conv2d(1, 7, 28), torch.nn.Flatten())
+    with pytest.raises(ValueError, match=r"teacher cannot take images of .* \(3, 28, 28\)"):
+        Trainer(small(tiny), tiny, QUICK, teacher=gray)
 
 
 def test_an_ensemble_teaches_its_mean(tiny):
@@ -105,6 +131,24 @@ def test_a_teacher_for_other_classes_is_an_error(tiny):
         Trainer(small(tiny), tiny, QUICK, teacher=other)
 
 
+def test_a_run_is_not_resumed_with_a_teacher_whose_weights_differ_a_little(tiny, tmp_path):
+    teacher = small(tiny)
+    Trainer(small(tiny), tiny, QUICK, output=tmp_path, teacher=teacher).fit()
+    with torch.no_grad():
+        teacher.head.fc.bias[0] += 1e-5
+    with pytest.raises(TrainingError, match="other teacher"):
+        Trainer(small(tiny), tiny, QUICK, output=tmp_path, teacher=teacher).fit(resume=True)
+
+
+def test_as_many_classes_with_other_names_are_an_error():
+    breast, pneumonia = (
+        synthetic(name, n_train=16, n_val=16, n_test=8)
+        for name in ("breastmnist", "pneumoniamnist")
+    )
+    with pytest.raises(ValueError, match=r"teacher was made for .*PneumoniaMNIST.*BreastMNIST"):
+        Trainer(small(breast), breast, QUICK, teacher=small(pneumonia))
+
+
 @pytest.fixture
 def larger(tiny):
     """The images of `tiny`, of which each pixel has become sixteen."""
@@ -150,6 +194,43 @@ def test_a_turned_image_stays_sharp_when_it_was_larger(tiny):
         images, _ = next(trainer.loader.epoch(0))
         contrast[name] = trainer.to_size(images).std().item()
     assert contrast["large"] > 1.05 * contrast["small"]  # upright, it is 1 in both
+
+
+def test_a_run_is_not_resumed_with_other_larger_images(tiny, larger, tmp_path):
+    recipe = QUICK.with_changes(distillation=0.0)
+    Trainer(small(tiny), tiny, recipe, output=tmp_path, larger=larger).fit()
+    # Too little for the check of how they look.
+    brighter = (larger.train.images // 2) + 20
+    other = replace(larger, train=replace(larger.train, images=brighter))
+    with pytest.raises(TrainingError, match="other larger"):
+        Trainer(small(tiny), tiny, recipe, output=tmp_path, larger=other).fit(resume=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (lambda images: images[:, :, ::8, ::8], "14 pixels a side"),
+        (lambda images: images.roll(1, 0), "look different"),
+        (lambda images: 255 - images, "look different"),
+    ],
+)
+def test_larger_images_that_are_smaller_or_look_different_are_an_error(tiny, larger, change, match):
+    other = replace(larger, train=replace(larger.train, images=change(larger.train.images)))
+    with pytest.raises(ValueError, match=f"larger=.*{match}"):
+        check_larger(other, tiny)
+
+
+@pytest.mark.parametrize("mode", ["nearest", "bilinear", "bicubic"])
+def test_larger_images_by_any_interpolation_pass(tiny, mode):
+    resized = torch.nn.functional.interpolate(tiny.train.images.float(), size=64, mode=mode)
+    images = resized.clamp(0, 255).to(torch.uint8)
+    check_larger(replace(tiny, train=replace(tiny.train, images=images)), tiny)
+
+
+def test_larger_images_with_other_classes_are_an_error(tiny, larger):
+    info = replace(larger.info, classes=tuple("abcdefg"))
+    with pytest.raises(ValueError, match="their classes are"):
+        check_larger(replace(larger, info=info), tiny)
 
 
 def test_other_larger_images_are_an_error(tiny):

@@ -1,4 +1,4 @@
-"""The Trainer: it learns, repeats itself, and says what went wrong."""
+"""The Trainer: it learns, repeats itself, keeps the best epoch, and stops when it diverges."""
 
 import json
 import math
@@ -14,20 +14,7 @@ from medzoo.evaluation import predict_logits
 from medzoo.training import Augmentation, Recipe, Trainer
 from medzoo.training.loss import class_weights
 from medzoo.weights import read_config
-
-QUICK = Recipe(
-    epochs=2, batch_size=16, ema_decay=0.5, precision="float32", augmentation=Augmentation()
-)
-
-
-def small(data, seed=0, **arguments):
-    torch.manual_seed(seed)
-    return create_model("simple_cnn", dataset=data, widths=(4, 8, 16), **arguments)
-
-
-def same(one, other):
-    pairs = zip(one.state_dict().values(), other.state_dict().values(), strict=True)
-    return all(torch.equal(a, b) for a, b in pairs)
+from tests.training.quick import QUICK, same, small
 
 
 @pytest.mark.parametrize(
@@ -104,51 +91,6 @@ def test_without_output_nothing_is_written(tiny, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def scored(monkeypatch, scores):
-    """Have every validation give the next of some scores."""
-    scores = iter(scores)
-    monkeypatch.setattr(
-        Trainer,
-        "_validate",
-        lambda _: {"val_loss": 0.0, "val_auc": next(scores), "val_acc": 0.0},
-    )
-
-
-def test_patience_stops_early(tiny, monkeypatch):
-    scored(monkeypatch, [0.6, 0.9, 0.8, 0.7, 0.95, 0.9])
-    run = Trainer(small(tiny), tiny, QUICK.with_changes(epochs=6, patience=2)).fit()
-    assert [row["val_auc"] for row in run.history] == [0.6, 0.9, 0.8, 0.7]
-    assert run.best_epoch == 2
-
-
-def test_validation_only_when_due_and_at_the_end(tiny, monkeypatch):
-    scored(monkeypatch, [0.6, 0.9, 0.8])
-    run = Trainer(small(tiny), tiny, QUICK.with_changes(epochs=5, validate_every=2)).fit()
-    assert [row.get("val_auc") for row in run.history] == [None, 0.6, None, 0.9, 0.8]
-    assert all("val_loss" not in run.history[i] for i in (0, 2))
-    assert (run.best_epoch, run.val_auc) == (4, 0.9)
-
-
-def test_patience_counts_epochs_up_to_the_last_validation(tiny, monkeypatch):
-    scored(monkeypatch, [0.9, 0.8, 0.7, 0.6])
-    recipe = QUICK.with_changes(epochs=8, validate_every=2, patience=3)
-    run = Trainer(small(tiny), tiny, recipe).fit()
-    # After epoch 5, epoch 4 was the last that could have been better: 2 epochs, less than 3.
-    assert len(run.history) == 6
-    assert run.best_epoch == 2
-
-
-def test_how_often_is_validated_does_not_change_the_weights(tiny):
-    recipe = QUICK.with_changes(epochs=3, validate_every=3)
-    trainers = [
-        Trainer(small(tiny), tiny, QUICK.with_changes(epochs=3)),
-        Trainer(small(tiny), tiny, recipe),
-    ]
-    for trainer in trainers:
-        trainer.fit()
-    assert same(*(trainer.average.module for trainer in trainers))
-
-
 def test_compiled_run_gives_the_same_weights_under_the_same_names(tiny, tmp_path, monkeypatch):
     # Without code generation, which takes minutes: what is called and saved is the same.
     compiled = []
@@ -168,17 +110,6 @@ def test_compiled_run_gives_the_same_weights_under_the_same_names(tiny, tmp_path
     for name, value in create_model(run.weights).state_dict().items():
         assert "_orig_mod" not in name
         torch.testing.assert_close(value, plain.model.state_dict()[name], rtol=1e-3, atol=1e-5)
-
-
-def test_compiling_without_a_compiler_is_told_before_training(tiny, monkeypatch):
-    def broken(function):
-        raise RuntimeError("no g++\nTraceback ...")
-
-    monkeypatch.setattr(torch, "compile", broken)
-    with pytest.raises(
-        ValueError, match=r"compile=True does not work .*\(no g\+\+\).*leave compile"
-    ):
-        Trainer(small(tiny), tiny, QUICK, compile=True)
 
 
 def test_the_test_split_is_never_read(tiny, tmp_path):
@@ -249,6 +180,11 @@ def test_learning_rate_rises_linearly_and_falls_as_a_cosine_over_the_whole_run(t
     assert rates == pytest.approx(rise + fall)
 
 
+def test_the_default_recipe_does_not_mirror_images_of_sides(tiny):
+    info = replace(tiny.info, name="own", classes=(*tiny.info.classes[:6], "kidney-left"))
+    assert Trainer(small(tiny), replace(tiny, info=info)).recipe.augmentation.horizontal_flip == 0
+
+
 @pytest.mark.parametrize("warmup", [0.0, 0.5, 0.99])
 def test_any_warmup_fits_a_run_of_one_step(tiny, warmup):
     recipe = QUICK.with_changes(epochs=1, batch_size=512, warmup=warmup)
@@ -273,26 +209,6 @@ def test_class_weights():
     assert weights[labels].mean() == pytest.approx(1)
     many = synthetic("chestmnist", n_train=20, n_val=4, n_test=4).train  # 30 % positive
     torch.testing.assert_close(class_weights(many), torch.full((14,), 14 / 6))
-
-
-# What goes wrong
-
-
-@pytest.mark.parametrize(
-    ("arguments", "match"),
-    [
-        ({"num_classes": 3, "in_chans": 3}, r"to \(1, 3\), expected logits of shape \(1, 7\)"),
-        ({"num_classes": 7, "in_chans": 1}, r"cannot take an image .* \(3, 28, 28\)"),
-        ({"in_chans": 3, "features_only": True}, "to list, expected logits"),
-    ],
-)
-def test_model_that_does_not_fit_is_refused_and_left_alone(tiny, arguments, match):
-    model = create_model("simple_cnn", widths=(4, 8, 16), **arguments)
-    described = dict(model.pretrained_cfg)
-    with pytest.raises(ValueError, match=match):
-        Trainer(model, tiny, QUICK)
-    assert model.pretrained_cfg == described
-    assert model.dataset is None
 
 
 def test_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(tiny, tmp_path):
@@ -327,35 +243,10 @@ def test_weights_that_are_not_finite_stop_the_run(tiny, tmp_path):
     assert not (tmp_path / "models").exists()
 
 
-@pytest.mark.filterwarnings("ignore:no image has")
-def test_validation_split_of_one_class_cannot_choose_an_epoch(tiny):
-    one_class = replace(tiny, val=tiny.val.subset(tiny.val.labels == 4))
-    with pytest.raises(TrainingError, match="of one class"):
-        Trainer(small(one_class), one_class, QUICK).fit()
-
-
-def test_unknown_device_and_recipe(tiny):
-    with pytest.raises(ValueError, match="device"):
-        Trainer(small(tiny), tiny, QUICK, device="abacus")
-    with pytest.raises(ValueError, match="unknown recipe 'quik'"):
-        Trainer(small(tiny), tiny, "quik")
-
-
-def test_tensorboard_needs_a_folder(tiny):
-    with pytest.raises(ValueError, match="output="):
-        Trainer(small(tiny), tiny, QUICK, tensorboard=True)
-
-
 @pytest.mark.skipif(find_spec("tensorboard") is None, reason="needs tensorboard")
 def test_tensorboard_events(tiny, tmp_path):
     Trainer(small(tiny), tiny, QUICK, output=tmp_path, name="run", tensorboard=True).fit()
     assert list((tmp_path / "tensorboard" / "run").glob("events*"))
-
-
-@pytest.mark.skipif(find_spec("tensorboard") is not None, reason="tensorboard is installed")
-def test_missing_tensorboard_is_told_before_training(tiny, tmp_path):
-    with pytest.raises(ValueError, match=r"medzoo\[tensorboard\]"):
-        Trainer(small(tiny), tiny, QUICK, output=tmp_path, tensorboard=True)
 
 
 def test_any_module_can_be_trained(tiny):
@@ -383,17 +274,6 @@ def test_a_student_comes_to_answer_as_its_teacher_does(tiny):
     assert answers(1.0).mean() > 0.5 > answers(0.0).mean()
 
 
-@pytest.mark.parametrize(("share", "given"), [(0.5, False), (0.0, True)])
-def test_a_teacher_and_a_share_go_together(tiny, share, given):
-    with pytest.raises(ValueError, match="teacher"):
-        Trainer(
-            small(tiny),
-            tiny,
-            QUICK.with_changes(distillation=share),
-            teacher=small(tiny) if given else None,
-        )
-
-
 def test_training_starts_from_the_recipes_trunk(tiny, tmp_path):
     first = train("simple_cnn", tiny, QUICK.with_changes(epochs=1), output=tmp_path)
     other = synthetic("breastmnist", n_train=32, n_val=16, n_test=8)
@@ -405,8 +285,3 @@ def test_training_starts_from_the_recipes_trunk(tiny, tmp_path):
     assert torch.allclose(before["stages.1.1.conv.weight"], after["stages.1.1.conv.weight"])
     assert after["head.fc.weight"].shape == (2, 256)
     assert after["stem.conv.weight"].shape[1] == 1
-
-
-def test_a_trunk_of_another_architecture_is_an_error(tiny):
-    with pytest.raises(ValueError, match="efficientnet"):
-        train("simple_cnn", tiny, QUICK.with_changes(trunk="efficientnet.dermamnist"))
