@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any, Protocol
@@ -87,7 +88,8 @@ def digest_of_layers(model: nn.Module) -> str:
         model: Any module; its weights do not count.
     """
     shapes = {name: list(value.shape) for name, value in model.named_parameters()}
-    return _digest([], [str(model), shapes])
+    layers = re.sub(r" at 0x\w+", "", str(model))  # addresses of functions differ between processes
+    return _digest([], [layers, shapes])
 
 
 def _read(chunks: tuple[Tensor, ...]) -> Iterator[Tensor]:

@@ -110,12 +110,12 @@ class Trainer:
             ones less time. Weights and files are the same as without.
 
     Raises:
-        ValueError: If the model's logits do not fit the data set, its weights could not be written to
-            `output`, the validation split has but one class, the batches cannot be divided
-            among the processes, `torch.compile` does not work here, the recipe distils but there
-            is no teacher (or the other way round), the teacher is for other classes, the larger
-            images are smaller or (by labels, and the looks of a few) others, the model has not the layers that the recipe freezes, or an argument
-            is wrong.
+        ValueError: If the model's logits do not fit the data set, its weights could not be written
+            to `output`, the validation split has but one class, the batches cannot be divided among
+            the processes, `torch.compile` does not work here, the recipe distils but there is no
+            teacher (or the other way round), the teacher says that it is for other classes, the
+            larger images are smaller or others (by their classes, labels, and the looks of a few),
+            the model has not the layers that the recipe freezes, or an argument is wrong.
     """
 
     def __init__(
