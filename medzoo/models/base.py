@@ -48,6 +48,10 @@ class ImageClassifier(Classifier):
     An architecture subclasses it, sets `stem`, `stages`, `final`, `head` and `feature_info` in its
     constructor, and inherits the rest.
 
+    Args:
+        num_classes: Number of logits; 0 for no classifier.
+        num_features: Channels of the final feature map.
+
     Attributes:
         head_hidden_size: Channels that reach the classifier after pooling.
         feature_info: The levels of the feature pyramid, as `pyramid_levels` gives them.
@@ -92,14 +96,22 @@ class ImageClassifier(Classifier):
         return {"stem": r"^stem", "stages": r"^stages\.(\d+)"}
 
     def forward_maps(self, x: Tensor) -> list[Tensor]:
-        """Return the stem's feature map and each stage's, from fine to coarse."""
+        """Return the stem's feature map and each stage's, from fine to coarse.
+
+        Args:
+            x: Images, (N, C, H, W), normalised.
+        """
         maps = [self.stem(x)]
         for stage in self.stages:
             maps.append(stage(maps[-1]))
         return maps
 
     def combine_maps(self, maps: list[Tensor]) -> Tensor:
-        """Make the final feature map from those of `forward_maps`; here from the last alone."""
+        """Make the final feature map from those of `forward_maps`; here from the last alone.
+
+        Args:
+            maps: The stem's map and each stage's, (N, channels, h, w) each.
+        """
         return self.final(maps[-1])
 
     def forward_intermediates(
@@ -135,15 +147,28 @@ class ImageClassifier(Classifier):
         return chosen if intermediates_only else (self.combine_maps(maps), chosen)
 
     def forward_features(self, x: Tensor) -> Tensor:
-        """Map images (N, C, H, W) to the final feature map (N, num_features, h, w)."""
+        """Map images to the final feature map (N, num_features, h, w).
+
+        Args:
+            x: Images, (N, C, H, W), normalised.
+        """
         return self.combine_maps(self.forward_maps(x))
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
-        """Map the final feature map to logits (N, num_classes), or to what the classifier sees."""
+        """Map the final feature map to logits (N, num_classes), or to what the classifier sees.
+
+        Args:
+            x: The final feature map, (N, num_features, h, w).
+            pre_logits: Return what the classifier sees, (N, num_features), instead of logits.
+        """
         return self.head(x, pre_logits=pre_logits)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map normalised images (N, C, H, W) to logits (N, num_classes)."""
+        """Map images to logits (N, num_classes).
+
+        Args:
+            x: Images, (N, C, H, W), normalised.
+        """
         return self.forward_head(self.forward_features(x))
 
 

@@ -79,6 +79,9 @@ class Release:
                 split.
             licence: Of the weights; by default the index's, else that of the data.
 
+        Returns:
+            The weights, ready to be published; what is not known is empty.
+
         Raises:
             ValueError: If the name is unknown, or the model was not made by `create_model`.
             WeightsError: If the file is missing, damaged, or does not load.

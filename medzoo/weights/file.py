@@ -108,6 +108,10 @@ class WeightsConfig:
 
         Args:
             values: The values, as read from JSON.
+
+        Returns:
+            The configuration; what a file from before a field existed does not say has the
+            field's default.
         """
         dataset = values.get("dataset")
         channels, height, width = values["input_size"]
