@@ -61,7 +61,7 @@ def bundle(path: Path, data_root: str | None) -> WeightsEntry:
         dataset=config.dataset.name,
         data=data.provenance.to_dict(),
         metrics=metrics,
-        licence=config.dataset.licence,
+        licence=config.licence,
         over_seeds=_over_seeds(config),
     )
 
@@ -81,7 +81,7 @@ def bundle_trunk(path: Path, tag: str) -> WeightsEntry:
         dataset=tag,
         data=training["data"],
         metrics={},
-        licence=training["licence"],
+        licence=config.licence,
     )
 
 

@@ -89,6 +89,7 @@ class Viewer(nn.Module):
         self.view = VIEWS[view]
         self.own = transform_config(model)
         self.dataset, self.num_classes = model.dataset, model.num_classes
+        self.licence = model.licence
         plain = {"mean": (0.0,) * self.own.channels, "std": (1.0,) * self.own.channels}
         self.pretrained_cfg = dict(model.pretrained_cfg) | plain
 

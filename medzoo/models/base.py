@@ -30,6 +30,8 @@ class Classifier(nn.Module):
         default_cfg: The same, under timm's older name.
         temperature: What its logits are divided by to become probabilities; 1.0 unless it was
             fitted (`medzoo.fit_temperature`).
+        licence: Of its weights; empty if it is not known, or they are untrained. What is trained
+            on from them, or taught by them, keeps it where it is stricter than the images'.
     """
 
     architecture: str
@@ -40,6 +42,7 @@ class Classifier(nn.Module):
     pretrained_cfg: dict[str, Any]
     default_cfg: dict[str, Any]
     temperature: float = 1.0
+    licence: str = ""
 
 
 class ImageClassifier(Classifier):

@@ -10,6 +10,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from medzoo.datasets import list_datasets
 from medzoo.publishing.release import Release
+from medzoo.weights.licence import is_noncommercial
 
 HUB_LICENCES = (
     "apache-2.0",
@@ -231,5 +232,5 @@ def _training(release: Release) -> str:
 def _licence(release: Release) -> str:
     if not release.licence:
         return "Not stated; ask the author before you use the weights."
-    noncommercial = " They are for non-commercial use." if "NC" in release.licence.upper() else ""
+    noncommercial = " They are for non-commercial use." if is_noncommercial(release.licence) else ""
     return f"The weights are under {release.licence}, the medzoo library under Apache-2.0.{noncommercial}"

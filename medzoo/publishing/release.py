@@ -77,7 +77,8 @@ class Release:
             model: Which. A model knows less of its training than the file that training wrote.
             report: What `evaluate` returned for it; takes the place of what is known for the same
                 split.
-            licence: Of the weights; by default the index's, else that of the data.
+            licence: Of the weights; by default the index's, else what the file or model says of
+                itself, else that of the data.
 
         Returns:
             The weights, ready to be published; what is not known is empty.
@@ -110,8 +111,7 @@ class Release:
         config = read_config(path)
         training = config.training
         if licence is None:
-            of_data = config.dataset.licence if config.dataset else ""
-            licence = entry.licence if entry else training.get("licence", of_data)
+            licence = entry.licence if entry else config.licence
         measured = {report.split: report.to_dict()} if report else {}
         # Built once, since weights that do not load should not be published.
         model = create_model(path)

@@ -13,6 +13,7 @@ from medzoo.evaluation.inference import split_logits
 from medzoo.evaluation.model import Model, logits_of
 from medzoo.models import InputAdapter
 from medzoo.transforms import transform_config
+from medzoo.weights.licence import licence_of
 from medzoo.weights.temperature import temperature_of
 
 
@@ -53,6 +54,7 @@ class Teacher:
         self.share = share
         self.autocast = autocast(device, precision)
         self.temperature = temperature_of(model)
+        self.licence = licence_of(model)
         self.model = model
         if isinstance(model, nn.Module):
             model.to(device).eval()

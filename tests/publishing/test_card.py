@@ -7,7 +7,7 @@ import pytest
 from huggingface_hub import ModelCard
 
 import medzoo
-from medzoo.publishing import Release
+from medzoo.publishing import Release, timm_config
 from medzoo.publishing.card import hub_licence, model_card
 from medzoo.weights import weights_index
 from tests.hub_repository import card_errors
@@ -147,3 +147,16 @@ def test_the_hub_of_the_tests_refuses_bad_metadata(change, message):
     card = str(model_card(Release.of("simple_cnn.dermamnist"), "org/name"))
     assert change[0] in card
     assert any(message in error for error in card_errors(card.replace(*change)))
+
+
+def test_the_card_of_what_was_finetuned_has_the_trunks_licence(tmp_path):
+    data = medzoo.synthetic("breastmnist", n_train=16, n_val=16, n_test=8)
+    data = replace(data, info=replace(data.info, licence="CC BY 4.0"))
+    recipe = medzoo.Recipe(epochs=1, batch_size=16)
+    run = medzoo.finetune("simple_cnn.dermamnist", data, recipe, output=tmp_path)
+    for what in (run.weights, run.model):
+        release = Release.of(what)
+        card = model_card(release, "me/own")
+        assert card.data.license == "cc-by-nc-4.0"
+        assert "non-commercial" in card.text
+        assert timm_config(release.config)["pretrained_cfg"]["license"] == "cc-by-nc-4.0"
