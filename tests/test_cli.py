@@ -8,6 +8,7 @@ from PIL import Image
 
 import medzoo
 from medzoo.cli import main
+from medzoo.weights import read_config
 
 
 @pytest.fixture
@@ -159,3 +160,13 @@ def test_a_reader_that_goes_away_is_no_error():
     command = f"{sys.executable} -m medzoo info chestmnist | head -n 1 >/dev/null"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
     assert done.stderr == ""
+
+
+def test_evaluate_warns_of_images_that_may_have_been_in_training(trained, own_file, tmp_path):
+    config = read_config(trained["weights"])
+    moved = {"data": config.training["data"] | {"note": "own data; own split"}}
+    path = tmp_path / "moved.safetensors"
+    medzoo.save_weights(medzoo.create_model(trained["weights"]), path, training=moved)
+    with pytest.warns(UserWarning, match="these very images") as caught:
+        assert main(["evaluate", str(path), "--dataset", str(own_file)]) == 0
+    assert len(caught) == 1

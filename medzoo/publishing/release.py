@@ -10,7 +10,6 @@ from typing import Any
 
 from torch import nn
 
-from medzoo.datasets import Provenance
 from medzoo.errors import unknown_name
 from medzoo.evaluation import Report
 from medzoo.models import create_model
@@ -19,6 +18,7 @@ from medzoo.weights import (
     WeightsEntry,
     locate_named,
     locate_weights,
+    provenance_of,
     read_config,
     save_weights,
     weights_index,
@@ -63,9 +63,7 @@ class Release:
         title = self.config.dataset.title if self.config.dataset else "data that it does not name"
         if not self.data:
             return title
-        data = self.data
-        known = Provenance(data["file"], data["md5"], data["official"], data.get("note", ""))
-        return known.mark(title)
+        return provenance_of(self.data).mark(title)
 
     @classmethod
     def of(
