@@ -49,6 +49,14 @@ def test_info_describes_data_sets_and_models(name, capsys):
     assert json.loads(capsys.readouterr().out)["name"] == name
 
 
+def test_info_tells_who_taught_published_weights(capsys):
+    assert main(["info", "advanced_cnn.dermamnist"]) == 0
+    printed = capsys.readouterr().out
+    member = "architecture: advanced_cnn; input_size: [3, 64, 64]; dataset: dermamnist"
+    assert printed.count(f"  {member}; parameters: 5018319\n") == 2
+    assert "larger:\n  size: 64\n  md5: 94e200f58dee71ca8cd1265b67befb7d\n" in printed
+
+
 def test_unknown_name_is_one_line_and_exit_code_1(capsys):
     assert main(["info", "dermamnits"]) == 1
     error = capsys.readouterr().err

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -40,6 +40,8 @@ class Release:
         recipe: The recipe of the training; empty if unknown.
         metrics: What was measured, a split: reports as `Report.to_dict` gives them.
         licence: Of the weights; empty if unknown.
+        teacher: As in `WeightsEntry`; None if there was none or it is not known.
+        larger: Likewise.
         over_seeds: As in `WeightsEntry`.
         report: What plots are drawn of: what was given, else what the index knows of the test
             split; None if that is not enough.
@@ -52,6 +54,8 @@ class Release:
     recipe: Mapping[str, Any]
     metrics: Mapping[str, Mapping[str, Any]]
     licence: str
+    teacher: Sequence[Mapping[str, Any]] | None = None
+    larger: Mapping[str, Any] | None = None
     over_seeds: Mapping[str, Any] | None = None
     report: Report | None = None
 
@@ -121,6 +125,8 @@ class Release:
             recipe=entry.recipe if entry else training.get("recipe", {}),
             metrics={**(entry.metrics if entry else {}), **measured},
             licence=licence,
+            teacher=entry.teacher if entry else training.get("teacher"),
+            larger=entry.larger if entry else training.get("larger"),
             over_seeds=entry.over_seeds if entry else None,
             report=report or _test_report(entry),
         )

@@ -54,7 +54,7 @@ class Teacher:
         self.share = share
         self.autocast = autocast(device, precision)
         self.temperature = temperature_of(model)
-        self.licence = licence_of(model)
+        self.given, self.licence = model, licence_of(model)
         self.model = model
         if isinstance(model, nn.Module):
             model.to(device).eval()

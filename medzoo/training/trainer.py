@@ -374,7 +374,7 @@ class Trainer:
         best = self.state.history[self.state.best_epoch - 1]
         return {
             "recipe": self.recipe.to_dict(),
-            **origin(self.model, self.data, self.teacher),
+            **origin(self.model, self.data, self.teacher, self.larger),
             "best_epoch": self.state.best_epoch,
             "val_auc": best["val_auc"],
             "val_acc": best["val_acc"],

@@ -37,7 +37,8 @@ class WeightsConfig:
         mean: Of each channel, images scaled to [0, 1].
         std: Of each channel, likewise.
         dataset: What it was trained on, or None.
-        training: How it was trained: recipe, seed, data and their md5, scores, licence.
+        training: How it was trained: recipe, seed, data and their md5, scores, licence, teacher and
+            larger images.
         temperature: What its logits are divided by to become probabilities; files without it
             read as 1.0.
 

@@ -6,6 +6,7 @@ import pytest
 
 import medzoo
 from medzoo.training import Recipe, finetune, train
+from medzoo.training.provenance import describe_members
 from medzoo.weights import read_config
 
 NC, BY = "CC BY-NC 4.0", "CC BY 4.0"
@@ -60,3 +61,31 @@ def test_what_is_taught_keeps_the_teachers_licence(breast, members, expected, tm
 def test_without_either_the_images_decide(breast, tmp_path):
     run = train("simple_cnn", breast, TAUGHT.with_changes(distillation=0.0), output=tmp_path)
     assert licences(run) == {BY}
+    training = read_config(run.weights).training
+    assert training["teacher"] is training["larger"] is None
+
+
+def test_the_file_describes_teacher_and_larger_images(breast, tmp_path):
+    large = breast.train.images.repeat_interleave(2, 2).repeat_interleave(2, 3)
+    own = replace(breast.provenance, md5="5" * 32)
+    larger = replace(breast, train=replace(breast.train, images=large), provenance=own)
+    teacher = medzoo.Ensemble([small(larger), medzoo.Ensemble([small(breast)])])
+    run = train("simple_cnn", breast, TAUGHT, teacher=teacher, larger=larger, output=tmp_path)
+    training = read_config(run.weights).training
+    parameters = sum(p.numel() for p in teacher.members[0].parameters())
+    assert training["larger"] == {"size": 56, "md5": "5" * 32}
+    assert training["teacher"] == [
+        {
+            "architecture": "simple_cnn",
+            "input_size": [1, size, size],
+            "dataset": breast.info.name,
+            "parameters": parameters,
+        }
+        for size in (56, 28)
+    ]
+
+
+def test_any_callable_is_described_as_far_as_it_goes():
+    (described,) = describe_members(lambda images: images)
+    assert described.pop("architecture") == "function"
+    assert set(described.values()) == {None}
