@@ -8,14 +8,20 @@ the validation split, and what the index says of it was measured on the file as 
 deviation over all seeds come from benchmarks/results/training/.
 
 A file without a classifier is a trunk, to be named by --tag; there is nothing to measure on it.
+
+    python benchmarks/bundle.py
+
+Without files, what the index lists already is told who taught it, where it does not say so.
 """
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import teachers
 import torch
 from record import Record, over_seeds, same_but_for_seed
 from source import Source
@@ -54,16 +60,19 @@ def bundle(path: Path, data_root: str | None) -> WeightsEntry:
 
     splits = {"val": data.val, "test": data.test}
     metrics = {name: medzoo.evaluate(model, split).to_dict() for name, split in splits.items()}
-    return _entry(
+    entry = _entry(
         target,
         config,
         model,
         dataset=config.dataset.name,
         data=data.provenance.to_dict(),
         metrics=metrics,
-        licence=config.dataset.licence,
+        licence=config.licence,
         over_seeds=_over_seeds(config),
+        teacher=config.training.get("teacher"),
+        larger=config.training.get("larger"),
     )
+    return with_teachers(entry, Source(data_root))
 
 
 def bundle_trunk(path: Path, tag: str) -> WeightsEntry:
@@ -81,7 +90,29 @@ def bundle_trunk(path: Path, tag: str) -> WeightsEntry:
         dataset=tag,
         data=training["data"],
         metrics={},
-        licence=training["licence"],
+        licence=config.licence,
+    )
+
+
+def with_teachers(entry: WeightsEntry, source: Source) -> WeightsEntry:
+    """Complete the entry of a distilled run whose file does not say who taught it.
+
+    Runs of `reproduce.py` learn from their data set's `teachers.TEACHERS`. Files from before
+    training told of teachers are as they were: they have been published, with their sha256.
+
+    Args:
+        entry: The entry.
+        source: Of the images that teachers and students saw.
+    """
+    taught = entry.recipe.get("distillation") and entry.dataset in teachers.TEACHERS
+    if entry.teacher or not taught:
+        return entry
+    size = teachers.size_of(entry.dataset)
+    md5 = source.load(entry.dataset, size).provenance.md5 if size > 28 else None
+    return replace(
+        entry,
+        teacher=teachers.described(entry.dataset),
+        larger={"size": size, "md5": md5} if md5 else None,
     )
 
 
@@ -129,7 +160,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("weights", nargs="+", type=Path, help="files that training wrote")
+    parser.add_argument("weights", nargs="*", type=Path, help="files that training wrote")
     parser.add_argument("--tag", help="name of a trunk: the file is one, and the only one")
     parser.add_argument("--data-root", help="folder of MedMNIST's files (or set MEDZOO_DATA)")
     arguments = parser.parse_args()
@@ -142,6 +173,9 @@ def main() -> None:
         new = [bundle_trunk(arguments.weights[0], arguments.tag)]
     else:
         new = [bundle(path, arguments.data_root) for path in best_runs(arguments.weights)]
+    if not arguments.weights:
+        source = Source(arguments.data_root)
+        entries = {name: with_teachers(entry, source) for name, entry in entries.items()}
     for entry in new:
         entries[entry.name] = entry
         figures = f"test ACC {entry.metrics['test']['acc']:.4f}" if entry.metrics else "a trunk"

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from source import DISJOINT, Source
-from views import Viewer, seen_as
+from views import Viewer, seen_as, viewing
 
 import medzoo
 from medzoo.training import load_recipe
@@ -88,7 +88,7 @@ def teach(dataset: str, source: Source, output: str | Path, device: str = "auto"
         The arguments ``teacher`` and, if the teachers see larger images, ``larger``.
     """
     teachers = TEACHERS[dataset]
-    size = max(teacher.size for teacher in teachers)
+    size = size_of(dataset)
     folder = Path(output) / source.variant / dataset / "teachers"
     paths = [_train(dataset, teacher, source, folder, device) for teacher in teachers]
     models = [
@@ -98,6 +98,33 @@ def teach(dataset: str, source: Source, output: str | Path, device: str = "auto"
     ensemble = medzoo.Ensemble(models)
     larger = source.load(dataset, size) if size > 28 else None
     return {"teacher": ensemble, "larger": larger}
+
+
+def size_of(dataset: str) -> int:
+    """Return the size of the images that a data set's teachers and students learn from.
+
+    Args:
+        dataset: Name of the data set, one of `TEACHERS`.
+    """
+    return max(teacher.size for teacher in TEACHERS[dataset])
+
+
+def described(dataset: str) -> list[dict[str, Any]]:
+    """Describe a data set's teachers as the weights file of a run that they taught does.
+
+    Args:
+        dataset: Name of the data set, one of `TEACHERS`.
+    """
+    channels, known = medzoo.dataset_info(dataset).channels, read()
+    return [
+        {
+            "architecture": viewing(teacher.model, teacher.images),
+            "input_size": [channels, teacher.size, teacher.size],
+            "dataset": dataset,
+            "parameters": known[_key(dataset, teacher, "")]["parameters"],
+        }
+        for teacher in TEACHERS[dataset]
+    ]
 
 
 def _train(dataset: str, teacher: Teacher, source: Source, folder: Path, device: str) -> Path:

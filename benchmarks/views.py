@@ -60,6 +60,16 @@ VIEWS: Mapping[str, Callable[[Tensor], Tensor]] = {
 }
 
 
+def viewing(architecture: str, view: str) -> str:
+    """Name an architecture together with the view that it is given.
+
+    Args:
+        architecture: Its name.
+        view: A key of `VIEWS`; empty for the images as they are.
+    """
+    return f"{architecture} (view: {view})" if view else architecture
+
+
 def seen_as(data: medzoo.Dataset, view: str) -> medzoo.Dataset:
     """Return a data set whose training and validation images are seen in another way.
 
@@ -89,6 +99,7 @@ class Viewer(nn.Module):
         self.view = VIEWS[view]
         self.own = transform_config(model)
         self.dataset, self.num_classes = model.dataset, model.num_classes
+        self.architecture, self.licence = viewing(model.architecture, view), model.licence
         plain = {"mean": (0.0,) * self.own.channels, "std": (1.0,) * self.own.channels}
         self.pretrained_cfg = dict(model.pretrained_cfg) | plain
 

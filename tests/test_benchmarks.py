@@ -155,6 +155,25 @@ def test_a_bundled_trunk_starts_models_of_any_set(tmp_path, monkeypatch):
     )
 
 
+def test_entries_of_distilled_runs_are_told_their_teachers(monkeypatch):
+    import bundle
+    import teachers
+    from source import Source
+
+    larger = medzoo.synthetic("dermamnist", size=64, n_train=4, n_val=4, n_test=4)
+    larger = replace(larger, provenance=replace(larger.provenance, md5="6" * 32))
+    monkeypatch.setattr(Source, "load", lambda self, name, size=28: larger)
+    for entry in weights_index().values():
+        before = replace(entry, teacher=None, larger=None)
+        after = bundle.with_teachers(before, Source())
+        assert after == replace(entry, larger=entry.larger and {"size": 64, "md5": "6" * 32})
+        assert bundle.with_teachers(entry, Source()) is entry
+        if not entry.recipe["distillation"]:
+            assert after is before
+    views = [member["architecture"] for member in teachers.described("retinamnist")]
+    assert views == ["simple_cnn"] * 3 + ["simple_cnn (view: local)"] * 2
+
+
 def test_teachers_are_trained_before_their_students(tmp_path, monkeypatch):
     import reproduce as script
     import teachers

@@ -8,6 +8,7 @@ from PIL import Image
 
 import medzoo
 from medzoo.cli import main
+from medzoo.weights import read_config
 
 
 @pytest.fixture
@@ -46,6 +47,14 @@ def test_datasets_as_json_are_all_twelve(capsys):
 def test_info_describes_data_sets_and_models(name, capsys):
     assert main(["info", name, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["name"] == name
+
+
+def test_info_tells_who_taught_published_weights(capsys):
+    assert main(["info", "advanced_cnn.dermamnist"]) == 0
+    printed = capsys.readouterr().out
+    member = "architecture: advanced_cnn; input_size: [3, 64, 64]; dataset: dermamnist"
+    assert printed.count(f"  {member}; parameters: 5018319\n") == 2
+    assert "larger:\n  size: 64\n  md5: 94e200f58dee71ca8cd1265b67befb7d\n" in printed
 
 
 def test_unknown_name_is_one_line_and_exit_code_1(capsys):
@@ -177,3 +186,13 @@ def test_a_reader_that_goes_away_is_no_error():
     command = f"{sys.executable} -m medzoo info chestmnist | head -n 1 >/dev/null"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
     assert done.stderr == ""
+
+
+def test_evaluate_warns_of_images_that_may_have_been_in_training(trained, own_file, tmp_path):
+    config = read_config(trained["weights"])
+    moved = {"data": config.training["data"] | {"note": "own data; own split"}}
+    path = tmp_path / "moved.safetensors"
+    medzoo.save_weights(medzoo.create_model(trained["weights"]), path, training=moved)
+    with pytest.warns(UserWarning, match="these very images") as caught:
+        assert main(["evaluate", str(path), "--dataset", str(own_file)]) == 0
+    assert len(caught) == 1

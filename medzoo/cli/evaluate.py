@@ -34,9 +34,12 @@ def add(commands: Commands) -> None:
 
 
 def _evaluate(arguments: argparse.Namespace) -> tuple[Any, str]:
+    from medzoo.weights import warn_if_seen
+
     model = medzoo.create_model(arguments.model, pretrained=True)
     size = arguments.size or model.pretrained_cfg["input_size"][-1]
     data = _data(arguments, model.dataset, size)
+    warn_if_seen(arguments.model, data)
     device = distributed.device_of_process(arguments.device)
     with distributed.process_group(device):
         report = medzoo.evaluate(

@@ -81,6 +81,9 @@ def readable(values: Any, indent: str = "") -> str:
             continue
         if isinstance(value, list) and not any(isinstance(item, dict) for item in value):
             lines.append(f"{indent}{key}: {', '.join(map(str, value)) or 'none'}")
+        elif isinstance(value, list):  # a row each
+            rows = ("; ".join(f"{k}: {v}" for k, v in row.items()) for row in value)
+            lines += [f"{indent}{key}:", *(f"{indent}  {row}" for row in rows)]
         elif isinstance(value, dict) and value:
             lines.append(f"{indent}{key}:\n{readable(value, indent + '  ')}")
         else:

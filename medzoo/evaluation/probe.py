@@ -124,6 +124,9 @@ def linear_probe(
         resamples: Bootstrap resamples of the reports' intervals; 0 for none.
         seed: Of the resampling.
 
+    Returns:
+        The probe with the chosen setting, and its reports.
+
     Raises:
         ValueError: If the name is unknown or means no weights, the model gives no features, the
             training images are all of one class, validation AUC is undefined, or a setting is
@@ -167,6 +170,9 @@ def knn_probe(
         device: Where the trunk runs.
         resamples: Bootstrap resamples of the reports' intervals; 0 for none.
         seed: Of the resampling.
+
+    Returns:
+        The probe with the chosen setting, and its reports.
 
     Raises:
         ValueError: As for `linear_probe`.

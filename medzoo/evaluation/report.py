@@ -67,6 +67,9 @@ class Report(Metrics):
         Args:
             values: What `to_dict` returned, also by a version that had not all of the fields.
 
+        Returns:
+            The report; fields that the version had not have their defaults.
+
         Raises:
             ValueError: If a field is missing or unknown.
         """

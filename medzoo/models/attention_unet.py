@@ -95,7 +95,11 @@ class AttentionUNet(ImageClassifier):
         self.head = ClassifierHead(head_width, num_classes, global_pool, drop_rate)
 
     def combine_maps(self, maps: list[Tensor]) -> Tensor:
-        """Decode from the coarsest map, one gated skip at a time."""
+        """Decode from the coarsest map, one gated skip at a time.
+
+        Args:
+            maps: The stem's map and each stage's, (N, channels, h, w) each.
+        """
         *skips, x = maps
         for block, skip in zip(self.decoder, reversed(skips), strict=True):
             x = block(x, skip)

@@ -30,6 +30,8 @@ class Classifier(nn.Module):
         default_cfg: The same, under timm's older name.
         temperature: What its logits are divided by to become probabilities; 1.0 unless it was
             fitted (`medzoo.fit_temperature`).
+        licence: Of its weights; empty if it is not known, or they are untrained. What is trained
+            on from them, or taught by them, keeps it where it is stricter than the images'.
     """
 
     architecture: str
@@ -40,6 +42,7 @@ class Classifier(nn.Module):
     pretrained_cfg: dict[str, Any]
     default_cfg: dict[str, Any]
     temperature: float = 1.0
+    licence: str = ""
 
 
 class ImageClassifier(Classifier):
@@ -47,6 +50,10 @@ class ImageClassifier(Classifier):
 
     An architecture subclasses it, sets `stem`, `stages`, `final`, `head` and `feature_info` in its
     constructor, and inherits the rest.
+
+    Args:
+        num_classes: Number of logits; 0 for no classifier.
+        num_features: Channels of the final feature map.
 
     Attributes:
         head_hidden_size: Channels that reach the classifier after pooling.
@@ -92,14 +99,22 @@ class ImageClassifier(Classifier):
         return {"stem": r"^stem", "stages": r"^stages\.(\d+)"}
 
     def forward_maps(self, x: Tensor) -> list[Tensor]:
-        """Return the stem's feature map and each stage's, from fine to coarse."""
+        """Return the stem's feature map and each stage's, from fine to coarse.
+
+        Args:
+            x: Images, (N, C, H, W), normalised.
+        """
         maps = [self.stem(x)]
         for stage in self.stages:
             maps.append(stage(maps[-1]))
         return maps
 
     def combine_maps(self, maps: list[Tensor]) -> Tensor:
-        """Make the final feature map from those of `forward_maps`; here from the last alone."""
+        """Make the final feature map from those of `forward_maps`; here from the last alone.
+
+        Args:
+            maps: The stem's map and each stage's, (N, channels, h, w) each.
+        """
         return self.final(maps[-1])
 
     def forward_intermediates(
@@ -135,15 +150,28 @@ class ImageClassifier(Classifier):
         return chosen if intermediates_only else (self.combine_maps(maps), chosen)
 
     def forward_features(self, x: Tensor) -> Tensor:
-        """Map images (N, C, H, W) to the final feature map (N, num_features, h, w)."""
+        """Map images to the final feature map (N, num_features, h, w).
+
+        Args:
+            x: Images, (N, C, H, W), normalised.
+        """
         return self.combine_maps(self.forward_maps(x))
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
-        """Map the final feature map to logits (N, num_classes), or to what the classifier sees."""
+        """Map the final feature map to logits (N, num_classes), or to what the classifier sees.
+
+        Args:
+            x: The final feature map, (N, num_features, h, w).
+            pre_logits: Return what the classifier sees, (N, num_features), instead of logits.
+        """
         return self.head(x, pre_logits=pre_logits)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map normalised images (N, C, H, W) to logits (N, num_classes)."""
+        """Map images to logits (N, num_classes).
+
+        Args:
+            x: Images, (N, C, H, W), normalised.
+        """
         return self.forward_head(self.forward_features(x))
 
 

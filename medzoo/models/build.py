@@ -82,6 +82,8 @@ def build(
         **(trained_args | kwargs),
     )
     update_model_args(model, **trained_args)  # or timm would save a model without them
+    if entry is not None and pretrained:
+        model.licence = entry.licence
     return model
 
 

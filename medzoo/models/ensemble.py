@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from medzoo.models.base import dataset_of
 from medzoo.models.factory import create_model
 from medzoo.transforms import TransformConfig, prepare_batch, transform_config
+from medzoo.weights.licence import licence_of, strictest
 from medzoo.weights.temperature import temperature_of
 
 
@@ -54,6 +55,7 @@ class Ensemble(nn.Module):
         num_classes: Number of logits.
         pretrained_cfg: That of the first member: input size, mean, std, number of classes.
         temperature: Of the ensemble as a whole, on top of its members'; 1.0 at first.
+        licence: The strictest of its members'.
 
     Raises:
         ValueError: If there is no member, or one of them does not fit the first: it is for
@@ -95,6 +97,11 @@ class Ensemble(nn.Module):
     def members(self) -> tuple[nn.Module, ...]:
         """The models, in the order in which they were given."""
         return tuple(part.model for part in self.parts)  # type: ignore[misc]
+
+    @property
+    def licence(self) -> str:
+        """The strictest of the members' licences; empty if none is known."""
+        return strictest(*map(licence_of, self.members))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images (N, C, H, W), normalised for the first member, to logits (N, num_classes).

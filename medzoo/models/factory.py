@@ -82,7 +82,7 @@ def create_model(
         The model, in evaluation mode if pretrained, channels last in memory. It carries `dataset` (a `DatasetInfo` or
         None), timm's `pretrained_cfg` (input size, mean, std), which
         `medzoo.create_transform` reads, and the `temperature` that was stored with the weights
-        (1.0 where the classifier is new).
+        (1.0 where the classifier is new) and their `licence`.
 
     Raises:
         ValueError: If a name is unknown, or `num_classes` contradicts the data set.
@@ -127,6 +127,7 @@ def create_model(
     classifier = cast(Classifier, model)
     _describe(classifier, architecture, model_args, target, config, in_chans, size)
     classifier.temperature = config.temperature if config and is_kept else 1.0
+    classifier.licence = config.licence if config else ""
     return classifier.eval() if pretrained or tensors else classifier
 
 

@@ -60,11 +60,11 @@ def timm_fields(config: WeightsConfig) -> dict[str, Any]:
         "crop_pct": 1.0,
         "crop_mode": "center",
         "interpolation": "bicubic",
+        # As the Hub spells it: cc-by-nc-4.0.
+        "license": config.licence.lower().replace(" ", "-") or None,
     }
     if config.dataset is not None:
         fields["label_names"] = config.dataset.classes
-        # As the Hub spells it: cc-by-nc-4.0.
-        fields["license"] = config.dataset.licence.lower().replace(" ", "-") or None
     return fields
 
 

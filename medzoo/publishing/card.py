@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from medzoo.datasets import list_datasets
 from medzoo.publishing.release import Release
+from medzoo.weights.licence import is_noncommercial
 
 HUB_LICENCES = (
     "apache-2.0",
@@ -218,18 +220,51 @@ def _training(release: Release) -> str:
     if not release.recipe:
         return "How it was trained is not known."
     recipe = json.dumps(dict(release.recipe), indent=2, sort_keys=True)
-    taught = (
-        f" A share of {release.recipe['distillation']:g} of the targets was the answers of a "
-        "teacher, an ensemble that was trained before on the same training images; medzoo's "
-        "`benchmarks/reproduce.py --train` trains both."
-        if release.recipe.get("distillation")
-        else ""
+    more = "".join(f" {sentence}" for sentence in (_taught(release), _through(release)) if sentence)
+    return f"With `medzoo train` by this recipe.{more}\n\n```json\n{recipe}\n```"
+
+
+def _taught(release: Release) -> str:
+    """Tell who taught, as far as it is known."""
+    share = release.recipe.get("distillation")
+    if not share:
+        return ""
+    text = f"A share of {share:g} of the targets was the answers of a teacher"
+    if not release.teacher:
+        return f"{text}; which one is not known."
+    members = Counter(map(_member, release.teacher))
+    if members.total() == 1:
+        return f"{text}: {next(iter(members))}."
+    listed = ", ".join(f"{count} x {member}" for member, count in members.items())
+    return f"{text}, the mean of {members.total()} models: {listed}."
+
+
+def _member(values: Mapping[str, Any]) -> str:
+    """Describe one model of a teacher in a few words."""
+    size, dataset, parameters = map(values.get, ("input_size", "dataset", "parameters"))
+    told = [
+        f"made for {dataset}" if dataset else "",
+        f"input {' x '.join(map(str, size))}" if size else "",
+        f"{parameters:,} parameters" if parameters else "",
+    ]
+    known = "; ".join(filter(None, told))
+    return f"{values['architecture']} ({known})" if known else str(values["architecture"])
+
+
+def _through(release: Release) -> str:
+    """Tell of the larger images that the training went through."""
+    if not release.larger:
+        return ""
+    size, md5 = release.larger["size"], release.larger["md5"]
+    file = f" (md5 `{md5}`)" if md5 else ""
+    return (
+        f"Random changes were made to the same images at {size} x {size} pixels{file}, which were "
+        "then scaled down to the model's size."
     )
-    return f"With `medzoo train` by this recipe.{taught}\n\n```json\n{recipe}\n```"
 
 
 def _licence(release: Release) -> str:
     if not release.licence:
         return "Not stated; ask the author before you use the weights."
-    noncommercial = " They are for non-commercial use." if "NC" in release.licence.upper() else ""
+    noncommercial = " They are for non-commercial use." if is_noncommercial(release.licence) else ""
     return f"The weights are under {release.licence}, the medzoo library under Apache-2.0.{noncommercial}"

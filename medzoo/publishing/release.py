@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,7 +10,6 @@ from typing import Any
 
 from torch import nn
 
-from medzoo.datasets import Provenance
 from medzoo.errors import unknown_name
 from medzoo.evaluation import Report
 from medzoo.models import create_model
@@ -19,6 +18,7 @@ from medzoo.weights import (
     WeightsEntry,
     locate_named,
     locate_weights,
+    provenance_of,
     read_config,
     save_weights,
     weights_index,
@@ -40,6 +40,8 @@ class Release:
         recipe: The recipe of the training; empty if unknown.
         metrics: What was measured, a split: reports as `Report.to_dict` gives them.
         licence: Of the weights; empty if unknown.
+        teacher: As in `WeightsEntry`; None if there was none or it is not known.
+        larger: Likewise.
         over_seeds: As in `WeightsEntry`.
         report: What plots are drawn of: what was given, else what the index knows of the test
             split; None if that is not enough.
@@ -52,6 +54,8 @@ class Release:
     recipe: Mapping[str, Any]
     metrics: Mapping[str, Mapping[str, Any]]
     licence: str
+    teacher: Sequence[Mapping[str, Any]] | None = None
+    larger: Mapping[str, Any] | None = None
     over_seeds: Mapping[str, Any] | None = None
     report: Report | None = None
 
@@ -63,9 +67,7 @@ class Release:
         title = self.config.dataset.title if self.config.dataset else "data that it does not name"
         if not self.data:
             return title
-        data = self.data
-        known = Provenance(data["file"], data["md5"], data["official"], data.get("note", ""))
-        return known.mark(title)
+        return provenance_of(self.data).mark(title)
 
     @classmethod
     def of(
@@ -77,7 +79,11 @@ class Release:
             model: Which. A model knows less of its training than the file that training wrote.
             report: What `evaluate` returned for it; takes the place of what is known for the same
                 split.
-            licence: Of the weights; by default the index's, else that of the data.
+            licence: Of the weights; by default the index's, else what the file or model says of
+                itself, else that of the data.
+
+        Returns:
+            The weights, ready to be published; what is not known is empty.
 
         Raises:
             ValueError: If the name is unknown, or the model was not made by `create_model`.
@@ -107,8 +113,7 @@ class Release:
         config = read_config(path)
         training = config.training
         if licence is None:
-            of_data = config.dataset.licence if config.dataset else ""
-            licence = entry.licence if entry else training.get("licence", of_data)
+            licence = entry.licence if entry else config.licence
         measured = {report.split: report.to_dict()} if report else {}
         # Built once, since weights that do not load should not be published.
         model = create_model(path)
@@ -120,6 +125,8 @@ class Release:
             recipe=entry.recipe if entry else training.get("recipe", {}),
             metrics={**(entry.metrics if entry else {}), **measured},
             licence=licence,
+            teacher=entry.teacher if entry else training.get("teacher"),
+            larger=entry.larger if entry else training.get("larger"),
             over_seeds=entry.over_seeds if entry else None,
             report=report or _test_report(entry),
         )

@@ -220,6 +220,10 @@ def load_recipe(
         trunk: What it starts from, instead of what the source says. Trained weights fix the
             architecture's arguments, so with a trunk those that are bundled do not count.
 
+    Returns:
+        The recipe, complete: what the source does not say is the pair's bundled recipe's. A
+        `Recipe` comes back as it is, but for the trunk.
+
     Raises:
         ValueError: If the name is unknown, the file is no recipe, or the source is none of these.
     """

@@ -14,6 +14,7 @@ from medzoo.evaluation.model import Model, logits_of
 from medzoo.models import InputAdapter
 from medzoo.training.identity import digest_of_weights
 from medzoo.transforms import transform_config
+from medzoo.weights.licence import licence_of
 from medzoo.weights.temperature import temperature_of
 
 
@@ -74,6 +75,7 @@ class Teacher:
         self.share = share
         self.autocast = autocast(device, precision)
         self.temperature = temperature_of(model)
+        self.given, self.licence = model, licence_of(model)
         self.model = model
         if isinstance(model, nn.Module):
             model.to(device).eval()

@@ -49,6 +49,7 @@ from medzoo.training.larger import check_larger
 from medzoo.training.loader import BatchLoader
 from medzoo.training.loss import class_weights, loss_of, soft_targets
 from medzoo.training.optimizer import create_optimizer
+from medzoo.training.provenance import origin
 from medzoo.training.recipe import Recipe, load_recipe
 from medzoo.training.teacher import Teacher
 from medzoo.transforms import transform_config
@@ -369,17 +370,18 @@ class Trainer:
         self.model.eval()
         self.frozen.release()
         summary = self.summary()
+        self.model.licence = summary["licence"]
         weights = self.files.write_weights(self.model, summary)
         wait_for_all()  # no process may look for files that are still being written
         figures = {key: summary[key] for key in ("best_epoch", "val_auc", "val_acc")}
         return Run(self.model, self.recipe, self.state.history, weights=weights, **figures)
 
     def summary(self) -> dict[str, Any]:
-        """Return how the run went, JSON-safe: recipe, data, best epoch and its figures."""
+        """Return how the run went, JSON-safe: recipe, origin, best epoch and its figures."""
         best = self.state.history[self.state.best_epoch - 1]
         return {
             "recipe": self.recipe.to_dict(),
-            "data": self.data.provenance.to_dict(),
+            **origin(self.model, self.data, self.teacher, self.larger),
             "best_epoch": self.state.best_epoch,
             "val_auc": best["val_auc"],
             "val_acc": best["val_acc"],

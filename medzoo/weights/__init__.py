@@ -20,6 +20,7 @@ from medzoo.weights.index import (
     weights_index,
     write_index,
 )
+from medzoo.weights.seen import provenance_of, warn_if_seen
 
 __all__ = [
     "INDEX",
@@ -29,12 +30,14 @@ __all__ = [
     "find_entry",
     "locate_named",
     "locate_weights",
+    "provenance_of",
     "read_config",
     "read_index",
     "read_tensors",
     "save_weights",
     "sha256_of",
     "verify",
+    "warn_if_seen",
     "weights_index",
     "write_atomically",
     "write_index",

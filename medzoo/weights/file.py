@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from medzoo.datasets import DatasetInfo
 from medzoo.errors import WeightsError
+from medzoo.weights.licence import licence_of
 from medzoo.weights.temperature import check_temperature, temperature_of
 
 _KEY = "medzoo"
@@ -36,7 +37,8 @@ class WeightsConfig:
         mean: Of each channel, images scaled to [0, 1].
         std: Of each channel, likewise.
         dataset: What it was trained on, or None.
-        training: How it was trained: recipe, seed, data and their md5, scores.
+        training: How it was trained: recipe, seed, data and their md5, scores, licence, teacher and
+            larger images.
         temperature: What its logits are divided by to become probabilities; files without it
             read as 1.0.
 
@@ -57,13 +59,18 @@ class WeightsConfig:
     def __post_init__(self) -> None:
         check_temperature(self.temperature)
 
+    @property
+    def licence(self) -> str:
+        """The licence of the weights: what training wrote, else the images'; empty if unknown."""
+        return self.training.get("licence") or (self.dataset.licence if self.dataset else "")
+
     @classmethod
     def of(cls, model: nn.Module, training: Mapping[str, Any] | None = None) -> WeightsConfig:
         """Read the configuration off a model that `medzoo.create_model` made.
 
         Args:
             model: The model.
-            training: How it was trained.
+            training: How it was trained; if it does not name a licence, the model's is kept.
 
         Raises:
             ValueError: If the model was not made by `medzoo.create_model`, or its temperature is
@@ -78,6 +85,7 @@ class WeightsConfig:
         # reset_classifier changes the model, but neither its configuration nor its data set.
         num_classes = int(getattr(model, "num_classes", cfg["num_classes"]))
         info = getattr(model, "dataset", None)
+        licence = licence_of(model)
         return cls(
             architecture=str(model.architecture),
             num_classes=num_classes,
@@ -90,7 +98,7 @@ class WeightsConfig:
                 for name, value in getattr(model, "model_args", {}).items()
             },
             dataset=info if info and info.num_classes == num_classes else None,
-            training=dict(training or {}),
+            training=({"licence": licence} if licence else {}) | dict(training or {}),
             temperature=temperature_of(model),
         )
 
@@ -108,6 +116,10 @@ class WeightsConfig:
 
         Args:
             values: The values, as read from JSON.
+
+        Returns:
+            The configuration; what a file from before a field existed does not say has the
+            field's default.
         """
         dataset = values.get("dataset")
         channels, height, width = values["input_size"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from importlib import resources
@@ -37,6 +37,10 @@ class WeightsEntry:
         licence: Of the weights.
         over_seeds: Mean and standard deviation of test AUC and ACC over the seeds of the trainings
             of which this is the best one by validation AUC, or None if they are not known.
+        teacher: Who answered for a share of the targets: for each member its architecture, input
+            size, data set and parameters; None if nobody did.
+        larger: Size and md5 of the larger images that were changed at random in the place of the
+            data's, or None if there were none.
         hub: ``{"repo_id", "revision"}`` of the copy on the Hugging Face Hub, or None if it was
             not published there.
     """
@@ -54,6 +58,8 @@ class WeightsEntry:
     metrics: Mapping[str, Mapping[str, Any]]
     licence: str
     over_seeds: Mapping[str, Any] | None = None
+    teacher: Sequence[Mapping[str, Any]] | None = None
+    larger: Mapping[str, Any] | None = None
     hub: Mapping[str, str] | None = None
 
     def to_dict(self) -> dict[str, Any]:

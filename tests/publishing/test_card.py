@@ -7,7 +7,7 @@ import pytest
 from huggingface_hub import ModelCard
 
 import medzoo
-from medzoo.publishing import Release
+from medzoo.publishing import Release, timm_config
 from medzoo.publishing.card import hub_licence, model_card
 from medzoo.weights import weights_index
 from tests.hub_repository import card_errors
@@ -73,12 +73,53 @@ def test_seeds_are_told(release):
     assert "AUC 0.9100 ± 0.0100, ACC 0.8000 ± 0.0200" in text
 
 
-def test_a_teacher_is_told(release):
-    assert "teacher" not in model_card(replace(release, recipe={"distillation": 0.0}), "a/b").text
+@pytest.mark.parametrize("name", [name for name in ENTRIES if weights_index()[name].teacher])
+def test_the_card_of_a_distilled_checkpoint_names_teachers_and_larger_images(name):
+    entry = weights_index()[name]
+    text = model_card(Release.of(name), "org/name").text
+    count, size, larger = {
+        "dermamnist": ("2 x advanced_cnn", "3 x 64 x 64", "64 x 64 pixels (md5 `94e200f58dee"),
+        "breastmnist": ("5 x advanced_cnn", "1 x 28 x 28", ""),
+        "retinamnist": ("3 x simple_cnn", "3 x 28 x 28", ""),
+    }[entry.dataset]
     assert (
-        "0.8 of the targets"
-        in model_card(replace(release, recipe={"distillation": 0.8}), "a/b").text
+        f"0.8 of the targets was the answers of a teacher, the mean of {len(entry.teacher)} models"
+        in text
     )
+    assert f"{count} (made for {entry.dataset}; input {size}; " in text
+    assert f"{entry.teacher[0]['parameters']:,} parameters" in text
+    assert larger in text
+    assert ("scaled down" in text) is bool(larger)
+    assert ("2 x simple_cnn (view: local)" in text) is (entry.dataset == "retinamnist")
+
+
+def test_every_distilled_checkpoint_of_the_index_has_teachers():
+    for name, entry in weights_index().items():
+        assert bool(entry.teacher) is (entry.recipe["distillation"] > 0), name
+        assert bool(entry.larger) is (entry.dataset == "dermamnist"), name
+
+
+def test_the_card_of_a_run_of_ones_own_names_its_published_teacher(tmp_path, tiny):
+    data = replace(tiny, info=medzoo.dataset_info("dermamnist"))
+    recipe = medzoo.Recipe(epochs=1, batch_size=16, distillation=0.25)
+    teacher = medzoo.create_model("simple_cnn.dermamnist", pretrained=True)
+    model = medzoo.create_model("simple_cnn", dataset=data, widths=(4, 8, 16))
+    run = medzoo.Trainer(model, data, recipe, teacher=teacher, output=tmp_path).fit()
+    text = model_card(Release.of(run.weights), "me/own").text
+    assert (
+        "0.25 of the targets was the answers of a teacher: simple_cnn (made for dermamnist; input "
+        "3 x 28 x 28; 1,101,663 parameters)." in text
+    )
+    assert "reproduce.py" not in text
+    assert "scaled down" not in text
+
+
+def test_the_card_of_a_run_without_teacher_names_none(file):
+    release = Release.of(file)
+    assert "teacher" not in model_card(release, "me/own").text
+    # A file from before training told who taught.
+    older = replace(release, recipe={"distillation": 0.8})
+    assert "teacher; which one is not known" in model_card(older, "me/own").text
 
 
 def test_the_same_release_gives_the_same_card(file):
@@ -147,3 +188,16 @@ def test_the_hub_of_the_tests_refuses_bad_metadata(change, message):
     card = str(model_card(Release.of("simple_cnn.dermamnist"), "org/name"))
     assert change[0] in card
     assert any(message in error for error in card_errors(card.replace(*change)))
+
+
+def test_the_card_of_what_was_finetuned_has_the_trunks_licence(tmp_path):
+    data = medzoo.synthetic("breastmnist", n_train=16, n_val=16, n_test=8)
+    data = replace(data, info=replace(data.info, licence="CC BY 4.0"))
+    recipe = medzoo.Recipe(epochs=1, batch_size=16)
+    run = medzoo.finetune("simple_cnn.dermamnist", data, recipe, output=tmp_path)
+    for what in (run.weights, run.model):
+        release = Release.of(what)
+        card = model_card(release, "me/own")
+        assert card.data.license == "cc-by-nc-4.0"
+        assert "non-commercial" in card.text
+        assert timm_config(release.config)["pretrained_cfg"]["license"] == "cc-by-nc-4.0"

@@ -1,0 +1,91 @@
+"""What a weights file says of where its weights come from: data, trunk, teacher, larger images."""
+
+from dataclasses import replace
+
+import pytest
+
+import medzoo
+from medzoo.training import Recipe, finetune, train
+from medzoo.training.provenance import describe_members
+from medzoo.weights import read_config
+
+NC, BY = "CC BY-NC 4.0", "CC BY 4.0"
+QUICK = Recipe(epochs=1, batch_size=16, ema_decay=0.0)
+TAUGHT = QUICK.with_changes(distillation=0.5, model_args={"widths": (4, 8, 16)})
+
+
+@pytest.fixture(scope="module")
+def breast():
+    """Images that anybody may use."""
+    data = medzoo.synthetic("breastmnist", n_train=16, n_val=16, n_test=8)
+    return replace(data, info=replace(data.info, licence=BY))
+
+
+def small(data, licence=""):
+    model = medzoo.create_model("simple_cnn", dataset=data, widths=(4, 8, 16))
+    model.licence = licence
+    return model
+
+
+def licences(run):
+    """What a run's file says, and what its model says."""
+    config = read_config(run.weights)
+    return {config.training["licence"], config.licence, run.model.licence}
+
+
+@pytest.mark.parametrize("trunk", ["simple_cnn.dermamnist", "advanced_cnn.medmnist"])
+def test_what_is_finetuned_keeps_the_trunks_licence(breast, trunk, tmp_path):
+    assert licences(finetune(trunk, breast, QUICK, output=tmp_path / "name")) == {NC}
+    model = medzoo.create_model(trunk, dataset=breast, pretrained=True)
+    assert licences(finetune(model, breast, QUICK, output=tmp_path / "model")) == {NC}
+
+
+def test_the_licence_outlives_a_second_finetuning(breast, tmp_path):
+    first = finetune("simple_cnn.dermamnist", breast, QUICK, output=tmp_path / "first")
+    again = finetune(first.weights, breast, QUICK, output=tmp_path / "again")
+    assert licences(again) == {NC}
+    assert licences(finetune(first.model, breast, QUICK, output=tmp_path / "third")) == {NC}
+
+
+@pytest.mark.parametrize(
+    ("members", "expected"),
+    [([NC], NC), ([BY, NC], NC), ([BY, BY], BY), (["", ""], BY)],
+)
+def test_what_is_taught_keeps_the_teachers_licence(breast, members, expected, tmp_path):
+    models = [small(breast, licence) for licence in members]
+    teacher = medzoo.Ensemble(models) if len(models) > 1 else models[0]
+    run = train("simple_cnn", breast, TAUGHT, teacher=teacher, output=tmp_path)
+    assert licences(run) == {expected}
+
+
+def test_without_either_the_images_decide(breast, tmp_path):
+    run = train("simple_cnn", breast, TAUGHT.with_changes(distillation=0.0), output=tmp_path)
+    assert licences(run) == {BY}
+    training = read_config(run.weights).training
+    assert training["teacher"] is training["larger"] is None
+
+
+def test_the_file_describes_teacher_and_larger_images(breast, tmp_path):
+    large = breast.train.images.repeat_interleave(2, 2).repeat_interleave(2, 3)
+    own = replace(breast.provenance, md5="5" * 32)
+    larger = replace(breast, train=replace(breast.train, images=large), provenance=own)
+    teacher = medzoo.Ensemble([small(larger), medzoo.Ensemble([small(breast)])])
+    run = train("simple_cnn", breast, TAUGHT, teacher=teacher, larger=larger, output=tmp_path)
+    training = read_config(run.weights).training
+    parameters = sum(p.numel() for p in teacher.members[0].parameters())
+    assert training["larger"] == {"size": 56, "md5": "5" * 32}
+    assert training["teacher"] == [
+        {
+            "architecture": "simple_cnn",
+            "input_size": [1, size, size],
+            "dataset": breast.info.name,
+            "parameters": parameters,
+        }
+        for size in (56, 28)
+    ]
+
+
+def test_any_callable_is_described_as_far_as_it_goes():
+    (described,) = describe_members(lambda images: images)
+    assert described.pop("architecture") == "function"
+    assert set(described.values()) == {None}
