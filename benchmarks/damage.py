@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from dicom_files import dicom_file
 from PIL import Image
 
 WIDTH, HEIGHT = 97, 61
@@ -167,41 +168,11 @@ def _dicom_files() -> list[bytes]:
     jpeg2000 = encapsulate([_saved("JPEG2000", "L", {"no_jp2": True})])
     frames: dict[str, Any] = {"NumberOfFrames": 3, "PixelData": 3 * deep.tobytes() + b"\0"}
     return [
-        _dicom(deep, "MONOCHROME2", **window),
-        _dicom(deep, "MONOCHROME1", **frames),
-        _dicom(np.asarray(_picture("RGB")), "RGB"),
-        _dicom(gray, "PALETTE COLOR", **palette),
-        _dicom(deep, "MONOCHROME2", uid.RLELossless, **window),
-        _dicom(gray, "MONOCHROME2", uid.JPEGBaseline8Bit, PixelData=jpeg),
-        _dicom(gray, "MONOCHROME2", uid.JPEG2000Lossless, PixelData=jpeg2000),
+        dicom_file(deep, "MONOCHROME2", **window),
+        dicom_file(deep, "MONOCHROME1", **frames),
+        dicom_file(np.asarray(_picture("RGB")), "RGB"),
+        dicom_file(gray, "PALETTE COLOR", **palette),
+        dicom_file(deep, "MONOCHROME2", uid.RLELossless, **window),
+        dicom_file(gray, "MONOCHROME2", uid.JPEGBaseline8Bit, PixelData=jpeg),
+        dicom_file(gray, "MONOCHROME2", uid.JPEG2000Lossless, PixelData=jpeg2000),
     ]
-
-
-def _dicom(
-    pixels: np.ndarray, kind: str, syntax: str = "1.2.840.10008.1.2.1", **tags: Any
-) -> bytes:
-    from pydicom.dataset import Dataset, FileMetaDataset
-    from pydicom.uid import UID, ExplicitVRLittleEndian, RLELossless, SecondaryCaptureImageStorage
-
-    file = Dataset()
-    file.file_meta = FileMetaDataset()
-    compresses = syntax == RLELossless
-    file.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian if compresses else UID(syntax)
-    file.SOPClassUID = SecondaryCaptureImageStorage
-    file.SOPInstanceUID = "1.2.3"
-    file.Rows, file.Columns = pixels.shape[:2]
-    file.SamplesPerPixel = 3 if pixels.ndim == 3 else 1
-    if pixels.ndim == 3:
-        file.PlanarConfiguration = 0
-    file.PhotometricInterpretation = kind
-    file.BitsAllocated = file.BitsStored = 8 * pixels.itemsize
-    file.HighBit = file.BitsStored - 1
-    file.PixelRepresentation = 0
-    file.PixelData = pixels.tobytes() + b"\0" * (pixels.nbytes % 2)
-    for name, value in tags.items():
-        setattr(file, name, value)
-    if compresses:
-        file.compress(RLELossless, generate_instance_uid=False)
-    buffer = io.BytesIO()
-    file.save_as(buffer, enforce_file_format=True)
-    return buffer.getvalue()

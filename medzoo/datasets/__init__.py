@@ -1,9 +1,10 @@
 """Data sets: what they are, where their arrays come from, what their splits share, and made-up ones."""
 
-from medzoo.datasets.dataset import Dataset, Provenance, Split
+from medzoo.datasets.dataset import Dataset, Split
 from medzoo.datasets.image_file import read_image
 from medzoo.datasets.info import TASKS, DatasetInfo, Task, dataset_info, list_datasets
 from medzoo.datasets.leakage import LeakageReport, LeakedPair, find_leakage
+from medzoo.datasets.provenance import Provenance
 from medzoo.datasets.read_labelled import ReadingOptions
 from medzoo.datasets.resplit import disjoint_split, read_groups, resplit
 from medzoo.datasets.store import load_dataset

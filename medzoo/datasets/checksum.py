@@ -46,4 +46,5 @@ def file_md5(path: Path) -> str:
 def known_files() -> dict[str, str]:
     """Return what is known of unofficial files: md5 to a note such as ``"rebuilt"``."""
     table = resources.files("medzoo.datasets").joinpath("known_files.json")
-    return {entry["md5"]: entry["note"] for entry in json.loads(table.read_text("utf-8"))}
+    notes: dict[str, str] = json.loads(table.read_text("utf-8"))
+    return notes

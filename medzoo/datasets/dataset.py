@@ -1,10 +1,10 @@
-"""A data set in use: three splits of images and labels, and where they came from."""
+"""A data set in use: three splits of images and labels."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from medzoo.datasets.info import DatasetInfo, Task
 from medzoo.datasets.mmap import has_read
+from medzoo.datasets.provenance import Provenance
 from medzoo.datasets.validation import Array, as_images, as_labels, fit_labels, infer_task
 from medzoo.errors import DatasetError
 
@@ -26,33 +27,6 @@ SplitName: TypeAlias = Literal["train", "val", "test"]
 SPLIT_NAMES: tuple[SplitName, ...] = ("train", "val", "test")
 
 _STATISTICS_CHUNK = 1 << 24  # values; keeps memory-mapped sets from being in memory at once
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """Where images came from, and whether they are the official ones.
-
-    Attributes:
-        file: Base name of the file; None if there was none.
-        md5: The file's md5; of several files one of all of theirs, with labels and splits; None if
-            there was none.
-        official: Whether these are medmnist's own images, all of them.
-        note: What is different if not, e.g. ``"rebuilt"``; empty if official.
-    """
-
-    file: str | None
-    md5: str | None
-    official: bool
-    note: str = ""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON-safe values."""
-        return asdict(self)
-
-    def mark(self, title: str) -> str:
-        """Return a title with what of the note it does not say already behind it."""
-        new = [part for part in self.note.split("; ") if part.lower() not in title.lower()]
-        return f"{title} ({'; '.join(new)})" if new else title
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +77,11 @@ class Split:
         return replace(self, images=images, labels=self.labels[chosen], provenance=provenance)
 
     def head(self, count: int) -> Split:
-        """Return the first `count` images."""
+        """Return the first `count` images; see `subset`.
+
+        Args:
+            count: How many; all, if there are fewer.
+        """
         return self.subset(slice(count))
 
 

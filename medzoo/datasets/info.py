@@ -16,6 +16,8 @@ from medzoo.errors import unknown_name
 Task = Literal["multi-class", "binary-class", "ordinal-regression", "multi-label, binary-class"]
 TASKS: tuple[Task, ...] = get_args(Task)
 
+_BETWEEN_WORDS = re.compile(r"[\W\d_]+|(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
 
 @dataclass(frozen=True)
 class DatasetInfo:
@@ -77,7 +79,8 @@ class DatasetInfo:
     @property
     def sided(self) -> bool:
         """Whether class names tell left from right, so that a mirrored image changes class."""
-        return any(re.search(r"\b(left|right)\b", name.lower()) for name in self.classes)
+        words = {word.lower() for name in self.classes for word in _BETWEEN_WORDS.split(name)}
+        return bool(words & {"left", "right"})
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON-safe values (tuples become lists)."""
@@ -88,6 +91,9 @@ class DatasetInfo:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> DatasetInfo:
         """Rebuild what `to_dict` gave; keys that this version does not know are ignored.
+
+        Args:
+            values: The fields by name; lists count as tuples.
 
         Raises:
             ValueError: If a required field is missing or does not fit.
@@ -135,6 +141,9 @@ def dataset_info(name: str) -> DatasetInfo:
 
     Args:
         name: One of `list_datasets`; case does not matter.
+
+    Returns:
+        The description, without mean and standard deviation, which take the images.
 
     Raises:
         ValueError: If there is no such set; the message lists close matches.

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from medzoo.datasets.copies import exact_copies
 from medzoo.datasets.dataset import SPLIT_NAMES, Dataset, SplitName
 from medzoo.datasets.likeness import TURNS, Likeness, centres, thumbnails, turned
+from medzoo.errors import unknown_name
 
 DEFAULT_THRESHOLD = 0.5
 
@@ -20,6 +25,8 @@ _SAME, _TURNED = 12, 4  # candidates an image: as it is, and turned or mirrored
 _FINALISTS = 6  # of the candidates, aligned to the end
 _BACKGROUND = 3  # of the finalists, the least alike: what unrelated images look like
 _LEAST_ALIKE = 0.7  # cosine; below, images have little in common, however alone they stand
+_ENOUGH = 700  # images; if there are fewer, they have to be more alike
+_ROUNDING = 1e-6  # of a cosine; closer to 1, nothing can be told
 _QUERIES, _POOL = 8192, 4096  # images compared at once: bounds the memory
 _PAIRS = 2048  # pairs aligned at once
 _FIRST_STEPS, _LAST_STEPS = 3, 8
@@ -77,7 +84,18 @@ class LeakageReport:
         Args:
             split: Whose images.
             other: Where their near-duplicates are.
+
+        Returns:
+            The positions, ascending.
+
+        Raises:
+            ValueError: If there is no such split, or both are the same.
         """
+        for name in (split, other):
+            if name not in SPLIT_NAMES:
+                raise unknown_name("split", name, SPLIT_NAMES)
+        if split == other:
+            raise ValueError(f"split and other are both {split!r}; pairs are of two splits")
         places = {p.index_a for p in self.pairs if (p.split_a, p.split_b) == (split, other)}
         places |= {p.index_b for p in self.pairs if (p.split_b, p.split_a) == (split, other)}
         return sorted(places)
@@ -133,8 +151,10 @@ def find_leakage(data: Dataset, threshold: float = DEFAULT_THRESHOLD) -> Leakage
     Each validation image is compared with all of the training split, each test image with both
     others. The most alike are then aligned to one another. The distance of a pair is that of the
     aligned images divided by the distance that the image's other candidates typically have, so
-    one threshold fits sets of much and of little variety. At most six pairs an image are
-    reported. The result is the same in every run on one machine; time grows with the square of
+    one threshold fits sets of much and of little variety. In sets of fewer than 700 images, pairs
+    have to be the more alike the fewer there are, since few images do not tell what is an image's
+    own; below about 40, only exact copies are found. Those are found in any set, pixel by pixel. At
+    most six pairs an image are reported, and six exact copies in each other split. The result is the same in every run on one machine; time grows with the square of
     the number of images, memory only with the number.
 
     Args:
@@ -147,28 +167,22 @@ def find_leakage(data: Dataset, threshold: float = DEFAULT_THRESHOLD) -> Leakage
         The pairs, closest first, with counts.
 
     Raises:
-        ValueError: If the threshold is not between 0 and 1.
+        ValueError: If the threshold is not between 0 and 1, or `data` is no whole data set.
     """
+    if not isinstance(data, Dataset):
+        raise ValueError(
+            f"data is a {type(data).__name__}; leakage is between splits, so give the whole Dataset"
+        )
     if not 0 < threshold <= 1:
         raise ValueError(
             f"threshold={threshold!r} must be above 0 and at most 1; e.g. {DEFAULT_THRESHOLD}"
         )
     with torch.no_grad():
         images = {name: thumbnails(split.images) for name, split in data.splits.items()}
-        likeness = Likeness(torch.cat(list(images.values())))
-        earlier = torch.cat([images["train"], images["val"]])
-        found = _search(likeness, images["val"], images["train"])
-        pairs = [
-            LeakedPair("train", index, "val", query, distance)
-            for query, index, distance in found
-            if distance < threshold
-        ]
-        border = len(images["train"])
-        for query, index, distance in _search(likeness, images["test"], earlier):
-            split: SplitName = "train" if index < border else "val"
-            place = index if index < border else index - border
-            if distance < threshold:
-                pairs.append(LeakedPair(split, place, "test", query, distance))
+        copies = _exact(data, images)
+        same = {pair[:4] for pair in copies}
+        alike = [p for p in _alike(images) if p.distance < threshold and p[:4] not in same]
+    pairs = copies + alike
     pairs.sort(key=lambda pair: (pair.distance, *pair))
     return LeakageReport(
         title=data.title,
@@ -177,6 +191,47 @@ def find_leakage(data: Dataset, threshold: float = DEFAULT_THRESHOLD) -> Leakage
         threshold=threshold,
         pairs=tuple(pairs),
     )
+
+
+def _exact(data: Dataset, images: Mapping[SplitName, Tensor]) -> list[LeakedPair]:
+    """Return the pairs of the same image, given thumbnails of each split."""
+    return [
+        LeakedPair(a, place, b, query, 0.0)
+        for a, b in combinations(SPLIT_NAMES, 2)
+        for query, place in exact_copies(
+            data.splits[b].images, data.splits[a].images, images[b], images[a], _FINALISTS
+        )
+    ]
+
+
+def _alike(images: Mapping[SplitName, Tensor]) -> list[LeakedPair]:
+    """Return the pairs worth a thought, given thumbnails of each split."""
+    everything = torch.cat(list(images.values()))
+    least = _least_alike(len(everything))
+    if least > 1 - _ROUNDING:
+        return []
+    likeness = Likeness(everything)
+    pairs = [
+        LeakedPair("train", index, "val", query, distance)
+        for query, index, distance in _search(likeness, images["val"], images["train"], least)
+    ]
+    border = len(images["train"])
+    earlier = torch.cat([images["train"], images["val"]])
+    for query, index, distance in _search(likeness, images["test"], earlier, least):
+        split: SplitName = "train" if index < border else "val"
+        place = index if index < border else index - border
+        pairs.append(LeakedPair(split, place, "test", query, distance))
+    return pairs
+
+
+def _least_alike(count: int) -> float:
+    """Return how alike two images must be to count, of so many images in all.
+
+    Unrelated directions of n dimensions have a cosine above t in about (1 - t^2)^(n/2) of all cases.
+    The number of dimensions that is known of images grows with their number, so that chance is kept
+    as it is where there are enough.
+    """
+    return math.sqrt(1 - (1 - _LEAST_ALIKE**2) ** max(1.0, _ENOUGH / count))
 
 
 class _View(NamedTuple):
@@ -199,13 +254,15 @@ def _views(turn: int) -> list[_View]:
     ]
 
 
-def _search(likeness: Likeness, queries: Tensor, pool: Tensor) -> list[tuple[int, int, float]]:
+def _search(
+    likeness: Likeness, queries: Tensor, pool: Tensor, least: float
+) -> list[tuple[int, int, float]]:
     """Return (query, index in the pool, distance) of each pair worth a thought."""
     found = []
     for start in range(0, len(queries), _QUERIES):
         block = queries[start : start + _QUERIES]
         candidates = _candidates(likeness, block, pool)
-        for query, index, distance in _measure(likeness, block, pool, *candidates):
+        for query, index, distance in _measure(likeness, block, pool, least, *candidates):
             found.append((start + query, index, distance))
     return found
 
@@ -264,7 +321,7 @@ def _candidates(likeness: Likeness, queries: Tensor, pool: Tensor) -> tuple[Tens
 
 
 def _measure(
-    likeness: Likeness, queries: Tensor, pool: Tensor, places: Tensor, shown: Tensor
+    likeness: Likeness, queries: Tensor, pool: Tensor, least: float, places: Tensor, shown: Tensor
 ) -> list[tuple[int, int, float]]:
     """Align the candidates (Q, K) with their queries; return pairs with their distances."""
     views = [view for turn in range(TURNS) for view in _views(turn)]
@@ -304,7 +361,7 @@ def _measure(
     typical = final[:, :_BACKGROUND].mean(1, keepdim=True)
     distance = (1 - alike).clamp_min(0) / (1 - typical).clamp_min(_LEAST_SPREAD)
     closest: dict[tuple[int, int], float] = {}
-    for query, k in (finalists & (alike >= _LEAST_ALIKE)).nonzero().tolist():
+    for query, k in (finalists & (alike >= least)).nonzero().tolist():
         pair = query, int(places[query, k])
         closest[pair] = min(float(distance[query, k]), closest.get(pair, float("inf")))
     return [(query, index, value) for (query, index), value in closest.items()]

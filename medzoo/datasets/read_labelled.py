@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypedDict
 
-from medzoo.datasets.dataset import Dataset, Provenance, assemble
+from medzoo.datasets.dataset import Dataset, assemble
 from medzoo.datasets.info import Task
 from medzoo.datasets.labelled_images import LabelledImages
+from medzoo.datasets.provenance import Provenance
 from medzoo.datasets.read_images import ImageFile, OnError, read_images
 from medzoo.datasets.split_rows import Rows, check_apart, check_classes, split_rows
 from medzoo.errors import unknown_name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import operator
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from medzoo.datasets.dataset import SPLIT_NAMES, Dataset, Split, SplitName
 from medzoo.datasets.mmap import has_read
@@ -39,18 +40,18 @@ def resplit(data: Dataset, split: str | Path | Mapping[Any, Positions]) -> Datas
 
     Raises:
         ValueError: If a mapping does not fit: an unknown, missing or empty split, a position out of
-            range or used twice.
+            range or used twice, a class without an image in train.
         DatasetError: If a file cannot be read, or does not fit likewise.
     """
     if isinstance(split, str | Path):
         path = Path(split).expanduser()
         try:
-            positions = _checked(_read_split(path, data), _total(data))
+            positions = _checked(_read_split(path, data), data)
         except (OSError, ValueError, csv.Error) as error:
             raise DatasetError(f"{path} is no split of {data.title}: {error}") from error
         note = f"own split {path.name}"
     elif isinstance(split, Mapping):
-        positions, note = _checked(split, _total(data)), "own split"
+        positions, note = _checked(split, data), "own split"
     else:
         raise ValueError(
             f"split is {type(split).__name__}, expected a mapping of train, val and test to "
@@ -80,23 +81,20 @@ def disjoint_split(
 
     Args:
         data: A data set, or its number of images by split.
-        groups: What each image belongs to (patient, lesion), in the order train, val, test; see
-            `read_groups`.
+        groups: What each image belongs to (patient, lesion), a name or a number, in the order
+            train, val, test; see `read_groups`.
 
     Returns:
         Positions by split, for `resplit` and ``load_dataset(..., split=)``.
 
     Raises:
-        ValueError: If the number of groups is not that of the images, or nothing is left of a
-            split.
+        ValueError: If groups are no sequence, one is missing, their number is not that of the
+            images, or nothing is left of a split.
     """
     sizes = _sizes(data)
-    total = sum(sizes.values())
-    names = groups.tolist() if isinstance(groups, np.ndarray | Tensor) else list(groups)
-    if len(names) != total:
-        raise ValueError(f"{len(names):,} groups for {total:,} images; one each is expected")
+    names = _named(groups, sizes)
     first = _first_positions(sizes)
-    taken: set[str | int] = set()
+    taken: set[Hashable] = set()
     kept: dict[SplitName, list[int]] = {}
     for split in reversed(SPLIT_NAMES):
         span = range(first[split], first[split] + sizes[split])
@@ -131,8 +129,6 @@ def read_groups(path: str | Path, data: Sizes, column: str) -> list[str]:
         for line, position, group in _rows(path, sizes, column):
             if not group:
                 raise ValueError(f"line {line}: {column} is empty")
-            if position in groups:
-                raise ValueError(f"line {line}: this image has a row already")
             groups[position] = group
         if missing := sum(sizes.values()) - len(groups):
             raise ValueError(f"{missing:,} images have no row; one each is expected")
@@ -144,6 +140,10 @@ def read_groups(path: str | Path, data: Sizes, column: str) -> list[str]:
 def _sizes(data: Sizes) -> dict[str, int]:
     if isinstance(data, Dataset):
         return {name: len(split) for name, split in data.splits.items()}
+    if not isinstance(data, Mapping):
+        raise ValueError(
+            f"data is a {type(data).__name__}; give a whole data set, or its number of images by split"
+        )
     for name in data:
         if name not in SPLIT_NAMES:
             raise unknown_name("split", name, SPLIT_NAMES)
@@ -152,8 +152,33 @@ def _sizes(data: Sizes) -> dict[str, int]:
     return {name: int(data[name]) for name in SPLIT_NAMES}
 
 
-def _total(data: Dataset) -> int:
-    return sum(map(len, data.splits.values()))
+def _named(groups: object, sizes: Mapping[str, int]) -> list[Hashable]:
+    """Return the group of each image, or raise ValueError."""
+    if isinstance(groups, str | bytes | Mapping | Set) or not isinstance(groups, Iterable):
+        raise ValueError(
+            f"groups is {type(groups).__name__}, expected a sequence with one name or number an image"
+        )
+    names = groups.tolist() if isinstance(groups, np.ndarray | Tensor) else list(groups)
+    total = sum(sizes.values())
+    if len(names) != total:
+        raise ValueError(f"{len(names):,} groups for {total:,} images; one each is expected")
+    images = ((split, index) for split in SPLIT_NAMES for index in range(sizes[split]))
+    for (split, index), name in zip(images, names, strict=True):
+        if not _is_name(name):
+            raise ValueError(
+                f"the group of {split} image {index:,} is {name!r}, expected a name or a number; "
+                "give an image that belongs to no other a group of its own"
+            )
+    return names
+
+
+def _is_name(group: Any) -> bool:
+    """Whether a group can be told from others: None, NaN and the like are none."""
+    try:
+        hash(group)
+        return bool(group == group) and group not in (None, "")
+    except TypeError:  # lists; and pandas.NA, which is not even unlike itself
+        return False
 
 
 def _first_positions(sizes: Mapping[str, int]) -> dict[str, int]:
@@ -164,6 +189,7 @@ def _first_positions(sizes: Mapping[str, int]) -> dict[str, int]:
 def _rows(path: Path, sizes: Mapping[str, int], column: str) -> Iterable[tuple[int, int, str]]:
     """Yield line number, position among all images, and a column's value of each row."""
     first = _first_positions(sizes)
+    seen: dict[int, int] = {}
     with path.open(newline="", encoding="utf-8-sig") as stream:
         reader = csv.DictReader(stream)
         columns = reader.fieldnames or []
@@ -181,7 +207,10 @@ def _rows(path: Path, sizes: Mapping[str, int], column: str) -> Iterable[tuple[i
                     f"line {line}: index {text!r} is no position in {split}, "
                     f"expected 0 to {sizes[split] - 1:,}"
                 )
-            yield line, first[split] + int(text), (row[column] or "").strip()
+            position = first[split] + int(text)
+            if (earlier := seen.setdefault(position, line)) != line:
+                raise ValueError(f"line {line}: {split} {text} has a row already, line {earlier}")
+            yield line, position, (row[column] or "").strip()
 
 
 def _read_split(path: Path, data: Dataset) -> dict[str, list[int]]:
@@ -194,8 +223,9 @@ def _read_split(path: Path, data: Dataset) -> dict[str, list[int]]:
     return found
 
 
-def _checked(split: Mapping[str, Positions], total: int) -> dict[SplitName, Tensor]:
+def _checked(split: Mapping[str, Positions], data: Dataset) -> dict[SplitName, Tensor]:
     """Return the positions of each split as int64, or raise ValueError."""
+    total = sum(_sizes(data).values())
     for name in split:
         if name not in SPLIT_NAMES:
             raise unknown_name("split", name, SPLIT_NAMES)
@@ -217,13 +247,27 @@ def _checked(split: Mapping[str, Positions], total: int) -> dict[SplitName, Tens
                 )
             owner[position] = name
         checked[name] = torch.tensor(positions, dtype=torch.int64)
+    _check_classes(data, checked["train"])
     return checked
 
 
+def _check_classes(data: Dataset, train: Tensor) -> None:
+    """Refuse a training split without an image of a class that the data set has."""
+    labels = torch.cat([split.labels for split in data.splits.values()])
+    shown = labels if data.info.multi_label else one_hot(labels, data.info.num_classes)
+    lost = shown.bool().any(0) & ~shown[train].bool().any(0)
+    if names := [name for name, one in zip(data.info.classes, lost.tolist(), strict=True) if one]:
+        raise ValueError(
+            f"class {names[0]!r} has no image in train, so it cannot be learnt; put some there"
+        )
+
+
 def _integers(positions: Positions, name: str) -> list[int]:
-    values = positions.tolist() if isinstance(positions, np.ndarray | Tensor) else positions
     try:
-        if isinstance(values, str) or any(isinstance(value, bool) for value in values):
+        if isinstance(positions, str | bytes | Mapping):
+            raise TypeError
+        values = positions.tolist() if isinstance(positions, np.ndarray | Tensor) else [*positions]
+        if any(isinstance(value, bool) for value in values):
             raise TypeError
         return [operator.index(value) for value in values]
     except TypeError:

@@ -13,9 +13,10 @@ import numpy as np
 from medzoo.datasets.archive import read_archive
 from medzoo.datasets.cache import locked
 from medzoo.datasets.checksum import known_files
-from medzoo.datasets.dataset import SPLIT_NAMES, Dataset, Provenance, SplitName, assemble
+from medzoo.datasets.dataset import SPLIT_NAMES, Dataset, SplitName, assemble
 from medzoo.datasets.download import download_file
 from medzoo.datasets.info import DatasetInfo, Task, dataset_info, list_datasets, medmnist_info
+from medzoo.datasets.provenance import Provenance
 from medzoo.datasets.resplit import Positions, resplit
 from medzoo.errors import DatasetError
 

@@ -1,45 +1,27 @@
 import io
+import sys
+from pathlib import Path
 
 import numpy as np
 import pydicom
 import pytest
 from PIL import Image
-from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
-from pydicom.uid import (
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRLittleEndian,
-    JPEGBaseline8Bit,
-    SecondaryCaptureImageStorage,
-    generate_uid,
-)
+from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEGBaseline8Bit
 
 from medzoo.datasets.image_file import read_image
 from medzoo.errors import DatasetError
 
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
-def save(path, pixels, kind="MONOCHROME2", syntax=ExplicitVRLittleEndian, **tags):
-    """Write a DICOM file of pixels (H, W) or (H, W, 3), or of what `tags` say."""
-    file = Dataset()
-    file.file_meta = FileMetaDataset()
-    file.file_meta.TransferSyntaxUID = syntax
-    file.file_meta.MediaStorageSOPClassUID = SecondaryCaptureImageStorage
-    file.file_meta.MediaStorageSOPInstanceUID = generate_uid(entropy_srcs=["test"])
-    file.SOPClassUID = SecondaryCaptureImageStorage
-    file.SOPInstanceUID = file.file_meta.MediaStorageSOPInstanceUID
-    file.Rows, file.Columns = pixels.shape[:2]
-    file.SamplesPerPixel = 3 if pixels.ndim == 3 else 1
-    if pixels.ndim == 3:
-        file.PlanarConfiguration = 0
-    file.PhotometricInterpretation = kind
-    file.BitsAllocated = file.BitsStored = 8 * pixels.itemsize
-    file.PixelRepresentation = int(pixels.dtype.kind == "i")
-    file.PixelData = pixels.tobytes() + b"\0" * (pixels.nbytes % 2)
-    for name, value in tags.items():
-        setattr(file, name, value)
-    file.HighBit = file.BitsStored - 1
-    file.save_as(path, enforce_file_format=True)
+from dicom_files import dicom_file
+
+
+def save(path, *pixels_and_kind, **tags):
+    """Write a file of what `dicom_file` takes."""
+    path.write_bytes(dicom_file(*pixels_and_kind, **tags))
     return path
 
 

@@ -45,6 +45,27 @@ def test_round_trip_through_json_and_hashable():
 
 
 @pytest.mark.parametrize(
+    ("name", "sided"),
+    [
+        ("left kidney", True),
+        ("kidney-right", True),
+        ("left_kidney", True),
+        ("KIDNEY_LEFT", True),
+        ("leftKidney", True),
+        ("KidneyRight", True),
+        ("CTLeftLung", True),
+        ("lung2right", True),
+        ("bright spot", False),
+        ("upright", False),
+        ("leftover", False),
+        ("cleft", False),
+    ],
+)
+def test_sides_are_told_however_words_are_joined(name, sided):
+    assert DatasetInfo("x", "X", "multi-class", ("other", name), 1, "").sided == sided
+
+
+@pytest.mark.parametrize(
     ("task", "classes", "message"),
     [
         ("multi-clas", ("a", "b"), "did you mean 'multi-class'"),

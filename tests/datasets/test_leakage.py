@@ -6,7 +6,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from medzoo.datasets import Dataset, LeakageReport, LeakedPair, find_leakage, leakage
+from medzoo.datasets import (
+    Dataset,
+    LeakageReport,
+    LeakedPair,
+    find_leakage,
+    leakage,
+    load_dataset,
+)
 from medzoo.datasets.likeness import TURNS, Likeness, centres, thumbnails, turned
 from medzoo.datasets.resplit import resplit
 
@@ -28,6 +35,15 @@ def dataset(images):
         arrays[name] = (images[first : first + count], torch.arange(count) % 2)
         first += count
     return Dataset.from_arrays(**arrays)
+
+
+def thirds(images):
+    """A data set of images, a third in each split."""
+    third = len(images) // 3
+    parts = images.split([third, third, len(images) - 2 * third])
+    return Dataset.from_arrays(
+        *((part, torch.zeros(len(part), dtype=torch.int64)) for part in parts), classes=["a", "b"]
+    )
 
 
 def sampled(image, *, zoom=1.0, degrees=0.0, x=0.0, y=0.0):
@@ -100,6 +116,53 @@ def test_independent_noise_and_unrelated_images_are_not_found():
     assert find_leakage(dataset(scenes(240, seed=5))).pairs == ()
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("count", [3, 6, 10, 20, 30, 50, 100, 200])
+def test_few_unrelated_images_are_not_found(count, channels):
+    noise = np.random.default_rng(count).integers(0, 256, (count, channels, 28, 28), np.uint8)
+    assert find_leakage(thirds(torch.from_numpy(noise))).pairs == ()
+    assert find_leakage(thirds(scenes(count, channels=channels))).pairs == ()
+
+
+@pytest.mark.parametrize("name", ["breastmnist", "retinamnist"])
+@pytest.mark.parametrize("count", [20, 50, 100])
+def test_few_images_that_look_much_alike_are_hardly_found(data_root, name, count):
+    whole = load_dataset(name, root=data_root, download=False)
+    images = whole.train.images[torch.linspace(0, len(whole.train) - 1, count).long()]
+    assert len(find_leakage(thirds(images)).pairs) <= count // 50
+
+
+@pytest.mark.parametrize("count", [3, 20, 300])
+@pytest.mark.parametrize("size", [28, 40])
+def test_exact_copies_are_found_in_any_set(count, size):
+    images = scenes(count, size=size)
+    third = count // 3
+    images[third] = images[-1] = images[0]
+    assert {pair for pair in find_leakage(thirds(images)).pairs if pair.distance == 0} == {
+        ("train", 0, "val", 0, 0),
+        ("train", 0, "test", count - 2 * third - 1, 0),
+        ("val", 0, "test", count - 2 * third - 1, 0),
+    }
+
+
+def test_blank_copies_are_found_up_to_six_an_image():
+    images = scenes(60)
+    images[:10] = 7
+    images[20:22] = 7
+    report = find_leakage(thirds(images))
+    assert report.affected("val", "train") == [0, 1]
+    assert 12 <= report.counts()["train", "val"] == len(report.pairs) <= 24
+
+
+def test_images_that_only_look_the_same_when_small_are_no_exact_copies():
+    images = scenes(9, size=56)
+    images[8] = images[0]
+    images[8, :, 0, :2] = images[0, :, 0, :2].flip(1)
+    assert not torch.equal(images[8], images[0])
+    assert torch.equal(thumbnails(images[8:]), thumbnails(images[:1]))
+    assert find_leakage(thirds(images)).pairs == ()
+
+
 def test_each_two_splits_are_compared():
     images = scenes(240, seed=2)
     images[165], images[200], images[201] = images[3], images[7], images[170]
@@ -142,6 +205,20 @@ def test_a_smaller_threshold_gives_the_closest_of_the_pairs():
 def test_bad_thresholds(threshold, tiny):
     with pytest.raises(ValueError, match="must be above 0 and at most 1"):
         find_leakage(tiny, threshold=threshold)
+
+
+def test_one_split_has_no_leakage(tiny):
+    with pytest.raises(ValueError, match=r"data is a Split; .*give the whole Dataset"):
+        find_leakage(tiny.train)
+
+
+def test_names_that_are_no_two_splits(planted):
+    with pytest.raises(ValueError, match="unknown split 'training'; did you mean 'train'"):
+        planted.affected("test", "training")
+    with pytest.raises(ValueError, match="unknown split 'tests'; did you mean 'test'"):
+        planted.affected("tests", "train")
+    with pytest.raises(ValueError, match="both 'test'"):
+        planted.affected("test", "test")
 
 
 def test_tiny_sets_and_blank_images():

@@ -1,9 +1,10 @@
+import math
 import warnings
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import medzoo
@@ -16,24 +17,25 @@ TOTAL = sum(SIZES.values())
 
 @pytest.fixture(scope="module")
 def data() -> Dataset:
-    """Thirteen images; each pixel of an image, and its label, is its number."""
+    """Thirteen images; each pixel of an image is its number, its class whether that is odd."""
 
     def part(first, count):
         numbers = np.arange(first, first + count)
-        return np.repeat(numbers, 192).reshape(-1, 8, 8, 3).astype(np.uint8), numbers
+        return np.repeat(numbers, 192).reshape(-1, 8, 8, 3).astype(np.uint8), numbers % 2
 
-    return Dataset.from_arrays(part(0, 6), part(6, 3), part(9, 4), classes=list("abcdefghijklm"))
+    return Dataset.from_arrays(part(0, 6), part(6, 3), part(9, 4), classes=["even", "odd"])
 
 
 def numbers(split):
     values = split.images[:, 0, 0, 0].tolist()
     assert (split.images == split.images[:, :1, :1, :1]).all()
-    assert values == split.labels.tolist()
+    assert [value % 2 for value in values] == split.labels.tolist()
     return values
 
 
-@given(st.permutations(range(TOTAL)), st.integers(1, 4), st.integers(1, 4), st.integers(1, 4))
+@given(st.permutations(range(TOTAL)), st.integers(2, 5), st.integers(1, 4), st.integers(1, 4))
 def test_images_and_labels_go_where_the_mapping_says(data, order, a, b, c):
+    assume(len({position % 2 for position in order[:a]}) == 2)
     mapping = {"train": order[:a], "val": order[a : a + b], "test": order[a + b : a + b + c]}
     own = resplit(data, mapping)
     assert {name: numbers(split) for name, split in own.splits.items()} == mapping
@@ -49,12 +51,32 @@ def test_arrays_and_tensors_of_positions(data):
     assert numbers(own.test) == [0, 1]
 
 
+def test_positions_from_a_generator(data):
+    own = resplit(data, {"train": (i for i in (0, 5)), "val": iter([1]), "test": map(int, "23")})
+    assert [numbers(split) for split in own.splits.values()] == [[0, 5], [1], [2, 3]]
+
+
+def test_labels_that_no_training_image_has_are_refused():
+    images, labels = np.zeros((4, 8, 8), np.uint8), np.array([[1, 0], [0, 1], [0, 0], [1, 1]])
+    data = Dataset.from_arrays((images, labels), (images, labels), (images, labels))
+    with pytest.raises(ValueError, match="class '1' has no image in train"):
+        resplit(data, {"train": [0, 2], "val": [1], "test": [3]})
+    assert len(resplit(data, {"train": [0, 1], "val": [2], "test": [3]}).train) == 2
+
+
+def test_one_split_instead_of_a_data_set(data):
+    with pytest.raises(ValueError, match="data is a Split; give a whole data set"):
+        resplit(data.train, {"train": [0, 1], "val": [2], "test": [3]})
+    with pytest.raises(ValueError, match="data is a Split; give a whole data set"):
+        disjoint_split(data.train, range(6))
+
+
 def test_own_splits_are_marked_everywhere(data, tmp_path):
-    own = resplit(data, {"train": [0], "val": [1], "test": [2]})
+    own = resplit(data, {"train": [0, 3], "val": [1], "test": [2]})
     assert not own.official
     assert own.title == own.test.title == "own (own data; own split)"
     path = tmp_path / "mine.csv"
-    path.write_text("split,index,new_split\ntrain,0,train\ntrain,1,val\ntrain,2,test\n")
+    path.write_text("split,index,new_split\ntrain,0,train\ntrain,1,train\nval,2,val\ntest,2,test\n")
     assert resplit(data, path).title == "own (own data; own split mine.csv)"
     assert data.title == "own (own data)"
 
@@ -72,6 +94,9 @@ def test_own_splits_are_marked_everywhere(data, tmp_path):
         ({"train": [0.5], "val": [1], "test": [2]}, "whole numbers"),
         ({"train": [True], "val": [1], "test": [2]}, "whole numbers"),
         ({"train": 7, "val": [1], "test": [2]}, "whole numbers"),
+        ({"train": {0: 1, 3: 4}, "val": [1], "test": [2]}, "train: positions.*whole numbers"),
+        ({"train": b"\x00\x03", "val": [1], "test": [2]}, "train: positions.*whole numbers"),
+        ({"train": [0, 2], "val": [1], "test": [3]}, "class 'odd' has no image in train"),
         ([0, 1, 2], "split is list"),
     ],
 )
@@ -102,8 +127,13 @@ def test_csv_with_rows_left_out_and_other_columns(data, tmp_path):
         ("split,index,new_split\nval,3,val\n", "line 2: index '3' is no position in val.*0 to 2"),
         ("split,index,new_split\nval,-1,val\n", "index '-1' is no position"),
         ("split,index,new_split\nval\n", "index '' is no position"),
-        ("split,index,new_split\nval,0,val\nval,0,test\n", "the train split has no images"),
-        ("split,index,new_split\nval,0,train\nval,0,train\n", "position 6 is used twice"),
+        ("split,index,new_split\nval,0,val\nval,1,test\n", "the train split has no images"),
+        ("split,index,new_split\nval,0,train\nval,0,train\n", "line 3: val 0 has a row.*line 2"),
+        ("split,index,new_split\nval,0,\nval,1,val\nval,0,test\n", "line 4: val 0 has a row"),
+        (
+            "split,index,new_split\ntrain,0,train\ntrain,1,val\ntrain,2,test\n",
+            "class 'odd' has no image in train",
+        ),
         (b"\xff\xfe\x00", "is no split of"),
     ],
 )
@@ -164,6 +194,29 @@ def test_groups_and_sizes_that_do_not_fit():
         disjoint_split({"train": 1, "val": 1}, [0, 0])
 
 
+@pytest.mark.parametrize("missing", [None, math.nan, np.datetime64("NaT"), "", ["a"]])
+def test_a_missing_group_is_refused_and_its_image_named(missing):
+    groups = [*range(7), missing, *range(8, TOTAL)]
+    with pytest.raises(ValueError, match=r"the group of val image 1 is .*expected a name"):
+        disjoint_split(SIZES, groups)
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [
+        (np.zeros((TOTAL, 1), int), r"the group of train image 0 is \[0\]"),
+        (torch.full((TOTAL,), math.nan), "the group of train image 0 is nan"),
+        (dict.fromkeys(range(TOTAL)), "groups is dict, expected a sequence"),
+        (set(range(TOTAL)), "groups is set, expected a sequence"),
+        ("abcdefghijklm", "groups is str, expected a sequence"),
+        (None, "groups is NoneType, expected a sequence"),
+    ],
+)
+def test_groups_that_are_no_sequence_of_names(groups, message):
+    with pytest.raises(ValueError, match=message):
+        disjoint_split(SIZES, groups)
+
+
 def write_groups(path, *, change=lambda lines: lines):
     rows = [f"{name},{i},{name[0]}{i // 2}" for name, size in SIZES.items() for i in range(size)]
     path.write_text("\n".join(["split,index,patient", *change(rows)]) + "\n")
@@ -181,7 +234,7 @@ def test_groups_are_read_in_any_order(data, tmp_path):
     ("change", "message"),
     [
         (lambda rows: rows[1:], "1 images have no row"),
-        (lambda rows: [*rows, rows[0]], "line 15: this image has a row already"),
+        (lambda rows: [*rows, rows[0]], "line 15: train 0 has a row already, line 2"),
         (lambda rows: ["train,0,", *rows[1:]], "line 2: patient is empty"),
         (lambda rows: [*rows, "train,6,x"], "index '6' is no position in train"),
     ],

@@ -13,16 +13,6 @@ from medzoo.evaluation import Prediction, predict, predict_logits, probabilities
 from tests.evaluation.test_evaluate import Net
 
 
-@pytest.fixture(scope="module")
-def data():
-    return synthetic("dermamnist", n_train=4, n_val=4, n_test=9)
-
-
-@pytest.fixture(scope="module")
-def model(data):
-    return Net(data.info)
-
-
 def test_every_form_of_an_image_gives_what_the_split_gives(data, model, tmp_path):
     tensor = data.test.images[0]
     array = tensor.permute(1, 2, 0).numpy()

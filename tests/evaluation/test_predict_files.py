@@ -7,20 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from medzoo.datasets import synthetic
 from medzoo.errors import DatasetError
 from medzoo.evaluation import Failure, Prediction, Predictions, predict, reading
 from tests.evaluation.test_evaluate import Net
-
-
-@pytest.fixture(scope="module")
-def data():
-    return synthetic("dermamnist", n_train=4, n_val=4, n_test=9)
-
-
-@pytest.fixture(scope="module")
-def model(data):
-    return Net(data.info)
 
 
 @pytest.fixture
