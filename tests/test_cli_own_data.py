@@ -56,6 +56,17 @@ def test_tables_and_archives_are_evaluated_too(folder, weights, tmp_path, capsys
     assert found[0] == found[1]
 
 
+@pytest.mark.parametrize("option", ["--data", "--dataset"])
+def test_an_export_is_checked_in_the_models_order_of_classes(option, folder, tmp_path, capsys):
+    data = medzoo.Dataset.from_folder(folder, size=20, classes=["b", "a"])
+    run = medzoo.train("simple_cnn", data, {"epochs": 1}, output=tmp_path, progress=False)
+    command = ["export", str(run.weights), str(tmp_path / "m.onnx"), option, str(folder), "--json"]
+    assert main(command) == 0
+    found = json.loads(capsys.readouterr().out)["model"]
+    expected = medzoo.evaluate(run.model, data.val, device="cpu", resamples=0)
+    assert (found["val_acc"], found["val_auc"]) == (expected.acc, expected.auc)
+
+
 def test_other_classes_than_the_models_are_an_error(weights, tmp_path, capsys):
     other = write_folder(tmp_path / "moles", {"a": 5, "B": 5})
     assert main(["evaluate", str(weights), "--data", str(other)]) == 1

@@ -7,6 +7,7 @@ from typing import Any
 
 import medzoo
 from medzoo.cli.command import Commands
+from medzoo.cli.model_data import add_model_data_options, load_model_data
 
 
 def add(commands: Commands) -> None:
@@ -34,14 +35,14 @@ def add(commands: Commands) -> None:
         action="store_true",
         help="score model and file on the validation split",
     )
-    sub.add_argument("--dataset", help="of --check; by default what the model was trained on")
+    add_model_data_options(sub, "of --check: ")
     sub.add_argument("--data-root", help="folder of MedMNIST's files (or set MEDZOO_DATA)")
 
 
 def _export(arguments: argparse.Namespace) -> tuple[Any, str]:
     model = medzoo.create_model(arguments.model, pretrained=True)
-    scores = arguments.int8 or arguments.check or arguments.dataset
-    data = _data(arguments, model) if scores else None
+    scores = arguments.int8 or arguments.check or arguments.dataset or arguments.data
+    data = load_model_data(arguments, model) if scores else None
     exported = medzoo.export(
         model,
         arguments.out,
@@ -64,11 +65,3 @@ def _export(arguments: argparse.Namespace) -> tuple[Any, str]:
                 f"{name:5}  ACC {report.acc:.4f}  AUC {report.auc:.4f}  {report.title}, val"
             )
     return values, "\n".join(lines)
-
-
-def _data(arguments: argparse.Namespace, model: Any) -> medzoo.Dataset:
-    name = arguments.dataset or (model.dataset.name if model.dataset else None)
-    if name is None:
-        raise ValueError(f"{arguments.model} does not say its data set; give --dataset")
-    size = model.pretrained_cfg["input_size"][-1]
-    return medzoo.load_dataset(name, size=size, root=arguments.data_root)

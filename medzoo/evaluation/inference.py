@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -142,7 +143,8 @@ def split_logits(
 
     Raises:
         ValueError: If `split` is no `Split` or is empty, or the model was made for another kind
-            of task or another number of classes.
+            of task, another number of classes, or the same classes in another order. Classes with
+            other names are a warning.
     """
     if not isinstance(split, Split):
         raise ValueError(f"split is a {type(split).__name__}; give one split, e.g. data.test")
@@ -165,6 +167,8 @@ def split_logits(
             f"the model was made for {made_for.title} ({made_for.task}), but {split.title} is "
             f"{info.task}; make one with create_model(..., dataset=data)"
         )
+    if made_for is not None:
+        _compare_classes(made_for, info)
     if config is None and not hasattr(model, "pretrained_cfg"):
         config = replace(transform_config(info), size=split.images.shape[-1])
     logits = predict_logits(
@@ -186,6 +190,27 @@ def split_logits(
             f"{info.num_classes} classes; make one with create_model(..., dataset=data)"
         )
     return logits
+
+
+def _compare_classes(made_for: DatasetInfo, info: DatasetInfo) -> None:
+    """Refuse a split whose classes are a model's in another order; warn if they are others.
+
+    Names that are mere numbers, which arrays have if none are given, say nothing.
+    """
+    own, given = made_for.classes, info.classes
+    if own == given or len(own) != len(given):  # the number of logits is checked once there are any
+        return
+    if sorted(own) == sorted(given):
+        raise ValueError(
+            f"the model's classes are {own!r}, those of {info.title} are the same in another order, "
+            f"{given!r}; load the data with classes={list(own)!r}"
+        )
+    if not any(name.isdecimal() for name in (*own, *given)):
+        warnings.warn(
+            f"the model was made for the classes {own!r}, but those of {info.title} are {given!r}; "
+            "they are compared by their places",
+            stacklevel=4,
+        )
 
 
 def effective_temperature(model: Model, temperature: float | None = None) -> float:

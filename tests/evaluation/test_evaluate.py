@@ -186,6 +186,23 @@ def test_an_ensemble_that_knows_no_task_is_refused_for_several_labels():
     assert (alone.auc, alone.acc) == (pytest.approx(together.auc), together.acc)
 
 
+def test_the_same_classes_in_another_order_are_refused_and_others_are_told():
+    data = synthetic("breastmnist", n_test=20)
+    model = Net(data.info)
+
+    def renamed(*classes):
+        return dataclasses.replace(data.test, info=dataclasses.replace(data.info, classes=classes))
+
+    own = data.info.classes
+    with pytest.raises(ValueError, match=r"the same in another order.*load the data with classes="):
+        evaluate(model, renamed(*reversed(own)), device="cpu")
+    with pytest.warns(UserWarning, match=r"'sick'.*compared by their places"):
+        evaluate(model, renamed("sick", "well"), device="cpu", resamples=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        evaluate(model, renamed("0", "1"), device="cpu", resamples=0)
+
+
 def test_a_name_is_no_model_but_the_message_makes_one():
     split = synthetic("breastmnist", n_test=4).test
     with pytest.raises(

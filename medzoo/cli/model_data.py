@@ -1,0 +1,54 @@
+"""The data that a command runs a trained model on."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import medzoo
+from medzoo.models import Classifier
+
+
+def add_model_data_options(parser: argparse.ArgumentParser, purpose: str = "") -> None:
+    """Add ``--dataset`` and ``--data``, of which one can be given.
+
+    Args:
+        parser: Of a command.
+        purpose: What they are for, to begin the help with.
+    """
+    data = parser.add_mutually_exclusive_group()
+    data.add_argument(
+        "--dataset", help=f"{purpose}a name or a file; by default what the model was trained on"
+    )
+    data.add_argument(
+        "--data", type=Path, help=f"{purpose}your own: a folder, a .csv table or an .npz file"
+    )
+
+
+def load_model_data(
+    arguments: argparse.Namespace, model: Classifier, size: int | None = None
+) -> medzoo.Dataset:
+    """Load what was asked for, or what a model was trained on; in a size that it expects.
+
+    Args:
+        arguments: Of the command; with those that `add_model_data_options` adds.
+        model: The model.
+        size: Of the images; by default the model's.
+
+    Raises:
+        ValueError: If nothing was asked for and the model does not say its data set.
+        DatasetError: If the data cannot be had or read.
+    """
+    info, size = model.dataset, size or model.pretrained_cfg["input_size"][-1]
+    chosen = arguments.data or arguments.dataset
+    if chosen and str(chosen) not in medzoo.list_datasets() and Path(chosen).exists():
+        # Names of folders or in a table have to be the model's classes, and take their order.
+        task, classes = (info.task, info.classes) if info else (None, None)
+        return medzoo.load_dataset(chosen, size=size, task=task, classes=classes)
+    name = chosen or (info.name if info else None)
+    if name is None or not (chosen or name in medzoo.list_datasets()):
+        raise ValueError(
+            f"{arguments.model} was trained on {name or 'data that it does not name'}; give --data "
+            "or --dataset"
+        )
+    return medzoo.load_dataset(name, size=size, root=arguments.data_root)
