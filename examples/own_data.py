@@ -8,8 +8,8 @@ You learn:
 - to write the model as an ONNX file, which other programs run without medzoo
   (``pip install 'medzoo[onnx]'``).
 
-The images here are drawn. Put your own folder in their place, or a CSV table
-with the columns path and label.
+The images here are drawn. Put your own folder in their place, a CSV table, arrays
+or a Hugging Face data set.
 
     python examples/own_data.py [folder]
 """
@@ -40,6 +40,8 @@ with tempfile.TemporaryDirectory() as temporary:
         name, hole = (("disc", 0), ("ring", rng.uniform(4, 8)))[number % 2]
         draw(folder / name / f"{number}.png", hole, rng)
 
+    # Or "table.csv", with the columns path and label; arrays: medzoo.Dataset.from_arrays((images,
+    # labels), ...); Hugging Face: medzoo.Dataset.from_huggingface(datasets.load_dataset("name")).
     data = medzoo.load_dataset(sys.argv[1] if len(sys.argv) > 1 else folder)
     print(data)
 
