@@ -57,15 +57,28 @@ class Explanation:
             The path.
 
         Raises:
-            ValueError: If Pillow writes no format of that ending.
+            ValueError: If Pillow writes no colours in a format of that ending.
         """
-        path = Path(path)
-        format_ = Image.registered_extensions().get(path.suffix.lower())
+        return write_atomically(path, self.encoded(path))
+
+    def encoded(self, path: str | Path) -> bytes:
+        """Return what `save` writes.
+
+        Args:
+            path: The file; its ending tells the format.
+
+        Raises:
+            ValueError: If Pillow writes no colours in a format of that ending.
+        """
+        format_ = Image.registered_extensions().get(Path(path).suffix.lower())
         if format_ not in Image.SAVE:
             raise ValueError(f"cannot write {str(path)!r}: unknown ending; use .png")
         buffer = io.BytesIO()
-        self.overlay.save(buffer, format=format_)
-        return write_atomically(path, buffer.getvalue())
+        try:
+            self.overlay.save(buffer, format=format_)
+        except OSError as error:
+            raise ValueError(f"cannot write {str(path)!r}: {error}; use .png") from error
+        return buffer.getvalue()
 
 
 def explain(model: nn.Module, image: ImageLike, target: str | int | None = None) -> Explanation:
