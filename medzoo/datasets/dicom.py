@@ -23,6 +23,16 @@ def is_dicom(head: bytes) -> bool:
     return head[128:132] == b"DICM"
 
 
+def lacks_preamble(head: bytes) -> bool:
+    """Tell whether a file that no format is known of begins like the elements of a DICOM file.
+
+    Args:
+        head: The first bytes of the file.
+    """
+    # Little endian, and of the first groups that there are: 0002, or 0008 with a small element.
+    return head[:4] == b"\2\0\0\0" or (head[:2] == b"\x08\0" and head[3:4] == b"\0")
+
+
 def read_dicom(path: Path) -> np.ndarray:
     """Read the first frame of a DICOM file.
 
@@ -51,7 +61,12 @@ def read_dicom(path: Path) -> np.ndarray:
         raise ImportError(
             f"DICOM needs the package pydicom ({error}); install it with: pip install 'medzoo[dicom]'"
         ) from error
-    syntax = read_file_meta_info(path).TransferSyntaxUID
+    syntax = read_file_meta_info(path).get("TransferSyntaxUID")
+    if not syntax:
+        raise ValueError(
+            "it is a DICOM file without a transfer syntax (0002,0010), which says how its pixels are "
+            "stored; save it anew with one"
+        )
     if syntax.is_deflated:
         # pydicom inflates the whole file before anything can be checked.
         raise ValueError("it is a deflated DICOM file; save it without deflation")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from medzoo.datasets.dicom import is_dicom, read_dicom
+from medzoo.datasets.dicom import is_dicom, lacks_preamble, read_dicom
 from medzoo.datasets.pixels import check_pixels, to_8_bit
 from medzoo.errors import DatasetError
 
@@ -76,7 +76,13 @@ def read_image(path: str | Path) -> np.ndarray:
             head = stream.read(_HEAD)
         return read_dicom(path) if is_dicom(head) else _read(path)
     except UnidentifiedImageError as error:
-        raise DatasetError(f"cannot read {str(path)!r} as an image: unknown format") from error
+        reason = "unknown format"
+        if lacks_preamble(head) or path.suffix.lower() in (".dcm", ".dicom"):
+            reason = (
+                "it seems to be a DICOM file without the preamble (128 bytes, then DICM) that "
+                "tells it as one; save it anew as a complete DICOM file"
+            )
+        raise DatasetError(f"cannot read {str(path)!r} as an image: {reason}") from error
     # For damaged files the decoders raise many kinds of errors, some of several lines.
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__

@@ -202,3 +202,18 @@ def test_deflated_files_and_reports_are_refused(path):
     report.save_as(path)
     with pytest.raises(DatasetError, match="without an image"):
         read_image(path)
+
+
+def test_what_is_missing_from_a_dicom_file_is_said(path):
+    whole = dicom_file(np.zeros((4, 4), np.uint8))
+    meta_length = 12 + int.from_bytes(whole[140:144], "little")
+    for head in (132, 132 + meta_length):  # the preamble, or with it all about the file
+        path.write_bytes(whole[head:])
+        with pytest.raises(DatasetError, match="without the preamble"):
+            read_image(path)
+    path.with_suffix(".dcm").write_bytes(b" " + whole[132:])
+    with pytest.raises(DatasetError, match="without the preamble"):
+        read_image(path.with_suffix(".dcm"))
+    path.write_bytes(whole.replace(b"\2\0\x10\0UI", b"\2\0\x11\0UI"))
+    with pytest.raises(DatasetError, match="without a transfer syntax"):
+        read_image(path)
