@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from medzoo.datasets.image_file import is_image, read_image
+from medzoo.datasets.visible_files import visible_files
 
 Opened: TypeAlias = Image.Image | np.ndarray | Tensor
 """One image in memory: a PIL image, or an array or tensor of two or three dimensions."""
@@ -74,7 +75,7 @@ def _search(path: str | os.PathLike[str]) -> list[str] | None:
     """Return the files in a folder or of a pattern, sorted; None for the path of one file."""
     name = os.fspath(path)
     if Path(name).is_dir():
-        found = sorted(_images_below(name))
+        found = sorted(str(path) for path in visible_files(name) if is_image(path))
     elif set(name) & set("*?[") and not Path(name).exists():
         paths = glob(name, recursive=True)  # noqa: PTH207  # Path.glob takes no absolute patterns
         found = sorted(path for path in paths if Path(path).is_file())
@@ -83,16 +84,6 @@ def _search(path: str | os.PathLike[str]) -> list[str] | None:
     if not found:
         raise FileNotFoundError(f"there is no image in {name!r}; check the folder or pattern")
     return found
-
-
-def _images_below(folder: str) -> list[str]:
-    """Find images in a folder and the folders in it, except what is hidden."""
-    images = []
-    for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        paths = [Path(parent, name) for name in names if not name.startswith(".")]
-        images += [str(path) for path in paths if path.is_file() and is_image(path)]
-    return images
 
 
 def path_of(image: ImageLike) -> str | None:

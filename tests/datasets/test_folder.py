@@ -84,6 +84,13 @@ def test_what_is_no_image_or_hidden_is_passed_over(tmp_path):
     assert class_counts(data)["train"] == [4, 4]
 
 
+def test_links_to_folders_are_followed(tmp_path):
+    root = write_folder(tmp_path / "data", SPLIT)
+    write_image(tmp_path / "elsewhere" / "a.png", 94)
+    (root / "train" / "no" / "linked").symlink_to(tmp_path / "elsewhere")
+    assert class_counts(Dataset.from_folder(root))["train"] == [5, 3]
+
+
 def test_classes_are_sorted_by_value_if_numbers_else_as_given(tmp_path):
     root = write_folder(
         tmp_path, {f"{s}/{k}": 1 for s in ("train", "val", "test") for k in (10, 9)}
