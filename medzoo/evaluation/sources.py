@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from glob import glob
@@ -47,7 +48,7 @@ def find_sources(images: ImageLike | Sequence[ImageLike]) -> Sources:
 
     Raises:
         FileNotFoundError: If a folder holds no image, or no file fits a pattern.
-        ValueError: If `images` is none of these.
+        ValueError: If `images` is none of these, e.g. an address in the web.
     """
     if isinstance(images, (str, os.PathLike)):
         found = _search(images)
@@ -74,6 +75,7 @@ def find_sources(images: ImageLike | Sequence[ImageLike]) -> Sources:
 def _search(path: str | os.PathLike[str]) -> list[str] | None:
     """Return the files in a folder or of a pattern, sorted; None for the path of one file."""
     name = os.fspath(path)
+    _refuse_address(name)
     if Path(name).is_dir():
         found = sorted(str(path) for path in visible_files(name) if is_image(path))
     elif set(name) & set("*?[") and not Path(name).exists():
@@ -84,6 +86,14 @@ def _search(path: str | os.PathLike[str]) -> list[str] | None:
     if not found:
         raise FileNotFoundError(f"there is no image in {name!r}; check the folder or pattern")
     return found
+
+
+def _refuse_address(name: str) -> None:
+    # A Path makes one slash of two. A single letter is a drive of Windows.
+    if re.match(r"[a-z][a-z0-9+.-]+:/", name, re.IGNORECASE) and not Path(name).exists():
+        raise ValueError(
+            f"{name!r} is an address, and nothing is fetched; download the image first"
+        )
 
 
 def path_of(image: ImageLike) -> str | None:
@@ -104,9 +114,11 @@ def opened(image: ImageLike) -> Opened:
     Raises:
         FileNotFoundError: If the file does not exist.
         DatasetError: If it is no readable image.
+        ValueError: If it is an address in the web.
     """
     if not isinstance(image, (str, os.PathLike)):
         return image
+    _refuse_address(os.fspath(image))
     path = Path(image)
     if not path.exists():
         raise FileNotFoundError(f"there is no image file {str(path)!r}; check the path")

@@ -170,7 +170,8 @@ def test_one_file_in_two_splits_is_an_error_that_names_both(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"size": 3}, "size=3 must be at least 4 pixels"),
+        ({"size": 3}, "size=3 must be a whole number of at least 4 pixels"),
+        ({"size": "28"}, "size='28' must be a whole number"),
         ({"fractions": (0.5, 0.5)}, "must be three numbers"),
         ({"fractions": (0.5, 0.5, 0.5)}, "add up to 1"),
         ({"fractions": (1.0, 0.0, 0.0)}, "above 0"),
