@@ -166,6 +166,7 @@ def _dicom_files() -> list[bytes]:
         palette[f"{colour}PaletteColorLookupTableData"] = ramp
     jpeg = encapsulate([_saved("JPEG", "L", {})])
     jpeg2000 = encapsulate([_saved("JPEG2000", "L", {"no_jp2": True})])
+    in_boxes = encapsulate([_saved("JPEG2000", "L", {})])
     frames: dict[str, Any] = {"NumberOfFrames": 3, "PixelData": 3 * deep.tobytes() + b"\0"}
     return [
         dicom_file(deep, "MONOCHROME2", **window),
@@ -175,4 +176,5 @@ def _dicom_files() -> list[bytes]:
         dicom_file(deep, "MONOCHROME2", uid.RLELossless, **window),
         dicom_file(gray, "MONOCHROME2", uid.JPEGBaseline8Bit, PixelData=jpeg),
         dicom_file(gray, "MONOCHROME2", uid.JPEG2000Lossless, PixelData=jpeg2000),
+        dicom_file(gray, "MONOCHROME2", uid.JPEG2000Lossless, PixelData=in_boxes),
     ]

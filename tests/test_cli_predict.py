@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+import sys
 
 import numpy as np
 import pytest
@@ -95,3 +97,56 @@ def test_explaining_several_fills_a_folder(folder, tmp_path, capsys):
 def test_a_threshold_is_for_several_labels(folder, capsys):
     assert main(["predict", MODEL, str(folder), "--threshold", "0.3"]) == 1
     assert "multi-label" in capsys.readouterr().err
+
+
+@pytest.fixture
+def no_predictions(monkeypatch):
+    """Fail if anything is predicted."""
+    monkeypatch.setattr(
+        medzoo, "predict", lambda *_, **__: pytest.fail("predicted before checking")
+    )
+
+
+@pytest.mark.usefixtures("no_predictions")
+@pytest.mark.parametrize(
+    ("option", "out", "reason"),
+    [
+        ("--csv", "a-file/table.csv", "cannot be written"),
+        ("--csv", "scans", "is a folder"),
+        ("--explain", "a-file/overlays", "cannot be written"),
+        ("--explain", "a-file/overlay.png", "cannot be written"),
+        ("--explain", "overlay.xyz", "unknown ending"),
+        ("--explain", "overlay.xbm", "cannot write mode RGB"),
+    ],
+)
+def test_what_cannot_be_written_is_told_before_predicting(
+    option, out, reason, folder, tmp_path, capsys
+):
+    (tmp_path / "a-file").touch()
+    assert main(["predict", MODEL, str(folder / "a.png"), option, str(tmp_path / out)]) == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert out in said
+    assert reason in said
+
+
+@pytest.mark.usefixtures("no_predictions")
+def test_without_captum_nothing_is_predicted(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "captum.attr", None)
+    assert main(["predict", MODEL, str(folder), "--explain", str(tmp_path / "cams")]) == 1
+    assert "medzoo[explain]" in capsys.readouterr().err
+
+
+def test_a_slash_at_the_end_means_a_folder(folder, tmp_path):
+    out = tmp_path / "cams.d"
+    assert main(["predict", MODEL, str(folder), "--explain", f"{out}/"]) == 0
+    assert (out / "a.png.png").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere, names of files are Unicode")
+def test_a_name_that_is_not_utf_8(folder, tmp_path, capsys):
+    name = os.fsdecode(os.fsencode(folder) + b"/caf\xe9.png")
+    (folder / "a.png").rename(name)
+    assert main(["predict", MODEL, name, "--csv", str(tmp_path / "table.csv")]) == 0
+    assert "caf\ufffd.png" in capsys.readouterr().out
+    assert os.fsencode(name) in (tmp_path / "table.csv").read_bytes()

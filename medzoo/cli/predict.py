@@ -13,6 +13,7 @@ from typing import Any
 
 import medzoo
 from medzoo.cli.command import Commands, add_device_option, add_tta_option
+from medzoo.cli.destination import check_destination
 
 
 def add(commands: Commands) -> None:
@@ -43,13 +44,21 @@ def add(commands: Commands) -> None:
 
 def _predict(arguments: argparse.Namespace) -> tuple[Any, str]:
     # Imported here, so that other commands do not wait for what this one needs.
+    from PIL import Image
+
     from medzoo.evaluation.predict import class_names
     from medzoo.evaluation.sources import find_sources
     from medzoo.weights import write_atomically
 
     paths = [str(path) for path in find_sources(arguments.images).images]
-    overlays = _overlays(Path(arguments.explain), paths) if arguments.explain else {}
+    overlays = _overlays(arguments.explain, paths) if arguments.explain else {}
+    if arguments.csv:
+        check_destination("--csv", Path(arguments.csv))
     model = medzoo.create_model(arguments.model, pretrained=True)
+    if overlays:
+        # What would fail after all predictions (the model, captum, the ending) fails on a blank image.
+        blank = medzoo.explain(model, Image.new("RGB", (32, 32)))
+        blank.encoded(next(iter(overlays.values())))
     with warnings.catch_warnings():
         # What was skipped is in the output already, file by file.
         warnings.filterwarnings("ignore", message=r"\d+ of \d+ images were skipped")
@@ -65,7 +74,7 @@ def _predict(arguments: argparse.Namespace) -> tuple[Any, str]:
     values = [_values(outcome.to_dict()) for outcome in predictions.outcomes()]
     if arguments.csv:
         table = _table(values, class_names(model, model.num_classes))
-        write_atomically(arguments.csv, table.encode())
+        write_atomically(arguments.csv, table.encode(errors="surrogateescape"))
     if not predictions:
         raise medzoo.DatasetError(predictions.failures[0].error)
     if predictions.failures:
@@ -76,15 +85,20 @@ def _predict(arguments: argparse.Namespace) -> tuple[Any, str]:
             source = str(prediction.source)
             medzoo.explain(model, source).save(overlays[source])
     blocks = [f"{outcome.source}\n{outcome}" for outcome in predictions.outcomes()]
-    return values, "\n".join(blocks)
+    # Names of files need not be UTF-8, but what is printed does.
+    text = "\n".join(blocks).encode(errors="surrogateescape").decode(errors="replace")
+    return values, text
 
 
-def _overlays(out: Path, paths: list[str]) -> dict[str, Path]:
+def _overlays(given: str, paths: list[str]) -> dict[str, Path]:
     """Tell where the overlay of each image goes: in a folder, they lie as the images do."""
-    if out.suffix and not out.is_dir():
+    out = Path(given)
+    if out.suffix and not out.is_dir() and not given.endswith(("/", os.sep)):
         if len(paths) > 1:
             raise ValueError(f"--explain {out} is one file for {len(paths)} images; give a folder")
+        check_destination("--explain", out)
         return {paths[0]: out}
+    check_destination("--explain", out / "overlay.png")
     parents = {path: Path(path).absolute().parent for path in paths}
     common = os.path.commonpath(parents.values())
     return {

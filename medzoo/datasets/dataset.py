@@ -15,7 +15,14 @@ from torch import Tensor
 from medzoo.datasets.info import DatasetInfo, Task
 from medzoo.datasets.mmap import has_read
 from medzoo.datasets.provenance import Provenance
-from medzoo.datasets.validation import Array, as_images, as_labels, fit_labels, infer_task
+from medzoo.datasets.validation import (
+    Array,
+    as_images,
+    as_labels,
+    check_numbering,
+    fit_labels,
+    infer_task,
+)
 from medzoo.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -184,7 +191,8 @@ class Dataset:
             test: Test images and labels.
             name: Short name of the set, which is also its title.
             task: The task; by default told from the labels (ordinal labels need to be said).
-            classes: Class names in the order of the label values; by default ``"0"``, ``"1"``...
+            classes: Class names in the order of the label values; by default ``"0"``, ``"1"``... Only
+                classes with names may be without images.
             licence: Licence of the images.
             description: What they show.
 
@@ -343,6 +351,7 @@ def assemble(
             "bring them all to one shape"
         )
     channels, size, _ = shapes["train"]
+    unnamed = info is None and classes is None
     if info is None:
         inferred, count = infer_task(list(labels.values()), f"{prefix}labels")
         if isinstance(classes, str):
@@ -372,4 +381,6 @@ def assemble(
         )
         for split in SPLIT_NAMES
     }
+    if unnamed:
+        check_numbering(list(labels.values()), f"{prefix}labels")
     return Dataset(info, splits["train"], splits["val"], splits["test"], provenance)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from medzoo.datasets.jp2_boxes import check_first_frame
 from medzoo.datasets.pixels import check_pixels, to_8_bit
 
 _SHARED = ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence")
@@ -20,6 +21,16 @@ def is_dicom(head: bytes) -> bool:
         head: At least the first 132 bytes of the file.
     """
     return head[128:132] == b"DICM"
+
+
+def lacks_preamble(head: bytes) -> bool:
+    """Tell whether a file that no format is known of begins like the elements of a DICOM file.
+
+    Args:
+        head: The first bytes of the file.
+    """
+    # Little endian, and of the first groups that there are: 0002, or 0008 with a small element.
+    return head[:4] == b"\2\0\0\0" or (head[:2] == b"\x08\0" and head[3:4] == b"\0")
 
 
 def read_dicom(path: Path) -> np.ndarray:
@@ -45,17 +56,26 @@ def read_dicom(path: Path) -> np.ndarray:
         from pydicom import dcmread
         from pydicom.filereader import read_file_meta_info
         from pydicom.pixels import apply_color_lut, pixel_array
+        from pydicom.uid import JPEG2000TransferSyntaxes
     except ImportError as error:
         raise ImportError(
             f"DICOM needs the package pydicom ({error}); install it with: pip install 'medzoo[dicom]'"
         ) from error
-    if read_file_meta_info(path).TransferSyntaxUID.is_deflated:
+    syntax = read_file_meta_info(path).get("TransferSyntaxUID")
+    if not syntax:
+        raise ValueError(
+            "it is a DICOM file without a transfer syntax (0002,0010), which says how its pixels are "
+            "stored; save it anew with one"
+        )
+    if syntax.is_deflated:
         # pydicom inflates the whole file before anything can be checked.
         raise ValueError("it is a deflated DICOM file; save it without deflation")
     header = dcmread(path, stop_before_pixels=True)
     if "Rows" not in header or "Columns" not in header:
         raise ValueError("it is a DICOM file without an image")
     check_pixels(header.Columns, header.Rows)
+    if syntax in JPEG2000TransferSyntaxes:
+        check_first_frame(dcmread(path))
     pixels = pixel_array(path, index=0)
     kind = header.PhotometricInterpretation
     if kind.startswith("MONOCHROME"):

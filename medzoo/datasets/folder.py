@@ -14,13 +14,11 @@ from medzoo.datasets.labelled_images import (
     class_indices,
 )
 from medzoo.datasets.read_labelled import ReadingOptions, read_labelled
+from medzoo.datasets.visible_files import UNSEEN, visible_files
 from medzoo.errors import DatasetError, unknown_name
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
-
-
-_UNSEEN = (".", "__MACOSX")  # how names of files start that a user does not know of
 
 
 def read_folder(
@@ -66,7 +64,11 @@ def _split_folders(root: Path) -> list[tuple[SplitName | None, Path]]:
 
 def _labelled_files(folder: Path) -> Iterator[tuple[str, Path]]:
     """Yield the class and the path of each image, in the order of their names."""
-    loose = [file.name for file in folder.iterdir() if file.is_file() and _is_image(file, folder)]
+    loose = [
+        file.name
+        for file in folder.iterdir()
+        if file.is_file() and not file.name.startswith(UNSEEN) and is_image(file)
+    ]
     if loose:
         raise DatasetError(
             f"{folder} holds images of no class, e.g. {min(loose)}; put each into the sub-folder of "
@@ -76,7 +78,7 @@ def _labelled_files(folder: Path) -> Iterator[tuple[str, Path]]:
     if not classes:
         raise DatasetError(f"{folder} has no sub-folders; one for each class is expected")
     for own in classes:
-        files = sorted(file for file in own.rglob("*") if file.is_file() and _is_image(file, own))
+        files = sorted(file for file in visible_files(own) if is_image(file))
         if not files:
             raise DatasetError(f"the class folder {own} holds no image; fill it or remove it")
         for file in files:
@@ -84,9 +86,4 @@ def _labelled_files(folder: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _folders(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(_UNSEEN))
-
-
-def _is_image(file: Path, folder: Path) -> bool:
-    parts = file.relative_to(folder).parts  # notebooks keep copies in hidden folders
-    return not any(part.startswith(_UNSEEN) for part in parts) and is_image(file)
+    return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(UNSEEN))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from medzoo.datasets.dicom import is_dicom, read_dicom
+from medzoo.datasets.dicom import is_dicom, lacks_preamble, read_dicom
 from medzoo.datasets.pixels import check_pixels, to_8_bit
 from medzoo.errors import DatasetError
 
@@ -21,6 +21,8 @@ IMAGE_SUFFIXES = frozenset(f".{name}" for name in _NAMES.split())
 
 _HEAD = 132  # bytes, of which the last four tell a DICOM file
 _FULL_16_BIT = 65535
+_AT_MOST_16_BIT = ("PNG", "PPM")
+_BITS_PER_SAMPLE = 258  # TIFF's number of the tag
 _WITH_ALPHA = ("la", "pa", "rgba")  # in upper case, or partly in lower case if premultiplied
 
 
@@ -74,7 +76,13 @@ def read_image(path: str | Path) -> np.ndarray:
             head = stream.read(_HEAD)
         return read_dicom(path) if is_dicom(head) else _read(path)
     except UnidentifiedImageError as error:
-        raise DatasetError(f"cannot read {str(path)!r} as an image: unknown format") from error
+        reason = "unknown format"
+        if lacks_preamble(head) or path.suffix.lower() in (".dcm", ".dicom"):
+            reason = (
+                "it seems to be a DICOM file without the preamble (128 bytes, then DICM) that "
+                "tells it as one; save it anew as a complete DICOM file"
+            )
+        raise DatasetError(f"cannot read {str(path)!r} as an image: {reason}") from error
     # For damaged files the decoders raise many kinds of errors, some of several lines.
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
@@ -87,12 +95,20 @@ def _read(path: Path) -> np.ndarray:
             raise ValueError("PostScript is a program, which is not run; save it as PNG")
         check_pixels(image.width, image.height)
         image.load()
-        return _to_uint8(ImageOps.exif_transpose(image))
+        full = 1.0 if image.mode == "F" else None if _has_32_bits(image) else _FULL_16_BIT
+        return _to_uint8(ImageOps.exif_transpose(image), full)
 
 
-def _to_uint8(image: Image.Image) -> np.ndarray:
+def _has_32_bits(image: Image.Image) -> bool:
+    """Tell integers of 32 bits from those of 16, which Pillow also opens in mode I."""
+    if image.format == "TIFF":
+        return image.mode == "I" and image.tag_v2.get(_BITS_PER_SAMPLE) != (16,)  # type: ignore[attr-defined]
+    return image.mode == "I" and image.format not in _AT_MOST_16_BIT
+
+
+def _to_uint8(image: Image.Image, full: float | None) -> np.ndarray:
     if image.mode == "F" or image.mode.startswith("I"):
-        return _scaled(np.asarray(image))
+        return _scaled(np.asarray(image), full)
     gray = image.mode in ("1", "L", "LA", "La")
     if image.mode.lower() not in _WITH_ALPHA and "transparency" not in image.info:
         return np.array(image.convert("L" if gray else "RGB"))
@@ -102,12 +118,12 @@ def _to_uint8(image: Image.Image) -> np.ndarray:
     return on_black[..., 0] if gray else on_black
 
 
-def _scaled(values: np.ndarray[Any, Any]) -> np.ndarray:
+def _scaled(values: np.ndarray[Any, Any], full: float | None) -> np.ndarray:
+    """Scale values in [0, full] by that, and others, or all if it is None, by their extremes."""
     finite = values[np.isfinite(values)]
     if not finite.size:
         raise ValueError("none of its values is a finite number")
     low, high = float(finite.min()), float(finite.max())
-    full = 1.0 if values.dtype.kind == "f" else _FULL_16_BIT
-    if low >= 0 and high <= full:
+    if full is not None and low >= 0 and high <= full:
         low, high = 0.0, full
     return to_8_bit(np.nan_to_num(values, nan=low, posinf=high, neginf=low), low, high)

@@ -6,7 +6,7 @@ import hashlib
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypedDict
+from typing import SupportsIndex, TypedDict
 
 from medzoo.datasets.dataset import Dataset, assemble
 from medzoo.datasets.info import Task
@@ -73,8 +73,8 @@ def read_labelled(
         DatasetError: If an image cannot be read, a split has no images, a class has none in train,
             or a group or copies of one file are in two splits.
     """
-    if size < _SMALLEST:
-        raise ValueError(f"size={size!r} must be at least {_SMALLEST} pixels")
+    if not (isinstance(size, SupportsIndex) and size >= _SMALLEST):
+        raise ValueError(f"size={size!r} must be a whole number of at least {_SMALLEST} pixels")
     if on_error not in ("raise", "skip"):
         raise unknown_name("on_error", on_error, ("raise", "skip"))
     if len(fractions) != 3 or min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-6:

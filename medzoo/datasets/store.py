@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,7 +143,7 @@ def _is_name(name: str | Path) -> bool:
     """Tell whether a MedMNIST set is named, rather than a path."""
     if not isinstance(name, str) or Path(name).name != name or name.endswith((".npz", ".csv")):
         return False
-    return name.lower() in list_datasets() or not Path(name).is_dir()
+    return name.lower() in list_datasets() or not Path(name).exists()
 
 
 def _ensure(path: Path, source: Source, download: bool) -> None:
@@ -185,6 +186,10 @@ def _open_own(
         return Dataset.from_folder(path, classes, size=size, task=task)
     if path.suffix.lower() == ".csv":
         return Dataset.from_table(path, classes, size=size, task=task)
+    if path.is_file() and path.suffix.lower() != ".npz" and not zipfile.is_zipfile(path):
+        raise DatasetError(
+            f"{path} is no data set; give a folder of images, a .csv table of them, or an .npz file"
+        )
     arrays, md5 = read_archive(path)
     provenance = Provenance(path.name, md5, official=False, note="own data")
     return assemble(_pairs(arrays), provenance, name=path.stem, task=task, classes=classes)

@@ -138,6 +138,26 @@ def fit_labels(labels: Tensor, info: DatasetInfo, where: str) -> Tensor:
     return labels
 
 
+def check_numbering(labels: Sequence[Tensor], where: str) -> None:
+    """Make sure that classes without names, which are counted by their labels, all have images.
+
+    Args:
+        labels: Class indices of all splits, (N,) each; columns of multi-label sets are let pass.
+        where: Name of the arrays for messages.
+
+    Raises:
+        DatasetError: If a number below the highest occurs in no split.
+    """
+    if labels[0].ndim == 2:
+        return
+    used = set(torch.cat(list(labels)).tolist())
+    if missing := sorted(set(range(max(used))) - used):
+        raise DatasetError(
+            f"{where}: no image has the label {missing[0]}, but some have {max(used)}; number the "
+            "classes 0, 1, 2... without a gap, or name them all with classes="
+        )
+
+
 def _as_tensor(array: Array, where: str) -> Tensor:
     if isinstance(array, Tensor):
         return array.detach().cpu()

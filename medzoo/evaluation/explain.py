@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import operator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from medzoo.datasets import Task
 from medzoo.errors import unknown_name
 from medzoo.evaluation.inference import for_inference, probabilities
-from medzoo.evaluation.predict import class_names
+from medzoo.evaluation.predict import check_classifier, class_names
 from medzoo.evaluation.sources import ImageLike, opened
 from medzoo.models import dataset_of
 from medzoo.transforms import adapt_channels, create_transform, to_uint8
@@ -57,15 +58,28 @@ class Explanation:
             The path.
 
         Raises:
-            ValueError: If Pillow writes no format of that ending.
+            ValueError: If Pillow writes no colours in a format of that ending.
         """
-        path = Path(path)
-        format_ = Image.registered_extensions().get(path.suffix.lower())
+        return write_atomically(path, self.encoded(path))
+
+    def encoded(self, path: str | Path) -> bytes:
+        """Return what `save` writes.
+
+        Args:
+            path: The file; its ending tells the format.
+
+        Raises:
+            ValueError: If Pillow writes no colours in a format of that ending.
+        """
+        format_ = Image.registered_extensions().get(Path(path).suffix.lower())
         if format_ not in Image.SAVE:
             raise ValueError(f"cannot write {str(path)!r}: unknown ending; use .png")
         buffer = io.BytesIO()
-        self.overlay.save(buffer, format=format_)
-        return write_atomically(path, buffer.getvalue())
+        try:
+            self.overlay.save(buffer, format=format_)
+        except OSError as error:
+            raise ValueError(f"cannot write {str(path)!r}: {error}; use .png") from error
+        return buffer.getvalue()
 
 
 def explain(model: nn.Module, image: ImageLike, target: str | int | None = None) -> Explanation:
@@ -90,8 +104,9 @@ def explain(model: nn.Module, image: ImageLike, target: str | int | None = None)
         FileNotFoundError: If the file does not exist.
         DatasetError: If it is not a readable image.
         ValueError: If the model has no final feature map (ensembles, compiled models, vision
-            transformers), or no such class.
+            transformers) or no classifier, or no such class.
     """
+    check_classifier(model)
     network = _Split(model)
     pixels = to_uint8(opened(image))
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
@@ -144,9 +159,13 @@ def _index(names: list[str], target: str | int) -> int:
         if target not in names:
             raise unknown_name("class", target, names)
         return names.index(target)
-    if not 0 <= target < len(names):
+    try:
+        index = operator.index(target)  # also of NumPy's integers
+    except TypeError:
+        index = -1
+    if not 0 <= index < len(names):
         raise ValueError(f"target={target!r} must be 0 to {len(names) - 1}, or a class's name")
-    return target
+    return index
 
 
 def _heat(network: _Split, batch: Tensor, index: int) -> Tensor:

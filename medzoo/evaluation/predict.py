@@ -6,7 +6,16 @@ import os
 import warnings
 from collections.abc import Sequence
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Literal,
+    SupportsFloat,
+    SupportsIndex,
+    TypedDict,
+    get_args,
+    overload,
+)
 
 import numpy as np
 import torch
@@ -167,6 +176,19 @@ def class_names(model: Model, count: int) -> list[str]:
     return list(info.classes)
 
 
+def check_classifier(model: Model) -> None:
+    """Make sure that a model gives logits of classes, not features.
+
+    Args:
+        model: Any callable from a float batch.
+
+    Raises:
+        ValueError: If it says that it has no classes.
+    """
+    if getattr(model, "num_classes", None) == 0:
+        raise ValueError("the model has no classifier; make it with create_model(..., dataset=...)")
+
+
 def _check(
     model: Model,
     top_k: int | None,
@@ -174,16 +196,17 @@ def _check(
     on_error: OnError | None,
     batch_size: int,
 ) -> None:
-    if getattr(model, "num_classes", None) == 0:
-        raise ValueError("the model has no classifier; make it with create_model(..., dataset=...)")
-    if top_k is not None and top_k < 1:
-        raise ValueError(f"top_k={top_k!r} must be at least 1, or None for all classes")
-    if threshold is not None and not 0 < threshold < 1:
-        raise ValueError(f"threshold={threshold!r} must be between 0 and 1")
+    check_classifier(model)
+    if top_k is not None and not (isinstance(top_k, SupportsIndex) and top_k >= 1):
+        raise ValueError(
+            f"top_k={top_k!r} must be a whole number of at least 1, or None for all classes"
+        )
+    if threshold is not None and not (isinstance(threshold, SupportsFloat) and 0 < threshold < 1):
+        raise ValueError(f"threshold={threshold!r} must be a number between 0 and 1")
     if on_error is not None and on_error not in get_args(OnError):
         raise unknown_name("on_error", on_error, get_args(OnError))
-    if batch_size < 1:
-        raise ValueError(f"batch_size={batch_size!r} must be at least 1")
+    if not (isinstance(batch_size, SupportsIndex) and batch_size >= 1):
+        raise ValueError(f"batch_size={batch_size!r} must be a whole number of at least 1")
 
 
 def _prediction(

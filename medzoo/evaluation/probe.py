@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from medzoo.datasets import Dataset, DatasetInfo
+from medzoo.datasets.argument import check_dataset
 from medzoo.evaluation.evaluate import evaluate
 from medzoo.evaluation.inference import predict_logits, probabilities
 from medzoo.evaluation.metrics import compute_metrics
@@ -129,14 +130,16 @@ def linear_probe(
 
     Raises:
         ValueError: If the name is unknown or means no weights, the model gives no features, the
-            training images are all of one class, validation AUC is undefined, or a setting is
-            out of its range.
+            training images are all of one class, validation AUC is undefined, `data` is no data
+            set, or a setting is out of its range.
         WeightsError: If the trunk's weights cannot be found or read.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.multiclass import OneVsRestClassifier
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
+
+    check_dataset("data", data)
 
     def make(strength: float) -> Any:
         regression = LogisticRegression(C=strength, max_iter=2000)
@@ -183,6 +186,7 @@ def knn_probe(
     def make(count: float) -> Any:
         return KNeighborsClassifier(int(count), weights="distance", metric="cosine")
 
+    check_dataset("data", data)
     possible = [count for count in neighbours if count <= len(data.train)]
     return _probe(trunk, data, make, possible, batch_size, device, resamples, seed)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from glob import glob
@@ -14,6 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from medzoo.datasets.image_file import is_image, read_image
+from medzoo.datasets.visible_files import visible_files
 
 Opened: TypeAlias = Image.Image | np.ndarray | Tensor
 """One image in memory: a PIL image, or an array or tensor of two or three dimensions."""
@@ -46,7 +48,7 @@ def find_sources(images: ImageLike | Sequence[ImageLike]) -> Sources:
 
     Raises:
         FileNotFoundError: If a folder holds no image, or no file fits a pattern.
-        ValueError: If `images` is none of these.
+        ValueError: If `images` is none of these, e.g. an address in the web.
     """
     if isinstance(images, (str, os.PathLike)):
         found = _search(images)
@@ -73,8 +75,9 @@ def find_sources(images: ImageLike | Sequence[ImageLike]) -> Sources:
 def _search(path: str | os.PathLike[str]) -> list[str] | None:
     """Return the files in a folder or of a pattern, sorted; None for the path of one file."""
     name = os.fspath(path)
+    _refuse_address(name)
     if Path(name).is_dir():
-        found = sorted(_images_below(name))
+        found = sorted(str(path) for path in visible_files(name) if is_image(path))
     elif set(name) & set("*?[") and not Path(name).exists():
         paths = glob(name, recursive=True)  # noqa: PTH207  # Path.glob takes no absolute patterns
         found = sorted(path for path in paths if Path(path).is_file())
@@ -85,14 +88,12 @@ def _search(path: str | os.PathLike[str]) -> list[str] | None:
     return found
 
 
-def _images_below(folder: str) -> list[str]:
-    """Find images in a folder and the folders in it, except what is hidden."""
-    images = []
-    for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        paths = [Path(parent, name) for name in names if not name.startswith(".")]
-        images += [str(path) for path in paths if path.is_file() and is_image(path)]
-    return images
+def _refuse_address(name: str) -> None:
+    # A Path makes one slash of two. A single letter is a drive of Windows.
+    if re.match(r"[a-z][a-z0-9+.-]+:/", name, re.IGNORECASE) and not Path(name).exists():
+        raise ValueError(
+            f"{name!r} is an address, and nothing is fetched; download the image first"
+        )
 
 
 def path_of(image: ImageLike) -> str | None:
@@ -113,9 +114,11 @@ def opened(image: ImageLike) -> Opened:
     Raises:
         FileNotFoundError: If the file does not exist.
         DatasetError: If it is no readable image.
+        ValueError: If it is an address in the web.
     """
     if not isinstance(image, (str, os.PathLike)):
         return image
+    _refuse_address(os.fspath(image))
     path = Path(image)
     if not path.exists():
         raise FileNotFoundError(f"there is no image file {str(path)!r}; check the path")

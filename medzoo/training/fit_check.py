@@ -10,23 +10,6 @@ from medzoo.training.loss import soft_targets
 from medzoo.weights import WeightsConfig
 
 
-def check_dataset(name: str, value: object) -> None:
-    """Make sure that an argument is a data set, and not the name of one.
-
-    Args:
-        name: Of the argument.
-        value: What was given.
-
-    Raises:
-        ValueError: If it is none.
-    """
-    if not isinstance(value, Dataset):
-        raise ValueError(
-            f"{name}={value!r:.80} is no medzoo.Dataset; load one first: "
-            "medzoo.load_dataset(...) or medzoo.Dataset.from_arrays(...)"
-        )
-
-
 def check_logits(model: nn.Module, data: Dataset, device: torch.device) -> None:
     """Run one image through the model, so that a wrong head is an error now and not later.
 

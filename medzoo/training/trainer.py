@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from medzoo.datasets import Dataset
+from medzoo.datasets.argument import check_dataset
 from medzoo.device import autocast
 from medzoo.distributed import (
     agree,
@@ -38,7 +39,6 @@ from medzoo.training.checkpoint import Progress, optimizer_state, restore_optimi
 from medzoo.training.files import RunFiles
 from medzoo.training.fit_check import (
     check_compiler,
-    check_dataset,
     check_logits,
     check_output,
     check_validation,

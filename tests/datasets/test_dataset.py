@@ -58,6 +58,15 @@ def test_task_and_classes_are_told_from_the_labels():
     assert multi.train.labels.shape == (6, 5)
 
 
+def test_only_classes_with_names_may_be_without_images():
+    arrays = {split: (images, labels * 2 + 1) for split, (images, labels) in pairs().items()}
+    found = sorted({int(label) for _, labels in arrays.values() for label in labels.flat})
+    assert found == [1, 3]
+    with pytest.raises(DatasetError, match=r"labels: no image has the label 0, but some have 3"):
+        Dataset.from_arrays(**arrays)
+    assert Dataset.from_arrays(**arrays, classes=list("abcd")).info.num_classes == 4
+
+
 def test_own_data_is_marked():
     data = Dataset.from_arrays(**pairs(), name="scans")
     assert data.title == data.test.title == "scans (own data)"

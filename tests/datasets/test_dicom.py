@@ -1,4 +1,5 @@
 import io
+import subprocess
 import sys
 from pathlib import Path
 
@@ -9,9 +10,10 @@ from PIL import Image
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
-from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEGBaseline8Bit
+from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, JPEGBaseline8Bit
 
 from medzoo.datasets.image_file import read_image
+from medzoo.datasets.jp2_boxes import check_boxes
 from medzoo.errors import DatasetError
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
@@ -154,6 +156,42 @@ def test_a_jpeg_that_is_larger_than_its_frame_is_refused(path):
         read_image(path)
 
 
+JP2 = b"\0\0\0\x0cjP  \r\n\x87\n"
+
+
+def jpeg_2000(gray, **options):
+    buffer = io.BytesIO()
+    Image.fromarray(gray).save(buffer, "JPEG2000", **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("boxes", [True, False])
+def test_jpeg_2000_inside(boxes, path):
+    gray = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64).astype(np.uint8)
+    data = encapsulate([jpeg_2000(gray, no_jp2=not boxes)])
+    save(path, gray, syntax=JPEG2000Lossless, PixelData=data)
+    assert np.array_equal(read_image(path), gray)
+
+
+def test_a_jpeg_2000_box_of_no_length_is_refused(path):
+    data = encapsulate([JP2 + bytes(20)])
+    save(path, np.zeros((64, 64), np.uint8), syntax=JPEG2000Lossless, PixelData=data)
+    # In a process of its own, since what goes wrong here would never end.
+    code = f"from medzoo.datasets.image_file import read_image; read_image({str(path)!r})"
+    ended = subprocess.run([sys.executable, "-c", code], timeout=60, stderr=subprocess.PIPE)
+    assert b"box at byte 12 claims 0 bytes" in ended.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("length", [0, 1, 7])
+def test_only_the_codestreams_box_may_claim_less_than_its_head(length):
+    claimed = length.to_bytes(4, "big")
+    check_boxes(JP2 + claimed + b"jp2c" + bytes(9))
+    check_boxes(claimed + b"ftyp")  # no boxes at all
+    for rest in (b"ftyp" + bytes(9), b""):
+        with pytest.raises(ValueError, match=f"claims {length} bytes"):
+            check_boxes(JP2 + claimed + rest)
+
+
 def test_deflated_files_and_reports_are_refused(path):
     save(path, np.zeros((64, 64), np.uint16), syntax=DeflatedExplicitVRLittleEndian)
     with pytest.raises(DatasetError, match="deflated"):
@@ -163,4 +201,19 @@ def test_deflated_files_and_reports_are_refused(path):
         delattr(report, name)
     report.save_as(path)
     with pytest.raises(DatasetError, match="without an image"):
+        read_image(path)
+
+
+def test_what_is_missing_from_a_dicom_file_is_said(path):
+    whole = dicom_file(np.zeros((4, 4), np.uint8))
+    meta_length = 12 + int.from_bytes(whole[140:144], "little")
+    for head in (132, 132 + meta_length):  # the preamble, or with it all about the file
+        path.write_bytes(whole[head:])
+        with pytest.raises(DatasetError, match="without the preamble"):
+            read_image(path)
+    path.with_suffix(".dcm").write_bytes(b" " + whole[132:])
+    with pytest.raises(DatasetError, match="without the preamble"):
+        read_image(path.with_suffix(".dcm"))
+    path.write_bytes(whole.replace(b"\2\0\x10\0UI", b"\2\0\x11\0UI"))
+    with pytest.raises(DatasetError, match="without a transfer syntax"):
         read_image(path)

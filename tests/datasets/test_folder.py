@@ -84,6 +84,13 @@ def test_what_is_no_image_or_hidden_is_passed_over(tmp_path):
     assert class_counts(data)["train"] == [4, 4]
 
 
+def test_links_to_folders_are_followed(tmp_path):
+    root = write_folder(tmp_path / "data", SPLIT)
+    write_image(tmp_path / "elsewhere" / "a.png", 94)
+    (root / "train" / "no" / "linked").symlink_to(tmp_path / "elsewhere")
+    assert class_counts(Dataset.from_folder(root))["train"] == [5, 3]
+
+
 def test_classes_are_sorted_by_value_if_numbers_else_as_given(tmp_path):
     root = write_folder(
         tmp_path, {f"{s}/{k}": 1 for s in ("train", "val", "test") for k in (10, 9)}
@@ -163,7 +170,8 @@ def test_one_file_in_two_splits_is_an_error_that_names_both(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"size": 3}, "size=3 must be at least 4 pixels"),
+        ({"size": 3}, "size=3 must be a whole number of at least 4 pixels"),
+        ({"size": "28"}, "size='28' must be a whole number"),
         ({"fractions": (0.5, 0.5)}, "must be three numbers"),
         ({"fractions": (0.5, 0.5, 0.5)}, "add up to 1"),
         ({"fractions": (1.0, 0.0, 0.0)}, "above 0"),

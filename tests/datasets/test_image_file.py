@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from medzoo.datasets.image_file import IMAGE_SUFFIXES, is_image, read_image
 from medzoo.datasets.pixels import MAX_PIXELS, to_8_bit
@@ -59,9 +59,24 @@ def test_content_decides_not_the_name(colour, tmp_path):
 
 def test_sixteen_bits_are_scaled_by_their_full_range(tmp_path):
     values = np.array([[0, 128, 257, 32768, 65535]], np.uint16)
-    for suffix in ("png", "tif"):
+    for suffix in ("png", "tif", "pgm"):
         Image.fromarray(values).save(tmp_path / f"a.{suffix}")
         assert read_image(tmp_path / f"a.{suffix}").tolist() == [[0, 0, 1, 128, 255]]
+
+
+def test_sixteen_bits_are_no_32_where_pillow_opens_both_in_mode_i(tmp_path, monkeypatch):
+    path = tmp_path / "a.tif"
+    signed = {258: 16, 339: 2}  # bits a sample, and their sign
+    Image.fromarray(np.array([[0, 257, 32767]], np.uint16)).save(path, tiffinfo=signed)
+    with Image.open(path) as image:
+        assert image.mode == "I"
+    assert read_image(path).tolist() == [[0, 1, 127]]
+    Image.fromarray(np.array([[0, 257, 32768]], np.uint16)).save(tmp_path / "a.png")
+    modes = PngImagePlugin._MODES | {(16, 0): ("I", "I;16B")}  # as older versions of Pillow have it
+    monkeypatch.setattr(PngImagePlugin, "_MODES", modes)
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.mode == "I"
+    assert read_image(tmp_path / "a.png").tolist() == [[0, 1, 128]]
 
 
 @pytest.mark.parametrize(
@@ -70,6 +85,7 @@ def test_sixteen_bits_are_scaled_by_their_full_range(tmp_path):
         (np.array([[0, 0.5, 1]], np.float32), [[0, 128, 255]]),
         (np.array([[-1000, 500, 2000]], np.float32), [[0, 128, 255]]),
         (np.array([[-10, 0, 10]], np.int32), [[0, 128, 255]]),
+        (np.array([[0, 51, 255]], np.int32), [[0, 51, 255]]),
         (np.array([[np.nan, -np.inf, 4, 8, np.inf]], np.float32), [[0, 0, 0, 255, 255]]),
         (np.array([[7.5, 7.5]], np.float32), [[0, 0]]),
     ],

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from medzoo.datasets import checksum, load_dataset, store
 from medzoo.datasets.store import Source, data_root
@@ -116,6 +117,14 @@ def test_bad_arguments():
         load_dataset("dermamnist", size=32)
     with pytest.raises(ValueError, match="files of your own"):
         load_dataset("dermamnist", classes=["a", "b"])
+
+
+def test_what_is_neither_folder_nor_table_nor_archive_is_not_to_be_deleted(tmp_path, monkeypatch):
+    Image.new("L", (9, 9)).save(tmp_path / "photo.png")
+    monkeypatch.chdir(tmp_path)
+    for name in ("photo.png", tmp_path / "photo.png"):
+        with pytest.raises(DatasetError, match=r"photo\.png is no data set; give a folder"):
+            load_dataset(name)
 
 
 def spoil(path: Path, kind: str) -> None:

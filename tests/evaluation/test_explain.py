@@ -120,6 +120,9 @@ def test_a_target_is_a_name_or_a_number(image):
     )
     with pytest.raises(ValueError, match=f"did you mean '{names[4]}'"):
         explain(model, image, names[4].upper())
+    assert explain(model, image, np.int64(4)).label == names[4]
+    with pytest.raises(ValueError, match=r"target=1\.5 must be 0 to 6"):
+        explain(model, image, 1.5)
     with pytest.raises(ValueError, match="target=7 must be 0 to 6"):
         explain(model, image, 7)
 
@@ -140,6 +143,12 @@ def test_what_has_no_map_is_refused(image):
     transformer = medzoo.create_model("timm/vit_tiny_patch16_224", dataset="dermamnist", depth=1)
     with pytest.raises(ValueError, match="for convolutional networks"):
         explain(transformer, image)
+
+
+def test_a_trunk_has_no_classes_to_explain(image):
+    trunk = medzoo.create_model("simple_cnn", num_classes=0)
+    with pytest.raises(ValueError, match="no classifier"):
+        explain(trunk, image)
 
 
 def test_saving_takes_the_format_from_the_ending(image, tmp_path):

@@ -1,6 +1,7 @@
 import io
 import json
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -113,9 +114,15 @@ def png(tensor):
 def test_bad_arguments_are_refused(data, model):
     with pytest.raises(ValueError, match="top_k=0"):
         predict(model, data.test.images[0], top_k=0)
+    with pytest.raises(ValueError, match="top_k='3' must be a whole number"):
+        predict(model, data.test.images[0], top_k="3")
+    with pytest.raises(ValueError, match=r"threshold='0\.3' must be a number"):
+        predict(model, data.test.images[0], threshold="0.3")
+    with pytest.raises(ValueError, match="batch_size='8' must be a whole number"):
+        predict(model, data.test.images[0], batch_size="8")
     with pytest.raises(ValueError, match=r"threshold=0\.3 is for multi-label"):
         predict(model, data.test.images[0], threshold=0.3)
-    with pytest.raises(ValueError, match=r"threshold=1\.0 must be between"):
+    with pytest.raises(ValueError, match=r"threshold=1\.0 must be a number between"):
         predict(model, data.test.images[0], threshold=1.0)
     with pytest.raises(ValueError, match="unknown on_error 'ignore'"):
         predict(model, data.test.images[0], on_error="ignore")
@@ -132,6 +139,13 @@ def test_bad_arguments_are_refused(data, model):
     wrong.head = torch.nn.Linear(4 * 26**2, 3)
     with pytest.raises(ValueError, match=r"gives 3 logits, but .* has 7 classes"):
         predict(wrong, data.test.images[0], device="cpu")
+
+
+@pytest.mark.parametrize("address", ["https://x.org/y.png", "http://x.org/y.png?size=[3]"])
+def test_an_address_is_not_fetched(address, model):
+    for images in (address, [address], Path(address)):
+        with pytest.raises(ValueError, match=r"y\.png.* is an address, and nothing is fetched"):
+            predict(model, images)
 
 
 def test_a_whole_split_is_refused_with_advice(model, data):

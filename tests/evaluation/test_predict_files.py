@@ -39,6 +39,16 @@ def test_a_folder_gives_its_images_sorted(model, folder):
     assert found[0].to_dict()["source"] == str(folder / "a.png")
 
 
+def test_links_to_folders_are_followed_but_not_in_circles(model, folder, tmp_path_factory):
+    outside = tmp_path_factory.mktemp("linked")
+    (outside / "links").mkdir()
+    (outside / "links" / "there").symlink_to(folder)
+    (folder / "back").symlink_to(outside)
+    (folder / "deep" / "itself").symlink_to(folder / "deep")
+    found = predict(model, outside, device="cpu")
+    assert [one.source for one in found] == [f"{outside}/links/there/{name}" for name in VISIBLE]
+
+
 @pytest.mark.parametrize(
     ("pattern", "names"),
     [

@@ -160,5 +160,10 @@ def test_errors_say_what_to_do(data):
     blind = replace(data, val=data.val.subset(data.val.labels == 1))
     with pytest.raises(ValueError, match=r"validation split of .* has no AUC"):
         medzoo.linear_probe(small(), blind, strengths=[1.0])
+    for probe in PROBES:
+        with pytest.raises(ValueError, match=r"data='breastmnist' is no medzoo\.Dataset"):
+            probe(small(), "breastmnist")
+        with pytest.raises(ValueError, match=r"data=Split\(.* is no medzoo\.Dataset"):
+            probe(small(), data.train)
     with pytest.raises(ValueError, match="no setting fits the 96 training images"):
         medzoo.knn_probe(small(), data, neighbours=[97])
