@@ -15,6 +15,7 @@ from torch import nn
 from medzoo.datasets import Dataset, DatasetInfo, dataset_info
 from medzoo.errors import WeightsError, unknown_name
 from medzoo.models.base import Classifier
+from medzoo.models.saved_args import building_args, saved_args
 from medzoo.models.small_stem import use_small_stem
 from medzoo.transforms import transform_config
 from medzoo.weights import (
@@ -31,6 +32,8 @@ ARCHITECTURES = ("advanced_cnn", "attention_unet", "efficientnet", "simple_cnn")
 TIMM_PREFIX = "timm/"
 LARGEST_SMALL_IMAGE = 64
 """Up to this height and width timm's networks get a stem that does not shrink the image."""
+_BUILD_ERRORS = (AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+"""What a constructor raises when it is given arguments of the wrong kind."""
 
 
 def list_models(pretrained: bool = False) -> list[str]:
@@ -105,19 +108,26 @@ def create_model(
     if size is None:
         own = dataset.size if isinstance(dataset, Dataset) else None
         size = own or (config.input_size[1] if config else 28)
-    model_args = dict(config.model_args if config else {}) | model_args
-
-    kwargs: dict[str, Any] = dict(model_args)
+    stored = saved_args(config) if config else {}
+    kwargs = stored | model_args
     if num_classes is not None:
         kwargs["num_classes"] = num_classes
     if in_chans is not None:
         kwargs["in_chans"] = in_chans
     if features_only:
         kwargs["features_only"] = True
-    if architecture.startswith(TIMM_PREFIX):
-        model = _create_timm(architecture, size, pretrained, config, tensors, kwargs)
-    else:
-        model = _create_own(architecture, config, tensors, kwargs)
+    try:
+        if architecture.startswith(TIMM_PREFIX):
+            model = _create_timm(architecture, size, pretrained, config, tensors, kwargs)
+        else:
+            model = _create_own(architecture, config, tensors, kwargs)
+    except _BUILD_ERRORS as error:
+        if config is None or model_args:
+            raise  # the caller's arguments may be at fault
+        raise WeightsError(
+            f"{name} says {architecture} is built with {kwargs}, which it cannot be "
+            f"({type(error).__name__}: {error}); fetch the file again or update medzoo"
+        ) from error
     is_kept = config is not None and getattr(model, "num_classes", None) == config.num_classes
     if config and target and not features_only and not _same_classes(target, config.dataset):
         model.reset_classifier(model.num_classes)  # type: ignore[operator]
@@ -125,7 +135,8 @@ def create_model(
     # The layout of its inputs. Otherwise every call, even for one image, lays all weights out anew.
     model = model.to(memory_format=torch.channels_last)
     classifier = cast(Classifier, model)
-    _describe(classifier, architecture, model_args, target, config, in_chans, size)
+    recorded = stored | building_args(architecture, model_args)
+    _describe(classifier, architecture, recorded, target, config, in_chans, size)
     classifier.temperature = config.temperature if config and is_kept else 1.0
     classifier.licence = config.licence if config else ""
     return classifier.eval() if pretrained or tensors else classifier
