@@ -111,14 +111,16 @@ def push_to_hub(
         What was published, and as which commit.
 
     Raises:
-        ValueError: If the model was not made by `create_model`, the name is unknown, or the
-            repository is public and `private` was asked for.
+        ValueError: If the model was not made by `create_model`, a name is unknown or malformed,
+            the report is not of this model's task, or the repository is public and `private` was
+            asked for.
         WeightsError: If the weights do not load, or the Hub does not take them.
         ImportError: If there is a report to plot and matplotlib is not installed.
     """
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError
 
+    _check_repo_id(repo_id)
     contents = repository_files(Release.of(model, report, licence), repo_id)
     api = HfApi(token=token, library_name="medzoo")
     try:
@@ -151,6 +153,19 @@ def repository_files(release: Release, repo_id: str) -> dict[str, bytes]:
         "README.md": str(card).encode(),
         **plots,
     }
+
+
+def _check_repo_id(repo_id: str) -> None:
+    from huggingface_hub.utils import HFValidationError, validate_repo_id
+
+    try:
+        validate_repo_id(repo_id)
+        _, _ = repo_id.split("/")  # the Hub also knows names without an organisation
+    except (HFValidationError, ValueError) as error:
+        why = f" ({error})" if isinstance(error, HFValidationError) else ""
+        raise ValueError(
+            f"repo_id={repo_id!r} names no repository; write 'organisation/name'{why}"
+        ) from error
 
 
 def _push(

@@ -202,11 +202,12 @@ def test_unknown_names_are_told_before_anybody_is_asked(hub, name):
     assert hub.requests == []
 
 
-@pytest.mark.parametrize("repo_id", ["a/b/c", "org/", "-x/y", "org/a--b"])
-def test_a_malformed_repository_is_a_wrong_argument(hub, file, repo_id):
-    with pytest.raises(ValueError, match="epo"):
-        push(file, hub, repo_id)
-    assert not hub.repositories
+@pytest.mark.parametrize("repo_id", ["a/b/c", "org/", "-x/y", "org/a--b", "noorg", "", None])
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_malformed_repository_is_a_wrong_argument(hub, file, repo_id, dry_run):
+    with pytest.raises(ValueError, match=f"repo_id={repo_id!r}.*'organisation/name'"):
+        push(file, hub, repo_id, dry_run=dry_run)
+    assert hub.requests == []
 
 
 def test_a_damaged_file_is_not_published(hub, file, tmp_path):
