@@ -5,8 +5,7 @@ from __future__ import annotations
 from inspect import signature
 from typing import Any
 
-import timm
-from timm.models import build_model_with_cfg
+from timm.models import build_model_with_cfg, create_model
 
 from medzoo.errors import WeightsError
 from medzoo.models.advanced_cnn import AdvancedCNN
@@ -24,7 +23,7 @@ _CLASSES = {
 
 # timm's networks differ in their arguments. What all have in common is timm's own: which weights to
 # load, from where, and how to wrap the network.
-_TIMMS_OWN = {*signature(timm.create_model).parameters, *signature(build_model_with_cfg).parameters}
+_TIMMS_OWN = {*signature(create_model).parameters, *signature(build_model_with_cfg).parameters}
 _TIMMS_OWN |= {"features_only", "out_indices", "feature_cls", "num_classes", "in_chans"}
 _TIMMS_OWN -= {"scriptable", "exportable", "no_jit"}
 

@@ -155,17 +155,17 @@ def repository_files(release: Release, repo_id: str) -> dict[str, bytes]:
     }
 
 
-def _check_repo_id(repo_id: str) -> None:
+def _check_repo_id(repo_id: object) -> None:
     from huggingface_hub.utils import HFValidationError, validate_repo_id
 
+    message = f"repo_id={repo_id!r} names no repository; write 'organisation/name'"
+    # The Hub's own check lets names without an organisation pass.
+    if not isinstance(repo_id, str) or "/" not in repo_id:
+        raise ValueError(message)
     try:
         validate_repo_id(repo_id)
-        _, _ = repo_id.split("/")  # the Hub also knows names without an organisation
-    except (HFValidationError, ValueError) as error:
-        why = f" ({error})" if isinstance(error, HFValidationError) else ""
-        raise ValueError(
-            f"repo_id={repo_id!r} names no repository; write 'organisation/name'{why}"
-        ) from error
+    except HFValidationError as error:
+        raise ValueError(f"{message} ({error})") from error
 
 
 def _push(
