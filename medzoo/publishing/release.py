@@ -60,6 +60,11 @@ class Release:
     report: Report | None = None
 
     @property
+    def is_trunk(self) -> bool:
+        """Whether the weights have no classifier, so that they give features."""
+        return self.config.num_classes == 0
+
+    @property
     def title(self) -> str:
         """The training data's name, with a note if they are not the official ones."""
         if self.data and (sets := self.data.get("sets")):
