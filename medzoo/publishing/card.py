@@ -249,8 +249,9 @@ def _data_of_several(release: Release, sets: Mapping[str, int]) -> str:
 
 
 def _results(release: Release, plots: Sequence[str]) -> str:
+    validated = _validated(release)
     if not release.metrics:
-        return "Nothing was measured on these weights."
+        return validated or "Nothing was measured on these weights."
     scores = dict(pair for report in release.metrics.values() for pair in _scores(report))
     rows = [["Data", "Split", "Images", *(label for label, _ in scores.values())]]
     rows.append(["---"] * len(rows[0]))
@@ -269,7 +270,21 @@ def _results(release: Release, plots: Sequence[str]) -> str:
             f"Over their seeds, on the test split (mean ± standard deviation): "
             f"AUC {auc['mean']:.4f} ± {auc['sd']:.4f}, ACC {acc['mean']:.4f} ± {acc['sd']:.4f}."
         )
+    if validated and "val" not in release.metrics:
+        parts.append(validated)
     return "\n\n".join([*parts, *(f"![{path}]({path})" for path in plots)])
+
+
+def _validated(release: Release) -> str:
+    """Tell what training measured itself; no result that the Hub should list as one."""
+    scores = [f"{_SCORES[name][0]} {value:.3f}" for name, value in release.validation.items()]
+    if not scores:
+        return ""
+    removed = " with the classifier that was then removed," if release.is_trunk else ""
+    return (
+        f"In training,{removed} the epoch that was kept had on the validation split: "
+        f"{', '.join(scores)}. It was chosen there, so this is no test result."
+    )
 
 
 def _figure(report: Mapping[str, Any], score: str) -> str:

@@ -173,6 +173,15 @@ def test_a_file_tells_of_its_training(file):
     assert ModelCard(str(model_card(release, "me/own"))).data.eval_results is None
 
 
+def test_validation_scores_of_a_file_are_told_but_are_no_results(model, tmp_path):
+    training = {"val_auc": 0.9126, "val_acc": 0.7, "recipe": {"epochs": 3}}
+    file = medzoo.save_weights(model, tmp_path / "own.safetensors", training=training)
+    card = model_card(Release.of(file), "me/own")
+    assert "had on the validation split: AUC 0.913, ACC 0.700" in card.text
+    assert "Nothing was measured" not in card.text
+    assert ModelCard(str(card)).data.eval_results is None
+
+
 def test_a_model_for_data_of_ones_own(tmp_path, tiny):
     info = replace(tiny.info, name="our images", title="Our images", licence="")
     data = replace(tiny, info=info)
