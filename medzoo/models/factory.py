@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import timm
 import torch
+from timm.layers import PatchEmbed
 from timm.models import is_model, load_pretrained
 from torch import nn
 
@@ -27,12 +28,21 @@ from medzoo.weights import (
     read_tensors,
     weights_index,
 )
+from medzoo.weights.hub import reason, time_limit, within
 
 ARCHITECTURES = ("advanced_cnn", "attention_unet", "efficientnet", "simple_cnn")
 TIMM_PREFIX = "timm/"
 LARGEST_SMALL_IMAGE = 64
 """Up to this height and width timm's networks get a stem that does not shrink the image."""
-_BUILD_ERRORS = (AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+_BUILD_ERRORS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 """What a constructor raises when it is given arguments of the wrong kind."""
 
 
@@ -224,10 +234,15 @@ def _check_known(architecture: str) -> None:
     if not architecture.startswith(TIMM_PREFIX):
         if architecture not in ARCHITECTURES:
             raise unknown_name("model", architecture, ARCHITECTURES)
-    elif not is_model(architecture.removeprefix(TIMM_PREFIX).split(".")[0]):
-        raise unknown_name(
-            "timm architecture", architecture.removeprefix(TIMM_PREFIX), timm.list_models()
-        )
+        return
+    name = architecture.removeprefix(TIMM_PREFIX)
+    if not is_model(name.split(".")[0]):
+        raise unknown_name("timm architecture", name, timm.list_models())
+    try:
+        timm.get_pretrained_cfg(name)
+    except RuntimeError as error:
+        known = timm.list_pretrained(f"{name.split('.')[0]}.*")
+        raise unknown_name("weights of timm's", name, known) from error
 
 
 def _target(
@@ -291,10 +306,18 @@ def _create_timm(
     name = architecture.removeprefix(TIMM_PREFIX)
     if (timm.get_pretrained_cfg(name) or timm.models.PretrainedCfg()).fixed_input_size:
         kwargs = {"img_size": size} | kwargs
+    model: Any
     try:
-        model = timm.create_model(name, pretrained=pretrained and tensors is None, **kwargs)
-    except OSError as error:
-        raise WeightsError(f"timm could not load the weights of {name!r}: {error}") from error
+        if pretrained and tensors is None:
+            model = _load_timms(name, kwargs)
+        else:
+            model = timm.create_model(name, **kwargs)
+    except (ArithmeticError, AssertionError) as error:
+        raise ValueError(
+            f"timm cannot build {name!r} for size={size} with {kwargs}: {error}; give another size, "
+            "a multiple of what it divides the image into"
+        ) from error
+    _check_patches(model, name, size)
     # Weights keep the stem that they were trained with.
     if (config.input_size[1] if config else size) <= LARGEST_SMALL_IMAGE:
         use_small_stem(model)
@@ -308,6 +331,30 @@ def _create_timm(
         except RuntimeError as error:
             raise WeightsError(f"the weights do not fit {name} with {kwargs}: {error}") from error
     return model
+
+
+def _load_timms(name: str, kwargs: dict[str, Any]) -> nn.Module:
+    try:
+        return within(time_limit(), lambda: timm.create_model(name, pretrained=True, **kwargs))
+    except (ArithmeticError, AssertionError, TypeError, ValueError):
+        raise  # an argument is wrong, not the Hub
+    except Exception as error:  # several HTTP libraries' errors, depending on huggingface_hub
+        raise WeightsError(
+            f"timm could not load the weights of {name!r}: {reason(error)}"
+        ) from error
+
+
+def _check_patches(model: nn.Module, name: str, size: int) -> None:
+    """Tell now what timm would say of the first image: that it is not made of whole patches."""
+    embed = getattr(model, "patch_embed", None)
+    if not isinstance(embed, PatchEmbed) or embed.strict_img_size or embed.dynamic_img_pad:
+        return
+    patch = max(embed.patch_size)
+    if size % patch:
+        raise ValueError(
+            f"size={size} is no multiple of {patch}, the size of the patches of {name!r}; give "
+            f"size={size + -size % patch}"
+        )
 
 
 def _describe(
