@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import torch
 from source import Source
@@ -36,6 +37,17 @@ def path_of(without: str = "", output: str | Path = "training_results") -> Path:
     """
     tag = f"{TAG}-without-{without}" if without else TAG
     return Path(output) / tag / "models" / f"{MODEL}.{tag}.safetensors"
+
+
+def files_of(data_root: str | None, names: Collection[str]) -> dict[str, dict[str, Any]]:
+    """Return the provenance of each set, so that a model card can name file and md5.
+
+    Args:
+        data_root: Folder of MedMNIST's files.
+        names: The sets.
+    """
+    source = Source(data_root)
+    return {name: source.load(name).provenance.to_dict() for name in names}
 
 
 def joint_data(data_root: str | None, names: Collection[str] = SETS.keys()) -> medzoo.Dataset:
@@ -90,7 +102,13 @@ def main() -> None:
     run.model.dataset = None
     training = {
         "recipe": run.recipe.to_dict(),
-        "data": {"file": None, "md5": None, "official": False, "sets": sets},
+        "data": {
+            "file": None,
+            "md5": None,
+            "official": False,
+            "sets": sets,
+            "files": files_of(arguments.data_root, sets),
+        },
         "licence": data.info.licence,
         "val_auc": run.val_auc,
         "val_acc": run.val_acc,

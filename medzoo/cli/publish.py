@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import json
+from pathlib import Path
 from typing import Any
 
 import medzoo
@@ -25,13 +27,24 @@ def add(commands: Commands) -> None:
         "weights", nargs="*", help="names in the index, or one weights file; default: all names"
     )
     where = sub.add_mutually_exclusive_group(required=True)
-    where.add_argument("--repo", help="organisation/name, for a weights file or one name")
-    where.add_argument("--org", help="organisation; repositories get the weights' names")
+    where.add_argument(
+        "--repo",
+        help="organisation/name, for a weights file or one name; nothing is written into the index",
+    )
+    where.add_argument(
+        "--org",
+        help="organisation; repositories get the weights' names, and the index their commits",
+    )
     sub.add_argument("--private", action="store_true", help="make private repositories")
     sub.add_argument("--revision", help="a branch, made if need be (main)")
     sub.add_argument("--token", help="access token (default: that of `hf auth login`, or HF_TOKEN)")
-    sub.add_argument("--licence", help="of a weights file (default: that of its data)")
-    sub.add_argument("--index", help="the index to read and, with --org, to write (medzoo's own)")
+    sub.add_argument("--licence", help="with --repo: of the weights (default: that of their data)")
+    sub.add_argument(
+        "--report",
+        help="with --repo: what `medzoo evaluate --json` printed for the weights, as a file; its "
+        "scores and plots go into the model card",
+    )
+    sub.add_argument("--index", help="with --org: the index to read and write (medzoo's own)")
     sub.add_argument("--dry-run", action="store_true", help="only print what would be uploaded")
 
 
@@ -45,15 +58,40 @@ def _publish(arguments: argparse.Namespace) -> tuple[Any, str]:
         "token": arguments.token,
         "dry_run": arguments.dry_run,
     }
+    _check_options(arguments)
     if arguments.repo:
         if len(arguments.weights) != 1:
             raise ValueError(
                 f"--repo={arguments.repo} takes one name or weights file, not "
                 f"{len(arguments.weights)}; give --org for several"
             )
-        weights = arguments.weights[0]
-        done = [medzoo.push_to_hub(weights, arguments.repo, licence=arguments.licence, **options)]
+        options |= {
+            "licence": arguments.licence,
+            "report": _read_report(arguments.report) if arguments.report else None,
+        }
+        done = [medzoo.push_to_hub(arguments.weights[0], arguments.repo, **options)]
     else:
         index = arguments.index or INDEX
         done = list(publish(arguments.org, arguments.weights, index=index, **options))
     return [publication.to_dict() for publication in done], "\n".join(map(str, done))
+
+
+def _check_options(arguments: argparse.Namespace) -> None:
+    """Refuse what would be ignored."""
+    where, other = ("--repo", "--org") if arguments.repo else ("--org", "--repo")
+    for name in ("index",) if arguments.repo else ("licence", "report"):
+        if value := getattr(arguments, name):
+            raise ValueError(
+                f"--{name}={value} has no meaning with {where}; leave it out, or give {other} "
+                f"instead of {where}"
+            )
+
+
+def _read_report(path: str) -> medzoo.Report:
+    try:
+        return medzoo.Report.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ValueError(
+            f"--report={path} holds no report ({error}); write one with "
+            "`medzoo evaluate WEIGHTS --json > report.json`"
+        ) from error

@@ -9,12 +9,14 @@ from typing import Any, cast
 
 import timm
 import torch
+from timm.layers import PatchEmbed
 from timm.models import is_model, load_pretrained
 from torch import nn
 
 from medzoo.datasets import Dataset, DatasetInfo, dataset_info
 from medzoo.errors import WeightsError, unknown_name
 from medzoo.models.base import Classifier
+from medzoo.models.saved_args import building_args, saved_args
 from medzoo.models.small_stem import use_small_stem
 from medzoo.transforms import transform_config
 from medzoo.weights import (
@@ -26,11 +28,22 @@ from medzoo.weights import (
     read_tensors,
     weights_index,
 )
+from medzoo.weights.hub import reason, time_limit, within
 
 ARCHITECTURES = ("advanced_cnn", "attention_unet", "efficientnet", "simple_cnn")
 TIMM_PREFIX = "timm/"
 LARGEST_SMALL_IMAGE = 64
 """Up to this height and width timm's networks get a stem that does not shrink the image."""
+_BUILD_ERRORS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What a constructor raises when it is given arguments of the wrong kind."""
 
 
 def list_models(pretrained: bool = False) -> list[str]:
@@ -105,19 +118,26 @@ def create_model(
     if size is None:
         own = dataset.size if isinstance(dataset, Dataset) else None
         size = own or (config.input_size[1] if config else 28)
-    model_args = dict(config.model_args if config else {}) | model_args
-
-    kwargs: dict[str, Any] = dict(model_args)
+    stored = saved_args(config) if config else {}
+    kwargs = stored | model_args
     if num_classes is not None:
         kwargs["num_classes"] = num_classes
     if in_chans is not None:
         kwargs["in_chans"] = in_chans
     if features_only:
         kwargs["features_only"] = True
-    if architecture.startswith(TIMM_PREFIX):
-        model = _create_timm(architecture, size, pretrained, config, tensors, kwargs)
-    else:
-        model = _create_own(architecture, config, tensors, kwargs)
+    try:
+        if architecture.startswith(TIMM_PREFIX):
+            model = _create_timm(architecture, size, pretrained, config, tensors, kwargs)
+        else:
+            model = _create_own(architecture, config, tensors, kwargs)
+    except _BUILD_ERRORS as error:
+        if config is None or model_args:
+            raise  # the caller's arguments may be at fault
+        raise WeightsError(
+            f"{name} says {architecture} is built with {kwargs}, which it cannot be "
+            f"({type(error).__name__}: {error}); fetch the file again or update medzoo"
+        ) from error
     is_kept = config is not None and getattr(model, "num_classes", None) == config.num_classes
     if config and target and not features_only and not _same_classes(target, config.dataset):
         model.reset_classifier(model.num_classes)  # type: ignore[operator]
@@ -125,7 +145,8 @@ def create_model(
     # The layout of its inputs. Otherwise every call, even for one image, lays all weights out anew.
     model = model.to(memory_format=torch.channels_last)
     classifier = cast(Classifier, model)
-    _describe(classifier, architecture, model_args, target, config, in_chans, size)
+    recorded = stored | building_args(architecture, model_args)
+    _describe(classifier, architecture, recorded, target, config, in_chans, size)
     classifier.temperature = config.temperature if config and is_kept else 1.0
     classifier.licence = config.licence if config else ""
     return classifier.eval() if pretrained or tensors else classifier
@@ -213,10 +234,15 @@ def _check_known(architecture: str) -> None:
     if not architecture.startswith(TIMM_PREFIX):
         if architecture not in ARCHITECTURES:
             raise unknown_name("model", architecture, ARCHITECTURES)
-    elif not is_model(architecture.removeprefix(TIMM_PREFIX).split(".")[0]):
-        raise unknown_name(
-            "timm architecture", architecture.removeprefix(TIMM_PREFIX), timm.list_models()
-        )
+        return
+    name = architecture.removeprefix(TIMM_PREFIX)
+    if not is_model(name.split(".")[0]):
+        raise unknown_name("timm architecture", name, timm.list_models())
+    try:
+        timm.get_pretrained_cfg(name)
+    except RuntimeError as error:
+        known = timm.list_pretrained(f"{name.split('.')[0]}.*")
+        raise unknown_name("weights of timm's", name, known) from error
 
 
 def _target(
@@ -280,10 +306,18 @@ def _create_timm(
     name = architecture.removeprefix(TIMM_PREFIX)
     if (timm.get_pretrained_cfg(name) or timm.models.PretrainedCfg()).fixed_input_size:
         kwargs = {"img_size": size} | kwargs
+    model: Any
     try:
-        model = timm.create_model(name, pretrained=pretrained and tensors is None, **kwargs)
-    except OSError as error:
-        raise WeightsError(f"timm could not load the weights of {name!r}: {error}") from error
+        if pretrained and tensors is None:
+            model = _load_timms(name, kwargs)
+        else:
+            model = timm.create_model(name, **kwargs)
+    except (ArithmeticError, AssertionError) as error:
+        raise ValueError(
+            f"timm cannot build {name!r} for size={size} with {kwargs}: {error}; give another size, "
+            "a multiple of what it divides the image into"
+        ) from error
+    _check_patches(model, name, size)
     # Weights keep the stem that they were trained with.
     if (config.input_size[1] if config else size) <= LARGEST_SMALL_IMAGE:
         use_small_stem(model)
@@ -297,6 +331,30 @@ def _create_timm(
         except RuntimeError as error:
             raise WeightsError(f"the weights do not fit {name} with {kwargs}: {error}") from error
     return model
+
+
+def _load_timms(name: str, kwargs: dict[str, Any]) -> nn.Module:
+    try:
+        return within(time_limit(), lambda: timm.create_model(name, pretrained=True, **kwargs))
+    except (ArithmeticError, AssertionError, TypeError, ValueError):
+        raise  # an argument is wrong, not the Hub
+    except Exception as error:  # several HTTP libraries' errors, depending on huggingface_hub
+        raise WeightsError(
+            f"timm could not load the weights of {name!r}: {reason(error)}"
+        ) from error
+
+
+def _check_patches(model: nn.Module, name: str, size: int) -> None:
+    """Tell now what timm would say of the first image: that it is not made of whole patches."""
+    embed = getattr(model, "patch_embed", None)
+    if not isinstance(embed, PatchEmbed) or embed.strict_img_size or embed.dynamic_img_pad:
+        return
+    patch = max(embed.patch_size)
+    if size % patch:
+        raise ValueError(
+            f"size={size} is no multiple of {patch}, the size of the patches of {name!r}; give "
+            f"size={size + -size % patch}"
+        )
 
 
 def _describe(

@@ -43,6 +43,20 @@ _LIMITS = """\
   (`medzoo.evaluate`) before you rely on any of them.
 - Small images have lost detail that a diagnosis needs."""
 
+_TRUNK_LIMITS = """\
+- It was made for images like those of its training data. It gives features of any other image, too;
+  whether they are of use there was not tried.
+- It tells no classes. What you make of it has to be measured on data of your own, each class
+  (`medzoo.evaluate`), before you rely on it.
+- Small images have lost detail that a diagnosis needs."""
+
+
+_IN_TIMM = """\
+In [timm](https://github.com/huggingface/pytorch-image-models), which `import medzoo` teaches the
+architecture:"""
+
+_NOT_IN_TIMM = " timm cannot build this network: its stem was made for small images."
+
 
 def model_card(
     release: Release, repo_id: str, *, in_timm: bool = True, plots: Sequence[str] = ()
@@ -59,12 +73,13 @@ def model_card(
         plots: Figures in the repository to show, as paths.
     """
     name = repo_id.partition("/")[2]
+    limits = _TRUNK_LIMITS if release.is_trunk else _LIMITS
     sections = [
         f"# {name}\n\n{_summary(release)}",
         "> **Not for clinical use.** This model is for research and teaching. It must not inform "
         "any decision about a patient.",
         f"## Use\n\n{_use(release, repo_id, in_timm)}",
-        f"## Intended use and limits\n\nResearch and teaching, nothing else.\n\n{_LIMITS}",
+        f"## Intended use and limits\n\nResearch and teaching, nothing else.\n\n{limits}",
         f"## Training data\n\n{_data(release)}",
         f"## Results\n\n{_results(release, plots)}",
         f"## Training\n\n{_training(release)}",
@@ -75,16 +90,18 @@ def model_card(
 
 
 def _metadata(release: Release, name: str, in_timm: bool) -> ModelCardData:
-    info = release.config.dataset
     results = list(_eval_results(release))
     licence = hub_licence(release.licence)
+    task = "image-feature-extraction" if release.is_trunk else "image-classification"
+    info = release.config.dataset
+    names = [*release.data.get("sets", ()), *([info.name] if info else ())]
     return ModelCardData(
         library_name="timm" if in_timm else "medzoo",
-        pipeline_tag="image-classification",
+        pipeline_tag=task,
         license=licence,
         license_name=release.licence.lower().replace(" ", "-") if licence == "other" else None,
-        tags=["image-classification", "timm", "medzoo", "medical", release.config.architecture],
-        datasets=[info.name] if info and info.name in list_datasets() else None,
+        tags=[task, "timm", "medzoo", "medical", release.config.architecture],
+        datasets=[name for name in names if name in list_datasets()] or None,
         model_name=name if results else None,
         eval_results=results or None,
     )
@@ -130,13 +147,16 @@ def _summary(release: Release) -> str:
     config = release.config
     channels, height, width = config.input_size
     what = f"`{config.architecture}`, trained on {release.title}"
+    gives = "features" if release.is_trunk else f"{config.num_classes} classes"
     return (
-        f"{what}: {config.num_classes} classes, images of {height} x {width} pixels in {channels} "
+        f"{what}: {gives}, images of {height} x {width} pixels in {channels} "
         f"channel{'s' if channels > 1 else ''}, {release.parameters:,} parameters. Made with medzoo."
     )
 
 
 def _use(release: Release, repo_id: str, in_timm: bool) -> str:
+    if release.is_trunk:
+        return _use_of_trunk(repo_id, in_timm)
     own = f"""\
 ```python
 import medzoo
@@ -147,12 +167,11 @@ print(medzoo.predict(model, "image.png"))
 
 The file carries input size and normalisation, and `predict` and `evaluate` use them."""
     if not in_timm:
-        return own + " timm cannot build this network: its stem was made for small images."
+        return own + _NOT_IN_TIMM
     temperature = release.config.temperature
     return f"""{own}
 
-In [timm](https://github.com/huggingface/pytorch-image-models), which `import medzoo` teaches the
-architecture:
+{_IN_TIMM}
 
 ```python
 import medzoo, timm
@@ -165,7 +184,36 @@ The logits are the same. medzoo divides them by the temperature {temperature:.4g
 probabilities of them; timm does not."""
 
 
+def _use_of_trunk(repo_id: str, in_timm: bool) -> str:
+    own = f"""\
+It is a trunk without a classifier, a start for models of your own images:
+
+```python
+import medzoo
+
+data = medzoo.load_dataset("breastmnist")  # or a folder, table or file of your own
+run = medzoo.finetune("hf-hub:{repo_id}", data)  # all of it learns, with a new classifier
+print(medzoo.linear_probe("hf-hub:{repo_id}", data).test)  # it stays as it is
+```"""
+    if not in_timm:
+        return f"{own}\n\n{_NOT_IN_TIMM.strip()}"
+    return f"""{own}
+
+{_IN_TIMM}
+
+```python
+import medzoo, timm
+
+trunk = timm.create_model("hf-hub:{repo_id}", pretrained=True, features_only=True).eval()
+transform = timm.data.create_transform(**timm.data.resolve_model_data_config(trunk))
+```
+
+This gives the feature map of each resolution; without `features_only`, one vector an image."""
+
+
 def _data(release: Release) -> str:
+    if sets := release.data.get("sets"):
+        return _data_of_several(release, sets)
     info = release.config.dataset
     text = f"**{release.title}**."
     data = release.data
@@ -184,9 +232,26 @@ def _data(release: Release) -> str:
     return "\n\n".join(part for part in (text, info.description, f"Classes:\n\n{classes}") if part)
 
 
+def _data_of_several(release: Release, sets: Mapping[str, int]) -> str:
+    files = release.data.get("files", {})
+    lines = [f"**{release.title}**; only their training and validation splits.\n"]
+    for name, visits in sets.items():
+        provenance = files.get(name)
+        if provenance is None:
+            told = "its file and md5 are not recorded"
+        else:
+            official = "" if provenance["official"] else ", not medmnist's official file"
+            told = f"file `{provenance['file']}`, md5 `{provenance['md5']}`{official}"
+            told += f" ({provenance['note']})" if provenance["note"] else ""
+        times = "once" if visits == 1 else f"{visits} times"
+        lines.append(f"- {name}, each image {times} an epoch; {told}")
+    return "\n".join(lines)
+
+
 def _results(release: Release, plots: Sequence[str]) -> str:
+    validated = _validated(release)
     if not release.metrics:
-        return "Nothing was measured on these weights."
+        return validated or "Nothing was measured on these weights."
     scores = dict(pair for report in release.metrics.values() for pair in _scores(report))
     rows = [["Data", "Split", "Images", *(label for label, _ in scores.values())]]
     rows.append(["---"] * len(rows[0]))
@@ -205,7 +270,21 @@ def _results(release: Release, plots: Sequence[str]) -> str:
             f"Over their seeds, on the test split (mean ± standard deviation): "
             f"AUC {auc['mean']:.4f} ± {auc['sd']:.4f}, ACC {acc['mean']:.4f} ± {acc['sd']:.4f}."
         )
+    if validated and "val" not in release.metrics:
+        parts.append(validated)
     return "\n\n".join([*parts, *(f"![{path}]({path})" for path in plots)])
+
+
+def _validated(release: Release) -> str:
+    """Tell what training measured itself; no result that the Hub should list as one."""
+    scores = [f"{_SCORES[name][0]} {value:.3f}" for name, value in release.validation.items()]
+    if not scores:
+        return ""
+    removed = " with the classifier that was then removed," if release.is_trunk else ""
+    return (
+        f"In training,{removed} the epoch that was kept had on the validation split: "
+        f"{', '.join(scores)}. It was chosen there, so this is no test result."
+    )
 
 
 def _figure(report: Mapping[str, Any], score: str) -> str:
@@ -221,7 +300,15 @@ def _training(release: Release) -> str:
         return "How it was trained is not known."
     recipe = json.dumps(dict(release.recipe), indent=2, sort_keys=True)
     more = "".join(f" {sentence}" for sentence in (_taught(release), _through(release)) if sentence)
-    return f"With `medzoo train` by this recipe.{more}\n\n```json\n{recipe}\n```"
+    how = "With `medzoo train` by this recipe."
+    if release.is_trunk:
+        how = "By this recipe, with a classifier that was then removed."
+    if release.data.get("sets"):
+        how = (
+            "By `benchmarks/trunk.py` of medzoo's repository, with this recipe: all classes of all "
+            "sets were the classes of one task. The classifier was then removed."
+        )
+    return f"{how}{more}\n\n```json\n{recipe}\n```"
 
 
 def _taught(release: Release) -> str:

@@ -111,14 +111,16 @@ def push_to_hub(
         What was published, and as which commit.
 
     Raises:
-        ValueError: If the model was not made by `create_model`, the name is unknown, or the
-            repository is public and `private` was asked for.
+        ValueError: If the model was not made by `create_model`, a name is unknown or malformed,
+            the report is not of this model's task, or the repository is public and `private` was
+            asked for.
         WeightsError: If the weights do not load, or the Hub does not take them.
         ImportError: If there is a report to plot and matplotlib is not installed.
     """
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError
 
+    _check_repo_id(repo_id)
     contents = repository_files(Release.of(model, report, licence), repo_id)
     api = HfApi(token=token, library_name="medzoo")
     try:
@@ -151,6 +153,19 @@ def repository_files(release: Release, repo_id: str) -> dict[str, bytes]:
         "README.md": str(card).encode(),
         **plots,
     }
+
+
+def _check_repo_id(repo_id: object) -> None:
+    from huggingface_hub.utils import HFValidationError, validate_repo_id
+
+    message = f"repo_id={repo_id!r} names no repository; write 'organisation/name'"
+    # The Hub's own check lets names without an organisation pass.
+    if not isinstance(repo_id, str) or "/" not in repo_id:
+        raise ValueError(message)
+    try:
+        validate_repo_id(repo_id)
+    except HFValidationError as error:
+        raise ValueError(f"{message} ({error})") from error
 
 
 def _push(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -43,6 +43,7 @@ class Release:
         teacher: As in `WeightsEntry`; None if there was none or it is not known.
         larger: Likewise.
         over_seeds: As in `WeightsEntry`.
+        validation: AUC and ACC that training wrote down, as far as it did.
         report: What plots are drawn of: what was given, else what the index knows of the test
             split; None if that is not enough.
     """
@@ -57,7 +58,13 @@ class Release:
     teacher: Sequence[Mapping[str, Any]] | None = None
     larger: Mapping[str, Any] | None = None
     over_seeds: Mapping[str, Any] | None = None
+    validation: Mapping[str, float] = field(default_factory=dict)
     report: Report | None = None
+
+    @property
+    def is_trunk(self) -> bool:
+        """Whether the weights have no classifier, so that they give features."""
+        return self.config.num_classes == 0
 
     @property
     def title(self) -> str:
@@ -86,7 +93,8 @@ class Release:
             The weights, ready to be published; what is not known is empty.
 
         Raises:
-            ValueError: If the name is unknown, or the model was not made by `create_model`.
+            ValueError: If the name is unknown, the model was not made by `create_model`, or the
+                report is none or of another task.
             WeightsError: If the file is missing, damaged, or does not load.
         """
         if isinstance(model, nn.Module):
@@ -111,6 +119,8 @@ class Release:
         licence: str | None,
     ) -> Release:
         config = read_config(path)
+        if report is not None:
+            _check_report(report, config)
         training = config.training
         if licence is None:
             licence = entry.licence if entry else config.licence
@@ -128,7 +138,31 @@ class Release:
             teacher=entry.teacher if entry else training.get("teacher"),
             larger=entry.larger if entry else training.get("larger"),
             over_seeds=entry.over_seeds if entry else None,
+            validation={
+                score: training[f"val_{score}"]
+                for score in ("auc", "acc")
+                if isinstance(training.get(f"val_{score}"), float)
+            },
             report=report or _test_report(entry),
+        )
+
+
+def _check_report(report: object, config: WeightsConfig) -> None:
+    if not isinstance(report, Report):
+        raise ValueError(
+            f"report={report!r:.80} is no medzoo.Report; give what medzoo.evaluate returned, or "
+            "medzoo.Report.from_dict(...) of what its to_dict() gave"
+        )
+    info, names = config.dataset, tuple(row["name"] for row in report.per_class)
+    if info is None:
+        found, expected = f"{len(names)} classes", f"{config.num_classes} classes"
+    else:
+        found = f"{report.task} with {len(names)} classes {names}"
+        expected = f"{info.task} with {info.num_classes} classes {info.classes}"
+    if found != expected:
+        raise ValueError(
+            f"the report on {report.title} is of another task than the weights: {found}, "
+            f"expected {expected}; give the report that medzoo.evaluate returned for these weights"
         )
 
 

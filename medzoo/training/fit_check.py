@@ -27,7 +27,7 @@ def check_logits(model: nn.Module, data: Dataset, device: torch.device) -> None:
     try:
         with torch.inference_mode():
             logits = model.eval()(images)
-    except RuntimeError as error:
+    except (ArithmeticError, AssertionError, RuntimeError) as error:  # so timm's say of sizes
         raise ValueError(
             f"the model cannot take an image of {data.title}, {tuple(images.shape[1:])} "
             f"({error}); {advice}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -120,18 +120,22 @@ class WeightsConfig:
         Returns:
             The configuration; what a file from before a field existed does not say has the
             field's default.
+
+        Raises:
+            KeyError: If a field is missing.
+            TypeError: If a value is of the wrong kind.
         """
         dataset = values.get("dataset")
-        channels, height, width = values["input_size"]
+        channels, height, width = _expect(values, "input_size", "positive whole numbers")
         return cls(
-            architecture=values["architecture"],
-            num_classes=values["num_classes"],
+            architecture=_expect(values, "architecture", "a text"),
+            num_classes=_expect(values, "num_classes", "a whole number"),
             input_size=(channels, height, width),
-            mean=tuple(values["mean"]),
-            std=tuple(values["std"]),
-            model_args=values.get("model_args", {}),
+            mean=tuple(_expect(values, "mean", "numbers")),
+            std=tuple(_expect(values, "std", "numbers")),
+            model_args=_expect({"model_args": {}, **values}, "model_args", "an object"),
             dataset=DatasetInfo.from_dict(dataset) if dataset else None,
-            training=values.get("training", {}),
+            training=_expect({"training": {}, **values}, "training", "an object"),
             temperature=values.get("temperature", 1.0),
         )
 
@@ -250,6 +254,30 @@ def write_atomically(path: str | Path, content: bytes) -> Path:
         temporary.unlink(missing_ok=True)
         raise
     return path
+
+
+def _whole(value: Any, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+_KINDS: Mapping[str, Callable[[Any], bool]] = {
+    "a text": lambda value: isinstance(value, str),
+    "an object": lambda value: isinstance(value, dict),
+    "a whole number": lambda value: _whole(value, 0),
+    "numbers": lambda value: (
+        isinstance(value, list | tuple) and all(isinstance(item, int | float) for item in value)
+    ),
+    "positive whole numbers": lambda value: (
+        isinstance(value, list | tuple) and all(_whole(item, 1) for item in value)
+    ),
+}
+"""What a value can be expected to be, and how to tell."""
+
+
+def _expect(values: Mapping[str, Any], name: str, kind: str) -> Any:
+    if not _KINDS[kind](values[name]):
+        raise TypeError(f"{name}={values[name]!r}, expected {kind}")
+    return values[name]
 
 
 def _opened(path: str | Path) -> Any:

@@ -72,7 +72,7 @@ def fetch(repo_id: str, revision: str, sha256: str | None = None) -> Path:
         WeightsError: If the file cannot be had, or not within ``MEDZOO_HUB_TIMEOUT`` seconds
             (300), or its content is not the right one.
     """
-    seconds = _seconds()
+    seconds = time_limit()
     try:
         path = within(seconds, lambda: _download(repo_id, revision))
     except Exception as error:  # several HTTP libraries' errors, depending on huggingface_hub
@@ -136,6 +136,8 @@ def reason(error: Exception) -> str:
     """
     from huggingface_hub import errors
 
+    if isinstance(error, errors.LocalEntryNotFoundError) and isinstance(error.__cause__, Exception):
+        error = error.__cause__  # it says that nothing is cached; this one, why nothing came
     login = "log in with `hf auth login`, or set HF_TOKEN to a token that may do this"
     status = getattr(getattr(error, "response", None), "status_code", None)
     if isinstance(error, errors.GatedRepoError):
@@ -157,7 +159,12 @@ def reason(error: Exception) -> str:
     return f"{_line(error)}; check the connection and try again"
 
 
-def _seconds() -> float:
+def time_limit() -> float:
+    """Return the seconds that a download may take, as ``MEDZOO_HUB_TIMEOUT`` says.
+
+    Raises:
+        ValueError: If it is not a number.
+    """
     text = os.environ.get("MEDZOO_HUB_TIMEOUT") or str(_TIMEOUT)
     try:
         return float(text)

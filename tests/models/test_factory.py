@@ -35,6 +35,10 @@ def same_trunk(one, other, *apart):
     [
         ("advancedcnn", "unknown model 'advancedcnn'; did you mean 'advanced_cnn'"),
         ("resnet99.dermamnist", "unknown model 'resnet99'"),
+        (
+            "timm/resnet18.foo",
+            r"unknown weights of timm's 'resnet18\.foo'; did you mean 'resnet18\.",
+        ),
         ("timm/resnet1", "unknown timm architecture 'resnet1'; did you mean 'resnet18'"),
         ("model.pt", "unknown model 'model'"),
     ],
@@ -264,6 +268,23 @@ def test_timm_families_run_on_small_images(name, arguments):
         logits = model(noise(2, 1, 28, 28))
     assert logits.shape == (2, 2)
     assert logits.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("name", "match"),
+    [
+        ("test_vit", "size=28 is no multiple of 16.*'test_vit'; give size=32"),
+        ("xcit_nano_12_p8_224", "'xcit_nano_12_p8_224' for size=28.*give another size"),
+    ],
+)
+def test_a_size_that_a_network_of_timms_cannot_take(name, match):
+    with pytest.raises(ValueError, match=match):
+        create_model(f"timm/{name}", dataset="breastmnist")
+
+
+def test_the_size_that_is_advised_works():
+    model = create_model("timm/test_vit", dataset="breastmnist", size=32).eval()
+    assert model(noise(1, 1, 32, 32)).shape == (1, 2)
 
 
 def test_patches_stay_as_they_are():

@@ -4,6 +4,8 @@ import re
 from dataclasses import replace
 
 import pytest
+import timm
+import torch
 from huggingface_hub import ModelCard
 
 import medzoo
@@ -25,6 +27,42 @@ def test_the_card_of_a_trunk_names_its_sets_and_claims_no_results():
     assert list(card_errors(card)) == []
     assert "breastmnist, dermamnist, pneumoniamnist, retinamnist together" in card
     assert not ModelCard(card).data.eval_results
+
+
+def test_the_card_of_a_trunk_says_what_a_trunk_is():
+    release = Release.of("advanced_cnn.medmnist")
+    card = model_card(release, "org/trunk")
+    assert card.data.pipeline_tag == "image-feature-extraction"
+    assert "image-classification" not in card.data.tags
+    assert card.data.datasets == ["breastmnist", "dermamnist", "pneumoniamnist", "retinamnist"]
+    for wrong in ("0 classes", "medzoo.predict(", "logits", "one of its classes", "medzoo train"):
+        assert wrong not in card.text
+    for right in ("medzoo.finetune(", "medzoo.linear_probe(", "benchmarks/trunk.py"):
+        assert right in card.text
+    assert (
+        "- breastmnist, each image 4 times an epoch; its file and md5 are not recorded" in card.text
+    )
+
+
+def test_the_card_of_a_trunk_names_the_files_that_are_recorded():
+    release = Release.of("advanced_cnn.medmnist")
+    file = {"file": "dermamnist.npz", "md5": "5" * 32, "official": False, "note": "rebuilt"}
+    data = dict(release.data) | {"files": {"dermamnist": file}}
+    text = model_card(replace(release, data=data), "org/trunk").text
+    expected = f"file `dermamnist.npz`, md5 `{'5' * 32}`, not medmnist's official file (rebuilt)"
+    assert f"- dermamnist, each image once an epoch; {expected}" in text
+
+
+def test_what_the_card_of_a_trunk_shows_works(hub):
+    medzoo.push_to_hub("advanced_cnn.medmnist", "org/trunk", token=hub.token)
+    features = timm.create_model("hf-hub:org/trunk", pretrained=True, features_only=True).eval()
+    trunk = medzoo.create_model("hf-hub:org/trunk")
+    images = torch.rand(2, *trunk.pretrained_cfg["input_size"])
+    expected = trunk.forward_intermediates(images, intermediates_only=True)
+    for one, other in zip(features(images), expected, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+    data = medzoo.synthetic("breastmnist", n_train=16, n_val=16, n_test=16)
+    assert medzoo.linear_probe("hf-hub:org/trunk", data, resamples=0).test.n == 16
 
 
 def test_the_hub_accepts_the_metadata(release):
@@ -133,6 +171,15 @@ def test_a_file_tells_of_its_training(file):
     assert '"seed": 7' in text
     assert "Nothing was measured" in text
     assert ModelCard(str(model_card(release, "me/own"))).data.eval_results is None
+
+
+def test_validation_scores_of_a_file_are_told_but_are_no_results(model, tmp_path):
+    training = {"val_auc": 0.9126, "val_acc": 0.7, "recipe": {"epochs": 3}}
+    file = medzoo.save_weights(model, tmp_path / "own.safetensors", training=training)
+    card = model_card(Release.of(file), "me/own")
+    assert "had on the validation split: AUC 0.913, ACC 0.700" in card.text
+    assert "Nothing was measured" not in card.text
+    assert ModelCard(str(card)).data.eval_results is None
 
 
 def test_a_model_for_data_of_ones_own(tmp_path, tiny):

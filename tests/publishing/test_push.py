@@ -1,5 +1,6 @@
 """From weights to a repository and back, with the real client and a Hub on this machine."""
 
+import dataclasses
 import hashlib
 import json
 from pathlib import Path
@@ -10,6 +11,7 @@ import timm
 import torch
 
 import medzoo
+from medzoo.cli import main
 from medzoo.errors import WeightsError
 from medzoo.weights import read_config
 
@@ -195,6 +197,55 @@ def test_a_report_brings_its_scores_and_plots(hub):
     assert f"{report.acc:.3f} [{report.intervals['acc'][0]:.3f}" in card
 
 
+def test_only_a_report_of_the_same_task_is_taken(hub, file, model):
+    for name in ("chestmnist", "bloodmnist"):  # 14 labels; 8 classes
+        data = medzoo.synthetic(name, n_train=8, n_val=8, n_test=32)
+        other = medzoo.create_model("simple_cnn", dataset=data, widths=(4, 8, 16)).eval()
+        report = medzoo.evaluate(other, data.test, resamples=0)
+        for what in (file, "simple_cnn.dermamnist"):
+            with pytest.raises(ValueError, match=r"another task.*expected multi-class with 7"):
+                push(what, hub, report=report)
+    same = medzoo.synthetic("dermamnist", n_train=8, n_val=8, n_test=32)
+    report = medzoo.evaluate(model, same.test, resamples=0)
+    renamed = [{**row, "name": row["name"].upper()} for row in report.per_class]
+    with pytest.raises(ValueError, match="another task"):
+        push(file, hub, report=dataclasses.replace(report, per_class=renamed))
+    with pytest.raises(ValueError, match=r"no medzoo\.Report.*from_dict"):
+        push(file, hub, report=report.to_dict())
+    assert hub.requests == []
+
+
+def test_the_command_line_takes_a_report(hub, file, model, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("HF_TOKEN", hub.token)
+    data = medzoo.synthetic("dermamnist", n_train=8, n_val=8, n_test=32)
+    report = medzoo.evaluate(model, data.test, resamples=20)
+    path = tmp_path / "report.json"
+    path.write_text(json.dumps(report.to_dict()))
+    assert main(["publish", str(file), "--repo", REPO, "--report", str(path)]) == 0
+    assert f"{report.acc:.3f} [" in hub.files(REPO)["README.md"].decode()
+    capsys.readouterr()
+    for content in ("[1]", "{}", "no JSON", '{"per_class": 1}'):
+        path.write_text(content)
+        assert main(["publish", str(file), "--repo", REPO, "--report", str(path)]) == 1
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1
+        assert "medzoo evaluate" in error
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--org", "org", "--licence", "MIT"],
+        ["--org", "org", "--report", "report.json"],
+        ["--repo", REPO, "--index", "index.json"],
+    ],
+)
+def test_options_that_would_be_ignored_are_refused(hub, file, capsys, options):
+    assert main(["publish", "simple_cnn.dermamnist", *options, "--dry-run"]) == 1
+    assert f"{options[2]}={options[3]} has no meaning with {options[0]}" in capsys.readouterr().err
+    assert hub.requests == []
+
+
 @pytest.mark.parametrize("name", ["advanced_cnn.dermamnits", "nothing"])
 def test_unknown_names_are_told_before_anybody_is_asked(hub, name):
     with pytest.raises(ValueError, match="unknown weights"):
@@ -202,11 +253,12 @@ def test_unknown_names_are_told_before_anybody_is_asked(hub, name):
     assert hub.requests == []
 
 
-@pytest.mark.parametrize("repo_id", ["a/b/c", "org/", "-x/y", "org/a--b"])
-def test_a_malformed_repository_is_a_wrong_argument(hub, file, repo_id):
-    with pytest.raises(ValueError, match="epo"):
-        push(file, hub, repo_id)
-    assert not hub.repositories
+@pytest.mark.parametrize("repo_id", ["a/b/c", "org/", "-x/y", "org/a--b", "noorg", "", None])
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_malformed_repository_is_a_wrong_argument(hub, file, repo_id, dry_run):
+    with pytest.raises(ValueError, match=f"repo_id={repo_id!r}.*'organisation/name'"):
+        push(file, hub, repo_id, dry_run=dry_run)
+    assert hub.requests == []
 
 
 def test_a_damaged_file_is_not_published(hub, file, tmp_path):

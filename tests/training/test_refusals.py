@@ -40,6 +40,12 @@ def test_model_that_does_not_fit_is_refused_and_left_alone(tiny, arguments, matc
     assert model.dataset is None
 
 
+def test_a_model_for_images_of_another_size_is_refused(tiny):
+    model = create_model("timm/test_vit", num_classes=7, size=32)
+    with pytest.raises(ValueError, match=r"cannot take an image .* \(3, 28, 28\)"):
+        Trainer(model, tiny, QUICK)
+
+
 @pytest.mark.parametrize("label", [4, 7])
 def test_validation_split_of_one_class_cannot_choose_an_epoch(tiny, label):
     one_class = replace(tiny, val=tiny.val.subset(tiny.val.labels == label))

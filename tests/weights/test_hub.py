@@ -196,6 +196,20 @@ def test_a_download_that_is_cut_off_once_goes_on(hub, entry, impatient):
     assert hub.asked("GET /cdn") == 2
 
 
+def test_a_download_that_is_cut_off_goes_on_where_it_stopped(hub, entry, impatient, monkeypatch):
+    # Only whole chunks are kept, and the file is smaller than one of the usual size.
+    monkeypatch.setattr(huggingface_hub.constants, "DOWNLOAD_CHUNK_SIZE", 1024)
+    hub.fail("GET /cdn", cut=True, times=1)
+    path = locate_weights(entry)
+    assert sha256_of(path) == entry.sha256
+    first, second = (
+        headers.get("range") for line, headers in hub.requests if line.startswith("GET /cdn")
+    )
+    kept = path.stat().st_size // 2 // 1024 * 1024
+    assert kept > 0
+    assert (first, second) == (None, f"bytes={kept}-")
+
+
 def test_a_hub_that_is_down(hub, entry, impatient, monkeypatch):
     nobody = "http://127.0.0.1:9"
     template = nobody + "/{repo_id}/resolve/{revision}/{filename}"
@@ -222,6 +236,20 @@ def test_a_wrong_file_in_a_cache_that_cannot_be_written(entry, monkeypatch):
     monkeypatch.setattr(Path, "unlink", refuse)
     with pytest.raises(WeightsError, match=f"Delete {re.escape(str(path))}"):
         locate_weights(replace(entry, sha256="0" * 64))
+
+
+def test_the_time_limit_holds_for_timms_weights(hub, monkeypatch):
+    monkeypatch.setenv("MEDZOO_HUB_TIMEOUT", "0.5")
+    hub.fail("HEAD", delay=5.0)
+    with pytest.raises(WeightsError, match=r"'test_resnet'.*longer than 0\.5 s"):
+        medzoo.create_model("timm/test_resnet", pretrained=True, num_classes=2)
+    hub.heal()
+
+
+def test_a_refusal_of_timms_weights_says_why(hub, impatient):
+    hub.fail("resolve", status=429)
+    with pytest.raises(WeightsError, match=r"'test_resnet'.*too many requests"):
+        medzoo.create_model("timm/test_resnet", pretrained=True, num_classes=2)
 
 
 def test_a_time_limit_that_is_no_number(hub, entry, monkeypatch):
