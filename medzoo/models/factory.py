@@ -15,6 +15,7 @@ from torch import nn
 
 from medzoo.datasets import Dataset, DatasetInfo, dataset_info
 from medzoo.errors import WeightsError, unknown_name
+from medzoo.models.architectures import ARCHITECTURES
 from medzoo.models.base import Classifier
 from medzoo.models.saved_args import building_args, saved_args
 from medzoo.models.small_stem import use_small_stem
@@ -30,7 +31,6 @@ from medzoo.weights import (
 )
 from medzoo.weights.hub import reason, time_limit, within
 
-ARCHITECTURES = ("advanced_cnn", "attention_unet", "efficientnet", "simple_cnn")
 TIMM_PREFIX = "timm/"
 LARGEST_SMALL_IMAGE = 64
 """Up to this height and width timm's networks get a stem that does not shrink the image."""

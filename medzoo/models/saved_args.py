@@ -8,18 +8,8 @@ from typing import Any
 from timm.models import build_model_with_cfg, create_model
 
 from medzoo.errors import WeightsError
-from medzoo.models.advanced_cnn import AdvancedCNN
-from medzoo.models.attention_unet import AttentionUNet
-from medzoo.models.efficientnet import EfficientNet
-from medzoo.models.simple_cnn import SimpleCNN
+from medzoo.models.architectures import ARCHITECTURES
 from medzoo.weights import WeightsConfig
-
-_CLASSES = {
-    "advanced_cnn": AdvancedCNN,
-    "attention_unet": AttentionUNet,
-    "efficientnet": EfficientNet,
-    "simple_cnn": SimpleCNN,
-}
 
 # timm's networks differ in their arguments. What all have in common is timm's own: which weights to
 # load, from where, and how to wrap the network.
@@ -35,8 +25,11 @@ def building_args(architecture: str, model_args: dict[str, Any]) -> dict[str, An
         architecture: As in `create_model`.
         model_args: Any arguments of `create_model`.
     """
-    if architecture in _CLASSES:
-        known = signature(_CLASSES[architecture]).parameters.keys() - {"num_classes", "in_chans"}
+    if architecture in ARCHITECTURES:
+        known = signature(ARCHITECTURES[architecture]).parameters.keys() - {
+            "num_classes",
+            "in_chans",
+        }
         return {name: value for name, value in model_args.items() if name in known}
     return {name: value for name, value in model_args.items() if name not in _TIMMS_OWN}
 
