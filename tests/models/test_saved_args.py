@@ -38,7 +38,7 @@ def forged(request, tmp_path):
         ("pretrained", True),
         ("pretrained_cfg", {"url": "http://127.0.0.1:9/other.pth"}),
         ("pretrained_cfg_overlay", ELSEWHERE),
-        ("checkpoint_path", "/tmp/other.pth"),
+        ("checkpoint_path", "other.pth"),
         ("cache_dir", "/tmp"),
         ("features_only", True),
         ("num_classes", 3),
