@@ -21,6 +21,8 @@ IMAGE_SUFFIXES = frozenset(f".{name}" for name in _NAMES.split())
 
 _HEAD = 132  # bytes, of which the last four tell a DICOM file
 _FULL_16_BIT = 65535
+_SCAN = b"\xff\xda"  # JPEG's marker, which compressed data never contain
+_MOST_SCANS = 100  # progressive files have ten or so; each costs a pass over the whole image
 _AT_MOST_16_BIT = ("PNG", "PPM")
 _BITS_PER_SAMPLE = 258  # TIFF's number of the tag
 _WITH_ALPHA = ("la", "pa", "rgba")  # in upper case, or partly in lower case if premultiplied
@@ -94,6 +96,8 @@ def _read(path: Path) -> np.ndarray:
         if image.format == "EPS":
             raise ValueError("PostScript is a program, which is not run; save it as PNG")
         check_pixels(image.width, image.height)
+        if image.format == "JPEG" and (scans := path.read_bytes().count(_SCAN)) > _MOST_SCANS:
+            raise ValueError(f"it has {scans} scans, expected at most {_MOST_SCANS}; save it anew")
         image.load()
         full = 1.0 if image.mode == "F" else None if _has_32_bits(image) else _FULL_16_BIT
         return _to_uint8(ImageOps.exif_transpose(image), full)
@@ -113,9 +117,11 @@ def _to_uint8(image: Image.Image, full: float | None) -> np.ndarray:
     if image.mode.lower() not in _WITH_ALPHA and "transparency" not in image.info:
         return np.array(image.convert("L" if gray else "RGB"))
     pixels = np.array(image.convert("LA" if gray else "RGBA"))
-    colour, alpha = pixels[..., :-1].astype(np.uint16), pixels[..., -1:]
-    on_black = ((colour * alpha + 127) // 255).astype(np.uint8)
-    return on_black[..., 0] if gray else on_black
+    *colours, alpha = np.moveaxis(pixels, -1, 0)
+    wide = alpha.astype(np.uint16)
+    # A channel at a time, since all of a large image in 16 bits would be most of the memory.
+    on_black = [((colour * wide + 127) // 255).astype(np.uint8) for colour in colours]
+    return on_black[0] if gray else np.stack(on_black, axis=-1)
 
 
 def _scaled(values: np.ndarray[Any, Any], full: float | None) -> np.ndarray:

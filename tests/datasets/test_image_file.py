@@ -198,6 +198,17 @@ def test_bombs_are_refused_before_they_are_decoded(size, tmp_path, monkeypatch):
         read_image(tmp_path / "bomb.png")
 
 
+def test_a_jpeg_of_endless_scans_is_refused(colour, tmp_path):
+    path = tmp_path / "a.jpg"
+    Image.fromarray(colour).save(path, progressive=True)
+    assert read_image(path).shape == colour.shape
+    whole = path.read_bytes()
+    end, last = whole.rindex(b"\xff\xd9"), whole.rindex(b"\xff\xda")
+    path.write_bytes(whole[:end] + 200 * whole[last:end] + whole[end:])
+    with pytest.raises(DatasetError, match=r"a\.jpg.* scans, expected at most 100"):
+        read_image(path)
+
+
 @settings(max_examples=50, deadline=None)
 @given(
     arrays(
