@@ -51,6 +51,8 @@ def run(trial: Trial, source: Source, seed: int = 0) -> dict[str, Any]:
 def _alone(trial: Trial, source: Source, seed: int) -> dict[str, Any]:
     """Train a trial's model, once a fold or a seed, and average its validation figures."""
     data = source.load(trial.dataset, trial.size)
+    if trial.evenly:
+        data = replace(data, train=_evenly(data.train))
     recipe = _base(trial).with_changes(**trial.changes).with_changes(seed=seed)
     recipe = recipe.with_changes(validate_every=recipe.epochs)
     given = _circumstances(trial, source)
@@ -71,6 +73,14 @@ def _alone(trial: Trial, source: Source, seed: int) -> dict[str, Any]:
         "parameters": sum(p.numel() for p in runs[0].model.parameters()),
         "recipe": recipe.to_dict(),
     }
+
+
+def _evenly(train: medzoo.Split) -> medzoo.Split:
+    """Return a single-label training split in which the images of rare classes are repeated."""
+    counts = train.labels.bincount()
+    times = (counts.max() / counts).round().long()
+    rows = torch.arange(len(train)).repeat_interleave(times[train.labels])
+    return train.subset(rows)
 
 
 def _base(trial: Trial) -> medzoo.Recipe:

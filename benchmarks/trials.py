@@ -79,6 +79,7 @@ class Trial:
         logit_adjustment: How much of the logarithm of a class's share of the training images is
             taken from its logit after the training (Menon et al., *Long-tail learning via logit
             adjustment*, 2021).
+        evenly: Whether training images are repeated until all classes are about as frequent.
         members: Models whose mean is scored, instead of one model; each by its bundled recipe.
     """
 
@@ -95,6 +96,7 @@ class Trial:
     images: str = ""
     bundled: bool = False
     logit_adjustment: float = 0.0
+    evenly: bool = False
     members: tuple[Member, ...] = ()
 
     @property
@@ -152,6 +154,8 @@ TRIALS = (
     Trial("augmentation", "erasing", _augment(erasing=0.25)),
     Trial("augmentation", "colour", _augment(brightness=0.1, contrast=0.1, saturation=0.1)),
     Trial("loss", "class-balanced", {"class_weights": "balanced"}),
+    # Its epochs have nearly five times the images.
+    Trial("sampling", "all classes as often, 3 epochs", {"epochs": 3}, evenly=True),
     Trial(
         "optimiser",
         "SGD with Nesterov momentum, 0.1",

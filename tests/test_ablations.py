@@ -88,3 +88,24 @@ def test_adjusted_logits_are_less_by_the_share_of_their_class(monkeypatch):
     found = models[0].get_classifier().bias - plain.model.get_classifier().bias
     counts = torch.tensor([int((data.train.labels == k).sum()) for k in range(7)])
     assert torch.allclose(found.detach(), -(counts / 140).log(), atol=1e-4)
+
+
+class Uneven(Synthetic):
+    """Gives a training split in which the first class is four times as frequent as the others."""
+
+    def load(self, dataset, size=28):
+        data = super().load(dataset, size)
+        rows = torch.cat(
+            [torch.where(data.train.labels == k)[0][: 5 if k else 20] for k in range(7)]
+        )
+        return replace(data, train=data.train.subset(rows))
+
+
+def test_a_trial_can_see_images_of_rare_classes_more_often(monkeypatch):
+    seen = []
+    train = ablations._train
+    monkeypatch.setattr(ablations, "_train", lambda t, d, *a: seen.append(d) or train(t, d, *a))
+    ablations.run(named("all classes as often, 3 epochs"), Uneven())
+    ((images, labels),) = ((data.train.images, data.train.labels) for data in seen)
+    assert labels.bincount().tolist() == [20] * 7
+    assert len(images.flatten(1).unique(dim=0)) == 20 + 6 * 5

@@ -1,0 +1,165 @@
+"""Which rates fine-tuning wants: the recipe ``finetune`` and changes to it, on validation folds.
+
+    python benchmarks/finetuning.py            # run all that has no figures yet, or of other weights
+    python benchmarks/finetuning.py --list
+
+Validation splits of the small sets are too small to choose by, so each setting is trained three
+times, on two thirds of training and validation split together, or on a part of them, and scored on
+the third left out (folds.py), after its last epoch. Trunks are those of transfer.py. The test split
+is never read. A setting is written into ``benchmarks/results/finetuning.json`` as soon as it has
+its figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from folds import FOLDS
+from source import Source
+from transfer import STARTS, few
+
+import medzoo
+from medzoo.training import load_recipe
+from medzoo.weights import write_atomically
+
+RESULTS = Path(__file__).parent / "results" / "finetuning.json"
+DATASETS = {"breastmnist": "random", "retinamnist": "alike"}
+"""The data sets, and how their images are divided, a key of `folds.FOLDS`."""
+TRUNKS = {"dermamnist": "DermaMNIST", "others": "the three other sets"}
+"""What a training starts from, keys of `transfer.STARTS`, and what the table calls it."""
+SHARES = (0.3, 1.0)
+_MUON = {"optimizer": "muon", "learning_rate": 0.02}
+SETTINGS: Mapping[str, Mapping[str, Any]] = {
+    "AdamW 0.002, 0.7 a layer": {"learning_rate": 0.002, "layer_decay": 0.7},
+    "AdamW 0.002, all layers alike": {"learning_rate": 0.002, "layer_decay": 1.0},
+    "AdamW 0.005, 0.7 a layer": {"learning_rate": 0.005, "layer_decay": 0.7},
+    "AdamW 0.005, all layers alike": {"learning_rate": 0.005, "layer_decay": 1.0},
+    "Muon 0.02, 0.7 a layer": {**_MUON, "layer_decay": 0.7},
+    "Muon 0.02, all layers alike": {**_MUON, "layer_decay": 1.0},
+}
+"""Changes to the recipe, by what the table calls them."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A setting on a data set, from a trunk.
+
+    Attributes:
+        dataset: A key of `DATASETS`.
+        trunk: A key of `TRUNKS`.
+        share: Of each fold's training images, in (0, 1].
+        setting: A key of `SETTINGS`.
+    """
+
+    dataset: str
+    trunk: str
+    share: float
+    setting: str
+
+    @property
+    def key(self) -> str:
+        """Return what names the trial in the file of results."""
+        return f"{self.dataset}/{self.trunk}/{self.share:.0%}/{self.setting}"
+
+    @property
+    def sha256(self) -> str | None:
+        """Return which weights it starts from."""
+        return STARTS[self.trunk].sha256(self.dataset)
+
+
+def trials() -> list[Trial]:
+    """Return the trials of all trunks that exist here."""
+    everything = product(DATASETS, TRUNKS, SHARES, SETTINGS)
+    found = (Trial(*values) for values in everything)
+    return [trial for trial in found if STARTS[trial.trunk].exists(trial.dataset)]
+
+
+def run(trial: Trial, source: Source) -> dict[str, Any]:
+    """Fine-tune a fold at a time and return the record, with the means over the folds."""
+    began = time.perf_counter()
+    data = source.load(trial.dataset)
+    trunk = STARTS[trial.trunk].source(trial.dataset)
+    recipe = load_recipe("finetune", "advanced_cnn", trial.dataset, trunk=trunk)
+    recipe = recipe.with_changes(**SETTINGS[trial.setting], validate_every=recipe.epochs)
+    runs = [
+        medzoo.finetune(trunk, few(part, trial.share, seed=0), recipe, progress=False)
+        for part in FOLDS[DATASETS[trial.dataset]](data)
+    ]
+    return {
+        "data": data.title,
+        "runs": len(runs),
+        "val_auc": mean(run.val_auc for run in runs),
+        "val_acc": mean(run.val_acc for run in runs),
+        "sha256": trial.sha256,
+        "recipe": recipe.to_dict(),
+        "seconds": time.perf_counter() - began,
+    }
+
+
+def table(results: Mapping[str, Mapping[str, Any]] | None = None) -> str:
+    """Return the validation AUC of all settings as a Markdown table.
+
+    Args:
+        results: As `read` gives them, which is what they are by default.
+    """
+    results = read() if results is None else results
+    columns: dict[str, list[float]] = {setting: [] for setting in SETTINGS}
+    lines = [
+        f"| Data set | Trunk | Labels | {' | '.join(SETTINGS)} |",
+        "|---" * (3 + len(SETTINGS)) + "|",
+    ]
+    for dataset, trunk, share in product(DATASETS, TRUNKS, SHARES):
+        cells = []
+        for setting, column in columns.items():
+            row = results.get(Trial(dataset, trunk, share, setting).key)
+            cells.append(f"{row['val_auc']:.3f}" if row else "-")
+            column.extend([row["val_auc"]] if row else [])
+        title = medzoo.dataset_info(dataset).title
+        lines.append(f"| {title} | {TRUNKS[trunk]} | {100 * share:.0f} % | {' | '.join(cells)} |")
+    rows = len(lines) - 2
+    means = [f"{mean(aucs):.3f}" if len(aucs) == rows else "-" for aucs in columns.values()]
+    return "\n".join([*lines, f"| mean | | | {' | '.join(means)} |"])
+
+
+def read() -> dict[str, dict[str, Any]]:
+    """Return what was measured so far, by the trials' keys."""
+    return json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", default="", help="run trials whose name contains this")
+    parser.add_argument("--list", action="store_true", help="list the trials, do not run them")
+    parser.add_argument("--data-root", help="folder of MedMNIST's files (or set MEDZOO_DATA)")
+    arguments = parser.parse_args()
+    for trial in trials():
+        if arguments.only not in trial.key:
+            continue
+        if arguments.list:
+            print(trial.key)
+            continue
+        known = read().get(trial.key)
+        if known and known["sha256"] == trial.sha256:
+            continue
+        record = run(trial, Source(arguments.data_root))
+        content = json.dumps(read() | {trial.key: record}, indent=1) + "\n"
+        write_atomically(RESULTS, content.encode())
+        print(
+            f"{trial.key}: AUC {record['val_auc']:.4f}, {record['seconds']:.0f} s",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
