@@ -15,7 +15,6 @@ instead. The test split is never read. A run writes its recipe, seed, figures an
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -25,6 +24,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from figures import RESULTS, Figures
 from folds import FOLDS
 from source import Source
 from teachers import teach
@@ -36,9 +36,8 @@ import medzoo
 from medzoo.evaluation import predict_logits
 from medzoo.training import load_recipe
 from medzoo.transforms import transform_config
-from medzoo.weights import write_atomically
 
-RESULTS = Path(__file__).parent / "results" / "ablations.json"
+FIGURES = Figures(RESULTS / "ablations.json")
 
 
 def run(trial: Trial, source: Source, seed: int = 0) -> dict[str, Any]:
@@ -176,7 +175,7 @@ def table(dataset: str, alike: bool = False) -> str:
         "| Group | Trial | Validation AUC | ACC | Loss | Parameters | Runs |\n"
         "|---|---|---|---|---|---|---|"
     ]
-    results = read()
+    results = FIGURES.read()
     for trial in TRIALS:
         wanted = trial.dataset == dataset and (trial.folds == "alike") == alike
         if wanted and (row := results.get(trial.key)):
@@ -185,11 +184,6 @@ def table(dataset: str, alike: bool = False) -> str:
                 f"| {row['val_loss']:.4f} | {row['parameters'] / 1e6:.2f} M | {row['runs']} |"
             )
     return "\n".join(lines)
-
-
-def read() -> dict[str, dict[str, Any]]:
-    """Return what was measured so far."""
-    return json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
 
 
 def main() -> None:
@@ -207,11 +201,10 @@ def main() -> None:
         if arguments.list:
             print(trial.key)
             continue
-        if trial.key in read():
+        if trial.key in FIGURES.read():
             continue
         record = run(trial, Source(arguments.data_root))
-        content = json.dumps(read() | {trial.key: record}, indent=1) + "\n"
-        write_atomically(RESULTS, content.encode())
+        FIGURES.keep(trial.key, record)
         print(
             f"{trial.key}: AUC {record['val_auc']:.4f}, ACC {record['val_acc']:.4f}, "
             f"loss {record['val_loss']:.4f}, {record['seconds']:.0f} s",

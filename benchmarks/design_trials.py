@@ -11,18 +11,17 @@ read.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import time
-from pathlib import Path
 from typing import Any
 
 import torch
+from figures import RESULTS, Figures
 from torch.utils.flop_counter import FlopCounterMode
 
 import medzoo
 
-RESULTS = Path(__file__).parent / "results" / "design_trials.json"
+FIGURES = Figures(RESULTS / "design_trials.json")
 DATASET = "dermamnist"
 EPOCHS = 5
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -43,7 +42,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
 def train(data_root: str | None) -> None:
     """Train each variant that has no scores yet for a few epochs by its bundled recipe."""
     data = medzoo.load_dataset(DATASET, root=data_root)
-    results = read()
+    results = FIGURES.read()
     for name, (architecture, model_args) in VARIANTS.items():
         row = results.setdefault(name, {})
         if row.get("epochs") == EPOCHS:
@@ -56,13 +55,13 @@ def train(data_root: str | None) -> None:
         run = medzoo.Trainer(model, data, recipe).fit()
         row |= {"epochs": EPOCHS, "val_auc": run.val_auc, "val_acc": run.val_acc}
         row |= {"data": data.title, "seed": recipe.seed}
-        write(results)
+        FIGURES.keep(name, results[name])
         print(f"{name}: validation AUC {run.val_auc:.4f}, ACC {run.val_acc:.4f}", flush=True)
 
 
 def speed(batch_size: int = 128, repeats: int = 7) -> None:
     """Measure each variant's training and evaluation rate; the machine should be idle."""
-    results = read()
+    results = FIGURES.read()
     for name, (architecture, model_args) in VARIANTS.items():
         model = medzoo.create_model(architecture, num_classes=7, **model_args)
         model = model.to(memory_format=torch.channels_last).eval()
@@ -87,7 +86,7 @@ def speed(batch_size: int = 128, repeats: int = 7) -> None:
             threads=torch.get_num_threads(),
             torch=torch.__version__,
         )
-        write(results)
+        FIGURES.keep(name, results[name])
         print(f"{name}: {statistics.median(training):.0f} images/s", flush=True)
 
 
@@ -97,7 +96,9 @@ def table() -> str:
         "| Variant | Parameters | MFLOP an image | Training images/s | Evaluation images/s "
         "| Validation AUC | Validation ACC |\n|---|---|---|---|---|---|---|"
     ]
-    for name, row in read().items():
+    measured = FIGURES.read()
+    for name in filter(measured.__contains__, VARIANTS):
+        row = measured[name]
         lines.append(
             f"| {name} | {row['parameters'] / 1e6:.2f} M | {row['mflop']:.0f} "
             f"| {row['training_images_per_second']:.0f} "
@@ -105,17 +106,6 @@ def table() -> str:
             f"| {row['val_auc']:.4f} | {row['val_acc']:.4f} |"
         )
     return "\n".join(lines)
-
-
-def read() -> dict[str, dict[str, Any]]:
-    """Return what was measured so far."""
-    return json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-
-
-def write(results: dict[str, dict[str, Any]]) -> None:
-    """Keep the measurements."""
-    ordered = {name: results[name] for name in VARIANTS if name in results}
-    RESULTS.write_text(json.dumps(ordered, indent=2) + "\n")
 
 
 def main() -> None:

@@ -14,22 +14,21 @@ validation split; figures go into ``benchmarks/results/explanations.json``.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable
-from pathlib import Path
 from statistics import mean
 
 import numpy as np
 import torch
+from figures import RESULTS, Figures
 from source import Source
 from torch import Tensor
 from torchvision.transforms.v2.functional import gaussian_blur
 
 import medzoo
 from medzoo.evaluation import predict_logits
-from medzoo.weights import weights_index, write_atomically
+from medzoo.weights import weights_index
 
-RESULTS = Path(__file__).parent / "results" / "explanations.json"
+FIGURES = Figures(RESULTS / "explanations.json")
 SHARES = (1 / 10, 1 / 5, 1 / 3, 1 / 2)
 IMAGES = 128
 PLACES = 7  # a side of the map drawn by lot: as coarse as most maps
@@ -100,15 +99,12 @@ def table() -> str:
         "| Model | All pixels | Deleted: explain | centre | by lot "
         "| Inserted: explain | centre | by lot |\n|---|---|---|---|---|---|---|---|"
     ]
-    for name, row in read().items():
+    measured = FIGURES.read()
+    for name in filter(measured.__contains__, weights_index()):
+        row = measured[name]
         cells = [f"{row[kind][way]:.3f}" for way in ("deleted", "inserted") for kind in MAPS]
         lines.append(f"| `{name}` | {row['whole']:.3f} | {' | '.join(cells)} |")
     return "\n".join(lines)
-
-
-def read() -> dict[str, dict]:
-    """Return what was measured."""
-    return json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
 
 
 def main() -> None:
@@ -122,8 +118,8 @@ def main() -> None:
     if not arguments.table:
         names = [name for name, entry in weights_index().items() if "test" in entry.metrics]
         source = Source(arguments.data_root)
-        results = {name: measure(name, source) for name in names}
-        write_atomically(RESULTS, (json.dumps(results, indent=1) + "\n").encode())
+        for name in names:
+            FIGURES.keep(name, measure(name, source))
     print(table())
 
 

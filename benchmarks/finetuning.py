@@ -13,24 +13,22 @@ its figures.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
-from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from figures import RESULTS, Figures
 from folds import FOLDS
 from source import Source
 from transfer import STARTS, few
 
 import medzoo
 from medzoo.training import load_recipe
-from medzoo.weights import write_atomically
 
-RESULTS = Path(__file__).parent / "results" / "finetuning.json"
+FIGURES = Figures(RESULTS / "finetuning.json")
 DATASETS = {"breastmnist": "random", "retinamnist": "alike"}
 """The data sets, and how their images are divided, a key of `folds.FOLDS`."""
 TRUNKS = {"dermamnist": "DermaMNIST", "others": "the three other sets"}
@@ -108,9 +106,9 @@ def table(results: Mapping[str, Mapping[str, Any]] | None = None) -> str:
     """Return the validation AUC of all settings as a Markdown table.
 
     Args:
-        results: As `read` gives them, which is what they are by default.
+        results: By the trials' keys, which is what they are by default.
     """
-    results = read() if results is None else results
+    results = FIGURES.read() if results is None else results
     columns: dict[str, list[float]] = {setting: [] for setting in SETTINGS}
     lines = [
         f"| Data set | Trunk | Labels | {' | '.join(SETTINGS)} |",
@@ -129,11 +127,6 @@ def table(results: Mapping[str, Mapping[str, Any]] | None = None) -> str:
     return "\n".join([*lines, f"| mean | | | {' | '.join(means)} |"])
 
 
-def read() -> dict[str, dict[str, Any]]:
-    """Return what was measured so far, by the trials' keys."""
-    return json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-
-
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(
@@ -149,12 +142,11 @@ def main() -> None:
         if arguments.list:
             print(trial.key)
             continue
-        known = read().get(trial.key)
+        known = FIGURES.read().get(trial.key)
         if known and known["sha256"] == trial.sha256:
             continue
         record = run(trial, Source(arguments.data_root))
-        content = json.dumps(read() | {trial.key: record}, indent=1) + "\n"
-        write_atomically(RESULTS, content.encode())
+        FIGURES.keep(trial.key, record)
         print(
             f"{trial.key}: AUC {record['val_auc']:.4f}, {record['seconds']:.0f} s",
             flush=True,

@@ -10,21 +10,21 @@ what they are worth shows in their validation figures, which ``benchmarks/result
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import Any
 
+from figures import RESULTS, Figures
 from source import DISJOINT, Source
 from views import Viewer, seen_as, viewing
 
 import medzoo
 from medzoo.training import load_recipe
-from medzoo.weights import sha256_of, write_atomically
+from medzoo.weights import sha256_of
 
-RESULTS = Path(__file__).parent / "results" / "teachers.json"
+FIGURES = Figures(RESULTS / "teachers.json")
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def described(dataset: str) -> list[dict[str, Any]]:
     Args:
         dataset: Name of the data set, one of `TEACHERS`.
     """
-    channels, known = medzoo.dataset_info(dataset).channels, read()
+    channels, known = medzoo.dataset_info(dataset).channels, FIGURES.read()
     return [
         {
             "architecture": viewing(teacher.model, teacher.images),
@@ -153,7 +153,7 @@ def _train(dataset: str, teacher: Teacher, source: Source, folder: Path, device:
         "recipe": run.recipe.to_dict(),
         "history": run.history,
     }
-    keep(key, record)
+    FIGURES.keep(key, record)
     return run.weights
 
 
@@ -162,24 +162,13 @@ def _key(dataset: str, teacher: Teacher, variant: str) -> str:
     return "/".join(filter(None, (variant, dataset, teacher.name)))
 
 
-def keep(key: str, record: Mapping[str, Any]) -> None:
-    """Enter a teacher's training into the file of results."""
-    content = json.dumps(read() | {key: record}, indent=1) + "\n"
-    write_atomically(RESULTS, content.encode())
-
-
-def read() -> dict[str, dict[str, Any]]:
-    """Return the trainings of teachers that were recorded."""
-    return json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-
-
 def table() -> str:
     """Return the teachers' validation figures as a Markdown table."""
     lines = [
         "| Data | Teacher | Size | Seed | Epochs | Validation AUC | ACC | Parameters |\n"
         "|---|---|---|---|---|---|---|---|"
     ]
-    known = read()
+    known = FIGURES.read()
     for variant, (dataset, teachers) in product(("", DISJOINT), TEACHERS.items()):
         for teacher in teachers:
             if row := known.get(_key(dataset, teacher, variant)):

@@ -16,7 +16,6 @@ into ``benchmarks/results/transfer.json`` as soon as it has ended.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import time
 from collections.abc import Mapping
@@ -27,6 +26,7 @@ from statistics import mean, stdev
 from typing import Any
 
 import torch
+from figures import RESULTS, Figures
 from sklearn.model_selection import train_test_split
 from source import Source
 from torch import nn
@@ -34,9 +34,9 @@ from trunk import path_of
 
 import medzoo
 from medzoo.training import load_recipe
-from medzoo.weights import sha256_of, weights_index, write_atomically
+from medzoo.weights import sha256_of, weights_index
 
-RESULTS = Path(__file__).parent / "results" / "transfer.json"
+FIGURES = Figures(RESULTS / "transfer.json")
 DATASETS = ("breastmnist", "retinamnist")
 SHARES = (0.1, 0.3, 1.0)
 SEEDS = (0, 1, 2)
@@ -215,9 +215,9 @@ def table(results: Mapping[str, Mapping[str, Any]] | None = None) -> str:
     """Return the figures as Markdown tables, one a data set; "-" where nothing was measured yet.
 
     Args:
-        results: As `read` gives them, which is what they are by default.
+        results: By the trials' keys, which is what they are by default.
     """
-    results = read() if results is None else results
+    results = FIGURES.read() if results is None else results
     header = "| Start | Parameters | Method | " + " | ".join(
         f"{100 * share:.0f} % of the labels" for share in SHARES
     )
@@ -254,11 +254,6 @@ def _cell(runs: list[Mapping[str, Any]]) -> str:
     return f"{mean(aucs):.3f}{spread} ({low:.3f} to {high:.3f}){missing}"
 
 
-def read(path: Path = RESULTS) -> dict[str, dict[str, Any]]:
-    """Return what was measured so far, by the trials' keys."""
-    return json.loads(path.read_text()) if path.exists() else {}
-
-
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(
@@ -268,13 +263,14 @@ def main() -> None:
     parser.add_argument("--list", action="store_true", help="list the trials, do not run them")
     parser.add_argument("--table", action="store_true", help="print the table of what is measured")
     parser.add_argument("--steps", type=int, default=STEPS, help="of fine-tuning (%(default)s)")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="file (%(default)s)")
+    parser.add_argument("--results", type=Path, default=FIGURES.path, help="file (%(default)s)")
     parser.add_argument("--data-root", help="folder of MedMNIST's files (or set MEDZOO_DATA)")
     arguments = parser.parse_args()
-    if arguments.steps != STEPS and arguments.results == RESULTS:
+    if arguments.steps != STEPS and arguments.results == FIGURES.path:
         parser.error(f"another number of steps than {STEPS} needs a file of its own: --results")
+    figures = Figures(arguments.results)
     if arguments.table:
-        print(table(read(arguments.results)))
+        print(table(figures.read()))
         return
     wanted = [trial for trial in trials() if arguments.only in trial.key]
     if arguments.list:
@@ -282,15 +278,13 @@ def main() -> None:
         return
     sets: dict[str, medzoo.Dataset] = {}
     for trial in wanted:
-        known = read(arguments.results).get(trial.key)
+        known = figures.read().get(trial.key)
         if known and known["sha256"] == STARTS[trial.start].sha256(trial.dataset):
             continue
         if trial.dataset not in sets:
             sets[trial.dataset] = Source(arguments.data_root).load(trial.dataset)
         record = run(trial, sets[trial.dataset], arguments.steps)
-        # Read anew, so that two processes (--only) may fill one file.
-        results = read(arguments.results) | {trial.key: record}
-        write_atomically(arguments.results, (json.dumps(results, indent=1) + "\n").encode())
+        figures.keep(trial.key, record)
         print(f"{trial.key}: test AUC {record['auc']:.4f}, {record['seconds']:.0f} s", flush=True)
 
 

@@ -174,14 +174,26 @@ def test_entries_of_distilled_runs_are_told_their_teachers(monkeypatch):
     assert views == ["simple_cnn"] * 3 + ["simple_cnn (view: local)"] * 2
 
 
+def test_figures_are_kept_by_name(tmp_path):
+    from figures import Figures
+
+    figures = Figures(tmp_path / "figures.json")
+    assert figures.read() == {}
+    figures.keep("one", {"acc": 0.1})
+    Figures(figures.path).keep("two", {"acc": 0.2})
+    figures.keep("one", {"acc": 0.3})
+    assert figures.read() == {"one": {"acc": 0.3}, "two": {"acc": 0.2}}
+
+
 def test_teachers_are_trained_before_their_students(tmp_path, monkeypatch):
     import reproduce as script
     import teachers
+    from figures import Figures
     from source import Source
 
     tiny = {"epochs": 1, "batch_size": 16, "model_args": {"widths": (4, 8, 16)}}
     member = teachers.Teacher(10, 64, tiny, "simple_cnn")
-    monkeypatch.setattr(teachers, "RESULTS", tmp_path / "teachers.json")
+    monkeypatch.setattr(teachers, "FIGURES", Figures(tmp_path / "teachers.json"))
     monkeypatch.setitem(teachers.TEACHERS, "dermamnist", (member,))
     counts = {"n_train": 32, "n_val": 32, "n_test": 8}
     data = {size: medzoo.synthetic("dermamnist", size=size, **counts) for size in (28, 64)}
@@ -198,11 +210,11 @@ def test_teachers_are_trained_before_their_students(tmp_path, monkeypatch):
     assert run["teachers"] == ["simple_cnn-64px-seed10"]
     assert run["recipe"]["distillation"] > 0
 
-    kept = teachers.read()["dermamnist/simple_cnn-64px-seed10"]
+    kept = teachers.FIGURES.read()["dermamnist/simple_cnn-64px-seed10"]
     assert kept["recipe"]["distillation"] == 0
     assert "report" not in kept  # the test split is not for teachers
     again = teachers.teach("dermamnist", Source(), tmp_path, "cpu")
-    assert teachers.read()["dermamnist/simple_cnn-64px-seed10"]["sha256"] == kept["sha256"]
+    assert teachers.FIGURES.read()["dermamnist/simple_cnn-64px-seed10"]["sha256"] == kept["sha256"]
     assert again["teacher"].pretrained_cfg["input_size"] == (3, 64, 64)
     assert again["larger"].size == 64
 
@@ -214,7 +226,9 @@ def test_teachers_are_trained_before_their_students(tmp_path, monkeypatch):
     apart = Row("dermamnist", "simple_cnn")
     flags["groups"] = "lesions.csv"
     script._train(apart, data[28], Namespace(**values, **flags), tmp_path, tiny)
-    assert "disjoint/dermamnist/simple_cnn-64px-seed10" in teachers.read()  # for students of theirs
+    assert (
+        "disjoint/dermamnist/simple_cnn-64px-seed10" in teachers.FIGURES.read()
+    )  # for students of theirs
     folder = tmp_path / "disjoint" / "dermamnist"
     assert {path.name for path in folder.iterdir()} >= {"models", "teachers"}
 
