@@ -34,7 +34,7 @@ from record import Record
 from rows import Row, markdown, select
 from source import Source
 from summary import write_comparison, write_row_plots, write_summary
-from teachers import TEACHERS, teach
+from teachers import TEACHERS, teach, trained
 
 import medzoo
 from medzoo.training import load_recipe
@@ -170,6 +170,7 @@ def _train(
     taught = row.dataset in TEACHERS and not arguments.plain
     name = "distilled" if taught else "default"
     given = teach(row.dataset, _source(arguments), output, arguments.device) if taught else {}
+    teachers = trained(row.dataset, _source(arguments).variant) if taught else {}
     output = output / variant
     for seed in _seeds(arguments):
         print(f"{row.name}: training on {data.title}, seed {seed} ...", flush=True)
@@ -199,7 +200,8 @@ def _train(
             "images": len(data.train),
             "seconds": sum(epoch["seconds"] for epoch in run.history),
             "recipe": recipe.to_dict(),
-            "teachers": [one.name for one in TEACHERS[row.dataset]] if taught else [],
+            "teachers": list(teachers),
+            "teachers_sha256": list(teachers.values()),
             "sha256": sha256_of(run.weights) if run.weights else None,
         }
         _add_run(row, data, run.model, values, report, output, run.history)

@@ -109,6 +109,17 @@ def size_of(dataset: str) -> int:
     return max(teacher.size for teacher in TEACHERS[dataset])
 
 
+def trained(dataset: str, variant: str) -> dict[str, str]:
+    """Return the sha256 of each teacher's weights by its name, as they were last trained.
+
+    Args:
+        dataset: Name of the data set, one of `TEACHERS`.
+        variant: Of the source that they were trained on.
+    """
+    known = FIGURES.read()
+    return {one.name: known[_key(dataset, one, variant)]["sha256"] for one in TEACHERS[dataset]}
+
+
 def described(dataset: str) -> list[dict[str, Any]]:
     """Describe a data set's teachers as the weights file of a run that they taught does.
 

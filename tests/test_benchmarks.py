@@ -212,6 +212,7 @@ def test_teachers_are_trained_before_their_students(tmp_path, monkeypatch):
 
     kept = teachers.FIGURES.read()["dermamnist/simple_cnn-64px-seed10"]
     assert kept["recipe"]["distillation"] == 0
+    assert run["teachers_sha256"] == [kept["sha256"]]
     assert "report" not in kept  # the test split is not for teachers
     again = teachers.teach("dermamnist", Source(), tmp_path, "cpu")
     assert teachers.FIGURES.read()["dermamnist/simple_cnn-64px-seed10"]["sha256"] == kept["sha256"]
