@@ -5,8 +5,7 @@
 
 Validation splits of the small sets are too small to choose by, so each setting is trained three
 times, on two thirds of training and validation split together, or on a part of them, and scored on
-the third left out (folds.py), after its last epoch. Trunks are those of transfer.py. The test split
-is never read. A setting is written into ``benchmarks/results/finetuning.json`` as soon as it has
+the third left out (folds.py), after its last epoch. The test split is never read. A setting is written into ``benchmarks/results/finetuning.json`` as soon as it has
 its figures.
 """
 
@@ -23,16 +22,27 @@ from typing import Any
 from figures import RESULTS, Figures
 from folds import FOLDS
 from source import Source
-from transfer import STARTS, few
+from transfer import few
+from trunk import path_of
 
 import medzoo
+from medzoo.models import architecture_of
 from medzoo.training import load_recipe
+from medzoo.weights import sha256_of, weights_index
 
 FIGURES = Figures(RESULTS / "finetuning.json")
 DATASETS = {"breastmnist": "random", "retinamnist": "alike"}
 """The data sets, and how their images are divided, a key of `folds.FOLDS`."""
-TRUNKS = {"dermamnist": "DermaMNIST", "others": "the three other sets"}
-"""What a training starts from, keys of `transfer.STARTS`, and what the table calls it."""
+OTHERS = "advanced_cnn, the three other sets"
+"""The trunk of trunk.py that has not seen the data set."""
+TRUNKS = (
+    "advanced_cnn.dermamnist",
+    OTHERS,
+    "simple_cnn.dermamnist",
+    "efficientnet.dermamnist",
+    "attention_unet.dermamnist",
+)
+"""What a training starts from: published weights, or `OTHERS`."""
 SHARES = (0.3, 1.0)
 _MUON = {"optimizer": "muon", "learning_rate": 0.02}
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
@@ -52,7 +62,7 @@ class Trial:
 
     Attributes:
         dataset: A key of `DATASETS`.
-        trunk: A key of `TRUNKS`.
+        trunk: One of `TRUNKS`.
         share: Of each fold's training images, in (0, 1].
         setting: A key of `SETTINGS`.
     """
@@ -68,27 +78,34 @@ class Trial:
         return f"{self.dataset}/{self.trunk}/{self.share:.0%}/{self.setting}"
 
     @property
-    def sha256(self) -> str | None:
-        """Return which weights it starts from."""
-        return STARTS[self.trunk].sha256(self.dataset)
+    def source(self) -> str:
+        """Return what `medzoo.finetune` starts from."""
+        return str(path_of(without=self.dataset)) if self.trunk == OTHERS else self.trunk
+
+    @property
+    def sha256(self) -> str:
+        """Return which weights these are."""
+        if self.trunk == OTHERS:
+            return sha256_of(self.source)
+        return weights_index()[self.trunk].sha256
 
 
 def trials() -> list[Trial]:
     """Return the trials of all trunks that exist here."""
     everything = product(DATASETS, TRUNKS, SHARES, SETTINGS)
     found = (Trial(*values) for values in everything)
-    return [trial for trial in found if STARTS[trial.trunk].exists(trial.dataset)]
+    return [t for t in found if t.trunk != OTHERS or path_of(without=t.dataset).exists()]
 
 
 def run(trial: Trial, source: Source) -> dict[str, Any]:
     """Fine-tune a fold at a time and return the record, with the means over the folds."""
     began = time.perf_counter()
     data = source.load(trial.dataset)
-    trunk = STARTS[trial.trunk].source(trial.dataset)
-    recipe = load_recipe("finetune", "advanced_cnn", trial.dataset, trunk=trunk)
+    architecture = architecture_of(trial.source)
+    recipe = load_recipe("finetune", architecture, trial.dataset, trunk=trial.source)
     recipe = recipe.with_changes(**SETTINGS[trial.setting], validate_every=recipe.epochs)
     runs = [
-        medzoo.finetune(trunk, few(part, trial.share, seed=0), recipe, progress=False)
+        medzoo.finetune(trial.source, few(part, trial.share, seed=0), recipe, progress=False)
         for part in FOLDS[DATASETS[trial.dataset]](data)
     ]
     return {
@@ -103,28 +120,24 @@ def run(trial: Trial, source: Source) -> dict[str, Any]:
 
 
 def table(results: Mapping[str, Mapping[str, Any]] | None = None) -> str:
-    """Return the validation AUC of all settings as a Markdown table.
+    """Return the validation AUC as a Markdown table; "-" where a setting was not tried.
 
     Args:
-        results: By the trials' keys, which is what they are by default.
+        results: Records by the trials' keys; by default those that were kept.
     """
     results = FIGURES.read() if results is None else results
-    columns: dict[str, list[float]] = {setting: [] for setting in SETTINGS}
     lines = [
         f"| Data set | Trunk | Labels | {' | '.join(SETTINGS)} |",
         "|---" * (3 + len(SETTINGS)) + "|",
     ]
     for dataset, trunk, share in product(DATASETS, TRUNKS, SHARES):
-        cells = []
-        for setting, column in columns.items():
-            row = results.get(Trial(dataset, trunk, share, setting).key)
-            cells.append(f"{row['val_auc']:.3f}" if row else "-")
-            column.extend([row["val_auc"]] if row else [])
+        rows = [results.get(Trial(dataset, trunk, share, setting).key) for setting in SETTINGS]
+        if not any(rows):
+            continue
         title = medzoo.dataset_info(dataset).title
-        lines.append(f"| {title} | {TRUNKS[trunk]} | {100 * share:.0f} % | {' | '.join(cells)} |")
-    rows = len(lines) - 2
-    means = [f"{mean(aucs):.3f}" if len(aucs) == rows else "-" for aucs in columns.values()]
-    return "\n".join([*lines, f"| mean | | | {' | '.join(means)} |"])
+        cells = [f"{row['val_auc']:.3f}" if row else "-" for row in rows]
+        lines.append(f"| {title} | {trunk} | {100 * share:.0f} % | {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def main() -> None:

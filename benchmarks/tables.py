@@ -20,6 +20,7 @@ import ablations
 import accuracy
 import design_trials
 import explanations
+import finetuning
 import gate_ablation
 import leakage
 import speed
@@ -113,6 +114,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "scaling": lambda: speed_table("scaling"),
     "leakage": leakage.table,
     "transfer": transfer.table,
+    "finetuning": finetuning.table,
     "trainings": accuracy.trainings,
     "teachers": teachers.table,
     "explanations": explanations.table,

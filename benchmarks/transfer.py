@@ -6,10 +6,9 @@
     python benchmarks/transfer.py --table                # docs' table
 
 Every start sees the same images: a stratified share of the training split, drawn by the seed.
-Fine-tuning is the recipe ``finetune`` for the same number of steps with every start and share, so
-that it compares starts in a short training, not the best that each can reach. From random weights
-no layer has learnt anything yet, so there all of them learn at the full rate. Probes choose their
-setting on the validation split. The test split is read once a run, at its end. A run is written
+Fine-tuning is the recipe ``finetune`` of advanced_cnn for the same number of steps with every start
+and share, so that it compares starts in a short training, not the best that each can reach. Probes
+choose their setting on the validation split. The test split is read once a run, at its end. A run is written
 into ``benchmarks/results/transfer.json`` as soon as it has ended.
 """
 
@@ -187,8 +186,7 @@ def run(trial: Trial, data: medzoo.Dataset, steps: int = STEPS) -> dict[str, Any
     record["parameters"] = sum(parameter.numel() for parameter in model.parameters())
     record["sha256"] = start.sha256(trial.dataset)
     if trial.method == "finetune":
-        changes = {"trunk": start.source(trial.dataset)} if start.trained else {"layer_decay": 1.0}
-        recipe = _recipe(part, steps, trial.seed).with_changes(**changes)
+        recipe = recipe_of(trial, part, steps)
         trained = medzoo.finetune(model, part, recipe, progress=False)
         report = medzoo.evaluate(trained.model, part.test)
         record |= {"recipe": recipe.to_dict(), "val_auc": trained.val_auc}
@@ -202,20 +200,50 @@ def run(trial: Trial, data: medzoo.Dataset, steps: int = STEPS) -> dict[str, Any
     return record | scores | {"intervals": intervals, "seconds": time.perf_counter() - began}
 
 
-def _recipe(data: medzoo.Dataset, steps: int, seed: int) -> medzoo.Recipe:
-    """Return the recipe, in as many epochs as give the steps; only the last one is validated."""
-    epochs = math.ceil(steps / max(1, len(data.train) // BATCH))
-    recipe = load_recipe("finetune", "advanced_cnn", data.info.name)
+def recipe_of(trial: Trial, part: medzoo.Dataset, steps: int = STEPS) -> medzoo.Recipe:
+    """Return the recipe, in as many epochs as give the steps; only the last one is validated.
+
+    Args:
+        trial: What is trained.
+        part: The share of the data set that it is trained on.
+        steps: How many.
+    """
+    epochs = math.ceil(steps / max(1, len(part.train) // BATCH))
+    recipe = load_recipe("finetune", "advanced_cnn", trial.dataset)
+    start = STARTS[trial.start]
     return replace(
-        recipe, epochs=epochs, batch_size=BATCH, validate_every=epochs, seed=seed, model_args={}
+        recipe,
+        epochs=epochs,
+        batch_size=BATCH,
+        validate_every=epochs,
+        seed=trial.seed,
+        model_args={},
+        trunk=start.source(trial.dataset) if start.trained else "",
     )
+
+
+def is_current(record: Mapping[str, Any], trial: Trial, data: medzoo.Dataset, steps: int) -> bool:
+    """Tell whether a record is what running the trial would measure again.
+
+    Args:
+        record: Of an earlier run.
+        trial: What was run.
+        data: The whole data set.
+        steps: Of fine-tuning.
+    """
+    if record["sha256"] != STARTS[trial.start].sha256(trial.dataset):
+        return False
+    if trial.method != "finetune":
+        return True
+    recipe = recipe_of(trial, few(data, trial.share, trial.seed), steps)
+    return medzoo.Recipe.from_dict(record["recipe"]) == recipe
 
 
 def table(results: Mapping[str, Mapping[str, Any]] | None = None) -> str:
     """Return the figures as Markdown tables, one a data set; "-" where nothing was measured yet.
 
     Args:
-        results: By the trials' keys, which is what they are by default.
+        results: Records by the trials' keys; by default those that were kept.
     """
     results = FIGURES.read() if results is None else results
     header = "| Start | Parameters | Method | " + " | ".join(
@@ -278,11 +306,11 @@ def main() -> None:
         return
     sets: dict[str, medzoo.Dataset] = {}
     for trial in wanted:
-        known = figures.read().get(trial.key)
-        if known and known["sha256"] == STARTS[trial.start].sha256(trial.dataset):
-            continue
         if trial.dataset not in sets:
             sets[trial.dataset] = Source(arguments.data_root).load(trial.dataset)
+        known = figures.read().get(trial.key)
+        if known and is_current(known, trial, sets[trial.dataset], arguments.steps):
+            continue
         record = run(trial, sets[trial.dataset], arguments.steps)
         figures.keep(trial.key, record)
         print(f"{trial.key}: test AUC {record['auc']:.4f}, {record['seconds']:.0f} s", flush=True)

@@ -35,8 +35,20 @@ def test_every_method_leaves_a_record_that_the_table_shows(method, monkeypatch):
     table = transfer.table({trial.key: record})
     assert f"{record['auc']:.3f} ({low:.3f} to {high:.3f}), 1 of 3 seeds" in table
     if method == "finetune":
-        assert record["recipe"]["layer_decay"] == 1.0  # no layer has learnt anything yet
         assert record["recipe"]["epochs"] * (64 // transfer.BATCH) == 2
+
+
+def test_a_record_is_old_when_weights_or_recipe_have_changed():
+    data = medzoo.synthetic("breastmnist", n_train=64, n_val=16, n_test=16)
+    trial = transfer.Trial("breastmnist", "dermamnist", "finetune", 1.0, 0)
+    sha256 = transfer.STARTS["dermamnist"].sha256("breastmnist")
+    recipe = transfer.recipe_of(trial, data, steps=2)
+    record = {"sha256": sha256, "recipe": recipe.to_dict()}
+    assert transfer.is_current(record, trial, data, 2)
+    assert not transfer.is_current(record, trial, data, 10)
+    assert not transfer.is_current(record | {"sha256": "0"}, trial, data, 2)
+    slower = recipe.with_changes(learning_rate=1e-4).to_dict()
+    assert not transfer.is_current(record | {"recipe": slower}, trial, data, 2)
 
 
 def test_seeds_are_averaged_and_what_is_missing_is_a_dash():
