@@ -89,9 +89,10 @@ def finetune(
             timm's with weights of its own (``"timm/resnet18"``), or a model. A model is trained
             in place, and has to take the data's channels.
         data: Training and validation data.
-        recipe: As for `train`. The one named ``"finetune"`` is gentle, slowest in the early
-            layers. What part of the trunk stays fixed is its `freeze`. The trunk decides the
-            architecture's arguments. A trunk with a name becomes the recipe's `trunk`.
+        recipe: As for `train`. The one named ``"finetune"`` is short; for networks of timm's
+            it is gentle, slowest in the early layers. What part of the trunk stays fixed is its
+            `freeze`. The trunk decides the architecture's arguments. A trunk with a name becomes
+            the recipe's `trunk`.
         resume: Go on from the run's last checkpoint, if there is one.
         **trainer_args: The `Trainer`'s other arguments: output, name, teacher, larger, device,
             progress, tensorboard, compile.
