@@ -252,5 +252,13 @@ def test_the_bundled_recipe_fits_published_weights_on_every_small_set():
     for dataset in ("breastmnist", "retinamnist", "pneumoniamnist"):
         recipe = load_recipe("finetune", "advanced_cnn", dataset, trunk="advanced_cnn.dermamnist")
         assert recipe.model_args == {}
-        assert 0 < recipe.layer_decay < 1
         assert recipe.trunk == "advanced_cnn.dermamnist"
+
+
+def test_the_bundled_recipe_is_gentle_with_networks_of_timms_alone():
+    own = [load_recipe("finetune", name, "breastmnist") for name in medzoo.list_models()]
+    timms = load_recipe("finetune", "timm/resnet18", "breastmnist")
+    assert {(recipe.learning_rate, recipe.layer_decay) for recipe in own} == {(0.005, 1.0)}
+    assert timms.learning_rate < 0.005
+    assert timms.layer_decay < 1
+    assert own[0].augmentation == timms.augmentation
