@@ -1,12 +1,12 @@
 """Which rates fine-tuning wants: the recipe ``finetune`` and changes to it, on validation folds.
 
-    python benchmarks/finetuning.py            # run all that has no figures yet, or of other weights
+    python benchmarks/finetuning.py            # run all that has no figures yet, or old ones
     python benchmarks/finetuning.py --list
 
 Validation splits of the small sets are too small to choose by, so each setting is trained three
 times, on two thirds of training and validation split together, or on a part of them, and scored on
-the third left out (folds.py), after its last epoch. The test split is never read. A setting is written into ``benchmarks/results/finetuning.json`` as soon as it has
-its figures.
+the third left out (folds.py), after its last epoch. The test split is never read. A setting is
+written into ``benchmarks/results/finetuning.json`` as soon as it has its figures.
 """
 
 from __future__ import annotations
@@ -97,13 +97,24 @@ def trials() -> list[Trial]:
     return [t for t in found if t.trunk != OTHERS or path_of(without=t.dataset).exists()]
 
 
+def recipe_of(trial: Trial) -> medzoo.Recipe:
+    """Return the recipe with the trial's setting; only its last epoch is validated."""
+    architecture = architecture_of(trial.source)
+    recipe = load_recipe("finetune", architecture, trial.dataset, trunk=trial.source)
+    return recipe.with_changes(**SETTINGS[trial.setting], validate_every=recipe.epochs)
+
+
+def is_current(record: Mapping[str, Any], trial: Trial) -> bool:
+    """Tell whether a record is of the weights and the recipe that the trial now has."""
+    same_recipe = medzoo.Recipe.from_dict(record["recipe"]) == recipe_of(trial)
+    return same_recipe and record["sha256"] == trial.sha256
+
+
 def run(trial: Trial, source: Source) -> dict[str, Any]:
     """Fine-tune a fold at a time and return the record, with the means over the folds."""
     began = time.perf_counter()
     data = source.load(trial.dataset)
-    architecture = architecture_of(trial.source)
-    recipe = load_recipe("finetune", architecture, trial.dataset, trunk=trial.source)
-    recipe = recipe.with_changes(**SETTINGS[trial.setting], validate_every=recipe.epochs)
+    recipe = recipe_of(trial)
     runs = [
         medzoo.finetune(trial.source, few(part, trial.share, seed=0), recipe, progress=False)
         for part in FOLDS[DATASETS[trial.dataset]](data)
@@ -156,7 +167,7 @@ def main() -> None:
             print(trial.key)
             continue
         known = FIGURES.read().get(trial.key)
-        if known and known["sha256"] == trial.sha256:
+        if known and is_current(known, trial):
             continue
         record = run(trial, Source(arguments.data_root))
         FIGURES.keep(trial.key, record)

@@ -8,8 +8,8 @@
 Every start sees the same images: a stratified share of the training split, drawn by the seed.
 Fine-tuning is the recipe ``finetune`` of advanced_cnn for the same number of steps with every start
 and share, so that it compares starts in a short training, not the best that each can reach. Probes
-choose their setting on the validation split. The test split is read once a run, at its end. A run is written
-into ``benchmarks/results/transfer.json`` as soon as it has ended.
+choose their setting on the validation split. The test split is read once a run, at its end. A run is
+written into ``benchmarks/results/transfer.json`` as soon as it has ended.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ class Synthetic(Source):
 def test_a_setting_changes_the_recipe_as_its_name_says(setting):
     recipe = load_recipe("finetune", "advanced_cnn", "breastmnist")
     changed = recipe.with_changes(**finetuning.SETTINGS[setting])
-    optimizer, rate = setting.removesuffix(",").split(",")[0].split()
+    optimizer, rate = setting.split(",")[0].split()
     assert changed.optimizer == optimizer.lower()
     assert changed.learning_rate == float(rate)
     assert (changed.layer_decay == 1.0) == ("alike" in setting)
@@ -51,6 +51,16 @@ def test_a_trial_is_the_mean_of_its_folds(monkeypatch):
     recipe = medzoo.Recipe.from_dict(record["recipe"])
     assert (recipe.learning_rate, recipe.trunk) == (0.005, trunk)
     assert recipe.validate_every == recipe.epochs
+
+
+def test_a_record_is_old_when_weights_or_recipe_have_changed():
+    trial = finetuning.Trial("breastmnist", "simple_cnn.dermamnist", 0.3, "Muon 0.02, 0.7 a layer")
+    recipe = finetuning.recipe_of(trial)
+    record = {"sha256": trial.sha256, "recipe": recipe.to_dict()}
+    assert finetuning.is_current(record, trial)
+    assert not finetuning.is_current(record | {"sha256": "0"}, trial)
+    longer = recipe.with_changes(epochs=99).to_dict()
+    assert not finetuning.is_current(record | {"recipe": longer}, trial)
 
 
 def test_the_table_has_the_rows_with_figures():
