@@ -33,7 +33,7 @@ from trials import BASE, BASES, TRIALS, Member, Trial
 from views import Viewer, seen_as
 
 import medzoo
-from medzoo.evaluation import predict_logits
+from medzoo.inference import predict_logits
 from medzoo.training import load_recipe
 from medzoo.transforms import transform_config
 

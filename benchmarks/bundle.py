@@ -27,13 +27,13 @@ from record import Record, over_seeds, same_but_for_seed
 from source import Source
 
 import medzoo
+from medzoo.files import sha256_of
 from medzoo.weights import (
     INDEX,
     WeightsConfig,
     WeightsEntry,
     read_config,
     save_weights,
-    sha256_of,
     weights_index,
     write_index,
 )

@@ -25,7 +25,7 @@ from torch import Tensor
 from torchvision.transforms.v2.functional import gaussian_blur
 
 import medzoo
-from medzoo.evaluation import predict_logits
+from medzoo.inference import predict_logits
 from medzoo.weights import weights_index
 
 FIGURES = Figures(RESULTS / "explanations.json")

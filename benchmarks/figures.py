@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from medzoo.weights import write_atomically
+from medzoo.files import write_atomically
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -26,9 +26,10 @@ from transfer import few
 from trunk import path_of
 
 import medzoo
+from medzoo.files import sha256_of
 from medzoo.models import architecture_of
 from medzoo.training import load_recipe
-from medzoo.weights import sha256_of, weights_index
+from medzoo.weights import weights_index
 
 FIGURES = Figures(RESULTS / "finetuning.json")
 DATASETS = {"breastmnist": "random", "retinamnist": "alike"}

@@ -24,7 +24,7 @@ from typing import Any
 
 from damage import damaged, whole_files
 
-from medzoo.weights import write_atomically
+from medzoo.files import write_atomically
 
 RESULTS = Path(__file__).parent / "results" / "fuzz.json"
 SECONDS, MEGABYTES = 10.0, 1500.0  # of the processor, and on top of the process, for one file

@@ -23,7 +23,7 @@ from timm.models._efficientnet_blocks import InvertedResidual, SqueezeExcite
 from torch import Tensor, nn
 
 import medzoo
-from medzoo.weights import write_atomically
+from medzoo.files import write_atomically
 
 RESULTS = Path(__file__).parent / "results" / "gate_ablation.json"
 PLOT = Path(__file__).parents[1] / "docs" / "images" / "gate_ablation.png"

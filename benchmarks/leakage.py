@@ -23,7 +23,7 @@ import torch
 
 import medzoo
 from medzoo.datasets import Dataset, LeakageReport, disjoint_split, find_leakage, read_groups
-from medzoo.datasets.leakage import DEFAULT_THRESHOLD
+from medzoo.datasets.leakage.search import DEFAULT_THRESHOLD
 
 RESULTS = Path(__file__).parent / "results" / "leakage.json"
 KNOWN, LESIONS = "dermamnist", "dermamnist_lesions.csv"

@@ -8,7 +8,7 @@ from statistics import mean, stdev
 from typing import Any
 
 from medzoo import Recipe
-from medzoo.weights import write_atomically
+from medzoo.files import write_atomically
 
 TRAINING = Path(__file__).parent / "results" / "training"
 

@@ -37,8 +37,9 @@ from summary import write_comparison, write_row_plots, write_summary
 from teachers import TEACHERS, teach, trained
 
 import medzoo
+from medzoo.files import sha256_of, write_atomically
 from medzoo.training import load_recipe
-from medzoo.weights import find_entry, sha256_of, write_atomically
+from medzoo.weights import find_entry
 
 PLAIN = "plain"
 """What trainings without teachers are called where others have some: their folder and record."""

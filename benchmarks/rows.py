@@ -11,7 +11,7 @@ from typing import Any
 from record import over_seeds
 
 import medzoo
-from medzoo.evaluation import TTA
+from medzoo.inference import TTA
 from medzoo.weights import weights_index
 
 if sys.version_info >= (3, 11):

@@ -30,8 +30,8 @@ from works.setting import DATASET, Setting
 from works.training import training
 
 import medzoo
-from medzoo.datasets.store import data_root
-from medzoo.weights import write_atomically
+from medzoo.datasets.load import data_root
+from medzoo.files import write_atomically
 
 RESULTS = Path(__file__).parent / "results" / "speed.json"
 WORKS: dict[str, Callable[[Setting], list[Measurement]]] = {

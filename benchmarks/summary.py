@@ -16,7 +16,7 @@ from medzoo.evaluation.plots import (
     plot_per_class,
     plot_reliability,
 )
-from medzoo.weights import write_atomically
+from medzoo.files import write_atomically
 
 
 def write_row_plots(

@@ -21,8 +21,8 @@ from source import DISJOINT, Source
 from views import Viewer, seen_as, viewing
 
 import medzoo
+from medzoo.files import sha256_of
 from medzoo.training import load_recipe
-from medzoo.weights import sha256_of
 
 FIGURES = Figures(RESULTS / "teachers.json")
 

@@ -32,8 +32,9 @@ from torch import nn
 from trunk import path_of
 
 import medzoo
+from medzoo.files import sha256_of
 from medzoo.training import load_recipe
-from medzoo.weights import sha256_of, weights_index
+from medzoo.weights import weights_index
 
 FIGURES = Figures(RESULTS / "transfer.json")
 DATASETS = ("breastmnist", "retinamnist")

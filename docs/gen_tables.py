@@ -75,7 +75,7 @@ def dataset_details(_: str) -> str:
 
 def unofficial(_: str) -> str:
     """Table of the unofficial files that the library recognises."""
-    from medzoo.datasets.checksum import known_files
+    from medzoo.datasets.storage.md5 import known_files
 
     return table(
         ("md5", "Note in titles and reports"),

@@ -28,31 +28,20 @@ if TYPE_CHECKING:
         synthetic,
     )
     from medzoo.errors import DatasetError, TrainingError, WeightsError
-    from medzoo.evaluation import (
-        Explanation,
-        Prediction,
-        Predictions,
-        ProbeResult,
-        Report,
-        evaluate,
-        explain,
-        fit_temperature,
-        knn_probe,
-        linear_probe,
-        predict,
-    )
+    from medzoo.evaluation import ProbeResult, Report, evaluate, knn_probe, linear_probe
+    from medzoo.inference import fit_temperature
     from medzoo.models import Ensemble, create_model, list_models
+    from medzoo.prediction import Explanation, Prediction, Predictions, explain, predict
     from medzoo.publishing import push_to_hub
     from medzoo.training import Augmentation, Recipe, Run, Trainer, finetune, recipe_for, train
     from medzoo.transforms import create_transform
     from medzoo.weights import save_weights
 
     # Last: mypy takes `evaluate` and `predict` for their modules if this comes before them.
-    from medzoo.compiled import compile, export  # isort: skip
+    from medzoo.deployment import compile, export  # isort: skip
 
 # Imported on first use, so that `import medzoo` itself costs next to nothing.
 _HOME = {
-    "compiled": ("compile", "export"),
     "datasets": (
         "Dataset",
         "DatasetInfo",
@@ -62,21 +51,12 @@ _HOME = {
         "load_dataset",
         "synthetic",
     ),
+    "deployment": ("compile", "export"),
     "errors": ("DatasetError", "TrainingError", "WeightsError"),
-    "evaluation": (
-        "Explanation",
-        "Prediction",
-        "Predictions",
-        "ProbeResult",
-        "Report",
-        "evaluate",
-        "explain",
-        "fit_temperature",
-        "knn_probe",
-        "linear_probe",
-        "predict",
-    ),
+    "evaluation": ("ProbeResult", "Report", "evaluate", "knn_probe", "linear_probe"),
+    "inference": ("fit_temperature",),
     "models": ("Ensemble", "create_model", "list_models"),
+    "prediction": ("Explanation", "Prediction", "Predictions", "explain", "predict"),
     "publishing": ("push_to_hub",),
     "training": ("Augmentation", "Recipe", "Run", "Trainer", "finetune", "recipe_for", "train"),
     "transforms": ("create_transform",),

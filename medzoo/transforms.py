@@ -10,22 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeAlias
 
-import numpy as np
 import torch
-from PIL import Image, ImageOps
 from torch import Tensor
 
 from medzoo.datasets import Dataset, DatasetInfo
-from medzoo.datasets.square import to_square
-
-ImageLike: TypeAlias = "Image.Image | np.ndarray[Any, Any] | Tensor"
-
-_FULL_16_BIT = 257  # 65535 / 255
-_ROUNDING = 1e-3  # by which a float image may miss [0, 1]
-_WITH_ALPHA = ("la", "pa", "rgba")  # in upper case, or partly in lower case if premultiplied
-_LUMINANCE = (19595, 38470, 7471)  # ITU-R 601-2 in 65536ths, as Pillow's mode "L"
+from medzoo.images.channels import adapt_channels
+from medzoo.images.convert import ImageLike, to_uint8
+from medzoo.images.resize import to_square
 
 
 @dataclass(frozen=True)
@@ -100,37 +92,6 @@ def transform_config(model_or_dataset: object) -> TransformConfig:
     return TransformConfig(channels, height, tuple(cfg["mean"]), tuple(cfg["std"]))
 
 
-def adapt_channels(images: Tensor, channels: int) -> Tensor:
-    """Turn gray into RGB by repetition, or RGB into gray by its luminance.
-
-    Luminance is ITU-R 601-2's, to the bit what Pillow's ``convert("L")`` gives for 8-bit images.
-
-    Args:
-        images: (..., C, H, W), of any dtype.
-        channels: The number of channels wanted.
-
-    Returns:
-        (..., channels, H, W) of the same dtype. Repeated channels share memory (a view).
-
-    Raises:
-        ValueError: If there is no way from C to `channels`.
-    """
-    present = images.shape[-3]
-    if present == channels:
-        return images
-    if present == 1:
-        return images.expand(*images.shape[:-3], channels, *images.shape[-2:])
-    if (present, channels) != (3, 1):
-        raise ValueError(f"images have {present} channels; there is no way to {channels}")
-    red, green, blue = images.unbind(-3)
-    r, g, b = _LUMINANCE
-    if images.dtype.is_floating_point:
-        gray = (r * red + g * green + b * blue) / 65536
-    else:
-        gray = (r * red.int() + g * green.int() + b * blue.int() + 32768) >> 16
-    return gray.to(images.dtype).unsqueeze(-3)
-
-
 def prepare_batch(images: Tensor, config: TransformConfig) -> Tensor:
     """Make a batch of images ready for a model.
 
@@ -197,99 +158,6 @@ class ImageTransform:
         if self.training:
             batch = _vary(batch, self)
         return _normalise(batch, self.config)[0]
-
-
-def to_uint8(image: ImageLike) -> Tensor:
-    """Turn any image into 8-bit gray or RGB.
-
-    - 16-bit (PIL's ``I;16`` and ``I``, uint16 arrays) is scaled by its full range, 65535 to 255;
-      Pillow's own conversion would clip at 255. Data that uses less of the range (12-bit scans)
-      should be windowed first.
-    - Floats (also PIL's ``F``) are in [0, 1]; booleans are black and white.
-    - Transparency is laid on black. Palettes, CMYK and the like become RGB.
-    - A PIL image that says it was taken with the camera turned (EXIF) is turned upright.
-
-    Args:
-        image: A PIL image; an array (H, W) or (H, W, C); or a tensor (H, W) or (C, H, W); with 1
-            (gray), 2 (gray, alpha), 3 (RGB) or 4 (RGB, alpha) channels.
-
-    Returns:
-        uint8 (1, H, W) or (3, H, W).
-
-    Raises:
-        TypeError: If it is no image.
-        ValueError: If its shape, dtype or values are none of these.
-    """
-    if isinstance(image, Image.Image):
-        tensor = _from_pil(image)
-    elif isinstance(image, np.ndarray):
-        if image.dtype.kind not in "biuf":
-            raise ValueError(
-                f"image has dtype {image.dtype}, expected uint8, uint16, bool or float"
-            )
-        native = np.ascontiguousarray(image, dtype=image.dtype.newbyteorder("="))
-        tensor = torch.from_numpy(native if native.flags.writeable else native.copy())
-        tensor = tensor.permute(2, 0, 1) if tensor.ndim == 3 else tensor
-    elif isinstance(image, Tensor):
-        tensor = image.detach()
-    else:
-        raise TypeError(
-            f"{type(image).__name__} is no image; expected a PIL image, a NumPy array or a tensor"
-        )
-    if tensor.ndim == 2:
-        tensor = tensor.unsqueeze(0)
-    if tensor.ndim != 3 or not 1 <= tensor.shape[0] <= 4 or tensor.numel() == 0:
-        raise ValueError(
-            f"image has shape {tuple(getattr(image, 'shape', tensor.shape))}, "
-            "expected one image: (H, W) or (H, W, C) as array, (H, W) or (C, H, W) as tensor, with "
-            "1 to 4 channels; prepare_batch takes batches"
-        )
-    return _lay_on_black(_to_8_bit(tensor))
-
-
-def _from_pil(image: Image.Image) -> Tensor:
-    image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I"):
-        values = np.asarray(image).astype(np.int64)
-        if values.size and (values.min() < 0 or values.max() > 65535):
-            raise ValueError(
-                f"image of mode {image.mode} has values from {values.min()} to {values.max()}, "
-                "expected 0 to 65535; window it to that range first"
-            )
-        return torch.from_numpy(values.astype(np.uint16))
-    if image.mode != "F":
-        transparent = image.mode.lower() in _WITH_ALPHA or "transparency" in image.info
-        gray = image.mode in ("1", "L", "LA", "La")
-        image = image.convert(
-            ("LA" if transparent else "L") if gray else "RGBA" if transparent else "RGB"
-        )
-    pixels = torch.from_numpy(np.array(image))
-    return pixels.permute(2, 0, 1) if pixels.ndim == 3 else pixels
-
-
-def _to_8_bit(tensor: Tensor) -> Tensor:
-    if tensor.dtype == torch.uint8:
-        return tensor
-    if tensor.dtype == torch.bool:
-        return tensor.to(torch.uint8) * 255
-    if tensor.dtype == torch.uint16:
-        return ((tensor.to(torch.int32) + _FULL_16_BIT // 2) // _FULL_16_BIT).to(torch.uint8)
-    if not tensor.is_floating_point():
-        raise ValueError(
-            f"image has dtype {tensor.dtype}, which does not tell its range; convert it to uint8 "
-            "(0 to 255), uint16 (0 to 65535) or float (0 to 1)"
-        )
-    low, high = float(tensor.min()), float(tensor.max())
-    if not (low >= -_ROUNDING and high <= 1 + _ROUNDING):  # also if either is not a number
-        raise ValueError(f"float image has values from {low:g} to {high:g}, expected 0 to 1")
-    return (tensor.float() * 255).round().clamp(0, 255).to(torch.uint8)
-
-
-def _lay_on_black(tensor: Tensor) -> Tensor:
-    if tensor.shape[0] % 2:
-        return tensor
-    colour, alpha = tensor[:-1].int(), tensor[-1:].int()
-    return ((colour * alpha + 127) // 255).to(torch.uint8)
 
 
 def _fit(images: Tensor, config: TransformConfig) -> Tensor:

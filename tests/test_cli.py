@@ -146,7 +146,7 @@ def test_a_process_that_is_not_the_first_says_nothing_but_its_own_errors(monkeyp
     for name, value in values.items():
         monkeypatch.setenv(name, str(value))
     waited = []
-    monkeypatch.setattr("medzoo.cli.run.time.sleep", waited.append)
+    monkeypatch.setattr("medzoo.cli.main.time.sleep", waited.append)
     assert main(["models"]) == 0
     assert capsys.readouterr() == ("", "")
     assert main(["info", "dermamnits"]) == 1

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 import medzoo
-from medzoo.weights import save_weights, sha256_of
+from medzoo.files import sha256_of
+from medzoo.weights import save_weights
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 

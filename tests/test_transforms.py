@@ -10,14 +10,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from medzoo.datasets import Dataset, dataset_info, load_dataset, synthetic
-from medzoo.transforms import (
-    TransformConfig,
-    adapt_channels,
-    create_transform,
-    prepare_batch,
-    to_uint8,
-    transform_config,
-)
+from medzoo.images.channels import adapt_channels
+from medzoo.images.convert import to_uint8
+from medzoo.transforms import TransformConfig, create_transform, prepare_batch, transform_config
 
 RGB = TransformConfig(3, 28, (0.7, 0.5, 0.4), (0.2, 0.25, 0.3))
 GRAY = TransformConfig(1, 28, (0.4,), (0.2,))

@@ -13,9 +13,9 @@ from measuring import OURS, Measurement, in_turn, mflop, peak_gflops, per_second
 from torch import Tensor
 
 import medzoo
-from medzoo.compiled import CompiledModel
+from medzoo.deployment import CompiledModel
 from medzoo.device import has_fast_bfloat16
-from medzoo.evaluation import predict_logits
+from medzoo.inference import predict_logits
 from medzoo.models import Classifier
 from medzoo.transforms import prepare_batch, transform_config
 from works.setting import Setting

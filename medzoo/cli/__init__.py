@@ -1,5 +1,5 @@
 """The ``medzoo`` command: a thin face over the library's public functions, a file a command."""
 
-from medzoo.cli.run import main
+from medzoo.cli.main import main
 
 __all__ = ["main"]

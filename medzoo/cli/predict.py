@@ -46,9 +46,9 @@ def _predict(arguments: argparse.Namespace) -> tuple[Any, str]:
     # Imported here, so that other commands do not wait for what this one needs.
     from PIL import Image
 
-    from medzoo.evaluation.predict import class_names
-    from medzoo.evaluation.sources import find_sources
-    from medzoo.weights import write_atomically
+    from medzoo.files import write_atomically
+    from medzoo.prediction.predict import class_names
+    from medzoo.prediction.sources import find_sources
 
     paths = [str(path) for path in find_sources(arguments.images).images]
     overlays = _overlays(arguments.explain, paths) if arguments.explain else {}

@@ -1,13 +1,12 @@
 """Data sets: what they are, where their arrays come from, what their splits share, and made-up ones."""
 
 from medzoo.datasets.dataset import Dataset, Split
-from medzoo.datasets.image_file import read_image
 from medzoo.datasets.info import TASKS, DatasetInfo, Task, dataset_info, list_datasets
-from medzoo.datasets.leakage import LeakageReport, LeakedPair, find_leakage
+from medzoo.datasets.leakage.search import LeakageReport, LeakedPair, find_leakage
+from medzoo.datasets.load import load_dataset
 from medzoo.datasets.provenance import Provenance
-from medzoo.datasets.read_labelled import ReadingOptions
+from medzoo.datasets.readers.read import ReadingOptions
 from medzoo.datasets.resplit import disjoint_split, read_groups, resplit
-from medzoo.datasets.store import load_dataset
 from medzoo.datasets.synthetic import synthetic
 
 __all__ = [
@@ -26,7 +25,6 @@ __all__ = [
     "list_datasets",
     "load_dataset",
     "read_groups",
-    "read_image",
     "resplit",
     "synthetic",
 ]

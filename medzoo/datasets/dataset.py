@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from medzoo.datasets.info import DatasetInfo, Task
-from medzoo.datasets.mmap import has_read
+from medzoo.datasets.info import SPLIT_NAMES, DatasetInfo, SplitName, Task
 from medzoo.datasets.provenance import Provenance
+from medzoo.datasets.storage.mmap import has_read
 from medzoo.datasets.validation import (
     Array,
     as_images,
@@ -28,10 +28,7 @@ from medzoo.errors import DatasetError
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from medzoo.datasets.read_labelled import ReadingOptions
-
-SplitName: TypeAlias = Literal["train", "val", "test"]
-SPLIT_NAMES: tuple[SplitName, ...] = ("train", "val", "test")
+    from medzoo.datasets.readers.read import ReadingOptions
 
 _STATISTICS_CHUNK = 1 << 24  # values; keeps memory-mapped sets from being in memory at once
 
@@ -230,7 +227,7 @@ class Dataset:
             DatasetError: If an image cannot be read, a class folder is empty, a split has no
                 images, a class has none in train, or copies of one file are in two splits.
         """
-        from medzoo.datasets.folder import read_folder
+        from medzoo.datasets.readers.folder import read_folder
 
         return read_folder(path, classes, **options)
 
@@ -267,7 +264,7 @@ class Dataset:
             DatasetError: If the table or an image cannot be read, a split has no images, a class
                 has none in train, or a group or copies of one file are in two splits.
         """
-        from medzoo.datasets.table import read_table
+        from medzoo.datasets.readers.table import read_table
 
         return read_table(
             path, classes, root=root, image=image, label=label, split=split, group=group, **options
@@ -301,7 +298,7 @@ class Dataset:
             ValueError: If an option or a column does not fit.
             DatasetError: As `from_table`.
         """
-        from medzoo.datasets.huggingface import read_huggingface
+        from medzoo.datasets.readers.huggingface import read_huggingface
 
         return read_huggingface(data, classes, image=image, label=label, group=group, **options)
 
@@ -384,3 +381,20 @@ def assemble(
     if unnamed:
         check_numbering(list(labels.values()), f"{prefix}labels")
     return Dataset(info, splits["train"], splits["val"], splits["test"], provenance)
+
+
+def check_dataset(name: str, value: object) -> None:
+    """Make sure that an argument is a data set, and not the name of one.
+
+    Args:
+        name: Of the argument.
+        value: What was given.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    if not isinstance(value, Dataset):
+        raise ValueError(
+            f"{name}={value!r:.80} is no medzoo.Dataset; load one first: "
+            "medzoo.load_dataset(...) or medzoo.Dataset.from_arrays(...)"
+        )

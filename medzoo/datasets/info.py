@@ -9,12 +9,14 @@ from dataclasses import asdict, dataclass, field, fields
 from functools import cache
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 from medzoo.errors import unknown_name
 
 Task = Literal["multi-class", "binary-class", "ordinal-regression", "multi-label, binary-class"]
 TASKS: tuple[Task, ...] = get_args(Task)
+SplitName: TypeAlias = Literal["train", "val", "test"]
+SPLIT_NAMES: tuple[SplitName, ...] = get_args(SplitName)
 
 _BETWEEN_WORDS = re.compile(r"[\W\d_]+|(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from medzoo.datasets.dataset import SPLIT_NAMES, Dataset, Split, SplitName
-from medzoo.datasets.mmap import has_read
+from medzoo.datasets.dataset import Dataset, Split
+from medzoo.datasets.info import SPLIT_NAMES, SplitName
+from medzoo.datasets.storage.mmap import has_read
 from medzoo.errors import DatasetError, unknown_name
 
 Positions: TypeAlias = "Sequence[int] | np.ndarray | Tensor"

@@ -6,8 +6,8 @@ from typing import cast
 
 import numpy as np
 
-from medzoo.datasets.dataset import SPLIT_NAMES, Dataset, SplitName, assemble
-from medzoo.datasets.info import TASKS, DatasetInfo, Task, dataset_info
+from medzoo.datasets.dataset import Dataset, assemble
+from medzoo.datasets.info import SPLIT_NAMES, TASKS, DatasetInfo, SplitName, Task, dataset_info
 from medzoo.datasets.provenance import Provenance
 
 _KNOTS = 6  # free values a side of a quarter of a class's pattern

@@ -6,12 +6,12 @@ import torch
 
 from medzoo.datasets import Split
 from medzoo.device import Precision
-from medzoo.evaluation.inference import effective_temperature, probabilities, split_logits
 from medzoo.evaluation.intervals import bootstrap_intervals
 from medzoo.evaluation.metrics import compute_metrics
-from medzoo.evaluation.model import Model
 from medzoo.evaluation.report import Report
-from medzoo.evaluation.tta import TTA
+from medzoo.inference.model import Model
+from medzoo.inference.run import effective_temperature, probabilities, split_logits
+from medzoo.inference.tta import TTA
 from medzoo.transforms import TransformConfig
 
 

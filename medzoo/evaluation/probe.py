@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from medzoo.datasets import Dataset, DatasetInfo
-from medzoo.datasets.argument import check_dataset
+from medzoo.datasets.dataset import check_dataset
 from medzoo.evaluation.evaluate import evaluate
-from medzoo.evaluation.inference import predict_logits, probabilities
 from medzoo.evaluation.metrics import compute_metrics
 from medzoo.evaluation.report import Report
+from medzoo.inference.run import predict_logits, probabilities
 from medzoo.models import create_model
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0)

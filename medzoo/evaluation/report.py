@@ -8,7 +8,7 @@ from typing import Any
 
 from medzoo.datasets import Task
 from medzoo.evaluation.metrics import ClassScores, Metrics, is_multi_label
-from medzoo.evaluation.tta import TTA
+from medzoo.inference.tta import TTA
 
 _LABELS = {
     "auc": "AUC",

@@ -1,11 +1,11 @@
 """Architectures, each registered with timm; the factory that fits them to data; ensembles."""
 
+from medzoo.models._base import Classifier, ImageClassifier, dataset_of
+from medzoo.models._factory import architecture_of, create_model, fit_to_data, list_models
 from medzoo.models.advanced_cnn import AdvancedCNN
 from medzoo.models.attention_unet import AttentionUNet
-from medzoo.models.base import Classifier, ImageClassifier, dataset_of
 from medzoo.models.efficientnet import EfficientNet
 from medzoo.models.ensemble import Ensemble, InputAdapter, average_logits
-from medzoo.models.factory import architecture_of, create_model, fit_to_data, list_models
 from medzoo.models.simple_cnn import SimpleCNN
 
 __all__ = [

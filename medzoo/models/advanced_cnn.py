@@ -16,9 +16,9 @@ from timm.layers import (
 from timm.models import register_model
 from torch import Tensor, nn
 
-from medzoo.models.base import ImageClassifier, pyramid_levels
-from medzoo.models.build import build, small_image_cfg
-from medzoo.models.published import published_cfgs
+from medzoo.models._base import ImageClassifier, pyramid_levels
+from medzoo.models._build import build, small_image_cfg
+from medzoo.models._pretrained import published_cfgs
 
 
 class PreActBlock(nn.Module):

@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from medzoo.models.base import dataset_of
-from medzoo.models.factory import create_model
+from medzoo.models._base import dataset_of
+from medzoo.models._factory import create_model
 from medzoo.transforms import TransformConfig, prepare_batch, transform_config
 from medzoo.weights.licence import licence_of, strictest
 from medzoo.weights.temperature import temperature_of

@@ -1,6 +1,6 @@
 """Publishing on the Hugging Face Hub: model card, timm's configuration, upload."""
 
-from medzoo.publishing.index import publish
+from medzoo.publishing.publish_all import publish
 from medzoo.publishing.push import Publication, PublishedFile, push_to_hub, repository_files
 from medzoo.publishing.release import Publishable, Release
 from medzoo.publishing.timm_config import timm_config

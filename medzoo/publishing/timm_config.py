@@ -6,9 +6,9 @@ from typing import Any
 
 import timm
 
-from medzoo.models.factory import LARGEST_SMALL_IMAGE, TIMM_PREFIX
-from medzoo.models.published import PREFIX, timm_fields
-from medzoo.models.small_stem import stem_of
+from medzoo.models._factory import LARGEST_SMALL_IMAGE, TIMM_PREFIX
+from medzoo.models._pretrained import PREFIX, timm_fields
+from medzoo.models._small_stem import stem_of
 from medzoo.weights import WeightsConfig
 
 _KEPT = ("first_conv", "classifier", "fixed_input_size")

@@ -14,7 +14,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from medzoo.errors import TrainingError
-from medzoo.weights import write_atomically
+from medzoo.files import write_atomically
 
 
 @dataclass

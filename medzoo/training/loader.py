@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from medzoo.datasets import Split
-from medzoo.datasets.mmap import has_read
+from medzoo.datasets.storage.mmap import has_read
 from medzoo.training.augment import BatchAugmenter
 from medzoo.training.loss import soft_targets
 

@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 from medzoo.datasets import DatasetInfo
 from medzoo.device import Precision
 from medzoo.errors import unknown_name
-from medzoo.training.usable_optimizers import check_optimizer
+from medzoo.training.optimizer import check_optimizer
 
 ClassWeights = Literal["none", "balanced"]
 FrozenPart = Literal["none", "stem", "trunk"]

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from medzoo.datasets import Dataset
-from medzoo.datasets.argument import check_dataset
+from medzoo.datasets.dataset import check_dataset
 from medzoo.device import autocast
 from medzoo.distributed import (
     agree,
@@ -31,27 +31,23 @@ from medzoo.distributed import (
     world_size,
 )
 from medzoo.errors import TrainingError
-from medzoo.evaluation import compute_metrics, predict_logits, probabilities
-from medzoo.evaluation.model import Model
+from medzoo.evaluation import compute_metrics
+from medzoo.inference import predict_logits, probabilities
+from medzoo.inference.model import Model
 from medzoo.models import Classifier, InputAdapter, fit_to_data
 from medzoo.training.augment import BatchAugmenter
 from medzoo.training.checkpoint import Progress, optimizer_state, restore_optimizer
-from medzoo.training.files import RunFiles
-from medzoo.training.fit_check import (
-    check_compiler,
-    check_logits,
-    check_output,
-    check_validation,
-)
+from medzoo.training.checks import check_compiler, check_logits, check_output, check_validation
+from medzoo.training.distillation import Teacher
+from medzoo.training.fingerprint import identity_of
 from medzoo.training.freeze import Frozen
-from medzoo.training.identity import identity_of
 from medzoo.training.larger import check_larger
+from medzoo.training.lineage import origin
 from medzoo.training.loader import BatchLoader
 from medzoo.training.loss import class_weights, loss_of, soft_targets
 from medzoo.training.optimizer import create_optimizer
-from medzoo.training.provenance import origin
 from medzoo.training.recipe import Recipe, load_recipe
-from medzoo.training.teacher import Teacher
+from medzoo.training.run_files import RunFiles
 from medzoo.transforms import transform_config
 
 

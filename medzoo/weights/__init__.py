@@ -3,14 +3,8 @@
 This package knows files and tensors, not architectures; `medzoo.models` puts them together.
 """
 
-from medzoo.weights.file import (
-    WeightsConfig,
-    read_config,
-    read_tensors,
-    save_weights,
-    sha256_of,
-    write_atomically,
-)
+from medzoo.files import sha256_of, write_atomically
+from medzoo.weights.file import WeightsConfig, read_config, read_tensors, save_weights
 from medzoo.weights.find import bundled_path, locate_named, locate_weights, verify
 from medzoo.weights.index import (
     INDEX,
@@ -20,7 +14,7 @@ from medzoo.weights.index import (
     weights_index,
     write_index,
 )
-from medzoo.weights.seen import provenance_of, warn_if_seen
+from medzoo.weights.overlap import provenance_of, warn_if_seen
 
 __all__ = [
     "INDEX",

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -18,6 +15,7 @@ from torch import Tensor, nn
 
 from medzoo.datasets import DatasetInfo
 from medzoo.errors import WeightsError
+from medzoo.files import write_atomically
 from medzoo.weights.licence import licence_of
 from medzoo.weights.temperature import check_temperature, temperature_of
 
@@ -216,44 +214,6 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
         name: tensor.float() if tensor.dtype == torch.float16 else tensor
         for name, tensor in tensors.items()
     }
-
-
-def sha256_of(path: str | Path) -> str:
-    """Return a file's sha256 as hexadecimal digits.
-
-    Args:
-        path: The file.
-    """
-    digest = hashlib.sha256()
-    with Path(path).open("rb") as file:
-        for block in iter(lambda: file.read(1 << 20), b""):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def write_atomically(path: str | Path, content: bytes) -> Path:
-    """Write a file so that readers see the old content or the new, never a part.
-
-    Args:
-        path: The file; its folder is made if need be.
-        content: All of its bytes.
-
-    Returns:
-        The path.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid4().hex}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    return path
 
 
 def _whole(value: Any, least: int) -> bool:

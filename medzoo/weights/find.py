@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from medzoo.errors import WeightsError
-from medzoo.weights.file import sha256_of
+from medzoo.files import sha256_of
 from medzoo.weights.hub import HUB_PREFIX, fetch, locate_on_hub
 from medzoo.weights.index import INDEX, WeightsEntry
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from medzoo.errors import WeightsError
-from medzoo.weights.file import read_config, sha256_of
+from medzoo.files import sha256_of
+from medzoo.weights.file import read_config
 
 HUB_PREFIX = "hf-hub:"
 """What a name of a repository on the Hub begins with, as in timm."""

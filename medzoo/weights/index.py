@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from medzoo.errors import WeightsError
-from medzoo.weights.file import write_atomically
+from medzoo.files import write_atomically
 
 INDEX = Path(str(resources.files("medzoo.weights").joinpath("index.json")))
 """The index that comes with the package."""

@@ -8,16 +8,16 @@ import torch
 from torch import nn
 
 import medzoo
-from medzoo.compiled import CompiledModel, Description
-from medzoo.compiled.quantise import better_in_float32
-from medzoo.compiled.store import slot_of
-from medzoo.evaluation import predict_logits
+from medzoo.deployment import CompiledModel, Description
+from medzoo.deployment.cache import slot_of
+from medzoo.deployment.quantise import better_in_float32
+from medzoo.inference import predict_logits
 from tests.compiled.networks import tiny_model
 
 for package in ("onnxruntime", "onnxscript"):
     pytest.importorskip(package, reason=f"needs {package}: pip install 'medzoo[onnx]'")
 onnx = pytest.importorskip("onnx", reason="needs onnx: pip install 'medzoo[onnx]'")
-compiling = importlib.import_module("medzoo.compiled.compile")
+compiling = importlib.import_module("medzoo.deployment.compile")
 DIGEST = 64
 
 
@@ -125,7 +125,7 @@ def test_whatever_changes_the_result_changes_its_place_in_the_cache(model, tiny,
     places = [place(), place(tiny.train.images), place(tiny.test.images)]
     assert place() == places[0]
     with monkeypatch.context() as patch:
-        patch.setattr("medzoo.compiled.store._version", lambda package: "0")
+        patch.setattr("medzoo.deployment.cache._version", lambda package: "0")
         places.append(place())
     with monkeypatch.context() as patch:
         patch.setattr(model, "pretrained_cfg", model.pretrained_cfg | {"std": (1.0, 1.0, 1.0)})
@@ -218,7 +218,7 @@ def test_a_file_of_someone_else_is_refused(content):
 
 @pytest.mark.parametrize("missing", ["onnx", "onnxruntime", "onnxscript"])
 def test_a_missing_package_is_named_with_its_cure(missing, monkeypatch):
-    extra = importlib.import_module("medzoo.compiled.extra")
+    extra = importlib.import_module("medzoo.optional")
 
     def without(module):
         if module.partition(".")[0] == missing:

@@ -18,12 +18,12 @@ import torch
 
 import medzoo
 from medzoo.cli import main
-from medzoo.compiled import CompiledModel, Description
-from medzoo.evaluation import predict_logits
+from medzoo.deployment import CompiledModel, Description
+from medzoo.inference import predict_logits
 from tests.compiled.networks import TINY, tiny_model
 
-exporting = importlib.import_module("medzoo.compiled.export")
-quantising = importlib.import_module("medzoo.compiled.quantise")
+exporting = importlib.import_module("medzoo.deployment.export")
+quantising = importlib.import_module("medzoo.deployment.quantise")
 COUNTS = (1, 3, 17)
 NAMES = [*TINY, "timm/test_resnet"]
 

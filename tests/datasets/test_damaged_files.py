@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from medzoo.datasets.image_file import read_image
 from medzoo.errors import DatasetError
+from medzoo.images.file import read_image
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 

@@ -12,9 +12,9 @@ from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
 from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, JPEGBaseline8Bit
 
-from medzoo.datasets.image_file import read_image
-from medzoo.datasets.jp2_boxes import check_boxes
 from medzoo.errors import DatasetError
+from medzoo.images.file import read_image
+from medzoo.images.jpeg2000 import check_boxes
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
@@ -177,7 +177,7 @@ def test_a_jpeg_2000_box_of_no_length_is_refused(path):
     data = encapsulate([JP2 + bytes(20)])
     save(path, np.zeros((64, 64), np.uint8), syntax=JPEG2000Lossless, PixelData=data)
     # In a process of its own, since what goes wrong here would never end.
-    code = f"from medzoo.datasets.image_file import read_image; read_image({str(path)!r})"
+    code = f"from medzoo.images.file import read_image; read_image({str(path)!r})"
     ended = subprocess.run([sys.executable, "-c", code], timeout=60, stderr=subprocess.PIPE)
     assert b"box at byte 12 claims 0 bytes" in ended.stderr.splitlines()[-1]
 

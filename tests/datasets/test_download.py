@@ -3,7 +3,7 @@ import socket
 
 import pytest
 
-from medzoo.datasets.download import download_file
+from medzoo.datasets.storage.download import download_file
 from medzoo.errors import DatasetError
 
 BODY = bytes(range(256)) * 3000

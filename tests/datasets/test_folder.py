@@ -6,7 +6,7 @@ from PIL import Image
 
 import medzoo
 from medzoo import Dataset, DatasetError, load_dataset
-from medzoo.datasets.image_file import read_image
+from medzoo.images.file import read_image
 
 from .own_images import class_counts, write_folder, write_image
 

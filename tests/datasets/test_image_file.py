@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image, PngImagePlugin
 
-from medzoo.datasets.image_file import IMAGE_SUFFIXES, is_image, read_image
-from medzoo.datasets.pixels import MAX_PIXELS, to_8_bit
 from medzoo.errors import DatasetError
-from medzoo.transforms import to_uint8
+from medzoo.images.convert import MAX_PIXELS, to_8_bit, to_uint8
+from medzoo.images.file import IMAGE_SUFFIXES, is_image, read_image
 
 LOSSLESS = ["png", "bmp", "tif", "ppm", "tga", "qoi", "pcx", "sgi", "jp2"]
 LOSSY = ["jpg", "webp", "avif"]

@@ -6,15 +6,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from medzoo.datasets import (
-    Dataset,
-    LeakageReport,
-    LeakedPair,
-    find_leakage,
-    leakage,
-    load_dataset,
-)
-from medzoo.datasets.likeness import TURNS, Likeness, centres, thumbnails, turned
+from medzoo.datasets import Dataset, LeakageReport, LeakedPair, find_leakage, load_dataset
+from medzoo.datasets.leakage import search as leakage
+from medzoo.datasets.leakage.similarity import TURNS, Likeness, centres, thumbnails, turned
 from medzoo.datasets.resplit import resplit
 
 COUNTS = {"train": 160, "val": 30, "test": 50}

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from medzoo.datasets import archive, load_dataset
-from medzoo.datasets.archive import read_archive
-from medzoo.datasets.cache import cache_dir
-from medzoo.datasets.mmap import has_read, open_map
+from medzoo.cache import cache_dir
+from medzoo.datasets import load_dataset
+from medzoo.datasets.storage import archive
+from medzoo.datasets.storage.archive import read_archive
+from medzoo.datasets.storage.mmap import has_read, open_map
 from medzoo.errors import DatasetError
 
 from .conftest import make_arrays
@@ -73,7 +74,7 @@ def test_damaged_arrays_are_extracted_again(write_npz):
 
 def test_a_root_that_cannot_be_written_uses_the_cache_folder(write_npz, monkeypatch):
     path = write_npz(train_images=np.full((6, 8, 8), 9, np.uint8))
-    monkeypatch.setattr("medzoo.datasets.mmap.os.access", lambda *_: False)
+    monkeypatch.setattr("medzoo.datasets.storage.mmap.os.access", lambda *_: False)
     assert (load_dataset(path).train.images == 9).all()
     assert folders(path.parent) == []
     assert len(list((cache_dir() / "arrays").glob("own.arrays-*"))) == 1
@@ -94,7 +95,7 @@ def test_a_full_disk_is_one_clear_error_and_leaves_nothing(write_npz, monkeypatc
         raise OSError(28, "No space left on device")
 
     path = write_npz()
-    monkeypatch.setattr("medzoo.datasets.mmap.shutil.copyfileobj", full)
+    monkeypatch.setattr("medzoo.datasets.storage.mmap.shutil.copyfileobj", full)
     with pytest.raises(DatasetError, match=r"No space left.*make room"):
         load_dataset(path)
     assert folders(path.parent) == []
@@ -158,8 +159,8 @@ def test_memory_of_maps_is_given_back_and_their_content_stays(tmp_path, monkeypa
     path = tmp_path / "images.npy"
     expected = np.arange(1 << 20, dtype=np.uint32)
     np.save(path, expected)
-    monkeypatch.setattr("medzoo.datasets.mmap._RELEASE_AFTER", expected.nbytes)
-    monkeypatch.setattr("medzoo.datasets.mmap._unreleased", 0)
+    monkeypatch.setattr("medzoo.datasets.storage.mmap._RELEASE_AFTER", expected.nbytes)
+    monkeypatch.setattr("medzoo.datasets.storage.mmap._unreleased", 0)
     array = open_map(path)
     assert np.array_equal(array, expected)
     assert _resident(path) >= expected.nbytes

@@ -7,10 +7,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from medzoo.datasets import read_images as module
-from medzoo.datasets.image_file import read_image
-from medzoo.datasets.read_images import read_images
 from medzoo.errors import DatasetError
+from medzoo.images import batch as module
+from medzoo.images.batch import read_images
+from medzoo.images.file import read_image
 from medzoo.transforms import TransformConfig, create_transform, prepare_batch
 
 from .own_images import write_image

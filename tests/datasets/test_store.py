@@ -10,8 +10,10 @@ import pytest
 import torch
 from PIL import Image
 
-from medzoo.datasets import checksum, load_dataset, store
-from medzoo.datasets.store import Source, data_root
+from medzoo.datasets import load as store
+from medzoo.datasets import load_dataset
+from medzoo.datasets.load import Source, data_root
+from medzoo.datasets.storage import md5 as checksum
 from medzoo.errors import DatasetError
 
 from .conftest import make_arrays

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from medzoo import Dataset, DatasetError, load_dataset
-from medzoo.datasets.image_file import read_image
+from medzoo.images.file import read_image
 
 from .own_images import class_counts, write_image
 

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 import medzoo
 from medzoo.datasets import Provenance, Split, dataset_info, synthetic
-from medzoo.evaluation import compute_metrics, evaluate, fit_temperature, predict, probabilities
+from medzoo.evaluation import compute_metrics, evaluate
+from medzoo.inference import fit_temperature, probabilities
+from medzoo.prediction import predict
 from tests.evaluation.test_evaluate import Net
 
 NAMES = ["dermamnist", "retinamnist", "breastmnist", "chestmnist"]

@@ -9,7 +9,8 @@ from medmnist.evaluator import Evaluator
 from torch import nn
 
 from medzoo.datasets import load_dataset, synthetic
-from medzoo.evaluation import evaluate, predict_logits, probabilities
+from medzoo.evaluation import evaluate
+from medzoo.inference import predict_logits, probabilities
 from medzoo.models import Ensemble, create_model
 from medzoo.transforms import TransformConfig, prepare_batch
 

@@ -8,7 +8,7 @@ from torch import nn
 
 import medzoo
 from medzoo.datasets import dataset_info
-from medzoo.evaluation import Explanation, explain, predict
+from medzoo.prediction import Explanation, explain, predict
 
 SMALL = {
     "advanced_cnn": {"widths": (8, 8, 8, 8), "depths": (1, 1, 1, 1)},

@@ -10,7 +10,8 @@ from PIL import Image
 
 from medzoo.datasets import synthetic
 from medzoo.errors import DatasetError
-from medzoo.evaluation import Prediction, predict, predict_logits, probabilities
+from medzoo.inference import predict_logits, probabilities
+from medzoo.prediction import Prediction, predict
 from tests.evaluation.test_evaluate import Net
 
 

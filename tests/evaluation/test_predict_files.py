@@ -8,7 +8,8 @@ import torch
 from PIL import Image
 
 from medzoo.errors import DatasetError
-from medzoo.evaluation import Failure, Prediction, Predictions, predict, reading
+from medzoo.prediction import Failure, Prediction, Predictions, predict
+from medzoo.prediction import loading as reading
 from tests.evaluation.test_evaluate import Net
 
 

@@ -10,8 +10,10 @@ from torch import nn
 
 import medzoo
 from medzoo.datasets import synthetic
-from medzoo.evaluation import compute_metrics, evaluate, predict, predict_logits, probabilities
-from medzoo.evaluation.tta import ViewAverage, views, with_tta
+from medzoo.evaluation import compute_metrics, evaluate
+from medzoo.inference import predict_logits, probabilities
+from medzoo.inference.tta import ViewAverage, views, with_tta
+from medzoo.prediction import predict
 from medzoo.transforms import prepare_batch, transform_config
 from tests.evaluation.test_evaluate import Net
 

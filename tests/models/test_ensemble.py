@@ -11,7 +11,7 @@ from torch import nn
 
 import medzoo
 from medzoo.datasets import dataset_info, synthetic
-from medzoo.evaluation import predict_logits, probabilities
+from medzoo.inference import predict_logits, probabilities
 from medzoo.models import Ensemble, average_logits, create_model
 from medzoo.transforms import prepare_batch, transform_config
 

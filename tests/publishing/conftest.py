@@ -7,7 +7,8 @@ import pytest
 import torch
 
 import medzoo
-from medzoo.weights import WeightsEntry, find, save_weights, sha256_of, weights_index, write_index
+from medzoo.files import sha256_of
+from medzoo.weights import WeightsEntry, find, save_weights, weights_index, write_index
 
 TRAINING = {
     "data": {"file": "dermamnist.npz", "md5": "0" * 32, "official": False, "note": "rebuilt"},

@@ -8,7 +8,7 @@ import torch
 
 from medzoo import Ensemble, create_model, finetune, synthetic, train
 from medzoo.training import Trainer
-from medzoo.training.fit_check import check_validation
+from medzoo.training.checks import check_validation
 from tests.training.quick import QUICK, small
 
 

@@ -14,10 +14,10 @@ import torch
 
 from medzoo import TrainingError, create_model, synthetic
 from medzoo.datasets import Dataset
+from medzoo.files import sha256_of
 from medzoo.training import Augmentation, Recipe, Trainer
 from medzoo.training.checkpoint import load_checkpoint, optimizer_state
-from medzoo.training.identity import digest_of_split
-from medzoo.weights import sha256_of
+from medzoo.training.fingerprint import digest_of_split
 
 RECIPE = Recipe(
     epochs=4,

@@ -2,16 +2,16 @@ from dataclasses import replace
 
 import pytest
 import torch
+from medzoo.training.larger import check_larger
 
 from medzoo import Ensemble, Trainer, create_model, synthetic
 from medzoo.datasets import Dataset
-from medzoo.datasets.square import to_square
 from medzoo.errors import TrainingError
-from medzoo.evaluation import predict_logits
+from medzoo.images.resize import to_square
+from medzoo.inference import predict_logits
 from medzoo.models import average_logits
 from medzoo.training import Recipe
-from medzoo.training.larger import check_larger
-from medzoo.training.teacher import Teacher
+from medzoo.training.distillation import Teacher
 from medzoo.transforms import prepare_batch, transform_config
 
 CPU = torch.device("cpu")

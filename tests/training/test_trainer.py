@@ -10,7 +10,7 @@ import torch
 
 from medzoo import TrainingError, create_model, evaluate, synthetic, train
 from medzoo.datasets import Dataset
-from medzoo.evaluation import predict_logits
+from medzoo.inference import predict_logits
 from medzoo.training import Augmentation, Recipe, Trainer
 from medzoo.training.loss import class_weights
 from medzoo.weights import read_config

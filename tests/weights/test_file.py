@@ -11,15 +11,9 @@ from safetensors.torch import save_file
 
 from medzoo.datasets import synthetic
 from medzoo.errors import WeightsError
+from medzoo.files import sha256_of, write_atomically
 from medzoo.models import create_model, fit_to_data
-from medzoo.weights import (
-    WeightsConfig,
-    read_config,
-    read_tensors,
-    save_weights,
-    sha256_of,
-    write_atomically,
-)
+from medzoo.weights import WeightsConfig, read_config, read_tensors, save_weights
 
 
 @pytest.fixture

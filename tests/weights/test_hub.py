@@ -16,8 +16,9 @@ from safetensors.torch import save
 
 import medzoo
 from medzoo.errors import WeightsError
+from medzoo.files import sha256_of
 from medzoo.models import architecture_of
-from medzoo.weights import find, locate_weights, save_weights, sha256_of, weights_index
+from medzoo.weights import find, locate_weights, save_weights, weights_index
 
 NAME = "hf-hub:org/small"
 

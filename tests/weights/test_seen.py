@@ -7,9 +7,9 @@ import pytest
 
 import medzoo
 from medzoo.datasets import Provenance
-from medzoo.datasets.checksum import known_files
+from medzoo.datasets.storage.md5 import known_files
 from medzoo.weights import save_weights, weights_index
-from medzoo.weights.seen import warn_if_seen
+from medzoo.weights.overlap import warn_if_seen
 
 OFFICIAL = Provenance("breastmnist.npz", "a" * 32, official=True)
 LARGER = Provenance("breastmnist_64.npz", "b" * 32, official=True)

@@ -1,0 +1,83 @@
+"""Running the command line: from arguments to an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+import warnings
+from collections.abc import Sequence
+
+import medzoo
+from medzoo import distributed
+from medzoo.cli import evaluate, export, predict, publish, train
+from medzoo.cli import info as show
+from medzoo.cli.command import Commands
+from medzoo.errors import DatasetError, TrainingError, WeightsError
+
+_EXAMPLES = """\
+examples:
+  medzoo models --pretrained
+  medzoo info advanced_cnn.dermamnist
+  medzoo predict advanced_cnn.dermamnist lesion.png
+  medzoo train advanced_cnn --dataset dermamnist
+  torchrun --nproc-per-node=2 -m medzoo train advanced_cnn --dataset dermamnist
+  medzoo evaluate advanced_cnn.dermamnist
+  medzoo export advanced_cnn.dermamnist model.onnx
+
+For research and teaching; not for clinical use.
+"""
+
+_PATIENCE = 5.0  # seconds for which processes other than the first keep an error to themselves
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        argv: The arguments, by default the process's.
+
+    Returns:
+        The exit code: 0 if all went well, 1 after an error that one line explains, 2 if the
+        arguments were wrong.
+    """
+    arguments = _parser().parse_args(argv)
+    speaks = distributed.rank() == 0  # under torchrun, one process does so for all
+    if not speaks:
+        warnings.simplefilter("ignore")
+    try:
+        values, text = arguments.run(arguments)
+        if speaks:
+            print(json.dumps(values, indent=2) if arguments.json else text, flush=True)
+    except BrokenPipeError:
+        # The reader (head, less) has gone; nothing may be printed on the way out either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (DatasetError, TrainingError, WeightsError, ValueError, OSError, ImportError) as error:
+        if not speaks:
+            # Most errors strike all processes. When process 0 has told of this one and ended,
+            # torchrun ends the others while they wait here; else it is theirs to tell.
+            time.sleep(_PATIENCE)
+        print(f"medzoo: error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        if speaks:
+            print("medzoo: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="medzoo",
+        description="The model zoo for small medical images.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"medzoo {medzoo.__version__}")
+    commands = Commands(parser)
+    for module in (show, train, evaluate, predict, export, publish):
+        module.add(commands)
+    return parser

@@ -1,0 +1,1 @@
+"""Images that are in two splits, found from their pixels."""

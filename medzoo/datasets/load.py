@@ -1,0 +1,215 @@
+"""Finding a data set's file, fetching it if need be, and opening it."""
+
+from __future__ import annotations
+
+import os
+import warnings
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from medzoo.cache import locked
+from medzoo.datasets.dataset import Dataset, assemble
+from medzoo.datasets.info import (
+    SPLIT_NAMES,
+    DatasetInfo,
+    SplitName,
+    Task,
+    dataset_info,
+    list_datasets,
+    medmnist_info,
+)
+from medzoo.datasets.provenance import Provenance
+from medzoo.datasets.resplit import Positions, resplit
+from medzoo.datasets.storage.archive import read_archive
+from medzoo.datasets.storage.download import download_file
+from medzoo.datasets.storage.md5 import known_files
+from medzoo.errors import DatasetError
+
+DEFAULT_SIZE = 28
+
+
+@dataclass(frozen=True)
+class Source:
+    """One of medmnist's files: the size of its images, its name, where it is, and its md5."""
+
+    size: int
+    file: str
+    url: str
+    md5: str
+
+
+def medmnist_source(name: str, size: int) -> Source:
+    """Return medmnist's file for a data set at a size.
+
+    Args:
+        name: One of `list_datasets`.
+        size: Height (= width) of the images in pixels.
+
+    Raises:
+        ValueError: If there is no such data set, or it does not come in this size.
+    """
+    info = dataset_info(name)
+    if size not in info.sizes:
+        sizes = ", ".join(map(str, info.sizes))
+        raise ValueError(
+            f"size={size!r} does not exist for {info.title}; choose one of the numbers {sizes}"
+        )
+    entry = medmnist_info().INFO[info.name]
+    suffix = "" if size == DEFAULT_SIZE else f"_{size}"
+    return Source(size, f"{info.name}{suffix}.npz", entry[f"url{suffix}"], entry[f"MD5{suffix}"])
+
+
+def data_root(root: str | Path | None = None) -> Path:
+    """Return the folder of data files: `root`, else ``MEDZOO_DATA``, else medmnist's own.
+
+    Raises:
+        DatasetError: If none of them is to be had (medmnist could not make its own).
+    """
+    chosen = root or os.environ.get("MEDZOO_DATA") or medmnist_info().DEFAULT_ROOT
+    if chosen is None:
+        raise DatasetError(
+            "there is no folder for data: medmnist's own (~/.medmnist) cannot be made; "
+            "give one as root= or in the environment variable MEDZOO_DATA"
+        )
+    return Path(chosen).expanduser()
+
+
+def load_dataset(
+    name: str | Path,
+    size: int | None = None,
+    root: str | Path | None = None,
+    download: bool = True,
+    *,
+    task: Task | None = None,
+    classes: Sequence[str] | None = None,
+    split: str | Path | Mapping[str, Positions] | None = None,
+) -> Dataset:
+    """Open a MedMNIST data set by name, or a file or folder of your own by path.
+
+    A missing MedMNIST file is downloaded from medmnist's URL and its md5 checked. A file whose
+    md5 is not the official one is used, with a warning, and marked ``official=False``, which
+    shows in every title and report. Sets whose images exceed 256 MiB are memory-mapped, from
+    arrays that are extracted once into a folder beside the file.
+
+    Args:
+        name: A name out of `list_datasets`; or the path of an .npz file with the arrays
+            ``train_images`` ... ``test_labels`` (see `Dataset.from_arrays` for their form), of a
+            folder of images (`Dataset.from_folder`, which has more options), or of a .csv table of
+            them (`Dataset.from_table`). An .npz file that is named as medmnist names its own is
+            taken as that set.
+        size: Height (= width) of the images in pixels, 28 by default. MedMNIST has 28, 64, 128 and
+            224; images of a folder or table are brought to any. An .npz file decides itself, and a
+            size given is only checked.
+        root: Folder of MedMNIST files; by default the environment variable ``MEDZOO_DATA``, else
+            medmnist's own folder.
+        download: Whether to fetch a missing file.
+        task: Task of your own images; by default told from their labels.
+        classes: Class names of your own images, in the order of the labels; by default those of the
+            folder or table, and ``"0"``, ``"1"``... of an .npz file.
+        split: Other splits than the file's: positions by split, or the path of a CSV file (see
+            `medzoo.datasets.resplit`). Figures measured on them are marked.
+
+    Returns:
+        The data set; images are uint8 (N, C, H, W).
+
+    Raises:
+        ValueError: If an argument does not fit; the message lists close matches.
+        DatasetError: If the file (or that of the split) cannot be found, fetched or read.
+    """
+    text = os.fspath(name)
+    official: tuple[DatasetInfo, Source] | None
+    if _is_name(name):
+        if task is not None or classes is not None:
+            raise ValueError(f"task= and classes= are for files of your own; {name!r} has its own")
+        official = dataset_info(text), medmnist_source(text, DEFAULT_SIZE if size is None else size)
+        path = data_root(root) / official[1].file
+        _ensure(path, official[1], download)
+    else:
+        path = Path(text).expanduser()
+        official = _recognise(path) if task is None and classes is None else None
+    data = _open_official(path, *official) if official else _open_own(path, size, task, classes)
+    if size is None and official:
+        size = official[1].size
+    if size not in (None, data.size):
+        raise DatasetError(
+            f"{path} holds images of {data.size} x {data.size} pixels, expected {size} x {size}"
+        )
+    if official and not data.official:
+        warnings.warn(
+            f"{path} is not medmnist's own file (md5 {data.provenance.md5}, expected "
+            f"{official[1].md5}); it is used, and figures measured on it are marked {data.title!r}",
+            stacklevel=2,
+        )
+    return data if split is None else resplit(data, split)
+
+
+def _is_name(name: str | Path) -> bool:
+    """Tell whether a MedMNIST set is named, rather than a path."""
+    if not isinstance(name, str) or Path(name).name != name or name.endswith((".npz", ".csv")):
+        return False
+    return name.lower() in list_datasets() or not Path(name).exists()
+
+
+def _ensure(path: Path, source: Source, download: bool) -> None:
+    """Fetch one of medmnist's files if it is not there."""
+    if path.exists():
+        return
+    if not download:
+        raise DatasetError(
+            f"{path} does not exist; allow download=True, or get {source.url} "
+            f"(md5 {source.md5}) and put it there, or give another folder as root="
+        )
+    with locked(path):
+        if not path.exists():  # else another process was faster
+            download_file(source.url, path, source.md5)
+
+
+def _recognise(path: Path) -> tuple[DatasetInfo, Source] | None:
+    """Tell which of medmnist's files a file is by its name, if it is one."""
+    for name in list_datasets():
+        info = dataset_info(name)
+        for source in (medmnist_source(name, size) for size in info.sizes):
+            if path.name == source.file:
+                return info, source
+    return None
+
+
+def _open_official(path: Path, info: DatasetInfo, source: Source) -> Dataset:
+    arrays, md5 = read_archive(path)
+    official = md5 == source.md5
+    counts = {split: len(arrays[f"{split}_images"]) for split in SPLIT_NAMES}
+    note = "" if official else known_files().get(md5) or _describe(counts, info.n_samples)
+    return assemble(_pairs(arrays), Provenance(path.name, md5, official, note), info=info)
+
+
+def _open_own(
+    path: Path, size: int | None, task: Task | None, classes: Sequence[str] | None
+) -> Dataset:
+    size = DEFAULT_SIZE if size is None else size
+    if path.is_dir() and path.suffix != ".npz":
+        return Dataset.from_folder(path, classes, size=size, task=task)
+    if path.suffix.lower() == ".csv":
+        return Dataset.from_table(path, classes, size=size, task=task)
+    if path.is_file() and path.suffix.lower() != ".npz" and not zipfile.is_zipfile(path):
+        raise DatasetError(
+            f"{path} is no data set; give a folder of images, a .csv table of them, or an .npz file"
+        )
+    arrays, md5 = read_archive(path)
+    provenance = Provenance(path.name, md5, official=False, note="own data")
+    return assemble(_pairs(arrays), provenance, name=path.stem, task=task, classes=classes)
+
+
+def _pairs(arrays: Mapping[str, np.ndarray]) -> dict[SplitName, tuple[np.ndarray, np.ndarray]]:
+    return {split: (arrays[f"{split}_images"], arrays[f"{split}_labels"]) for split in SPLIT_NAMES}
+
+
+def _describe(counts: Mapping[SplitName, int], official: Mapping[str, int]) -> str:
+    """Say what is different about an unknown file, by its number of images."""
+    for split in reversed(SPLIT_NAMES):  # figures are measured on the test split first
+        if counts[split] != official[split]:
+            return f"partial: {counts[split]:,} of {official[split]:,} {split} images"
+    return "unofficial file"

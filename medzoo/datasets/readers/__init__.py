@@ -1,0 +1,1 @@
+"""Sources of images that are not yet arrays: folders, tables, the Hugging Face Hub."""

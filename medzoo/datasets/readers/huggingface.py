@@ -1,0 +1,155 @@
+"""A data set of the Hugging Face package ``datasets``: images in one column, classes in another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from medzoo.datasets.dataset import Dataset
+from medzoo.datasets.readers.labelled import SPLIT_OF, LabelledImages, class_indices
+from medzoo.datasets.readers.read import ReadingOptions, read_labelled
+from medzoo.errors import DatasetError, unknown_name
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+
+_FEATURES = {"image": "datasets.Image", "label": "datasets.ClassLabel (class_encode_column)"}
+
+
+def read_huggingface(
+    data: Any,
+    classes: Sequence[str] | None = None,
+    *,
+    image: str | None = None,
+    label: str | None = None,
+    group: str | None = None,
+    **options: Unpack[ReadingOptions],
+) -> Dataset:
+    """Read a data set of the package ``datasets``; see `Dataset.from_huggingface`.
+
+    Raises:
+        ValueError: If an option or a column does not fit.
+        DatasetError: If an image has no label; and as `read_labelled`.
+    """
+    try:
+        import datasets
+    except ImportError as error:
+        raise ImportError(
+            f"from_huggingface needs the package datasets ({error}); "
+            "install it with: pip install 'medzoo[huggingface]'"
+        ) from error
+
+    if not isinstance(data, datasets.Dataset | datasets.DatasetDict):
+        raise ValueError(
+            f"data is {type(data).__name__}, expected a datasets.Dataset or DatasetDict (load it "
+            "without streaming=True)"
+        )
+    parts = dict(data) if isinstance(data, datasets.DatasetDict) else {"train": data}
+    for name in parts:
+        if name not in SPLIT_OF:
+            raise unknown_name("split", name, SPLIT_OF)
+    if not any(map(len, parts.values())):
+        raise DatasetError("the data set holds no images")
+    first = next(iter(parts.values()))
+    features = first.features
+    image = _column("image", image, features, lambda kind: isinstance(kind, datasets.Image))
+    label = _column("label", label, features, lambda kind: _class_names(kind) is not None)
+    if group is not None and group not in features:
+        raise unknown_name("column", group, features)
+    for name, part in parts.items():
+        if part.features != features:
+            raise ValueError(f"{name} has columns {part.features}, expected the same as the first")
+
+    encoded = {
+        name: _plain(part, image).cast_column(image, datasets.Image(decode=False))
+        for name, part in parts.items()
+    }
+    files = [
+        _Cell(part, image, row, name) for name, part in encoded.items() for row in range(len(part))
+    ]
+    values = _values(parts, label)
+    known = _class_names(features[label]) or []
+    named = [_names(known, value, file) for file, value in zip(files, values, strict=True)]
+    classes = tuple(classes or known)
+    labels = np.zeros((len(files), len(classes)), np.int64)
+    for row, own in enumerate(named):
+        labels[row, class_indices(own, classes)[0]] = 1
+    if isinstance(features[label], datasets.ClassLabel):
+        labels = labels.argmax(1)
+    listed = LabelledImages(
+        first.info.dataset_name or "huggingface",
+        files,
+        labels,
+        classes,
+        [SPLIT_OF[file.split] for file in files] if len(parts) > 1 else None,
+        [str(value) for value in _values(parts, group)] if group else None,
+    )
+    return read_labelled(listed, **options)
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """An image in a table of the package, not yet decoded."""
+
+    data: Any
+    column: str
+    row: int
+    split: str
+
+    def read_bytes(self) -> bytes:
+        value = self.data[self.row][self.column]
+        if value is None:
+            raise OSError("there is no image")
+        return value["bytes"] or Path(value["path"]).read_bytes()
+
+    def __str__(self) -> str:
+        return f"{self.split} row {self.row}"
+
+
+def _plain(part: Any, column: str) -> Any:
+    """Return one column, with values of Python (a table may be set to give tensors)."""
+    return part.select_columns([column]).with_format(None)
+
+
+def _values(parts: Mapping[str, Any], column: str) -> list[Any]:
+    return [value for part in parts.values() for value in _plain(part, column)[column]]
+
+
+def _class_names(kind: Any) -> list[str] | None:
+    """Return the names of a column of classes, or of lists of them; None for any other column."""
+    names = getattr(getattr(kind, "feature", kind), "names", None)
+    return list(names) if names else None
+
+
+def _column(
+    what: str, given: str | None, features: Mapping[str, Any], fits: Callable[[Any], bool]
+) -> str:
+    """Return the column of images or labels: the one given, or the only one of that kind."""
+    found = [name for name, kind in features.items() if fits(kind)]
+    if given is None and len(found) == 1:
+        return found[0]
+    if given in found:
+        return given
+    if given is not None and given not in features:
+        raise unknown_name("column", given, features)
+    raise ValueError(
+        f"{what}={given!r}: columns that hold {what}s are {', '.join(found) or 'none'}, of "
+        f"{', '.join(features)}; name one of them, or cast a column to {_FEATURES[what]}"
+    )
+
+
+def _names(known: Sequence[str], value: Any, file: _Cell) -> list[str]:
+    """Return the names of an image's class or labels."""
+    numbers = value if isinstance(value, list) else [value]
+    for number in numbers:
+        if number not in range(len(known)):
+            raise DatasetError(
+                f"{file}: the label is {number}, expected 0 to {len(known) - 1}; leave out images "
+                "without one (filter)"
+            )
+    return [known[number] for number in numbers]

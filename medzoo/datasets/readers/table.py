@@ -1,0 +1,128 @@
+"""A CSV table of image files and their labels."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from medzoo.datasets.dataset import Dataset
+from medzoo.datasets.readers.labelled import SPLIT_OF, LabelledImages, class_indices
+from medzoo.datasets.readers.read import ReadingOptions, read_labelled
+from medzoo.errors import DatasetError, unknown_name
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+
+def read_table(
+    path: str | Path,
+    classes: Sequence[str] | None = None,
+    *,
+    root: str | Path | None = None,
+    image: str = "path",
+    label: str | Sequence[str] | None = None,
+    split: str | None = None,
+    group: str | None = None,
+    **options: Unpack[ReadingOptions],
+) -> Dataset:
+    """Read the images that a CSV table names; see `Dataset.from_table`.
+
+    Raises:
+        ValueError: If an option does not fit.
+        DatasetError: If the table cannot be read, or lacks something; and as `read_labelled`.
+    """
+    file = Path(path).expanduser()
+    try:
+        table = _read(file)
+        paths = table.values(image, unique=True)
+        split = split or ("split" if "split" in table.columns else None)
+        group = group or ("group" if "group" in table.columns else None)
+        if label is None and "label" in table.columns:
+            label = "label"
+        if isinstance(label, str):
+            labels, names = class_indices(table.values(label), classes)
+        else:
+            others = [name for name in table.columns if name not in (image, split, group)]
+            names = tuple(classes or label or others)
+            if not names:
+                raise ValueError("there is no column of labels; add one called label")
+            labels = np.array([table.zeros_and_ones(name) for name in names], np.int64).T
+        folder = Path(root).expanduser() if root is not None else file.parent
+        listed = LabelledImages(
+            file.name,
+            [folder / name for name in paths],
+            labels,
+            names,
+            splits=[SPLIT_OF[one] for one in table.values(split, SPLIT_OF)] if split else None,
+            groups=table.values(group) if group else None,
+        )
+    except (OSError, ValueError, csv.Error) as error:
+        raise DatasetError(f"{file} is no table of images and labels: {error}") from error
+    return read_labelled(listed, **options)
+
+
+@dataclass(frozen=True)
+class _Table:
+    """The cells of a table.
+
+    Attributes:
+        columns: The values of each column by its name.
+        lines: The line of each row in the file, from 1.
+    """
+
+    columns: dict[str, list[str]]
+    lines: list[int]
+
+    def values(
+        self, name: str, known: Sequence[str] | dict | None = None, unique: bool = False
+    ) -> list[str]:
+        """Return a column, none of whose values may be empty, unknown or, if so asked, repeated."""
+        if name not in self.columns:
+            raise unknown_name("column", name, self.columns)
+        seen: dict[str, int] = {}
+        for value, line in zip(self.columns[name], self.lines, strict=True):
+            if not value:
+                raise ValueError(f"line {line}: {name} is empty")
+            if known is not None and value not in known:
+                raise ValueError(f"line {line}: {unknown_name(name, value, known)}")
+            if unique and (first := seen.setdefault(value, line)) != line:
+                raise ValueError(f"line {line}: {value!r} has a row already, in line {first}")
+        return self.columns[name]
+
+    def zeros_and_ones(self, name: str) -> list[int]:
+        """Return a column of a label that images have (1) or not (0)."""
+        allowed = {"0": 0, "1": 1, "0.0": 0, "1.0": 1}
+        for value, line in zip(self.values(name), self.lines, strict=True):
+            if value not in allowed:
+                raise ValueError(
+                    f"line {line}: {name} is {value!r}, expected 0 or 1; without a column label, "
+                    "all columns but path, split and group are labels, or say which: label=[...]"
+                )
+        return [allowed[value] for value in self.columns[name]]
+
+
+def _read(file: Path) -> _Table:
+    with file.open(newline="", encoding="utf-8-sig") as stream:
+        reader = csv.reader(stream, strict=True)
+        header = [name.strip() for name in next(reader, [])]
+        rows, lines = [], []
+        for row in reader:
+            if not row:
+                continue
+            if len(row) != len(header):
+                raise ValueError(
+                    f"line {reader.line_num}: {len(row)} values, expected {len(header)} "
+                    f"({', '.join(header)})"
+                )
+            rows.append([value.strip() for value in row])
+            lines.append(reader.line_num)
+    if len(set(header)) < len(header):
+        raise ValueError(f"two columns have one name: {', '.join(header)}")
+    if not rows:
+        raise ValueError("it has no rows")
+    return _Table(dict(zip(header, map(list, zip(*rows, strict=True)), strict=True)), lines)

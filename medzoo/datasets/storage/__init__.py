@@ -1,0 +1,1 @@
+"""Data files on disk: archives, memory maps, downloads and checksums."""

@@ -1,0 +1,111 @@
+"""Compiled models are kept in the cache folder, under a name made from all that they depend on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from medzoo.cache import cache_dir, locked
+from medzoo.deployment.description import Description
+from medzoo.deployment.quantise import needs_reduced_range
+from medzoo.files import sha256_of, write_atomically
+
+_KNOWN = {"medzoo", "timm", "torch", "torchvision"}
+_PACKAGES = ("medzoo", "onnx", "onnxruntime", "onnxscript", "timm", "torch", "torchvision")
+_FILES = 32
+"""Files kept; of more, those go that have not been used for longest."""
+_DIGEST = 64
+
+
+def slot_of(
+    model: nn.Module, description: Description, images: Tensor | None = None
+) -> Path | None:
+    """Return the file in the cache for a compiled model, whether it exists or not.
+
+    Args:
+        model: The model: its weights, its layers and their code count.
+        description: What the file will say about itself.
+        images: Calibration images, uint8 (N, C, H, W), or None.
+
+    Returns:
+        The path; None for a model with layers that are not medzoo's, timm's or PyTorch's, as no
+        version tells when such code changes.
+    """
+    modules = {type(module).__module__ for module in model.modules()}
+    if {name.partition(".")[0] for name in modules} - _KNOWN:
+        return None
+    digest = hashlib.sha256()
+    facts = {
+        "description": description.to_dict(),
+        "layers": repr(model),
+        "code": {name: sha256_of(str(sys.modules[name].__file__)) for name in sorted(modules)},
+        "versions": {name: _version(name) for name in _PACKAGES},
+        "reduced_range": needs_reduced_range(),
+    }
+    digest.update(json.dumps(facts, sort_keys=True).encode())
+    tensors = {**dict(model.named_buffers()), **model.state_dict()}
+    if images is not None:
+        tensors["calibration images"] = images
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(memoryview(tensor.numpy()).cast("B") if tensor.numel() else b"")
+    return cache_dir() / "compiled" / digest.hexdigest()
+
+
+def kept(slot: Path | None, make: Callable[[], bytes]) -> bytes:
+    """Return what the cache holds, or make it and keep it.
+
+    A file begins with the sha256 of the rest. One that is damaged is made again, and where the
+    cache cannot be written, the result is simply not kept.
+
+    Args:
+        slot: The file, or None to make it in any case.
+        make: Makes the content.
+    """
+    if slot is None:
+        return make()
+    content = _read(slot)
+    if content is not None:
+        return content
+    with locked(slot):
+        content = _read(slot)  # another process may have made it meanwhile
+        if content is None:
+            content = make()
+            with suppress(OSError):
+                write_atomically(slot, hashlib.sha256(content).hexdigest().encode() + content)
+                _forget_oldest(slot.parent)
+    return content
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # an exporter's package, not needed where the cache has the file
+        return None
+
+
+def _read(slot: Path) -> bytes | None:
+    try:
+        stored = slot.read_bytes()
+    except OSError:
+        return None
+    content = stored[_DIGEST:]
+    if hashlib.sha256(content).hexdigest().encode() != stored[:_DIGEST]:
+        return None
+    with suppress(OSError):
+        slot.touch()
+    return content
+
+
+def _forget_oldest(folder: Path) -> None:
+    files = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in files[_FILES:]:
+        path.unlink(missing_ok=True)

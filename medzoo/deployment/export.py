@@ -1,0 +1,143 @@
+"""`export`: from a model to a file that others run, without medzoo."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_args
+
+from torch import Tensor, nn
+
+from medzoo.datasets import Split
+from medzoo.deployment.description import CompiledPrecision, Description
+from medzoo.deployment.images import CALIBRATION_IMAGES, evenly, example_images, raw_images
+from medzoo.deployment.onnx_graph import DEFAULT_OPSET, check_exportable, export_onnx
+from medzoo.deployment.quantise import quantise
+from medzoo.deployment.session import CompiledModel
+from medzoo.deployment.torch_export import export_program, run_program
+from medzoo.deployment.verify import check_agreement, largest_difference
+from medzoo.errors import unknown_name
+from medzoo.files import write_atomically
+from medzoo.transforms import prepare_batch
+
+CHECKED_IMAGES = 64
+"""Of more images, this many are used to compare the file with the model."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A file that `medzoo.export` wrote.
+
+    Attributes:
+        path: The file.
+        precision: ``"float32"`` or ``"int8"``.
+        opset: The version of ONNX's operators that it uses; None for a .pt2 file.
+        difference: The largest difference of a logit from the model's, on the images that it was
+            checked with.
+        bytes: Its size.
+        model: The file's content, loaded again: a callable from normalised images (N, C, H, W) to
+            logits (N, K).
+    """
+
+    path: Path
+    precision: CompiledPrecision
+    opset: int | None
+    difference: float
+    bytes: int
+    model: Callable[[Tensor], Tensor] = field(repr=False, compare=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all but `model`, as JSON-safe values."""
+        return {
+            "path": str(self.path),
+            "precision": self.precision,
+            "opset": self.opset,
+            "difference": self.difference,
+            "bytes": self.bytes,
+        }
+
+
+def export(
+    model: nn.Module,
+    path: str | Path,
+    *,
+    opset: int | None = None,
+    precision: CompiledPrecision = "float32",
+    images: Split | Tensor | None = None,
+) -> Exported:
+    """Write a model into a file that runs without medzoo: ``.onnx``, or ``.pt2`` of `torch.export`.
+
+    The file maps any number of normalised images to logits, and says in JSON how images become
+    its input and logits become probabilities of named classes: an .onnx file in its metadata,
+    under ``"medzoo"``; a .pt2 file in its extra file ``"medzoo.json"``. It is loaded again and
+    compared with the model before it is put in its place, where an older one stays if that fails.
+
+    Args:
+        model: A classifier of medzoo's or timm's, or a `medzoo.Ensemble`, float32 and on the CPU;
+            it is left as it was.
+        path: The file. Its suffix, ``.onnx`` or ``.pt2``, decides the format.
+        opset: The version of ONNX's operators, 18 when not given, which is also the oldest.
+        precision: ``"float32"``, or for .onnx files ``"int8"``: weights and activations in 8-bit
+            integers, as in `medzoo.compile`. That changes a few predictions.
+        images: Images like those to come, a split, e.g. ``data.train``, or uint8 (N, C, H, W).
+            They calibrate ``"int8"``, which needs them (512 are used), and the file is compared
+            on them (on 64); without them, on noise.
+
+    Returns:
+        What was written, with the largest difference found. In float32 that is rounding.
+
+    Raises:
+        ImportError: If the extra ``medzoo[onnx]`` is missing, and the file is to be .onnx.
+        TypeError: If the model says nothing about its input.
+        ValueError: If an argument does not fit, the model cannot be exported, or the file
+            computes something else than the model: in float32, if a logit differs by more than
+            1e-4 (of the largest logit, if that is above 1).
+        OSError: If the file cannot be written.
+    """
+    path = Path(path)
+    _check_format(path, opset, precision)
+    description = check_exportable(model)
+    given = None if images is None else raw_images(images, "images", description)
+    if precision == "int8" and given is None:
+        raise ValueError("precision='int8' needs images to set its ranges; give images=data.train")
+    batch = _batch(given, description)
+
+    exported: Callable[[Tensor], Tensor]
+    if path.suffix == ".pt2":
+        content = export_program(model)
+        exported = run_program(content)
+    else:
+        opset = DEFAULT_OPSET if opset is None else opset
+        content = export_onnx(model, opset=opset)
+        exported = CompiledModel(content)
+    difference = check_agreement(model, exported, batch)
+    if precision == "int8" and given is not None:
+        calibration = evenly(given, CALIBRATION_IMAGES)
+        content = quantise(content, description, calibration, portable=True)
+        exported = CompiledModel(content)
+        difference, _ = largest_difference(model, exported, batch)
+    write_atomically(path, content)
+    return Exported(path, precision, opset, difference, len(content), exported)
+
+
+def _check_format(path: Path, opset: int | None, precision: CompiledPrecision) -> None:
+    if path.suffix not in (".onnx", ".pt2"):
+        raise ValueError(
+            f"cannot tell the format of {str(path)!r}; name it *.onnx for ONNX, or *.pt2 for "
+            "torch.export"
+        )
+    if precision not in get_args(CompiledPrecision):
+        raise unknown_name("precision", precision, get_args(CompiledPrecision))
+    if path.suffix == ".pt2" and (opset is not None or precision != "float32"):
+        what = f"opset={opset!r}" if opset is not None else f"precision={precision!r}"
+        raise ValueError(
+            f"{what} is for ONNX, and {str(path)!r} is not; leave it out or name the file *.onnx"
+        )
+
+
+def _batch(given: Tensor | None, description: Description) -> Tensor:
+    """Return the normalised images that file and model are compared on."""
+    if given is None:
+        return example_images(description)
+    return prepare_batch(evenly(given, CHECKED_IMAGES), description.preparation)

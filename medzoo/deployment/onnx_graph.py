@@ -1,0 +1,157 @@
+"""From a PyTorch model to the bytes of an ONNX file."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from medzoo.deployment.description import INPUT, OUTPUT, Description, describe
+from medzoo.deployment.images import example_images
+from medzoo.optional import need
+
+DEFAULT_OPSET = 18
+"""The opset that PyTorch's exporter writes by itself; it converts to newer ones, not to older."""
+
+
+def export_onnx(model: nn.Module, *, opset: int = DEFAULT_OPSET) -> bytes:
+    """Write a classifier as an ONNX graph in float32, as it computes in evaluation mode.
+
+    The graph takes any number of images: ``images`` (N, C, H, W) to ``logits`` (N, K). C, H and W
+    are those of the model's configuration. The model itself is left as it was.
+
+    Args:
+        model: A model of medzoo's or timm's, float32 and on the CPU.
+        opset: The version of ONNX's operators, at least 18.
+
+    Returns:
+        The ONNX file, with a `Description` in its metadata.
+
+    Raises:
+        ImportError: If the extra ``medzoo[onnx]`` is missing.
+        TypeError: If the model says nothing about its input.
+        ValueError: If it is no model, has no classifier, is elsewhere or in another precision, or
+            does something that ONNX has no words for; or PyTorch does not write that opset.
+    """
+    if isinstance(opset, bool) or not isinstance(opset, int) or opset < DEFAULT_OPSET:
+        raise ValueError(f"opset={opset!r} must be a whole number, at least {DEFAULT_OPSET}")
+    need("onnx")
+    need("onnxscript")
+    with traceable(model) as (description, example), quiet():
+        try:
+            program = torch.onnx.export(
+                model,
+                (example,),
+                dynamo=True,
+                input_names=[INPUT],
+                output_names=[OUTPUT],
+                opset_version=opset,
+                dynamic_shapes=({0: torch.export.Dim("n")},),
+                verbose=False,
+            )
+        except (RuntimeError, torch.onnx.errors.OnnxExporterError) as error:
+            raise ValueError(
+                f"{description.architecture or type(model).__name__} cannot be written as ONNX: "
+                f"{error}"
+            ) from error
+    assert program is not None  # only the older exporter gives nothing back
+    graph = program.model_proto
+    written = next(one.version for one in graph.opset_import if one.domain in ("", "ai.onnx"))
+    if written != opset:  # of which the exporter only warns
+        raise ValueError(
+            f"opset={opset} is unknown to this version of PyTorch, which wrote {written} instead; "
+            f"give opset={written}"
+        )
+    return describe(graph.SerializeToString(), description)
+
+
+@contextmanager
+def traceable(model: nn.Module) -> Iterator[tuple[Description, Tensor]]:
+    """Hold a classifier in evaluation mode and without gradients, for an exporter to trace it.
+
+    It is run once before. That shows that it gives logits; and what is computed on a first call
+    and kept, e.g. by the transform of an ensemble's member, is then not kept from the tracer,
+    whose tensors hold no values.
+
+    Args:
+        model: The model.
+
+    Yields:
+        Its description and two images.
+
+    Raises:
+        TypeError: If the model says nothing about its input.
+        ValueError: If it cannot be exported.
+    """
+    description = check_exportable(model)
+    example = example_images(description)
+    with in_evaluation_mode(model), torch.no_grad():
+        logits = model(example)
+        if not isinstance(logits, Tensor) or logits.shape != (2, description.num_classes):
+            found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+            raise ValueError(
+                f"{type(model).__name__} gave {found} for two images, expected logits "
+                f"(2, {description.num_classes}); only classifiers can be compiled or exported"
+            )
+        yield description, example
+
+
+def check_exportable(model: nn.Module) -> Description:
+    """Refuse what cannot be exported, before any work; see `export_onnx`.
+
+    Args:
+        model: The model.
+
+    Returns:
+        What the exported model will say about itself.
+    """
+    if not isinstance(model, nn.Module):
+        raise ValueError(
+            f"cannot compile or export a {type(model).__name__}; give a model that "
+            "medzoo.create_model made"
+        )
+    description = Description.of(model)
+    for name, tensor in model.state_dict().items():
+        if tensor.device.type != "cpu":
+            raise ValueError(
+                f"the model is on {tensor.device} ({name}), expected it on the CPU; "
+                "give model.cpu()"
+            )
+        if tensor.is_floating_point() and tensor.dtype != torch.float32:
+            raise ValueError(
+                f"the model's {name} is {tensor.dtype}, expected torch.float32; give model.float()"
+            )
+    return description
+
+
+@contextmanager
+def in_evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """Hold a model in evaluation mode, and put each submodule back into its own mode.
+
+    Args:
+        model: The model.
+    """
+    modes = {module: module.training for module in model.modules()}
+    try:
+        model.eval()
+        yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence what ONNX's tools say of their own insides; what fails raises all the same."""
+    before = logging.root.manager.disable
+    logging.disable(max(before, logging.WARNING))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)

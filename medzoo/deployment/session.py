@@ -1,0 +1,120 @@
+"""The compiled model: an ONNX graph in ONNX Runtime that looks like any other model."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from medzoo.datasets import DatasetInfo
+from medzoo.deployment.description import (
+    INPUT,
+    METADATA_KEY,
+    OUTPUT,
+    CompiledPrecision,
+    Description,
+)
+from medzoo.optional import need
+
+_ERRORS_ONLY = 3
+
+
+class CompiledModel:
+    """A classifier that ONNX Runtime runs on the CPU; `medzoo.compile` makes it.
+
+    It is called like the model it was made from, and can be given to `medzoo.evaluate` and
+    `medzoo.predict`. It only infers: it has no parameters and no gradients.
+
+    Args:
+        content: An ONNX file that medzoo wrote.
+        threads: Threads that one call may use; PyTorch's number when not given.
+
+    Attributes:
+        architecture: The name that built the model.
+        dataset: The data set it was made for, or None.
+        num_classes: Number of logits.
+        precision: ``"float32"`` or ``"int8"``.
+        pretrained_cfg: timm's configuration: input size, mean, std, number of classes.
+        temperature: What its logits are divided by to become probabilities: the model's.
+        threads: Threads that one call may use.
+
+    Raises:
+        ImportError: If the extra ``medzoo[onnx]`` is missing.
+        ValueError: If the file was not written by medzoo, or `threads` is below 1.
+    """
+
+    architecture: str
+    dataset: DatasetInfo | None
+    num_classes: int
+    precision: CompiledPrecision
+    pretrained_cfg: dict[str, Any]
+    temperature: float
+    threads: int
+
+    def __init__(self, content: bytes, *, threads: int | None = None) -> None:
+        self.threads = number_of_threads(threads)
+        runtime = need("onnxruntime")
+        options = runtime.SessionOptions()
+        options.intra_op_num_threads = self.threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = _ERRORS_ONLY
+        self._session = runtime.InferenceSession(
+            content, options, providers=["CPUExecutionProvider"]
+        )
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        if METADATA_KEY not in metadata:
+            raise ValueError(
+                "this ONNX file does not say how its input is prepared; give one that medzoo wrote"
+            )
+        description = Description.from_dict(json.loads(metadata[METADATA_KEY]))
+        self.architecture = description.architecture
+        self.dataset = description.dataset
+        self.num_classes = description.num_classes
+        self.precision = description.precision
+        self.temperature = description.temperature
+        self.pretrained_cfg = {
+            "input_size": description.input_size,
+            "mean": description.preparation.mean,
+            "std": description.preparation.std,
+            "num_classes": description.num_classes,
+        }
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Map normalised images, float (N, C, H, W), to logits, float32 (N, K) on the CPU.
+
+        Raises:
+            ValueError: If the images have another shape than the model was compiled for.
+        """
+        expected = self.pretrained_cfg["input_size"]
+        if not isinstance(images, Tensor) or images.shape[1:] != expected or not len(images):
+            found = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
+            channels, height, width = expected
+            raise ValueError(
+                f"a batch is {found}, but the model was compiled for images "
+                f"(N, {channels}, {height}, {width}); medzoo.predict and medzoo.evaluate prepare "
+                "images of any size"
+            )
+        batch = images.detach().to("cpu", torch.float32).contiguous().numpy()
+        return torch.from_numpy(self._session.run([OUTPUT], {INPUT: batch})[0])
+
+    def __repr__(self) -> str:
+        name = self.architecture or "model"
+        return f"CompiledModel({name}, {self.precision}, threads={self.threads})"
+
+
+def number_of_threads(threads: int | None) -> int:
+    """Return how many threads are meant.
+
+    Args:
+        threads: A number, or None for as many as PyTorch uses.
+
+    Raises:
+        ValueError: If it is neither.
+    """
+    if threads is None:
+        return torch.get_num_threads()
+    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
+        raise ValueError(f"threads={threads!r} must be at least 1, or None for PyTorch's number")
+    return threads

@@ -1,0 +1,72 @@
+"""From a PyTorch model to the bytes of a .pt2 file, the format of `torch.export`."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from medzoo.deployment.description import METADATA_FILE
+from medzoo.deployment.onnx_graph import quiet, traceable
+
+
+def export_program(model: nn.Module) -> bytes:
+    """Write a classifier as a program of PyTorch's own operations, as it computes in evaluation mode.
+
+    The program takes any number of images (N, C, H, W) and gives logits (N, K). C, H and W are
+    those of the model's configuration. The model itself is left as it was.
+
+    Args:
+        model: A model of medzoo's or timm's, float32 and on the CPU.
+
+    Returns:
+        The .pt2 file, with a `Description` in its extra file ``medzoo.json``.
+
+    Raises:
+        TypeError: If the model says nothing about its input.
+        ValueError: If it is no model, has no classifier, is elsewhere or in another precision, or
+            cannot be traced.
+    """
+    with traceable(model) as (description, example), quiet():
+        try:
+            program = torch.export.export(
+                model, (example,), dynamic_shapes=({0: torch.export.Dim("n")},), strict=False
+            )
+        except Exception as error:  # PyTorch's tracer raises many kinds, of modules of its own
+            raise ValueError(
+                f"{description.architecture or type(model).__name__} cannot be traced by "
+                f"torch.export: {error}"
+            ) from error
+        for module in program.graph_module.modules():
+            if isinstance(module, torch.fx.GraphModule):
+                for node in module.graph.nodes:  # names files and folders of this machine
+                    node.meta.pop("stack_trace", None)
+        file = io.BytesIO()
+        text = json.dumps(description.to_dict(), indent=2)
+        torch.export.save(program, file, extra_files={METADATA_FILE: text})
+        return file.getvalue()
+
+
+def run_program(content: bytes) -> Callable[[Tensor], Tensor]:
+    """Make a callable of what `export_program` has just given.
+
+    Only of that: PyTorch's reader unpickles what a file asks it to, so files of unknown origin
+    are not safe to open.
+
+    Args:
+        content: The .pt2 file.
+
+    Returns:
+        A function from normalised images (N, C, H, W) to logits (N, K).
+    """
+    with quiet():
+        module = torch.export.load(io.BytesIO(content)).module()
+
+    def run(images: Tensor) -> Tensor:
+        logits: Tensor = module(images)
+        return logits
+
+    return run

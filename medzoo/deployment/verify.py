@@ -1,0 +1,64 @@
+"""Whether what was exported computes what the model does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from medzoo.deployment.onnx_graph import in_evaluation_mode
+
+TOLERANCE = 1e-4
+"""By how much a float32 logit may differ, as a share of the largest logit where that is above 1."""
+
+
+def largest_difference(
+    model: nn.Module, exported: Callable[[Tensor], Tensor], images: Tensor
+) -> tuple[float, float]:
+    """Run both on the same images: all at once, and the first one alone.
+
+    Args:
+        model: The model, on the CPU.
+        exported: What was made of it.
+        images: Normalised images (N, C, H, W).
+
+    Returns:
+        The largest difference of a logit, and the largest of the model's own logits, in
+        absolute value. The former is NaN if a logit is.
+    """
+    differences, sizes = [], []
+    with in_evaluation_mode(model), torch.inference_mode():
+        for batch in (images, images[:1]):
+            expected = model(batch)
+            differences.append((exported(batch) - expected).abs().max())
+            sizes.append(expected.abs().max())
+    return float(torch.stack(differences).max()), float(torch.stack(sizes).max())
+
+
+def check_agreement(
+    model: nn.Module, exported: Callable[[Tensor], Tensor], images: Tensor
+) -> float:
+    """Refuse what computes something else, so that a fault of an exporter cannot go unseen.
+
+    Args:
+        model: The model, on the CPU.
+        exported: What was made of it, in float32.
+        images: Normalised images (N, C, H, W).
+
+    Returns:
+        The largest difference of a logit, in absolute value.
+
+    Raises:
+        ValueError: If it is above `TOLERANCE`, or a logit is NaN.
+    """
+    difference, largest = largest_difference(model, exported, images)
+    allowed = TOLERANCE * max(1.0, largest)
+    if not difference <= allowed:
+        name = getattr(model, "architecture", "") or type(model).__name__
+        raise ValueError(
+            f"the exported {name} does not compute what the model does: logits differ by "
+            f"{difference:.2g}, and at most {allowed:.2g} is rounding; use the model itself, and "
+            "please report it"
+        )
+    return difference

@@ -1,0 +1,109 @@
+"""Reading many images into one uint8 tensor: in threads, each brought to its final size at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal, Protocol, TypeAlias
+
+import torch
+from torch import Tensor
+
+from medzoo.distributed import rank
+from medzoo.errors import DatasetError
+from medzoo.images.file import read_image
+from medzoo.images.resize import to_square
+
+OnError: TypeAlias = Literal["raise", "skip"]
+
+_BATCH = 256  # images that wait to be copied into their place, at most
+_WORKERS = min(8, os.cpu_count() or 1)  # each holds one decoded image, which may be large
+
+
+class ImageFile(Protocol):
+    """The content of an image file, with a name (its ``str``) for messages: a path, or a like."""
+
+    def read_bytes(self) -> bytes:
+        """Return the whole content."""
+
+
+def read_images(
+    files: Sequence[ImageFile],
+    size: int,
+    *,
+    on_error: OnError = "raise",
+    progress: bool | None = None,
+) -> tuple[Tensor, dict[int, DatasetError]]:
+    """Read images of any size, format and mode, and bring them to squares of one size.
+
+    Only the small images are kept, so memory does not depend on how large the files are.
+
+    Args:
+        files: Paths, or what can be read like one.
+        size: Height (= width) wanted, in pixels; see `to_square`.
+        on_error: ``"raise"``, or ``"skip"`` to go on after an image that cannot be read.
+        progress: Show a progress bar; by default only on a terminal.
+
+    Returns:
+        uint8 (N, C, size, size), channels last in memory, with one channel if all images are gray
+        (also those whose file has three equal channels), else three; and the errors by position,
+        where the tensor holds nothing of use.
+
+    Raises:
+        DatasetError: If an image cannot be read, unless `on_error` is ``"skip"``.
+    """
+    from tqdm.auto import tqdm
+
+    images = torch.zeros(len(files), 1, size, size, dtype=torch.uint8)
+    broken: dict[int, DatasetError] = {}
+    shown = progress if rank() == 0 else False
+    with (
+        ThreadPoolExecutor(_WORKERS) as pool,
+        tqdm(
+            total=len(files),
+            desc="reading",
+            unit="image",
+            disable=None if shown is None else not shown,
+        ) as bar,
+    ):
+        for start in range(0, len(files), _BATCH):
+            batch = pool.map(partial(_read, size=size), files[start : start + _BATCH])
+            for place, image in enumerate(batch, start):
+                bar.update()
+                if isinstance(image, Tensor):
+                    if image.shape[0] > images.shape[1]:
+                        images = images.expand(-1, 3, -1, -1)
+                        images = images.contiguous(memory_format=torch.channels_last)
+                    images[place] = image
+                elif on_error == "raise":
+                    raise image
+                else:
+                    broken[place] = image
+    return images, broken
+
+
+def _read(file: ImageFile, size: int) -> Tensor | DatasetError:
+    try:
+        image = to_square(_decoded(file), size)
+    except DatasetError as error:
+        return error
+    gray = len(image) == 3 and bool((image[1:] == image[:1]).all())
+    return image[:1] if gray else image
+
+
+def _decoded(file: ImageFile) -> Tensor:
+    """Return an image as uint8 (1 or 3, H, W)."""
+    if isinstance(file, Path):
+        pixels = torch.from_numpy(read_image(file))
+        return pixels.permute(2, 0, 1) if pixels.ndim == 3 else pixels.unsqueeze(0)
+    with TemporaryDirectory() as folder:
+        copy = Path(folder) / "image"
+        try:
+            copy.write_bytes(file.read_bytes())
+            return _decoded(copy)
+        except (OSError, DatasetError) as error:
+            raise DatasetError(f"{file} cannot be read: {error}") from error

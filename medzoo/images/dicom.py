@@ -1,0 +1,131 @@
+"""Reading one DICOM file as people see it on a screen: windowed, in 8 bits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from medzoo.images.convert import check_pixels, to_8_bit
+from medzoo.images.jpeg2000 import check_first_frame
+
+_SHARED = ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence")
+_OF_FRAME = ("PixelValueTransformationSequence", "FrameVOILUTSequence")
+
+
+def is_dicom(head: bytes) -> bool:
+    """Tell a DICOM file by its first bytes.
+
+    Args:
+        head: At least the first 132 bytes of the file.
+    """
+    return head[128:132] == b"DICM"
+
+
+def lacks_preamble(head: bytes) -> bool:
+    """Tell whether a file that no format is known of begins like the elements of a DICOM file.
+
+    Args:
+        head: The first bytes of the file.
+    """
+    # Little endian, and of the first groups that there are: 0002, or 0008 with a small element.
+    return head[:4] == b"\2\0\0\0" or (head[:2] == b"\x08\0" and head[3:4] == b"\0")
+
+
+def read_dicom(path: Path) -> np.ndarray:
+    """Read the first frame of a DICOM file.
+
+    Gray values pass the modality's rescaling or look-up table, then the VOI look-up table or the
+    first window. Without one, up to 8 stored bits keep their range, and deeper values are
+    stretched from the smallest to the largest. MONOCHROME1, where large values are dark, is
+    inverted. Palettes and YBR become RGB; colours of more than 8 bits keep the upper ones.
+
+    Args:
+        path: The file.
+
+    Returns:
+        uint8 (H, W) if gray, else (H, W, 3).
+
+    Raises:
+        ImportError: If pydicom is not installed.
+        Exception: Whatever pydicom raises if the file is damaged or of a kind that it does not
+            know; `medzoo.images.file.read_image` makes one kind of it.
+    """
+    try:
+        from pydicom import dcmread
+        from pydicom.filereader import read_file_meta_info
+        from pydicom.pixels import apply_color_lut, pixel_array
+        from pydicom.uid import JPEG2000TransferSyntaxes
+    except ImportError as error:
+        raise ImportError(
+            f"DICOM needs the package pydicom ({error}); install it with: pip install 'medzoo[dicom]'"
+        ) from error
+    syntax = read_file_meta_info(path).get("TransferSyntaxUID")
+    if not syntax:
+        raise ValueError(
+            "it is a DICOM file without a transfer syntax (0002,0010), which says how its pixels are "
+            "stored; save it anew with one"
+        )
+    if syntax.is_deflated:
+        # pydicom inflates the whole file before anything can be checked.
+        raise ValueError("it is a deflated DICOM file; save it without deflation")
+    header = dcmread(path, stop_before_pixels=True)
+    if "Rows" not in header or "Columns" not in header:
+        raise ValueError("it is a DICOM file without an image")
+    check_pixels(header.Columns, header.Rows)
+    if syntax in JPEG2000TransferSyntaxes:
+        check_first_frame(dcmread(path))
+    pixels = pixel_array(path, index=0)
+    kind = header.PhotometricInterpretation
+    if kind.startswith("MONOCHROME"):
+        gray = _windowed(pixels, _with_frame(header))
+        return 255 - gray if kind == "MONOCHROME1" else gray
+    if kind == "PALETTE COLOR":
+        pixels = apply_color_lut(pixels, header)[..., :3]
+        bits = 8 * pixels.itemsize
+    else:
+        bits = header.BitsStored
+    if pixels.ndim != 3 or pixels.shape[-1] != 3:
+        raise ValueError(f"its {kind} pixels have the shape {pixels.shape}, expected (H, W, 3)")
+    return (pixels >> max(bits - 8, 0)).astype(np.uint8)
+
+
+def _with_frame(header: Any) -> Any:
+    """Put the first frame's rescaling and window where single-frame files have theirs."""
+    for groups in _SHARED:
+        for name in _OF_FRAME:
+            if header.get(groups) and (found := header[groups][0].get(name)):
+                for element in found[0]:
+                    header.setdefault(element.tag, element)
+    return header
+
+
+def _windowed(pixels: np.ndarray, header: Any) -> np.ndarray:
+    """Apply the modality's and the VOI's rescaling or look-up tables; give uint8."""
+    from pydicom.pixels import apply_modality_lut
+
+    bits = header.get("BitsStored", 8 * pixels.itemsize)
+    if bits <= 8 and pixels.dtype.kind == "u":
+        extremes = np.array([0, 2**bits - 1], pixels.dtype)
+    else:
+        extremes = np.array([pixels.min(), pixels.max()])
+    ends = apply_modality_lut(extremes, header)
+    if pixels.itemsize > 2:
+        return _shown(apply_modality_lut(pixels, header), ends, header)
+    # All that 16 bits can say goes through the arithmetic once; pixels are then looked up.
+    index = pixels.view(f"u{pixels.itemsize}")
+    codes = np.arange(1 << 8 * pixels.itemsize, dtype=index.dtype).view(pixels.dtype)
+    return _shown(apply_modality_lut(codes, header), ends, header)[index]
+
+
+def _shown(values: np.ndarray, ends: np.ndarray, header: Any) -> np.ndarray:
+    from pydicom.pixels import apply_voi, apply_windowing
+
+    if header.get("VOILUTSequence"):
+        values = apply_voi(values, header)
+        ends = np.array([0, 2 ** header.VOILUTSequence[0].LUTDescriptor[2] - 1])
+    elif None not in (header.get("WindowCenter"), header.get("WindowWidth")):
+        values = apply_windowing(values, header)
+        ends = apply_windowing(np.array([-np.inf, np.inf]), header)
+    return to_8_bit(values, float(ends[0]), float(ends[1]))

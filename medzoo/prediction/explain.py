@@ -1,0 +1,212 @@
+"""Class activation maps: which places of an image speak for a class."""
+
+from __future__ import annotations
+
+import io
+import operator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor, nn
+
+from medzoo.datasets import Task
+from medzoo.errors import unknown_name
+from medzoo.files import write_atomically
+from medzoo.images.channels import adapt_channels
+from medzoo.images.convert import to_uint8
+from medzoo.inference.run import for_inference, probabilities
+from medzoo.models import dataset_of
+from medzoo.prediction.predict import check_classifier, class_names
+from medzoo.prediction.sources import ImageLike, opened
+from medzoo.transforms import create_transform
+from medzoo.weights.temperature import temperature_of
+
+# Viridis: told apart by all eyes, and seen on skin as well as on gray.
+_COLOURS = ((68, 1, 84), (49, 104, 142), (53, 183, 121), (253, 231, 37))
+_OPACITY = 0.6  # of the heat where it is greatest
+_FINE_ENOUGH = 7  # places a side: a map of 2 x 2 tells no more than places drawn by lot
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """Where an image speaks for a class, in the eyes of one model.
+
+    Attributes:
+        label: The class that is explained.
+        probability: What the model gives it.
+        heatmap: float32 (H, W) in [0, 1], of the image's own size: 1 at the place that raises the
+            class's logit most, 0 where nothing does, and outside of what the model saw. All 0 if
+            no place speaks for the class.
+        overlay: The image (RGB) under the heat, from violet over green to yellow.
+    """
+
+    label: str
+    probability: float
+    heatmap: np.ndarray
+    overlay: Image.Image
+
+    def save(self, path: str | Path) -> Path:
+        """Write the overlay into an image file.
+
+        Args:
+            path: The file; its ending tells the format.
+
+        Returns:
+            The path.
+
+        Raises:
+            ValueError: If Pillow writes no colours in a format of that ending.
+        """
+        return write_atomically(path, self.encoded(path))
+
+    def encoded(self, path: str | Path) -> bytes:
+        """Return what `save` writes.
+
+        Args:
+            path: The file; its ending tells the format.
+
+        Raises:
+            ValueError: If Pillow writes no colours in a format of that ending.
+        """
+        format_ = Image.registered_extensions().get(Path(path).suffix.lower())
+        if format_ not in Image.SAVE:
+            raise ValueError(f"cannot write {str(path)!r}: unknown ending; use .png")
+        buffer = io.BytesIO()
+        try:
+            self.overlay.save(buffer, format=format_)
+        except OSError as error:
+            raise ValueError(f"cannot write {str(path)!r}: {error}; use .png") from error
+        return buffer.getvalue()
+
+
+def explain(model: nn.Module, image: ImageLike, target: str | int | None = None) -> Explanation:
+    """Show which places of an image speak for a class, by HiResCAM.
+
+    A feature map's channels are weighed by the gradient of the class's logit and summed; what is
+    negative counts as 0 (Draelos and Carin, *Use HiResCAM instead of Grad-CAM*, 2020, as captum
+    computes it). For the final map of a network that averages it before the classifier this is
+    Grad-CAM (Selvaraju et al., 2017). The map is the network's last one of at least 7 x 7 places,
+    and is enlarged smoothly. It tells what moved *this network*, not where disease is.
+
+    Args:
+        model: A convolutional network, medzoo's or timm's. It computes on the device where it is.
+        image: A file, a PIL image, an array or a tensor.
+        target: Name or number of the class; by default the most probable one.
+
+    Returns:
+        Label, heat map and overlay.
+
+    Raises:
+        ImportError: If captum is not installed (``pip install 'medzoo[explain]'``).
+        FileNotFoundError: If the file does not exist.
+        DatasetError: If it is not a readable image.
+        ValueError: If the model has no final feature map (ensembles, compiled models, vision
+            transformers) or no classifier, or no such class.
+    """
+    check_classifier(model)
+    network = _Split(model)
+    pixels = to_uint8(opened(image))
+    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+    batch = create_transform(model)(pixels).unsqueeze(0).to(device)
+    with for_inference(model, device):
+        with torch.no_grad():
+            logits = network(batch)
+        info = dataset_of(model)
+        task: Task = "multi-class" if info is None else info.task
+        scores = probabilities(logits, task, temperature_of(model))[0]
+        names = class_names(model, len(scores))
+        index = int(scores.argmax()) if target is None else _index(names, target)
+        # In float32 and with gradients, whatever the caller has switched on around this.
+        with torch.inference_mode(False), torch.enable_grad():
+            heat = _heat(network, batch.clone(), index)
+    heatmap = _on_image(heat, pixels.shape[-2], pixels.shape[-1]).numpy()
+    heatmap /= max(heatmap.max(), np.finfo(heatmap.dtype).tiny)
+    overlay = _overlay(pixels.cpu(), heatmap)
+    return Explanation(names[index], float(scores[index]), heatmap, overlay)
+
+
+class _Split(nn.Module):
+    """A network with its final feature map as a module of its own, which captum can hook."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        if not (hasattr(model, "forward_features") and hasattr(model, "forward_head")):
+            raise ValueError(
+                f"{type(model).__name__} has no final feature map to explain; give a single "
+                "network of create_model (of an ensemble, one of its members)"
+            )
+        self.model = model
+        self.features = nn.Identity()
+        self.side = 0  # places a side of the final map, known after the first pass
+
+    def forward(self, x: Tensor) -> Tensor:
+        features = self.features(self.model.forward_features(x))
+        if features.ndim != 4 or features.shape[1] != self.model.num_features:
+            raise ValueError(
+                f"the final features of {type(self.model).__name__} have the shape "
+                f"{tuple(features.shape)}, expected a map (N, {self.model.num_features}, h, w); "
+                "explain is for convolutional networks"
+            )
+        self.side = features.shape[-1]
+        return self.model.forward_head(features)
+
+
+def _index(names: list[str], target: str | int) -> int:
+    if isinstance(target, str):
+        if target not in names:
+            raise unknown_name("class", target, names)
+        return names.index(target)
+    try:
+        index = operator.index(target)  # also of NumPy's integers
+    except TypeError:
+        index = -1
+    if not 0 <= index < len(names):
+        raise ValueError(f"target={target!r} must be 0 to {len(names) - 1}, or a class's name")
+    return index
+
+
+def _heat(network: _Split, batch: Tensor, index: int) -> Tensor:
+    """Return what each place adds to a class's logit, (1, 1, h, w), at least 0."""
+    try:
+        from captum.attr import LayerGradientXActivation
+    except ImportError as error:
+        raise ImportError(
+            f"explain needs the package captum ({error}); "
+            "install it with: pip install 'medzoo[explain]'"
+        ) from error
+    layer = _fine_map(network, batch.shape[-1])
+    parts = LayerGradientXActivation(network, layer).attribute(batch, target=index)
+    return parts.detach().sum(1, keepdim=True).relu().float().cpu()
+
+
+def _fine_map(network: _Split, size: int) -> nn.Module:
+    """Return the module of the last feature map of enough places, if there is one."""
+    levels = getattr(network.model, "feature_info", None)
+    if network.side >= _FINE_ENOUGH or not isinstance(levels, list):
+        return network.features
+    fine = [level for level in levels if size / level["reduction"] >= _FINE_ENOUGH]
+    return network.model.get_submodule((fine or levels[:1])[-1]["module"])
+
+
+def _on_image(heat: Tensor, height: int, width: int) -> Tensor:
+    """Enlarge a square map to the centre that the transform cropped; (H, W), 0 around it."""
+    side = min(height, width)
+    centre = F.interpolate(heat, (side, side), mode="bilinear", align_corners=False)[0, 0]
+    left, top = (width - side) // 2, (height - side) // 2
+    return F.pad(centre, (left, width - side - left, top, height - side - top))
+
+
+def _overlay(pixels: Tensor, heatmap: np.ndarray) -> Image.Image:
+    """Blend an image, uint8 (C, H, W), with the heat; where there is none it stays as it is."""
+    steps = np.linspace(0, 1, len(_COLOURS))
+    colour = np.stack(
+        [np.interp(heatmap, steps, channel) for channel in zip(*_COLOURS, strict=True)], axis=-1
+    )
+    opacity = _OPACITY * heatmap[..., None]
+    image = adapt_channels(pixels, 3).permute(1, 2, 0).numpy()
+    return Image.fromarray(((1 - opacity) * image + opacity * colour).round().astype(np.uint8))

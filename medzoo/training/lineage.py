@@ -1,0 +1,62 @@
+"""Where a run's weights come from: its images, what it started from, who taught it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from medzoo.datasets import Dataset
+from medzoo.inference.model import Model
+from medzoo.models import Ensemble
+from medzoo.training.distillation import Teacher
+from medzoo.weights.licence import licence_of, strictest
+
+
+def origin(
+    model: nn.Module, data: Dataset, teacher: Teacher | None, larger: Dataset | None
+) -> dict[str, Any]:
+    """Describe where the weights of a run come from, for their file.
+
+    Args:
+        model: The model. Before it was trained it may have had weights, which have a licence.
+        data: What it was trained on.
+        teacher: Who taught it, if anybody.
+        larger: The larger images that were changed at random in the place of the data's, if any.
+
+    Returns:
+        JSON-safe values: data, licence, teacher (a description of each member) and larger (size
+        and md5), the last two None if there was none.
+    """
+    return {
+        "data": data.provenance.to_dict(),
+        "licence": strictest(data.info.licence, licence_of(model), licence_of(teacher)),
+        "teacher": describe_members(teacher.given) if teacher else None,
+        "larger": {"size": larger.size, "md5": larger.provenance.md5} if larger else None,
+    }
+
+
+def describe_members(model: Model) -> list[dict[str, Any]]:
+    """Describe the models that answer together, or the single one that answers.
+
+    Args:
+        model: Any callable; of an `Ensemble` its members are described.
+
+    Returns:
+        For each its architecture, input size (channels, height, width), the name of the data set
+        that it was made for, and its number of parameters; None for what it does not tell.
+    """
+    if isinstance(model, Ensemble):
+        return [one for member in model.members for one in describe_members(member)]
+    size = (getattr(model, "pretrained_cfg", None) or {}).get("input_size")
+    info = getattr(model, "dataset", None)
+    return [
+        {
+            "architecture": str(getattr(model, "architecture", type(model).__name__)),
+            "input_size": list(size) if size else None,
+            "dataset": getattr(info, "name", None),
+            "parameters": sum(p.numel() for p in model.parameters())
+            if isinstance(model, nn.Module)
+            else None,
+        }
+    ]
