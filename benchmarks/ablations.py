@@ -55,7 +55,7 @@ def _alone(trial: Trial, source: Source, seed: int) -> dict[str, Any]:
     recipe = _base(trial).with_changes(**trial.changes).with_changes(seed=seed)
     recipe = recipe.with_changes(validate_every=recipe.epochs)
     given = _circumstances(trial, source)
-    if trial.group == "start":  # three seeds on one division, since a trunk may know the images
+    if trial.group == "start":  # three seeds on one division, since a backbone may know the images
         plan = [(data, recipe.with_changes(seed=seed + k)) for k in range(3)]
     else:
         plan = [(seen_as(part, trial.images), recipe) for part in FOLDS[trial.folds](data)]
@@ -93,7 +93,7 @@ def _circumstances(trial: Trial, source: Source) -> dict[str, Any]:
     """Return the Trainer's arguments that a trial needs beside its recipe."""
     if trial.teachers == "published":
         return teach(trial.dataset, source, "training_results")
-    return {"larger": source.load(trial.dataset, trial.larger)} if trial.larger else {}
+    return {"high_res": source.load(trial.dataset, trial.high_res)} if trial.high_res else {}
 
 
 def _train(

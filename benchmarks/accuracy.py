@@ -14,7 +14,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
-from record import Record, over_seeds
+from record import Record, seed_stats
 from rows import REPORTED, Row, percent, spread, tomllib
 
 import medzoo
@@ -95,7 +95,7 @@ def trainings() -> str:
     ):
         runs = Record("dermamnist", "advanced_cnn", variant).runs()
         if runs:
-            test = over_seeds(runs)
+            test = seed_stats(runs)
             cells = [_with_deviation(test[score], digits) for score, digits in FORMATS.items()]
             validation = [
                 format(mean(run[f"val_{score}"] for run in runs), digits)

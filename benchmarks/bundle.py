@@ -7,7 +7,7 @@ weights are stored in half precision (normalisation exact), together with the te
 the validation split, and what the index says of it was measured on the file as stored. Mean and
 deviation over all seeds come from benchmarks/results/training/.
 
-A file without a classifier is a trunk, to be named by --tag; there is nothing to measure on it.
+A file without a classifier is a backbone, to be named by --tag; there is nothing to measure on it.
 
     python benchmarks/bundle.py
 
@@ -23,7 +23,7 @@ from typing import Any
 
 import teachers
 import torch
-from record import Record, over_seeds, same_but_for_seed
+from record import Record, same_but_for_seed, seed_stats
 from source import Source
 
 import medzoo
@@ -68,15 +68,15 @@ def bundle(path: Path, data_root: str | None) -> WeightsEntry:
         data=data.provenance.to_dict(),
         metrics=metrics,
         licence=config.licence,
-        over_seeds=_over_seeds(config),
+        seed_stats=_over_seeds(config),
         teacher=config.training.get("teacher"),
-        larger=config.training.get("larger"),
+        high_res=config.training.get("high_res"),
     )
     return with_teachers(entry, Source(data_root))
 
 
-def bundle_trunk(path: Path, tag: str) -> WeightsEntry:
-    """Store the trunk of several data sets in the package and return its index entry."""
+def bundle_backbone(path: Path, tag: str) -> WeightsEntry:
+    """Store the backbone of several data sets in the package and return its index entry."""
     config = read_config(path)
     name = f"{config.architecture}.{tag}"
     target = FILES / f"{name}.safetensors"
@@ -112,7 +112,7 @@ def with_teachers(entry: WeightsEntry, source: Source) -> WeightsEntry:
     return replace(
         entry,
         teacher=teachers.described(entry.dataset),
-        larger={"size": size, "md5": md5} if md5 else None,
+        high_res={"size": size, "md5": md5} if md5 else None,
     )
 
 
@@ -142,7 +142,7 @@ def _over_seeds(config: WeightsConfig) -> dict[str, Any] | None:
         for run in Record(config.dataset.name, config.architecture).runs()
         if same_but_for_seed(run["recipe"], recipe)
     ]
-    return over_seeds(runs) if runs else None
+    return seed_stats(runs) if runs else None
 
 
 def best_runs(paths: list[Path]) -> list[Path]:
@@ -161,7 +161,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("weights", nargs="*", type=Path, help="files that training wrote")
-    parser.add_argument("--tag", help="name of a trunk: the file is one, and the only one")
+    parser.add_argument("--tag", help="name of a backbone: the file is one, and the only one")
     parser.add_argument("--data-root", help="folder of MedMNIST's files (or set MEDZOO_DATA)")
     arguments = parser.parse_args()
     if arguments.tag and len(arguments.weights) != 1:
@@ -170,7 +170,7 @@ def main() -> None:
         )
     entries = dict(weights_index())
     if arguments.tag:
-        new = [bundle_trunk(arguments.weights[0], arguments.tag)]
+        new = [bundle_backbone(arguments.weights[0], arguments.tag)]
     else:
         new = [bundle(path, arguments.data_root) for path in best_runs(arguments.weights)]
     if not arguments.weights:
@@ -178,7 +178,7 @@ def main() -> None:
         entries = {name: with_teachers(entry, source) for name, entry in entries.items()}
     for entry in new:
         entries[entry.name] = entry
-        figures = f"test ACC {entry.metrics['test']['acc']:.4f}" if entry.metrics else "a trunk"
+        figures = f"test ACC {entry.metrics['test']['acc']:.4f}" if entry.metrics else "a backbone"
         print(f"{entry.name}: seed {entry.seed}, {figures}")
     write_index(entries, INDEX)
 

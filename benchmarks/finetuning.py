@@ -19,11 +19,11 @@ from itertools import product
 from statistics import mean
 from typing import Any
 
+from backbone import path_of
 from figures import RESULTS, Figures
 from folds import FOLDS
 from source import Source
 from transfer import few
-from trunk import path_of
 
 import medzoo
 from medzoo.files import sha256_of
@@ -35,8 +35,8 @@ FIGURES = Figures(RESULTS / "finetuning.json")
 DATASETS = {"breastmnist": "random", "retinamnist": "alike"}
 """The data sets, and how their images are divided, a key of `folds.FOLDS`."""
 OTHERS = "advanced_cnn, the three other sets"
-"""The trunk of trunk.py that has not seen the data set."""
-TRUNKS = (
+"""The backbone of backbone.py that has not seen the data set."""
+BACKBONES = (
     "advanced_cnn.dermamnist",
     OTHERS,
     "simple_cnn.dermamnist",
@@ -59,49 +59,49 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
 
 @dataclass(frozen=True)
 class Trial:
-    """A setting on a data set, from a trunk.
+    """A setting on a data set, from a backbone.
 
     Attributes:
         dataset: A key of `DATASETS`.
-        trunk: One of `TRUNKS`.
+        backbone: One of `BACKBONES`.
         share: Of each fold's training images, in (0, 1].
         setting: A key of `SETTINGS`.
     """
 
     dataset: str
-    trunk: str
+    backbone: str
     share: float
     setting: str
 
     @property
     def key(self) -> str:
         """Return what names the trial in the file of results."""
-        return f"{self.dataset}/{self.trunk}/{self.share:.0%}/{self.setting}"
+        return f"{self.dataset}/{self.backbone}/{self.share:.0%}/{self.setting}"
 
     @property
     def source(self) -> str:
         """Return what `medzoo.finetune` starts from."""
-        return str(path_of(without=self.dataset)) if self.trunk == OTHERS else self.trunk
+        return str(path_of(without=self.dataset)) if self.backbone == OTHERS else self.backbone
 
     @property
     def sha256(self) -> str:
         """Return which weights these are."""
-        if self.trunk == OTHERS:
+        if self.backbone == OTHERS:
             return sha256_of(self.source)
-        return weights_index()[self.trunk].sha256
+        return weights_index()[self.backbone].sha256
 
 
 def trials() -> list[Trial]:
-    """Return the trials of all trunks that exist here."""
-    everything = product(DATASETS, TRUNKS, SHARES, SETTINGS)
+    """Return the trials of all backbones that exist here."""
+    everything = product(DATASETS, BACKBONES, SHARES, SETTINGS)
     found = (Trial(*values) for values in everything)
-    return [t for t in found if t.trunk != OTHERS or path_of(without=t.dataset).exists()]
+    return [t for t in found if t.backbone != OTHERS or path_of(without=t.dataset).exists()]
 
 
 def recipe_of(trial: Trial) -> medzoo.Recipe:
     """Return the recipe with the trial's setting; only its last epoch is validated."""
     architecture = architecture_of(trial.source)
-    recipe = load_recipe("finetune", architecture, trial.dataset, trunk=trial.source)
+    recipe = load_recipe("finetune", architecture, trial.dataset, backbone=trial.source)
     return recipe.with_changes(**SETTINGS[trial.setting], validate_every=recipe.epochs)
 
 
@@ -139,16 +139,16 @@ def table(results: Mapping[str, Mapping[str, Any]] | None = None) -> str:
     """
     results = FIGURES.read() if results is None else results
     lines = [
-        f"| Data set | Trunk | Labels | {' | '.join(SETTINGS)} |",
+        f"| Data set | Backbone | Labels | {' | '.join(SETTINGS)} |",
         "|---" * (3 + len(SETTINGS)) + "|",
     ]
-    for dataset, trunk, share in product(DATASETS, TRUNKS, SHARES):
-        rows = [results.get(Trial(dataset, trunk, share, setting).key) for setting in SETTINGS]
+    for dataset, backbone, share in product(DATASETS, BACKBONES, SHARES):
+        rows = [results.get(Trial(dataset, backbone, share, setting).key) for setting in SETTINGS]
         if not any(rows):
             continue
         title = medzoo.dataset_info(dataset).title
         cells = [f"{row['val_auc']:.3f}" if row else "-" for row in rows]
-        lines.append(f"| {title} | {trunk} | {100 * share:.0f} % | {' | '.join(cells)} |")
+        lines.append(f"| {title} | {backbone} | {100 * share:.0f} % | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

@@ -73,7 +73,7 @@ def same_but_for_seed(one: dict[str, Any], other: dict[str, Any]) -> bool:
     return first == second
 
 
-def over_seeds(runs: list[dict[str, Any]]) -> dict[str, Any]:
+def seed_stats(runs: list[dict[str, Any]]) -> dict[str, Any]:
     """Return mean and standard deviation of the test figures over the runs' seeds.
 
     Args:

@@ -113,7 +113,7 @@ def _evaluate_published(
     model = medzoo.create_model(row.model, dataset=row.dataset, pretrained=True)
     report = medzoo.evaluate(model, data.test, device=arguments.device)
     run = {"seed": entry.seed, "val_auc": entry.metrics["val"]["auc"], "sha256": entry.sha256}
-    row.over_seeds = dict(entry.over_seeds) if entry.over_seeds else None
+    row.seed_stats = dict(entry.seed_stats) if entry.seed_stats else None
     _add_run(row, data, model, run | {"recipe": dict(entry.recipe)}, report, output)
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from record import over_seeds
+from record import seed_stats
 
 import medzoo
 from medzoo.inference import TTA
@@ -40,8 +40,8 @@ class Row:
         members: Models of an ensemble; empty for a single model.
         tta: Test-time augmentation, as `medzoo.evaluate` names it.
         runs: One dictionary a measured model: seed, report, and how it was trained.
-        over_seeds: Mean and standard deviation of the test figures over the seeds of the
-            trainings behind a published model, as `record.over_seeds` gives them, or None.
+        seed_stats: Mean and standard deviation of the test figures over the seeds of the
+            trainings behind a published model, as `record.seed_stats` gives them, or None.
     """
 
     dataset: str
@@ -57,7 +57,7 @@ class Row:
     members: list[str] = field(default_factory=list)
     tta: TTA = "none"
     runs: list[dict[str, Any]] = field(default_factory=list)
-    over_seeds: dict[str, Any] | None = None
+    seed_stats: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         self.title = self.title or self.model
@@ -71,7 +71,7 @@ class Row:
     @property
     def seeds(self) -> dict[str, Any] | None:
         """Return figures over seeds: of the runs here, or of the trainings behind the weights."""
-        return over_seeds(self.runs) if len(self.runs) > 1 else self.over_seeds
+        return seed_stats(self.runs) if len(self.runs) > 1 else self.seed_stats
 
     @property
     def chosen(self) -> dict[str, Any] | None:
@@ -188,7 +188,7 @@ def spread(figures: Mapping[str, Any]) -> str:
     """Return mean and standard deviation of ACC and AUC over seeds, in words.
 
     Args:
-        figures: As `record.over_seeds` gives them.
+        figures: As `record.seed_stats` gives them.
     """
     acc, auc, count = figures["acc"], figures["auc"], len(figures["seeds"])
     if acc["sd"] is None:

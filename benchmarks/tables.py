@@ -67,7 +67,7 @@ def zoo_table() -> str:
         test = entry.metrics.get("test")
         if test is None:
             lines.append(
-                f"| `{entry.name}` | {', '.join(entry.data['sets'])}: a trunk "
+                f"| `{entry.name}` | {', '.join(entry.data['sets'])}: a backbone "
                 f"| {entry.parameters / 1e6:.2f} M | - | - | - | - | {entry.bytes / 1e6:.1f} MB "
                 f"| {entry.licence} |"
             )
@@ -77,7 +77,7 @@ def zoo_table() -> str:
             f"| `{entry.name}` | {test['title']} | {entry.parameters / 1e6:.2f} M "
             f"| {test['auc']:.4f} ({auc[0]:.3f} to {auc[1]:.3f}) "
             f"| {percent(test['acc'])} ({100 * acc[0]:.1f} to {100 * acc[1]:.1f}) "
-            f"| {test['ece']:.3f} | {spread(entry.over_seeds) if entry.over_seeds else '-'} "
+            f"| {test['ece']:.3f} | {spread(entry.seed_stats) if entry.seed_stats else '-'} "
             f"| {entry.bytes / 1e6:.1f} MB | {entry.licence} |"
         )
     return "\n".join(lines)

@@ -85,7 +85,7 @@ def teach(dataset: str, source: Source, output: str | Path, device: str = "auto"
         device: Where to train.
 
     Returns:
-        The arguments ``teacher`` and, if the teachers see larger images, ``larger``.
+        The arguments ``teacher`` and, if the teachers see larger images, ``high_res``.
     """
     teachers = TEACHERS[dataset]
     size = size_of(dataset)
@@ -96,8 +96,8 @@ def teach(dataset: str, source: Source, output: str | Path, device: str = "auto"
         for one, path in zip(teachers, paths, strict=True)
     ]
     ensemble = medzoo.Ensemble(models)
-    larger = source.load(dataset, size) if size > 28 else None
-    return {"teacher": ensemble, "larger": larger}
+    high_res = source.load(dataset, size) if size > 28 else None
+    return {"teacher": ensemble, "high_res": high_res}
 
 
 def size_of(dataset: str) -> int:

@@ -25,11 +25,11 @@ from statistics import mean, stdev
 from typing import Any
 
 import torch
+from backbone import path_of
 from figures import RESULTS, Figures
 from sklearn.model_selection import train_test_split
 from source import Source
 from torch import nn
-from trunk import path_of
 
 import medzoo
 from medzoo.files import sha256_of
@@ -50,7 +50,7 @@ class Start:
 
     Attributes:
         title: As a reader of the table sees it.
-        name: Of a checkpoint, or of an architecture of timm's; or empty for the trunk of trunk.py
+        name: Of a checkpoint, or of an architecture of timm's; or empty for the backbone of backbone.py
             that has not seen the data set.
         trained: Whether it starts from the weights that it names, or from random values of the
             same architecture.
@@ -219,7 +219,7 @@ def recipe_of(trial: Trial, part: medzoo.Dataset, steps: int = STEPS) -> medzoo.
         validate_every=epochs,
         seed=trial.seed,
         model_args={},
-        trunk=start.source(trial.dataset) if start.trained else "",
+        backbone=start.source(trial.dataset) if start.trained else "",
     )
 
 
@@ -259,7 +259,7 @@ def table(results: Mapping[str, Mapping[str, Any]] | None = None) -> str:
             cells = [_runs(results, Trial(dataset, start, method, share, 0)) for share in SHARES]
             rows = [row for cell in cells for row in cell]
             if not rows and not STARTS[start].name:
-                continue  # its trunks are not published, and were not trained here
+                continue  # its backbones are not published, and were not trained here
             count = f"{rows[0]['parameters'] / 1e6:.2f} M" if rows else "-"
             figures = " | ".join(map(_cell, cells))
             lines.append(f"| {STARTS[start].title} | {count} | {METHODS[method]} | {figures} |")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-TRUNK = "training_results/medmnist/models/advanced_cnn.medmnist.safetensors"  # by trunk.py
+BACKBONE = "training_results/medmnist/models/advanced_cnn.medmnist.safetensors"  # by backbone.py
 SMALL = {"widths": (32, 64, 128, 256), "depths": (1, 1, 1, 1), "strides": (1, 2, 2, 2)}
 SHALLOW = {"widths": (48, 128, 264), "depths": (1, 1, 1), "strides": (1, 2, 2)}
 WIDE = {"widths": (48, 128, 272, 384), "depths": (1, 1, 2, 1)}
@@ -70,7 +70,7 @@ class Trial:
         size: Of the images that it is trained on.
         evaluated: Size of the images that it is validated on, if another: smaller ones are scaled
             up to the size it was trained on, larger ones stay as they are.
-        larger: Size of the training images at which random changes are made; 0 for the usual one.
+        high_res: Size of the training images at which random changes are made; 0 for the usual one.
         teachers: How many models of other seeds are trained first and then teach together, at the
             same base with the same changes; or ``"published"``, those of teachers.py.
         folds: How the images are divided, a key of `folds.FOLDS`.
@@ -90,7 +90,7 @@ class Trial:
     model: str = "advanced_cnn"
     size: int = 28
     evaluated: int = 0
-    larger: int = 0
+    high_res: int = 0
     teachers: int | Literal["published"] = 0
     folds: str = "own"
     images: str = ""
@@ -135,7 +135,7 @@ _LIGHT = _augment(brightness=0.4, contrast=0.4)
 TRIALS = (
     Trial("base", "base"),
     Trial("augmentation", "any rotation", _augment(rotation=180)),
-    Trial("larger images", "random changes at 64 px", larger=64),
+    Trial("larger images", "random changes at 64 px", high_res=64),
     Trial("teacher", "at 64 px, random changes there, too", teachers="published"),
     Trial("size", "5.04 M: widths 32/96/288/512", _model(widths=(32, 96, 288, 512))),
     Trial("optimiser", "AdamW, 2e-3", {"optimizer": "adamw", "learning_rate": 2e-3}),
@@ -188,8 +188,11 @@ TRIALS = (
         for dataset in SMALL_SETS
         for name, changes in (
             ("random weights", {}),
-            ("the trunk of all sets", {"trunk": TRUNK}),
-            ("the trunk, at a quarter of the rate", {"trunk": TRUNK, "learning_rate": 5e-3}),
+            ("the backbone of all sets", {"backbone": BACKBONE}),
+            (
+                "the backbone, at a quarter of the rate",
+                {"backbone": BACKBONE, "learning_rate": 5e-3},
+            ),
         )
     ),
     *(

@@ -1,11 +1,11 @@
-"""Use a trained trunk as it is, with a simple classifier on top.
+"""Use a trained backbone as it is, with a simple classifier on top.
 
 You learn:
 
 - to fit a logistic regression (a "linear probe") or a nearest-neighbour vote to
-  a fixed trunk's features: it takes seconds, and is a good first try when there
+  a fixed backbone's features: it takes seconds, and is a good first try when there
   are few labelled images;
-- to compare with an untrained trunk: only what is better than that was learned
+- to compare with an untrained backbone: only what is better than that was learned
   by training.
 
 The setting (how strong the penalty is, how many neighbours vote) is chosen on
@@ -20,11 +20,14 @@ data = medzoo.synthetic("breastmnist", n_train=128, n_val=64, n_test=64)
 print(data)
 
 torch.manual_seed(0)
-trunks = {"untrained": medzoo.create_model("advanced_cnn"), "DermaMNIST": "advanced_cnn.dermamnist"}
-for name, trunk in trunks.items():
-    linear = medzoo.linear_probe(trunk, data)
-    votes = medzoo.knn_probe(trunk, data)
-    print(f"\n{name} trunk")
+backbones = {
+    "untrained": medzoo.create_model("advanced_cnn"),
+    "DermaMNIST": "advanced_cnn.dermamnist",
+}
+for name, backbone in backbones.items():
+    linear = medzoo.linear_probe(backbone, data)
+    votes = medzoo.knn_probe(backbone, data)
+    print(f"\n{name} backbone")
     print(f"  linear probe, C = {linear.setting:g}: test AUC {linear.test.auc:.3f}")
     print(f"  {votes.setting} nearest neighbours: test AUC {votes.test.auc:.3f}")
 

@@ -2,7 +2,7 @@
 
 You learn:
 
-- to fine-tune a trained trunk: `medzoo.finetune` adapts its first layer to the
+- to fine-tune a trained backbone: `medzoo.finetune` adapts its first layer to the
   channels (here from colour to gray), gives it a new classifier, and trains
   all of it;
 - to keep a part of it as it is, with `freeze`;

@@ -21,12 +21,12 @@ _VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 _opened = 0  # groups that this process has opened
 
 
-def launched() -> bool:
+def is_torchrun() -> bool:
     """Whether torchrun, or something that sets the same variables, started this process."""
     return all(name in os.environ for name in _VARIABLES)
 
 
-def is_open() -> bool:
+def is_initialized() -> bool:
     """Whether the processes are connected, by `process_group` or by the user's own call."""
     loaded = sys.modules.get("torch.distributed")
     return loaded is not None and loaded.is_available() and loaded.is_initialized()
@@ -43,9 +43,9 @@ def world_size() -> int:
 
 
 def _of_group(function: str, variable: str, alone: int) -> int:
-    if is_open():
+    if is_initialized():
         return int(getattr(sys.modules["torch.distributed"], function)())
-    return int(os.environ[variable]) if launched() else alone
+    return int(os.environ[variable]) if is_torchrun() else alone
 
 
 def device_of_process(device: str | torch.device = "auto") -> torch.device:
@@ -72,7 +72,7 @@ def device_of_process(device: str | torch.device = "auto") -> torch.device:
     if str(resolved) != "cuda":  # the CPU, or a device with its index
         return resolved
     # A group that was not opened under torchrun has had its device chosen by whoever opened it.
-    index = int(os.environ["LOCAL_RANK"]) if launched() else torch.cuda.current_device()
+    index = int(os.environ["LOCAL_RANK"]) if is_torchrun() else torch.cuda.current_device()
     if index >= torch.cuda.device_count():
         raise ValueError(
             f"process {index} of this machine has no CUDA device, there are "
@@ -90,7 +90,7 @@ def process_group(device: torch.device) -> Iterator[None]:
     Args:
         device: Where this process computes: NCCL connects CUDA devices, Gloo all others.
     """
-    if is_open() or world_size() == 1:
+    if is_initialized() or world_size() == 1:
         yield
         return
     import torch
@@ -123,7 +123,7 @@ def shard(count: int) -> slice:
         count: How many there are; if they cannot be divided evenly, the last parts are smaller, or
             empty.
     """
-    if not is_open():
+    if not is_initialized():
         return slice(0, count)
     each = -(-count // world_size())
     start = min(rank() * each, count)
@@ -141,7 +141,7 @@ def gather_rows(rows: Tensor, part: slice, count: int) -> Tensor:
     Returns:
         (count, K), on the device of `rows`.
     """
-    if not is_open():
+    if not is_initialized():
         return rows
     whole = rows.new_zeros(count, *rows.shape[1:])
     whole[part] = rows
@@ -149,22 +149,22 @@ def gather_rows(rows: Tensor, part: slice, count: int) -> Tensor:
     return _reduced(whole, "SUM")
 
 
-def mean(value: Tensor) -> Tensor:
+def process_mean(value: Tensor) -> Tensor:
     """Average a value over the processes; every process gets the same.
 
     Args:
         value: Any floating-point tensor.
     """
-    return _reduced(value, "SUM") / world_size() if is_open() else value
+    return _reduced(value, "SUM") / world_size() if is_initialized() else value
 
 
-def agree(value: int) -> bool:
+def all_ranks_equal(value: int) -> bool:
     """Whether all processes have the same whole number.
 
     Args:
         value: This process's.
     """
-    if not is_open():
+    if not is_initialized():
         return True
     import torch
 
@@ -172,18 +172,18 @@ def agree(value: int) -> bool:
     return least == -negative_most
 
 
-def average(tensors: Sequence[Tensor]) -> None:
+def all_reduce_mean(tensors: Sequence[Tensor]) -> None:
     """Replace tensors by their average over the processes, in place and all in one exchange.
 
     Args:
         tensors: Floating-point tensors of one dtype and device; as many, and of the same shapes,
             in every process.
     """
-    if not is_open() or not tensors:
+    if not is_initialized() or not tensors:
         return
     import torch
 
-    flat = mean(torch.cat([tensor.detach().flatten() for tensor in tensors]))
+    flat = process_mean(torch.cat([tensor.detach().flatten() for tensor in tensors]))
     parts = flat.split([tensor.numel() for tensor in tensors])
     for tensor, part in zip(tensors, parts, strict=True):
         tensor.detach().copy_(part.view_as(tensor))
@@ -199,19 +199,19 @@ def average_buffers(*modules: nn.Module) -> None:
         *modules: The same in every process, but for the buffers' values.
     """
     buffers = [buffer for module in modules for buffer in module.buffers()]
-    average([buffer for buffer in buffers if buffer.is_floating_point()])
+    all_reduce_mean([buffer for buffer in buffers if buffer.is_floating_point()])
 
 
 def wait_for_all() -> None:
     """Return when every process has come here."""
-    agree(0)
+    all_ranks_equal(0)
 
 
 def data_parallel(model: nn.Module, device: torch.device) -> nn.Module:
     """Wrap a model so that the gradients of all processes are averaged.
 
     Its buffers are left to each process, since exchanging them at every step costs time: whoever
-    needs them equal averages them then (`average`).
+    needs them equal averages them then (`all_reduce_mean`).
 
     Args:
         model: The model, on `device`; its tensors are overwritten with those of process 0, once.
@@ -220,13 +220,13 @@ def data_parallel(model: nn.Module, device: torch.device) -> nn.Module:
     Returns:
         The wrapped model, which shares its parameters; or, without other processes, the model.
     """
-    if not is_open():
+    if not is_initialized():
         return model
     import torch.distributed as dist
     from torch.nn.parallel import DistributedDataParallel
 
     for buffer in model.buffers():
-        held = buffer.detach().to(_meeting_place()).contiguous()
+        held = buffer.detach().to(_collective_device()).contiguous()
         dist.broadcast(held, src=0)
         buffer.detach().copy_(held)
     options: dict[str, Any] = {"gradient_as_bucket_view": True}
@@ -243,12 +243,12 @@ def data_parallel(model: nn.Module, device: torch.device) -> nn.Module:
 def _reduced(value: Tensor, operation: str) -> Tensor:
     import torch.distributed as dist
 
-    held = value.detach().to(_meeting_place(), copy=True)
+    held = value.detach().to(_collective_device(), copy=True)
     dist.all_reduce(held, getattr(dist.ReduceOp, operation))
     return held.to(value.device)
 
 
-def _meeting_place() -> torch.device:
+def _collective_device() -> torch.device:
     """Return the device whose tensors the group can exchange."""
     import torch
     import torch.distributed as dist

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import Any
 
 
-def need(module: str) -> Any:
+def import_optional(module: str) -> Any:
     """Import a module of the extra.
 
     Args:

@@ -17,7 +17,7 @@ from torch import Tensor
 from medzoo.datasets import Dataset, DatasetInfo
 from medzoo.images.channels import adapt_channels
 from medzoo.images.convert import ImageLike, to_uint8
-from medzoo.images.resize import to_square
+from medzoo.images.resize import center_crop_resize
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def create_transform(model_or_dataset: object, training: bool = False) -> ImageT
         A function of an image (see `ImageTransform`), giving float32 (C, size, size).
     """
     info = getattr(model_or_dataset, "info", getattr(model_or_dataset, "dataset", model_or_dataset))
-    mirror = training and not (isinstance(info, DatasetInfo) and info.sided)
+    mirror = training and not (isinstance(info, DatasetInfo) and info.has_laterality)
     return ImageTransform(transform_config(model_or_dataset), training, mirror)
 
 
@@ -162,7 +162,9 @@ class ImageTransform:
 
 def _fit(images: Tensor, config: TransformConfig) -> Tensor:
     """Crop and resize uint8 (N, C, H, W), after turning RGB into gray if that is wanted."""
-    return to_square(adapt_channels(images, min(config.channels, images.shape[1])), config.size)
+    return center_crop_resize(
+        adapt_channels(images, min(config.channels, images.shape[1])), config.size
+    )
 
 
 def _vary(images: Tensor, transform: ImageTransform) -> Tensor:

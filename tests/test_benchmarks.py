@@ -18,7 +18,7 @@ from medzoo.weights import weights_index
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 
-from record import Record, over_seeds  # noqa: E402
+from record import Record, seed_stats  # noqa: E402
 from rows import Row, markdown, reported_rows, select  # noqa: E402
 
 
@@ -83,11 +83,11 @@ def test_a_record_keeps_the_seeds_of_one_recipe(tmp_path):
         recipe = medzoo.Recipe(epochs=3, model_args={"widths": (1, 2)}, seed=seed).to_dict()
         record.keep({"seed": seed, "recipe": recipe, "report": {"acc": acc, "auc": 0.9}})
     assert [run["seed"] for run in record.runs()] == [0, 1]
-    figures = over_seeds(record.runs())
+    figures = seed_stats(record.runs())
     assert figures["seeds"] == [0, 1]
     assert figures["acc"]["mean"] == pytest.approx(0.65)
     assert figures["acc"]["sd"] == pytest.approx(0.0707, abs=1e-4)
-    assert over_seeds(record.runs()[:1])["acc"]["sd"] is None
+    assert seed_stats(record.runs()[:1])["acc"]["sd"] is None
 
     # A field that the recipe did not have when it was written down has its default.
     assert record.find(recipe)["report"]["acc"] == 0.7
@@ -105,15 +105,15 @@ def test_a_disjoint_training_is_recorded_beside_the_ordinary_one(tmp_path):
     assert ordinary.path != disjoint.path
 
 
-def test_the_trunk_learns_from_all_sets_and_sees_no_test_image(data_root):
-    import trunk
+def test_the_backbone_learns_from_all_sets_and_sees_no_test_image(data_root):
+    import backbone
 
-    data = trunk.joint_data(str(data_root))
+    data = backbone.joint_data(str(data_root))
     assert data.info.num_classes == 7 + 2 + 5 + 2
     assert data.info.channels == 3
     assert set(data.train.labels.tolist()) == set(range(16))
     assert data.test.images.equal(data.val.images)
-    others = trunk.joint_data(str(data_root), ["dermamnist", "retinamnist"])
+    others = backbone.joint_data(str(data_root), ["dermamnist", "retinamnist"])
     assert others.info.num_classes == 7 + 5
 
 
@@ -131,7 +131,7 @@ def test_an_ensemble_row_is_measured_as_its_members_together(tmp_path):
     assert row.parameters == sum(p.numel() for p in together.parameters())
 
 
-def test_a_bundled_trunk_starts_models_of_any_set(tmp_path, monkeypatch):
+def test_a_bundled_backbone_starts_models_of_any_set(tmp_path, monkeypatch):
     import bundle
 
     model = medzoo.create_model("simple_cnn", num_classes=16, in_chans=3, widths=(4, 8, 16))
@@ -139,7 +139,7 @@ def test_a_bundled_trunk_starts_models_of_any_set(tmp_path, monkeypatch):
     training = {"recipe": {"seed": 3}, "data": {"sets": {"breastmnist": 1}}, "licence": "CC BY 4.0"}
     path = medzoo.save_weights(model, tmp_path / "run.safetensors", training=training)
     monkeypatch.setattr(bundle, "FILES", tmp_path / "files")
-    entry = bundle.bundle_trunk(path, "several")
+    entry = bundle.bundle_backbone(path, "several")
     assert (entry.name, entry.seed, entry.metrics) == ("simple_cnn.several", 3, {})
     assert entry.licence == "CC BY 4.0"
 
@@ -160,13 +160,13 @@ def test_entries_of_distilled_runs_are_told_their_teachers(monkeypatch):
     import teachers
     from source import Source
 
-    larger = medzoo.synthetic("dermamnist", size=64, n_train=4, n_val=4, n_test=4)
-    larger = replace(larger, provenance=replace(larger.provenance, md5="6" * 32))
-    monkeypatch.setattr(Source, "load", lambda self, name, size=28: larger)
+    high_res = medzoo.synthetic("dermamnist", size=64, n_train=4, n_val=4, n_test=4)
+    high_res = replace(high_res, provenance=replace(high_res.provenance, md5="6" * 32))
+    monkeypatch.setattr(Source, "load", lambda self, name, size=28: high_res)
     for entry in weights_index().values():
-        before = replace(entry, teacher=None, larger=None)
+        before = replace(entry, teacher=None, high_res=None)
         after = bundle.with_teachers(before, Source())
-        assert after == replace(entry, larger=entry.larger and {"size": 64, "md5": "6" * 32})
+        assert after == replace(entry, high_res=entry.high_res and {"size": 64, "md5": "6" * 32})
         assert bundle.with_teachers(entry, Source()) is entry
         if not entry.recipe["distillation"]:
             assert after is before
@@ -217,7 +217,7 @@ def test_teachers_are_trained_before_their_students(tmp_path, monkeypatch):
     again = teachers.teach("dermamnist", Source(), tmp_path, "cpu")
     assert teachers.FIGURES.read()["dermamnist/simple_cnn-64px-seed10"]["sha256"] == kept["sha256"]
     assert again["teacher"].pretrained_cfg["input_size"] == (3, 64, 64)
-    assert again["larger"].size == 64
+    assert again["high_res"].size == 64
 
     plain = Row("dermamnist", "simple_cnn")
     script._train(plain, data[28], Namespace(**values, **flags | {"plain": True}), tmp_path, tiny)

@@ -54,7 +54,7 @@ def test_info_tells_who_taught_published_weights(capsys):
     printed = capsys.readouterr().out
     member = "architecture: advanced_cnn; input_size: [3, 64, 64]; dataset: dermamnist"
     assert printed.count(f"  {member}; parameters: 5018319\n") == 2
-    assert "larger:\n  size: 64\n  md5: 94e200f58dee71ca8cd1265b67befb7d\n" in printed
+    assert "high_res:\n  size: 64\n  md5: 94e200f58dee71ca8cd1265b67befb7d\n" in printed
 
 
 def test_unknown_name_is_one_line_and_exit_code_1(capsys):

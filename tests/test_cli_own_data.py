@@ -93,10 +93,10 @@ def test_a_teacher_and_its_share_reach_the_run(folder, weights, tmp_path, capsys
     assert main([*command, "--teacher", str(weights), "--distillation", "0.5"]) == 0
     assert json.loads(capsys.readouterr().out)["recipe"]["distillation"] == 0.5
     # The same folder may be read larger for the random changes, and what teaches.
-    larger = ["--teacher", str(weights), "--distillation", "0.5", "--larger", "40"]
-    assert main([*command, *larger, "--resume"]) == 1
-    assert "another run (other larger" in capsys.readouterr().err
-    assert main([*command, *larger]) == 0
+    high_res = ["--teacher", str(weights), "--distillation", "0.5", "--high-res", "40"]
+    assert main([*command, *high_res, "--resume"]) == 1
+    assert "another run (other high_res" in capsys.readouterr().err
+    assert main([*command, *high_res]) == 0
     capsys.readouterr()
     assert main([*command, "--teacher", str(weights)]) == 1
     assert "would not use the teacher" in capsys.readouterr().err

@@ -23,28 +23,28 @@ def second_of_three(monkeypatch):
 
 
 def test_a_single_process_is_the_first_of_one():
-    assert not distributed.launched()
-    assert not distributed.is_open()
+    assert not distributed.is_torchrun()
+    assert not distributed.is_initialized()
     assert (distributed.rank(), distributed.world_size()) == (0, 1)
     assert distributed.shard(7) == slice(0, 7)
-    assert distributed.agree(3)
+    assert distributed.all_ranks_equal(3)
     model = torch.nn.Linear(2, 2)
     assert distributed.data_parallel(model, ALONE) is model
     with distributed.process_group(ALONE):
-        assert not distributed.is_open()
+        assert not distributed.is_initialized()
 
 
 def test_a_single_process_has_all_there_is():
     rows = torch.rand(3, 2)
     assert torch.equal(distributed.gather_rows(rows, slice(0, 3), 3), rows)
-    assert torch.equal(distributed.mean(rows), rows)
+    assert torch.equal(distributed.process_mean(rows), rows)
     before = rows.clone()
-    distributed.average([rows])
+    distributed.all_reduce_mean([rows])
     assert torch.equal(rows, before)
 
 
 def test_torchrun_tells_a_process_its_rank_before_they_are_connected(second_of_three):
-    assert distributed.launched()
+    assert distributed.is_torchrun()
     assert (distributed.rank(), distributed.world_size()) == (1, 3)
 
 
@@ -94,11 +94,11 @@ for again in range(2):  # a second group after the first
         rows = torch.tensor([[-1.5, float("inf")], [0.1, 2.0], [3.0, float("nan")], [4.0, 5.0], [6.0, 7.0]])
         found["gathered"] = str(distributed.gather_rows(rows[parts[5]], parts[5], 5).tolist())
         found["expected"] = str(rows.tolist())
-        found["agree"] = [distributed.agree(4), distributed.agree(rank)]
-        found["mean"] = distributed.mean(torch.tensor(float(rank))).item()
+        found["agree"] = [distributed.all_ranks_equal(4), distributed.all_ranks_equal(rank)]
+        found["mean"] = distributed.process_mean(torch.tensor(float(rank))).item()
         buffers = [torch.full((2, 2), 1.0 + rank), torch.tensor(3.0 * rank)]
-        distributed.average(buffers)
-        distributed.average([])
+        distributed.all_reduce_mean(buffers)
+        distributed.all_reduce_mean([])
         found["average"] = [b.tolist() for b in buffers]
         model = torch.nn.BatchNorm1d(1)
         model.running_mean.fill_(rank + 5)
@@ -107,7 +107,7 @@ for again in range(2):  # a second group after the first
         found["buffer"] = model.running_mean.item()
         del wrapped  # it holds on to the group, which otherwise may abort the process as it ends
         distributed.wait_for_all()
-    found["open"] = distributed.is_open()
+    found["open"] = distributed.is_initialized()
 pathlib.Path(sys.argv[1], f"{rank}.json").write_text(json.dumps(found))
 """
 

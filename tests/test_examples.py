@@ -14,7 +14,7 @@ PROMISED = {
     "classify_an_image.py": "Most probable:",
     "classify_with_onnxruntime.py": "Largest difference from medzoo.predict:",
     "transfer_learning.py": "from DermaMNIST",
-    "linear_probe.py": "DermaMNIST trunk",
+    "linear_probe.py": "DermaMNIST backbone",
     "own_data.py": "classes disc, ring; differs by",
     "own_recipe.py": "kept: epoch",
 }

@@ -36,20 +36,20 @@ def test_a_trial_is_the_mean_of_its_folds(monkeypatch):
     seen = []
     finetune = medzoo.finetune
 
-    def short(trunk, data, recipe, **options):
+    def short(backbone, data, recipe, **options):
         seen.append((data, recipe))
-        return finetune(trunk, data, recipe.with_changes(epochs=1, validate_every=1), **options)
+        return finetune(backbone, data, recipe.with_changes(epochs=1, validate_every=1), **options)
 
     monkeypatch.setattr(medzoo, "finetune", short)
-    trunk = "simple_cnn.dermamnist"
-    trial = finetuning.Trial("breastmnist", trunk, 0.5, "AdamW 0.005, all layers alike")
+    backbone = "simple_cnn.dermamnist"
+    trial = finetuning.Trial("breastmnist", backbone, 0.5, "AdamW 0.005, all layers alike")
     record = finetuning.run(trial, Synthetic())
     assert record["runs"] == len(seen) == 3
     assert [len(data.train) for data, _ in seen] == [24] * 3  # half of two thirds of 72
     assert sum(len(data.val) for data, _ in seen) == 72
     assert 0 <= record["val_auc"] <= 1
     recipe = medzoo.Recipe.from_dict(record["recipe"])
-    assert (recipe.learning_rate, recipe.trunk) == (0.005, trunk)
+    assert (recipe.learning_rate, recipe.backbone) == (0.005, backbone)
     assert recipe.validate_every == recipe.epochs
 
 
@@ -70,14 +70,14 @@ def test_the_table_has_the_rows_with_figures():
     assert line.startswith("| RetinaMNIST | simple_cnn.dermamnist | 30 % | - | 0.500 | - |")
 
 
-def test_only_trunks_that_are_here_are_tried(tmp_path, monkeypatch):
+def test_only_backbones_that_are_here_are_tried(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert {trial.trunk for trial in finetuning.trials()} == {*finetuning.TRUNKS} - {
+    assert {trial.backbone for trial in finetuning.trials()} == {*finetuning.BACKBONES} - {
         finetuning.OTHERS
     }
-    trunk = finetuning.path_of(without="retinamnist")
-    trunk.parent.mkdir(parents=True)
-    trunk.touch()
-    found = [trial for trial in finetuning.trials() if trial.trunk == finetuning.OTHERS]
+    backbone = finetuning.path_of(without="retinamnist")
+    backbone.parent.mkdir(parents=True)
+    backbone.touch()
+    found = [trial for trial in finetuning.trials() if trial.backbone == finetuning.OTHERS]
     assert {trial.dataset for trial in found} == {"retinamnist"}
-    assert found[0].source == str(trunk)
+    assert found[0].source == str(backbone)

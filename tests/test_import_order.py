@@ -11,14 +11,18 @@ import medzoo
 
 ROOT = Path(medzoo.__file__).parent
 ORDER = [
-    {"errors", "device", "distributed"},
+    {"errors", "device", "distributed", "files", "optional"},
+    {"cache"},
+    {"images"},
     {"datasets"},
     {"transforms"},
     {"weights"},
     {"models"},
     {"timm_registration"},
-    {"compiled"},
+    {"inference"},
+    {"deployment"},
     {"evaluation"},
+    {"prediction"},
     {"training"},
     {"publishing"},
     {"cli"},

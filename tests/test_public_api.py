@@ -14,7 +14,18 @@ import pytest
 import medzoo
 
 ROOT = Path(medzoo.__file__).parent
-PACKAGES = ["compiled", "datasets", "evaluation", "models", "publishing", "training", "weights"]
+PACKAGES = [
+    "datasets",
+    "deployment",
+    "evaluation",
+    "images",
+    "inference",
+    "models",
+    "prediction",
+    "publishing",
+    "training",
+    "weights",
+]
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 

@@ -62,18 +62,18 @@ def test_seeds_are_averaged_and_what_is_missing_is_a_dash():
     assert "0.600" not in transfer.table({})
 
 
-def test_a_start_without_a_name_is_the_trunk_that_has_not_seen_the_data(tmp_path, monkeypatch):
+def test_a_start_without_a_name_is_the_backbone_that_has_not_seen_the_data(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     start = transfer.STARTS["others"]
     assert not start.exists("breastmnist")
     assert all(trial.start != "others" for trial in transfer.trials())
     path = transfer.path_of(without="breastmnist")
-    trunk = medzoo.create_model("simple_cnn", num_classes=0, in_chans=3)
-    save_weights(trunk, path)
+    backbone = medzoo.create_model("simple_cnn", num_classes=0, in_chans=3)
+    save_weights(backbone, path)
     assert start.exists("breastmnist")
     assert not start.exists("retinamnist")
     assert start.sha256("breastmnist") == sha256_of(path)
     data = medzoo.synthetic("breastmnist", n_train=16, n_val=8, n_test=8)
     model = start.model("breastmnist", data, seed=0)
     assert model.num_classes == 2  # type: ignore[attr-defined]
-    assert torch.equal(model.stages[0][1].conv.weight, trunk.stages[0][1].conv.weight)  # type: ignore
+    assert torch.equal(model.stages[0][1].conv.weight, backbone.stages[0][1].conv.weight)  # type: ignore

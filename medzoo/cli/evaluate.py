@@ -32,11 +32,11 @@ def add(commands: Commands) -> None:
 
 
 def _evaluate(arguments: argparse.Namespace) -> tuple[Any, str]:
-    from medzoo.weights import warn_if_seen
+    from medzoo.weights import warn_if_trained_on
 
     model = medzoo.create_model(arguments.model, pretrained=True)
     data = load_model_data(arguments, model, arguments.size)
-    warn_if_seen(arguments.model, data)
+    warn_if_trained_on(arguments.model, data)
     device = distributed.device_of_process(arguments.device)
     with distributed.process_group(device):
         report = medzoo.evaluate(

@@ -40,7 +40,7 @@ def add(commands: Commands) -> None:
     )
     sub.add_argument("--distillation", type=float, help="share of the teacher in what is learnt")
     sub.add_argument(
-        "--larger", type=int, metavar="SIZE", help="make random changes, and teach, at this size"
+        "--high-res", type=int, metavar="SIZE", help="make random changes, and teach, at this size"
     )
     sub.add_argument("--output", default="training_results", help="folder (%(default)s)")
     sub.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
@@ -55,27 +55,27 @@ def _train(arguments: argparse.Namespace) -> tuple[Any, str]:
 
     chosen = arguments.data or arguments.dataset
     data = medzoo.load_dataset(chosen, size=arguments.size, root=arguments.data_root)
-    larger = None
-    if arguments.larger:
-        larger = medzoo.load_dataset(chosen, size=arguments.larger, root=arguments.data_root)
+    high_res = None
+    if arguments.high_res:
+        high_res = medzoo.load_dataset(chosen, size=arguments.high_res, root=arguments.data_root)
     changes = {
         name: getattr(arguments, name)
         for name in ("epochs", "batch_size", "learning_rate", "distillation", "seed")
         if getattr(arguments, name) is not None
     }
     architecture = architecture_of(arguments.model)
-    trunk = arguments.model if arguments.pretrained else ""
-    source = arguments.recipe or ("finetune" if trunk else "default")
-    recipe = load_recipe(source, architecture, data.info, trunk).with_changes(**changes)
+    backbone = arguments.model if arguments.pretrained else ""
+    source = arguments.recipe or ("finetune" if backbone else "default")
+    recipe = load_recipe(source, architecture, data.info, backbone).with_changes(**changes)
     output = Path(arguments.output) / data.info.name
     run = medzoo.train(
-        architecture if trunk else arguments.model,
+        architecture if backbone else arguments.model,
         data,
         recipe,
         resume=arguments.resume,
         output=output,
         teacher=medzoo.Ensemble(arguments.teacher) if arguments.teacher else None,
-        larger=larger,
+        high_res=high_res,
         device=arguments.device,
         tensorboard=arguments.tensorboard,
         compile=arguments.compile,

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from medzoo.datasets.info import SPLIT_NAMES, DatasetInfo, SplitName, Task
 from medzoo.datasets.provenance import Provenance
-from medzoo.datasets.storage.mmap import has_read
+from medzoo.datasets.storage.mmap import release_pages
 from medzoo.datasets.validation import (
     Array,
     as_images,
@@ -153,7 +153,7 @@ class Dataset:
         for chunk in images.split(max(1, _STATISTICS_CHUNK // images[0].numel())):
             for channel in range(channels):
                 histogram[channel] += torch.bincount(chunk[:, channel].reshape(-1), minlength=256)
-            has_read(chunk.nbytes)
+            release_pages(chunk.nbytes)
         means, stds = [], []
         for counts in histogram.tolist():
             n = sum(counts)
@@ -197,7 +197,7 @@ class Dataset:
             DatasetError: If arrays do not fit the form or each other.
             ValueError: If task, classes and labels do not fit each other.
         """
-        return assemble(
+        return build_dataset(
             {"train": train, "val": val, "test": test},
             Provenance(file=None, md5=None, official=False, note="own data"),
             name=name,
@@ -303,7 +303,7 @@ class Dataset:
         return read_huggingface(data, classes, image=image, label=label, group=group, **options)
 
 
-def assemble(
+def build_dataset(
     arrays: Mapping[SplitName, tuple[Array, Array]],
     provenance: Provenance,
     *,

@@ -79,7 +79,7 @@ class DatasetInfo:
         return self.task == "multi-label, binary-class"
 
     @property
-    def sided(self) -> bool:
+    def has_laterality(self) -> bool:
         """Whether class names tell left from right, so that a mirrored image changes class."""
         words = {word.lower() for name in self.classes for word in _BETWEEN_WORDS.split(name)}
         return bool(words & {"left", "right"})

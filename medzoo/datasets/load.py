@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from medzoo.cache import locked
-from medzoo.datasets.dataset import Dataset, assemble
+from medzoo.datasets.dataset import Dataset, build_dataset
 from medzoo.datasets.info import (
     SPLIT_NAMES,
     DatasetInfo,
@@ -183,7 +183,7 @@ def _open_official(path: Path, info: DatasetInfo, source: Source) -> Dataset:
     official = md5 == source.md5
     counts = {split: len(arrays[f"{split}_images"]) for split in SPLIT_NAMES}
     note = "" if official else known_files().get(md5) or _describe(counts, info.n_samples)
-    return assemble(_pairs(arrays), Provenance(path.name, md5, official, note), info=info)
+    return build_dataset(_pairs(arrays), Provenance(path.name, md5, official, note), info=info)
 
 
 def _open_own(
@@ -200,7 +200,7 @@ def _open_own(
         )
     arrays, md5 = read_archive(path)
     provenance = Provenance(path.name, md5, official=False, note="own data")
-    return assemble(_pairs(arrays), provenance, name=path.stem, task=task, classes=classes)
+    return build_dataset(_pairs(arrays), provenance, name=path.stem, task=task, classes=classes)
 
 
 def _pairs(arrays: Mapping[str, np.ndarray]) -> dict[SplitName, tuple[np.ndarray, np.ndarray]]:

@@ -17,7 +17,7 @@ from torch.nn.functional import one_hot
 
 from medzoo.datasets.dataset import Dataset, Split
 from medzoo.datasets.info import SPLIT_NAMES, SplitName
-from medzoo.datasets.storage.mmap import has_read
+from medzoo.datasets.storage.mmap import release_pages
 from medzoo.errors import DatasetError, unknown_name
 
 Positions: TypeAlias = "Sequence[int] | np.ndarray | Tensor"
@@ -292,6 +292,6 @@ def _gather(data: Dataset, positions: Tensor) -> Split:
             wanted = positions[some] - first
             images[some] = source.images[wanted]
             labels[some] = source.labels[wanted]
-            has_read(len(some) * like[0].nbytes)
+            release_pages(len(some) * like[0].nbytes)
         first += len(source)
     return replace(data.train, images=images, labels=labels)

@@ -6,7 +6,7 @@ from typing import cast
 
 import numpy as np
 
-from medzoo.datasets.dataset import Dataset, assemble
+from medzoo.datasets.dataset import Dataset, build_dataset
 from medzoo.datasets.info import SPLIT_NAMES, TASKS, DatasetInfo, SplitName, Task, dataset_info
 from medzoo.datasets.provenance import Provenance
 
@@ -68,7 +68,7 @@ def synthetic(
         rng = np.random.default_rng([seed, index])
         labels = _labels(rng, info, counts[split])
         arrays[split] = _images(rng, labels, patterns, info), labels
-    return assemble(
+    return build_dataset(
         arrays, Provenance(file=None, md5=None, official=False, note="synthetic"), info=info
     )
 

@@ -24,7 +24,7 @@ _FILES = 32
 _DIGEST = 64
 
 
-def slot_of(
+def cache_path(
     model: nn.Module, description: Description, images: Tensor | None = None
 ) -> Path | None:
     """Return the file in the cache for a compiled model, whether it exists or not.
@@ -60,7 +60,7 @@ def slot_of(
     return cache_dir() / "compiled" / digest.hexdigest()
 
 
-def kept(slot: Path | None, make: Callable[[], bytes]) -> bytes:
+def cached(slot: Path | None, make: Callable[[], bytes]) -> bytes:
     """Return what the cache holds, or make it and keep it.
 
     A file begins with the sha256 of the rest. One that is damaged is made again, and where the

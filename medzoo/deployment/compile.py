@@ -8,15 +8,15 @@ from typing import get_args
 from torch import Tensor, nn
 
 from medzoo.datasets import Split
-from medzoo.deployment.cache import kept, slot_of
+from medzoo.deployment.cache import cache_path, cached
 from medzoo.deployment.description import CompiledPrecision, Description
-from medzoo.deployment.images import CALIBRATION_IMAGES, evenly, example_images, raw_images
+from medzoo.deployment.images import CALIBRATION_IMAGES, evenly_spaced, example_images, raw_images
 from medzoo.deployment.onnx_graph import check_exportable, export_onnx
 from medzoo.deployment.quantise import quantise
 from medzoo.deployment.session import CompiledModel, number_of_threads
 from medzoo.deployment.verify import check_agreement
 from medzoo.errors import unknown_name
-from medzoo.optional import need
+from medzoo.optional import import_optional
 
 
 def compile(
@@ -57,7 +57,7 @@ def compile(
     description = check_exportable(model)
     images = _calibration_images(calibration, precision, description)
     threads = number_of_threads(threads)
-    need("onnxruntime")
+    import_optional("onnxruntime")
 
     def exported() -> bytes:
         content = export_onnx(model)
@@ -65,13 +65,13 @@ def compile(
         return content
 
     def float32() -> bytes:
-        return kept(slot_of(model, description) if cache else None, exported)
+        return cached(cache_path(model, description) if cache else None, exported)
 
     if images is None:
         return CompiledModel(float32(), threads=threads)
     quantised = replace(description, precision="int8")
-    content = kept(
-        slot_of(model, quantised, images) if cache else None,
+    content = cached(
+        cache_path(model, quantised, images) if cache else None,
         lambda: quantise(float32(), description, images),
     )
     return CompiledModel(content, threads=threads)
@@ -90,4 +90,4 @@ def _calibration_images(
         raise ValueError(
             "precision='int8' needs images to set its ranges; give calibration=data.train"
         )
-    return evenly(raw_images(calibration, "calibration", description), CALIBRATION_IMAGES)
+    return evenly_spaced(raw_images(calibration, "calibration", description), CALIBRATION_IMAGES)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from torch import nn
 
 from medzoo.datasets import DatasetInfo
-from medzoo.optional import need
+from medzoo.optional import import_optional
 from medzoo.transforms import TransformConfig, transform_config
 from medzoo.weights.temperature import temperature_of
 
@@ -157,7 +157,7 @@ def describe(content: bytes, description: Description) -> bytes:
     Raises:
         ImportError: If the package onnx is missing.
     """
-    onnx = need("onnx")
+    onnx = import_optional("onnx")
     model = onnx.load_model_from_string(content)
     graph = model.graph
     for part in (model, graph, *graph.node, *graph.value_info, *graph.input, *graph.output):

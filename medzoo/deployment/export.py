@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from medzoo.datasets import Split
 from medzoo.deployment.description import CompiledPrecision, Description
-from medzoo.deployment.images import CALIBRATION_IMAGES, evenly, example_images, raw_images
+from medzoo.deployment.images import CALIBRATION_IMAGES, evenly_spaced, example_images, raw_images
 from medzoo.deployment.onnx_graph import DEFAULT_OPSET, check_exportable, export_onnx
 from medzoo.deployment.quantise import quantise
 from medzoo.deployment.session import CompiledModel
@@ -113,7 +113,7 @@ def export(
         exported = CompiledModel(content)
     difference = check_agreement(model, exported, batch)
     if precision == "int8" and given is not None:
-        calibration = evenly(given, CALIBRATION_IMAGES)
+        calibration = evenly_spaced(given, CALIBRATION_IMAGES)
         content = quantise(content, description, calibration, portable=True)
         exported = CompiledModel(content)
         difference, _ = largest_difference(model, exported, batch)
@@ -140,4 +140,4 @@ def _batch(given: Tensor | None, description: Description) -> Tensor:
     """Return the normalised images that file and model are compared on."""
     if given is None:
         return example_images(description)
-    return prepare_batch(evenly(given, CHECKED_IMAGES), description.preparation)
+    return prepare_batch(evenly_spaced(given, CHECKED_IMAGES), description.preparation)

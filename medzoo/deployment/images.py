@@ -54,7 +54,7 @@ def raw_images(given: Split | Tensor, argument: str, description: Description) -
     return images
 
 
-def evenly(images: Tensor, count: int) -> Tensor:
+def evenly_spaced(images: Tensor, count: int) -> Tensor:
     """Choose images, evenly spaced from the first to the last.
 
     Args:

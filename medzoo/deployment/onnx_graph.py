@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from medzoo.deployment.description import INPUT, OUTPUT, Description, describe
 from medzoo.deployment.images import example_images
-from medzoo.optional import need
+from medzoo.optional import import_optional
 
 DEFAULT_OPSET = 18
 """The opset that PyTorch's exporter writes by itself; it converts to newer ones, not to older."""
@@ -39,8 +39,8 @@ def export_onnx(model: nn.Module, *, opset: int = DEFAULT_OPSET) -> bytes:
     """
     if isinstance(opset, bool) or not isinstance(opset, int) or opset < DEFAULT_OPSET:
         raise ValueError(f"opset={opset!r} must be a whole number, at least {DEFAULT_OPSET}")
-    need("onnx")
-    need("onnxscript")
+    import_optional("onnx")
+    import_optional("onnxscript")
     with traceable(model) as (description, example), quiet():
         try:
             program = torch.onnx.export(

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from medzoo.deployment.description import INPUT, Description, describe
 from medzoo.deployment.onnx_graph import quiet
-from medzoo.optional import need
+from medzoo.optional import import_optional
 from medzoo.transforms import prepare_batch
 
 _BATCH = 64
@@ -42,8 +42,8 @@ def quantise(
     Raises:
         ImportError: If the extra ``medzoo[onnx]`` is missing.
     """
-    quantization = need("onnxruntime.quantization")
-    shape_inference = need("onnxruntime.quantization.shape_inference")
+    quantization = import_optional("onnxruntime.quantization")
+    shape_inference = import_optional("onnxruntime.quantization.shape_inference")
     with tempfile.TemporaryDirectory(prefix="medzoo-") as folder, quiet():
         source, prepared, target = (
             Path(folder, name) for name in ("source.onnx", "prepared.onnx", "target.onnx")
@@ -82,7 +82,7 @@ def better_in_float32(content: bytes) -> list[str]:
     Raises:
         ImportError: If the package onnx is missing.
     """
-    graph = need("onnx").load_model_from_string(content).graph
+    graph = import_optional("onnx").load_model_from_string(content).graph
     positions = {
         value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim[2:]]
         for value in [*graph.input, *graph.value_info]

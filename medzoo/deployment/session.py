@@ -16,7 +16,7 @@ from medzoo.deployment.description import (
     CompiledPrecision,
     Description,
 )
-from medzoo.optional import need
+from medzoo.optional import import_optional
 
 _ERRORS_ONLY = 3
 
@@ -55,7 +55,7 @@ class CompiledModel:
 
     def __init__(self, content: bytes, *, threads: int | None = None) -> None:
         self.threads = number_of_threads(threads)
-        runtime = need("onnxruntime")
+        runtime = import_optional("onnxruntime")
         options = runtime.SessionOptions()
         options.intra_op_num_threads = self.threads
         options.inter_op_num_threads = 1

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medzoo.datasets import Task
-from medzoo.evaluation.metrics import Array, Floats, Outcomes, mean_present, outcomes
+from medzoo.evaluation.metrics import Array, Floats, ScoredPredictions, mean_present, outcomes
 
 _CHUNK_ELEMENTS = 4_000_000
 """Counts held at once (32 MB), whatever the size of the split."""
@@ -80,7 +80,7 @@ def _draw_counts(rng: np.random.Generator, images: int, resamples: int) -> Float
     return np.ascontiguousarray(counts.T)
 
 
-def resampled_scores(data: Outcomes, counts: Floats) -> dict[str, Floats]:
+def resampled_scores(data: ScoredPredictions, counts: Floats) -> dict[str, Floats]:
     """The overall scores of each resample.
 
     Args:

@@ -95,7 +95,7 @@ class Metrics:
 
 
 @dataclass(frozen=True)
-class Outcomes:
+class ScoredPredictions:
     """Checked truth and predictions in the one form that all scores are computed from.
 
     Attributes:
@@ -184,7 +184,7 @@ def mean_present(values: Floats) -> Floats:
     return mean
 
 
-def outcomes(labels: Array, probabilities: Array, task: Task) -> Outcomes:
+def outcomes(labels: Array, probabilities: Array, task: Task) -> ScoredPredictions:
     """Check labels and probabilities against each other and take the model's decisions.
 
     Args:
@@ -219,7 +219,7 @@ def outcomes(labels: Array, probabilities: Array, task: Task) -> Outcomes:
             )
         if not np.isin(truth, (0, 1)).all():
             raise ValueError("multi-label labels must be 0 or 1")
-        return Outcomes(truth.astype(bool), scores, scores > THRESHOLD, task)
+        return ScoredPredictions(truth.astype(bool), scores, scores > THRESHOLD, task)
 
     if truth.shape not in {(len(scores),), (len(scores), 1)}:
         raise ValueError(
@@ -235,7 +235,7 @@ def outcomes(labels: Array, probabilities: Array, task: Task) -> Outcomes:
     else:
         answers = scores.argmax(axis=1)
     one_hot = np.eye(count, dtype=bool)
-    return Outcomes(one_hot[truth.astype(np.int64)], scores, one_hot[answers], task)
+    return ScoredPredictions(one_hot[truth.astype(np.int64)], scores, one_hot[answers], task)
 
 
 def compute_metrics(
@@ -286,7 +286,7 @@ def _warn_of_absent(truth: NDArray[np.bool_], names: Sequence[str]) -> None:
         )
 
 
-def _metrics(data: Outcomes, names: Sequence[str]) -> Metrics:
+def _metrics(data: ScoredPredictions, names: Sequence[str]) -> Metrics:
     from sklearn.metrics import roc_auc_score
 
     truth, decided = data.truth, data.decided

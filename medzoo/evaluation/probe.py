@@ -1,4 +1,4 @@
-"""Probes: what a fixed trunk's features are worth on a data set, told by a simple classifier."""
+"""Probes: what a fixed backbone's features are worth on a data set, told by a simple classifier."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Features(nn.Module):
         super().__init__()
         if not hasattr(model, "forward_features") or not hasattr(model, "forward_head"):
             raise ValueError(
-                f"trunk is a {type(model).__name__} without forward_features and forward_head; "
+                f"backbone is a {type(model).__name__} without forward_features and forward_head; "
                 "expected a model of medzoo.create_model or timm.create_model"
             )
         self.model: Any = model
@@ -53,10 +53,10 @@ class Features(nn.Module):
 
 
 class Probe(nn.Module):
-    """A fixed trunk with a fitted classifier of scikit-learn's; used like any model.
+    """A fixed backbone with a fitted classifier of scikit-learn's; used like any model.
 
     Args:
-        features: The trunk.
+        features: The backbone.
         classifier: Fitted to its features.
         info: What it was fitted for.
 
@@ -64,7 +64,7 @@ class Probe(nn.Module):
         classifier: The classifier.
         dataset: What it was fitted for.
         num_classes: Number of logits.
-        pretrained_cfg: The trunk's: input size, mean and standard deviation.
+        pretrained_cfg: The backbone's: input size, mean and standard deviation.
     """
 
     def __init__(self, features: Features, classifier: Any, info: DatasetInfo) -> None:
@@ -100,7 +100,7 @@ class ProbeResult:
 
 
 def linear_probe(
-    trunk: str | Path | nn.Module,
+    backbone: str | Path | nn.Module,
     data: Dataset,
     *,
     strengths: Sequence[float] = STRENGTHS,
@@ -109,19 +109,19 @@ def linear_probe(
     resamples: int = 1000,
     seed: int = 0,
 ) -> ProbeResult:
-    """Fit a logistic regression to a fixed trunk's features; choose its C by validation AUC.
+    """Fit a logistic regression to a fixed backbone's features; choose its C by validation AUC.
 
     Features are standardised. In a multi-label set each label has a regression of its own.
 
     Args:
-        trunk: A checkpoint (``"advanced_cnn.dermamnist"``), a weights file, an architecture of
+        backbone: A checkpoint (``"advanced_cnn.dermamnist"``), a weights file, an architecture of
             timm's with weights of its own (``"timm/resnet18"``), or a model.
         data: Fitted to its training split, chosen on its validation split, measured on its test
             split.
         strengths: The values of C, scikit-learn's inverse strength of the penalty, to try. Of
             equally good ones the first counts.
-        batch_size: Images run through the trunk at once.
-        device: Where the trunk runs: ``"auto"`` or any PyTorch device.
+        batch_size: Images run through the backbone at once.
+        device: Where the backbone runs: ``"auto"`` or any PyTorch device.
         resamples: Bootstrap resamples of the reports' intervals; 0 for none.
         seed: Of the resampling.
 
@@ -132,7 +132,7 @@ def linear_probe(
         ValueError: If the name is unknown or means no weights, the model gives no features, the
             training images are all of one class, validation AUC is undefined, `data` is no data
             set, or a setting is out of its range.
-        WeightsError: If the trunk's weights cannot be found or read.
+        WeightsError: If the backbone's weights cannot be found or read.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.multiclass import OneVsRestClassifier
@@ -146,11 +146,11 @@ def linear_probe(
         classifier = OneVsRestClassifier(regression) if data.info.multi_label else regression
         return make_pipeline(StandardScaler(), classifier)
 
-    return _probe(trunk, data, make, strengths, batch_size, device, resamples, seed)
+    return _probe(backbone, data, make, strengths, batch_size, device, resamples, seed)
 
 
 def knn_probe(
-    trunk: str | Path | nn.Module,
+    backbone: str | Path | nn.Module,
     data: Dataset,
     *,
     neighbours: Sequence[int] = NEIGHBOURS,
@@ -159,18 +159,18 @@ def knn_probe(
     resamples: int = 1000,
     seed: int = 0,
 ) -> ProbeResult:
-    """Let the most similar training images vote, by a fixed trunk's features.
+    """Let the most similar training images vote, by a fixed backbone's features.
 
     Similarity is the cosine between features; a vote counts the more, the closer it is. The number
     of neighbours is chosen by validation AUC.
 
     Args:
-        trunk: As for `linear_probe`; so are the following.
+        backbone: As for `linear_probe`; so are the following.
         data: The data set.
         neighbours: The numbers to try; those above the number of training images are left out. Of
             equally good ones the first counts.
-        batch_size: Images run through the trunk at once.
-        device: Where the trunk runs.
+        batch_size: Images run through the backbone at once.
+        device: Where the backbone runs.
         resamples: Bootstrap resamples of the reports' intervals; 0 for none.
         seed: Of the resampling.
 
@@ -179,7 +179,7 @@ def knn_probe(
 
     Raises:
         ValueError: As for `linear_probe`.
-        WeightsError: If the trunk's weights cannot be found or read.
+        WeightsError: If the backbone's weights cannot be found or read.
     """
     from sklearn.neighbors import KNeighborsClassifier
 
@@ -188,11 +188,11 @@ def knn_probe(
 
     check_dataset("data", data)
     possible = [count for count in neighbours if count <= len(data.train)]
-    return _probe(trunk, data, make, possible, batch_size, device, resamples, seed)
+    return _probe(backbone, data, make, possible, batch_size, device, resamples, seed)
 
 
 def _probe(
-    trunk: str | Path | nn.Module,
+    backbone: str | Path | nn.Module,
     data: Dataset,
     make: Callable[[float], Any],
     settings: Sequence[float],
@@ -211,8 +211,8 @@ def _probe(
         raise ValueError(
             f"the training images of {data.title} are all of one class; a probe needs two or more"
         )
-    named = not isinstance(trunk, nn.Module)
-    features = Features(create_model(trunk, pretrained=True) if named else trunk)  # type: ignore[arg-type]
+    named = not isinstance(backbone, nn.Module)
+    features = Features(create_model(backbone, pretrained=True) if named else backbone)  # type: ignore[arg-type]
     train, val = (
         predict_logits(features, split.images, batch_size=batch_size, device=device)
         for split in (data.train, data.val)

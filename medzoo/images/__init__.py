@@ -4,6 +4,13 @@ from medzoo.images.batch import read_images
 from medzoo.images.channels import adapt_channels
 from medzoo.images.convert import to_uint8
 from medzoo.images.file import is_image, read_image
-from medzoo.images.resize import to_square
+from medzoo.images.resize import center_crop_resize
 
-__all__ = ["adapt_channels", "is_image", "read_image", "read_images", "to_square", "to_uint8"]
+__all__ = [
+    "adapt_channels",
+    "center_crop_resize",
+    "is_image",
+    "read_image",
+    "read_images",
+    "to_uint8",
+]

@@ -16,7 +16,7 @@ from torch import Tensor
 from medzoo.distributed import rank
 from medzoo.errors import DatasetError
 from medzoo.images.file import read_image
-from medzoo.images.resize import to_square
+from medzoo.images.resize import center_crop_resize
 
 OnError: TypeAlias = Literal["raise", "skip"]
 
@@ -44,7 +44,7 @@ def read_images(
 
     Args:
         files: Paths, or what can be read like one.
-        size: Height (= width) wanted, in pixels; see `to_square`.
+        size: Height (= width) wanted, in pixels; see `center_crop_resize`.
         on_error: ``"raise"``, or ``"skip"`` to go on after an image that cannot be read.
         progress: Show a progress bar; by default only on a terminal.
 
@@ -88,7 +88,7 @@ def read_images(
 
 def _read(file: ImageFile, size: int) -> Tensor | DatasetError:
     try:
-        image = to_square(_decoded(file), size)
+        image = center_crop_resize(_decoded(file), size)
     except DatasetError as error:
         return error
     gray = len(image) == 3 and bool((image[1:] == image[:1]).all())

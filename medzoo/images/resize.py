@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 
-def to_square(images: Tensor, size: int) -> Tensor:
+def center_crop_resize(images: Tensor, size: int) -> Tensor:
     """Crop the centre to the shorter side and resize it, as MedMNIST was made.
 
     By bicubic interpolation with antialiasing; images of the right size pass unchanged.

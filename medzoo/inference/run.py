@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from medzoo.datasets import DatasetInfo, Split, Task
-from medzoo.datasets.storage.mmap import has_read
+from medzoo.datasets.storage.mmap import release_pages
 from medzoo.device import Precision, autocast, resolve_device
 from medzoo.distributed import device_of_process, gather_rows, rank, shard
 from medzoo.evaluation.metrics import is_multi_label
@@ -102,7 +102,7 @@ def predict_logits(
         for start in starts:
             batch = images[start : start + batch_size]
             yield prepare_batch(batch.to(target, non_blocking=True), config)
-            has_read(batch.nbytes)
+            release_pages(batch.nbytes)
 
     logits = forward(viewed, batches(), device=target, precision=precision)
     if not sharded:

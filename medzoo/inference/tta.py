@@ -90,7 +90,7 @@ def with_tta(model: Model, tta: TTA, info: DatasetInfo | None, temperature: floa
         raise unknown_name("tta", tta, get_args(TTA))
     if tta == "none":
         return model
-    if info is not None and info.sided:
+    if info is not None and info.has_laterality:
         raise ValueError(
             f"tta={tta!r} mirrors images, and the classes of {info.title} tell left from right: a "
             "mirrored image belongs to another class; use tta='none'"

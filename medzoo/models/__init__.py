@@ -1,7 +1,7 @@
 """Architectures, each registered with timm; the factory that fits them to data; ensembles."""
 
 from medzoo.models._base import Classifier, ImageClassifier, dataset_of
-from medzoo.models._factory import architecture_of, create_model, fit_to_data, list_models
+from medzoo.models._factory import architecture_of, bind_to_dataset, create_model, list_models
 from medzoo.models.advanced_cnn import AdvancedCNN
 from medzoo.models.attention_unet import AttentionUNet
 from medzoo.models.efficientnet import EfficientNet
@@ -19,8 +19,8 @@ __all__ = [
     "SimpleCNN",
     "architecture_of",
     "average_logits",
+    "bind_to_dataset",
     "create_model",
     "dataset_of",
-    "fit_to_data",
     "list_models",
 ]

@@ -16,8 +16,8 @@ from torch import nn
 from medzoo.datasets import Dataset, DatasetInfo, dataset_info
 from medzoo.errors import WeightsError, unknown_name
 from medzoo.models._base import Classifier
+from medzoo.models._constructor_args import building_args, constructor_args
 from medzoo.models._registry import ARCHITECTURES
-from medzoo.models._saved_args import building_args, saved_args
 from medzoo.models._small_stem import use_small_stem
 from medzoo.transforms import transform_config
 from medzoo.weights import (
@@ -29,7 +29,7 @@ from medzoo.weights import (
     read_tensors,
     weights_index,
 )
-from medzoo.weights.hub import reason, time_limit, within
+from medzoo.weights.hub import reason, run_with_timeout, time_limit
 
 TIMM_PREFIX = "timm/"
 LARGEST_SMALL_IMAGE = 64
@@ -81,7 +81,7 @@ def create_model(
             likewise), or any of timm's architectures (``"timm/resnet18"``), which get a stem for
             small images.
         dataset: What the model is for: it decides channels and classes. If it is another one
-            than the weights were trained on, the trunk is kept, the stem adapted to the channels,
+            than the weights were trained on, the backbone is kept, the stem adapted to the channels,
             and the classifier is new.
         pretrained: Load trained weights: those of the name's tag, else of the data set.
         size: Height and width of the images; by default the weights', the data set's, or 28.
@@ -118,7 +118,7 @@ def create_model(
     if size is None:
         own = dataset.size if isinstance(dataset, Dataset) else None
         size = own or (config.input_size[1] if config else 28)
-    stored = saved_args(config) if config else {}
+    stored = constructor_args(config) if config else {}
     kwargs = stored | model_args
     if num_classes is not None:
         kwargs["num_classes"] = num_classes
@@ -169,7 +169,7 @@ def architecture_of(name: str | Path) -> str:
     return text if text.startswith(TIMM_PREFIX) else text.partition(".")[0]
 
 
-def fit_to_data(model: Classifier, data: Dataset) -> None:
+def bind_to_dataset(model: Classifier, data: Dataset) -> None:
     """Make a model remember the data it is about to be trained on.
 
     Its `dataset`, input size and normalisation (the training split's mean and standard
@@ -335,7 +335,9 @@ def _create_timm(
 
 def _load_timms(name: str, kwargs: dict[str, Any]) -> nn.Module:
     try:
-        return within(time_limit(), lambda: timm.create_model(name, pretrained=True, **kwargs))
+        return run_with_timeout(
+            time_limit(), lambda: timm.create_model(name, pretrained=True, **kwargs)
+        )
     except (ArithmeticError, AssertionError, TypeError, ValueError):
         raise  # an argument is wrong, not the Hub
     except Exception as error:  # several HTTP libraries' errors, depending on huggingface_hub

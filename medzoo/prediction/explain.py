@@ -22,7 +22,7 @@ from medzoo.images.convert import to_uint8
 from medzoo.inference.run import for_inference, probabilities
 from medzoo.models import dataset_of
 from medzoo.prediction.predict import check_classifier, class_names
-from medzoo.prediction.sources import ImageLike, opened
+from medzoo.prediction.sources import ImageLike, load_image
 from medzoo.transforms import create_transform
 from medzoo.weights.temperature import temperature_of
 
@@ -110,7 +110,7 @@ def explain(model: nn.Module, image: ImageLike, target: str | int | None = None)
     """
     check_classifier(model)
     network = _Split(model)
-    pixels = to_uint8(opened(image))
+    pixels = to_uint8(load_image(image))
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
     batch = create_transform(model)(pixels).unsqueeze(0).to(device)
     with for_inference(model, device):

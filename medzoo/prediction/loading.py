@@ -12,13 +12,13 @@ from torch import Tensor
 
 from medzoo.errors import DatasetError
 from medzoo.prediction.result import Failure
-from medzoo.prediction.sources import ImageLike, Opened, opened, path_of
+from medzoo.prediction.sources import ImageLike, LoadedImage, load_image, path_of
 
 _READERS = min(4, os.cpu_count() or 1)  # threads: so many files are in memory in full size
 _PATIENCE = 2.0  # seconds after which a progress bar appears
 
 
-class Reading:
+class BatchReader:
     """The way from images to batches.
 
     Args:
@@ -35,7 +35,7 @@ class Reading:
     def __init__(
         self,
         images: Sequence[ImageLike],
-        transform: Callable[[Opened], Tensor],
+        transform: Callable[[LoadedImage], Tensor],
         batch_size: int,
         skips: bool,
     ) -> None:
@@ -86,7 +86,7 @@ class Reading:
         index, image = numbered
         path = path_of(image)
         try:
-            return self.transform(opened(image))
+            return self.transform(load_image(image))
         except (DatasetError, OSError) as error:
             if path is None:  # a PIL image whose file turns out to be damaged only now
                 raise ValueError(f"image {index}: {error}") from error

@@ -30,7 +30,7 @@ from medzoo.inference.model import Model
 from medzoo.inference.run import forward, probabilities
 from medzoo.inference.tta import TTA, with_tta
 from medzoo.models import dataset_of
-from medzoo.prediction.loading import Reading
+from medzoo.prediction.loading import BatchReader
 from medzoo.prediction.result import Prediction, Predictions
 from medzoo.prediction.sources import ImageLike, find_sources
 from medzoo.transforms import create_transform
@@ -132,7 +132,7 @@ def predict(
     temperature = temperature_of(model)
     viewed = with_tta(model, tta, info, temperature)
     skips = sources.searched if on_error is None else on_error == "skip"
-    reading = Reading(sources.images, create_transform(model), batch_size, skips)
+    reading = BatchReader(sources.images, create_transform(model), batch_size, skips)
     batches = reading.batches()
     predictions = Predictions()
     if (first := next(batches, None)) is not None:

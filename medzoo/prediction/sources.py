@@ -17,10 +17,10 @@ from torch import Tensor
 from medzoo.images.discover import visible_files
 from medzoo.images.file import is_image, read_image
 
-Opened: TypeAlias = Image.Image | np.ndarray | Tensor
+LoadedImage: TypeAlias = Image.Image | np.ndarray | Tensor
 """One image in memory: a PIL image, or an array or tensor of two or three dimensions."""
 
-ImageLike: TypeAlias = str | os.PathLike[str] | Opened
+ImageLike: TypeAlias = str | os.PathLike[str] | LoadedImage
 """One image: a file or one in memory. In place of a file, a folder or a pattern stands for many."""
 
 
@@ -105,7 +105,7 @@ def path_of(image: ImageLike) -> str | None:
     return os.fspath(image) if isinstance(image, (str, os.PathLike)) else None
 
 
-def opened(image: ImageLike) -> Opened:
+def load_image(image: ImageLike) -> LoadedImage:
     """Read a file into memory; leave what is already there alone.
 
     Args:

@@ -43,7 +43,7 @@ _LIMITS = """\
   (`medzoo.evaluate`) before you rely on any of them.
 - Small images have lost detail that a diagnosis needs."""
 
-_TRUNK_LIMITS = """\
+_BACKBONE_LIMITS = """\
 - It was made for images like those of its training data. It gives features of any other image, too;
   whether they are of use there was not tried.
 - It tells no classes. What you make of it has to be measured on data of your own, each class
@@ -73,7 +73,7 @@ def model_card(
         plots: Figures in the repository to show, as paths.
     """
     name = repo_id.partition("/")[2]
-    limits = _TRUNK_LIMITS if release.is_trunk else _LIMITS
+    limits = _BACKBONE_LIMITS if release.is_backbone else _LIMITS
     sections = [
         f"# {name}\n\n{_summary(release)}",
         "> **Not for clinical use.** This model is for research and teaching. It must not inform "
@@ -92,7 +92,7 @@ def model_card(
 def _metadata(release: Release, name: str, in_timm: bool) -> ModelCardData:
     results = list(_eval_results(release))
     licence = hub_licence(release.licence)
-    task = "image-feature-extraction" if release.is_trunk else "image-classification"
+    task = "image-feature-extraction" if release.is_backbone else "image-classification"
     info = release.config.dataset
     names = [*release.data.get("sets", ()), *([info.name] if info else ())]
     return ModelCardData(
@@ -147,7 +147,7 @@ def _summary(release: Release) -> str:
     config = release.config
     channels, height, width = config.input_size
     what = f"`{config.architecture}`, trained on {release.title}"
-    gives = "features" if release.is_trunk else f"{config.num_classes} classes"
+    gives = "features" if release.is_backbone else f"{config.num_classes} classes"
     return (
         f"{what}: {gives}, images of {height} x {width} pixels in {channels} "
         f"channel{'s' if channels > 1 else ''}, {release.parameters:,} parameters. Made with medzoo."
@@ -155,8 +155,8 @@ def _summary(release: Release) -> str:
 
 
 def _use(release: Release, repo_id: str, in_timm: bool) -> str:
-    if release.is_trunk:
-        return _use_of_trunk(repo_id, in_timm)
+    if release.is_backbone:
+        return _use_of_backbone(repo_id, in_timm)
     own = f"""\
 ```python
 import medzoo
@@ -184,9 +184,9 @@ The logits are the same. medzoo divides them by the temperature {temperature:.4g
 probabilities of them; timm does not."""
 
 
-def _use_of_trunk(repo_id: str, in_timm: bool) -> str:
+def _use_of_backbone(repo_id: str, in_timm: bool) -> str:
     own = f"""\
-It is a trunk without a classifier, a start for models of your own images:
+It is a backbone without a classifier, a start for models of your own images:
 
 ```python
 import medzoo
@@ -204,8 +204,8 @@ print(medzoo.linear_probe("hf-hub:{repo_id}", data).test)  # it stays as it is
 ```python
 import medzoo, timm
 
-trunk = timm.create_model("hf-hub:{repo_id}", pretrained=True, features_only=True).eval()
-transform = timm.data.create_transform(**timm.data.resolve_model_data_config(trunk))
+backbone = timm.create_model("hf-hub:{repo_id}", pretrained=True, features_only=True).eval()
+transform = timm.data.create_transform(**timm.data.resolve_model_data_config(backbone))
 ```
 
 This gives the feature map of each resolution; without `features_only`, one vector an image."""
@@ -263,10 +263,10 @@ def _results(release: Release, plots: Sequence[str]) -> str:
         "AUC and ACC are as MedMNIST defines them. In brackets: 95 % bootstrap intervals over the "
         "images.",
     ]
-    if release.over_seeds:
-        acc, auc = release.over_seeds["acc"], release.over_seeds["auc"]
+    if release.seed_stats:
+        acc, auc = release.seed_stats["acc"], release.seed_stats["auc"]
         parts.append(
-            f"This is the best of {len(release.over_seeds['seeds'])} trainings by validation AUC. "
+            f"This is the best of {len(release.seed_stats['seeds'])} trainings by validation AUC. "
             f"Over their seeds, on the test split (mean ± standard deviation): "
             f"AUC {auc['mean']:.4f} ± {auc['sd']:.4f}, ACC {acc['mean']:.4f} ± {acc['sd']:.4f}."
         )
@@ -280,7 +280,7 @@ def _validated(release: Release) -> str:
     scores = [f"{_SCORES[name][0]} {value:.3f}" for name, value in release.validation.items()]
     if not scores:
         return ""
-    removed = " with the classifier that was then removed," if release.is_trunk else ""
+    removed = " with the classifier that was then removed," if release.is_backbone else ""
     return (
         f"In training,{removed} the epoch that was kept had on the validation split: "
         f"{', '.join(scores)}. It was chosen there, so this is no test result."
@@ -301,11 +301,11 @@ def _training(release: Release) -> str:
     recipe = json.dumps(dict(release.recipe), indent=2, sort_keys=True)
     more = "".join(f" {sentence}" for sentence in (_taught(release), _through(release)) if sentence)
     how = "With `medzoo train` by this recipe."
-    if release.is_trunk:
+    if release.is_backbone:
         how = "By this recipe, with a classifier that was then removed."
     if release.data.get("sets"):
         how = (
-            "By `benchmarks/trunk.py` of medzoo's repository, with this recipe: all classes of all "
+            "By `benchmarks/backbone.py` of medzoo's repository, with this recipe: all classes of all "
             "sets were the classes of one task. The classifier was then removed."
         )
     return f"{how}{more}\n\n```json\n{recipe}\n```"
@@ -340,9 +340,9 @@ def _member(values: Mapping[str, Any]) -> str:
 
 def _through(release: Release) -> str:
     """Tell of the larger images that the training went through."""
-    if not release.larger:
+    if not release.high_res:
         return ""
-    size, md5 = release.larger["size"], release.larger["md5"]
+    size, md5 = release.high_res["size"], release.high_res["md5"]
     file = f" (md5 `{md5}`)" if md5 else ""
     return (
         f"Random changes were made to the same images at {size} x {size} pixels{file}, which were "

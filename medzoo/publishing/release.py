@@ -41,8 +41,8 @@ class Release:
         metrics: What was measured, a split: reports as `Report.to_dict` gives them.
         licence: Of the weights; empty if unknown.
         teacher: As in `WeightsEntry`; None if there was none or it is not known.
-        larger: Likewise.
-        over_seeds: As in `WeightsEntry`.
+        high_res: Likewise.
+        seed_stats: As in `WeightsEntry`.
         validation: AUC and ACC that training wrote down, as far as it did.
         report: What plots are drawn of: what was given, else what the index knows of the test
             split; None if that is not enough.
@@ -56,13 +56,13 @@ class Release:
     metrics: Mapping[str, Mapping[str, Any]]
     licence: str
     teacher: Sequence[Mapping[str, Any]] | None = None
-    larger: Mapping[str, Any] | None = None
-    over_seeds: Mapping[str, Any] | None = None
+    high_res: Mapping[str, Any] | None = None
+    seed_stats: Mapping[str, Any] | None = None
     validation: Mapping[str, float] = field(default_factory=dict)
     report: Report | None = None
 
     @property
-    def is_trunk(self) -> bool:
+    def is_backbone(self) -> bool:
         """Whether the weights have no classifier, so that they give features."""
         return self.config.num_classes == 0
 
@@ -136,8 +136,8 @@ class Release:
             metrics={**(entry.metrics if entry else {}), **measured},
             licence=licence,
             teacher=entry.teacher if entry else training.get("teacher"),
-            larger=entry.larger if entry else training.get("larger"),
-            over_seeds=entry.over_seeds if entry else None,
+            high_res=entry.high_res if entry else training.get("high_res"),
+            seed_stats=entry.seed_stats if entry else None,
             validation={
                 score: training[f"val_{score}"]
                 for score in ("auc", "acc")
@@ -167,6 +167,6 @@ def _check_report(report: object, config: WeightsConfig) -> None:
 
 
 def _test_report(entry: WeightsEntry | None) -> Report | None:
-    """Return what the index knows of the test split; a trunk was not measured."""
+    """Return what the index knows of the test split; a backbone was not measured."""
     test = entry.metrics.get("test") if entry else None
     return Report.from_dict(dict(test)) if test else None

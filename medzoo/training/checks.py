@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from medzoo.datasets import Dataset, Split
-from medzoo.images import adapt_channels, to_square
+from medzoo.images import adapt_channels, center_crop_resize
 from medzoo.training.loss import soft_targets
 from medzoo.weights import WeightsConfig
 
@@ -103,23 +103,23 @@ _COMPARED = 32  # images
 _ALIKE = 0.8
 
 
-def check_larger(larger: Dataset, data: Dataset) -> None:
+def check_high_res(high_res: Dataset, data: Dataset) -> None:
     """Refuse images that are not the training images of a data set in a size as large or larger.
 
     A few evenly spaced ones are made small and compared.
 
     Args:
-        larger: The larger images.
+        high_res: The larger images.
         data: The data set.
 
     Raises:
         ValueError: If they are smaller, or their classes, labels or pixels are others.
     """
-    train, other = data.train, larger.train
-    if larger.size < data.size:
-        wrong = f"they have {larger.size} pixels a side, fewer than its {data.size}"
-    elif larger.info.classes != data.info.classes:
-        wrong = f"their classes are {larger.info.classes!r}, not {data.info.classes!r}"
+    train, other = data.train, high_res.train
+    if high_res.size < data.size:
+        wrong = f"they have {high_res.size} pixels a side, fewer than its {data.size}"
+    elif high_res.info.classes != data.info.classes:
+        wrong = f"their classes are {high_res.info.classes!r}, not {data.info.classes!r}"
     elif not other.labels.equal(train.labels):
         wrong = "their labels differ"
     elif (alike := _likeness(train.images, other.images)) < _ALIKE:
@@ -127,7 +127,7 @@ def check_larger(larger: Dataset, data: Dataset) -> None:
     else:
         return
     raise ValueError(
-        f"larger={larger!r} has not the training images of {data.title} in a larger size and in "
+        f"high_res={high_res!r} has not the training images of {data.title} in a larger size and in "
         f"the same order: {wrong}; load the same data set with another size="
     )
 
@@ -135,7 +135,7 @@ def check_larger(larger: Dataset, data: Dataset) -> None:
 def _likeness(small: Tensor, large: Tensor) -> float:
     """Return the correlation of some images with larger ones, of what is an image's own."""
     rows = torch.linspace(0, len(small) - 1, min(_COMPARED, len(small))).long()
-    scaled = to_square(adapt_channels(large[rows], small.shape[1]), small.shape[-1])
+    scaled = center_crop_resize(adapt_channels(large[rows], small.shape[1]), small.shape[-1])
     # What all images share says nothing about which is which.
     one, other = (i - i.mean(0) for i in (small[rows].float(), scaled.float()))
     norms = (one.norm() * other.norm()).item()

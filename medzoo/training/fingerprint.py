@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from medzoo.datasets import Dataset, Split
-from medzoo.datasets.storage.mmap import has_read
+from medzoo.datasets.storage.mmap import release_pages
 from medzoo.training.recipe import Recipe
 from medzoo.weights.temperature import temperature_of
 
@@ -28,11 +28,11 @@ class HasIdentity(Protocol):
     identity: dict[str, Any]
 
 
-def identity_of(
+def run_fingerprint(
     model: nn.Module,
     recipe: Recipe,
     data: Dataset,
-    larger: Dataset | None,
+    high_res: Dataset | None,
     teacher: HasIdentity | None,
 ) -> dict[str, Any]:
     """Return, JSON-safe, all that decides a run.
@@ -41,14 +41,14 @@ def identity_of(
         model: What is trained; its weights do not count, since they change.
         recipe: How.
         data: On which training and validation images.
-        larger: The larger training images, if any.
+        high_res: The larger training images, if any.
         teacher: The teacher, if any.
     """
     return {
         "architecture": getattr(model, "architecture", type(model).__name__),
         "layers": digest_of_layers(model),
         "recipe": recipe.to_dict(),
-        "larger": larger and digest_of_split(larger.train),
+        "high_res": high_res and digest_of_split(high_res.train),
         "teacher": teacher and teacher.identity,
         "data": {
             "name": data.info.name,
@@ -95,7 +95,7 @@ def digest_of_layers(model: nn.Module) -> str:
 def _read(chunks: tuple[Tensor, ...]) -> Iterator[Tensor]:
     for chunk in chunks:
         yield chunk
-        has_read(chunk.nbytes)
+        release_pages(chunk.nbytes)
 
 
 def _digest(tensors: Iterable[Tensor], about: object) -> str:

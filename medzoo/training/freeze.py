@@ -11,7 +11,7 @@ class Frozen:
 
     Args:
         model: A model; those of medzoo and timm tell which layers they have.
-        freeze: ``"none"``, ``"stem"``, ``"trunk"``, or a number of stages; see `Recipe`.
+        freeze: ``"none"``, ``"stem"``, ``"backbone"``, or a number of stages; see `Recipe`.
 
     Attributes:
         parameters: Those that would learn if they were not frozen.
@@ -33,16 +33,16 @@ class Frozen:
             for name, module in model.named_modules()
             if name in names and hasattr(module, "running_mean")
         ]
-        self.hold()
+        self.freeze()
 
-    def hold(self) -> None:
+    def freeze(self) -> None:
         """Keep the part from changing; again after each `train()`, which wakes batch norms up."""
         for parameter in self.parameters:
             parameter.requires_grad_(False)
         for norm in self.norms:
             norm.eval()
 
-    def release(self) -> None:
+    def unfreeze(self) -> None:
         """Let the parameters learn again."""
         for parameter in self.parameters:
             parameter.requires_grad_(True)
@@ -75,7 +75,7 @@ def _frozen_names(model: nn.Module, freeze: str | int) -> set[str]:
     if freeze == "none":
         return set()
     layers = layers_of(model, "freeze")
-    if freeze == "trunk":
+    if freeze == "backbone":
         head = model.get_classifier()  # type: ignore[operator]
         learns = {id(part) for part in (*head.modules(), *head.parameters())}
         named = {**dict(model.named_modules()), **dict(model.named_parameters())}
@@ -85,6 +85,6 @@ def _frozen_names(model: nn.Module, freeze: str | int) -> set[str]:
     if last > stages:
         raise ValueError(
             f"freeze={freeze!r}, but {type(model).__name__} has {stages} stages; expected a number "
-            f"from 1 to {stages}, or 'trunk' for all but the classifier"
+            f"from 1 to {stages}, or 'backbone' for all but the classifier"
         )
     return {name for name, layer in layers.items() if layer <= last}

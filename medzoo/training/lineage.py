@@ -13,8 +13,8 @@ from medzoo.training.distillation import Teacher
 from medzoo.weights.licence import licence_of, strictest
 
 
-def origin(
-    model: nn.Module, data: Dataset, teacher: Teacher | None, larger: Dataset | None
+def lineage(
+    model: nn.Module, data: Dataset, teacher: Teacher | None, high_res: Dataset | None
 ) -> dict[str, Any]:
     """Describe where the weights of a run come from, for their file.
 
@@ -22,17 +22,17 @@ def origin(
         model: The model. Before it was trained it may have had weights, which have a licence.
         data: What it was trained on.
         teacher: Who taught it, if anybody.
-        larger: The larger images that were changed at random in the place of the data's, if any.
+        high_res: The larger images that were changed at random in the place of the data's, if any.
 
     Returns:
-        JSON-safe values: data, licence, teacher (a description of each member) and larger (size
+        JSON-safe values: data, licence, teacher (a description of each member) and high_res (size
         and md5), the last two None if there was none.
     """
     return {
         "data": data.provenance.to_dict(),
         "licence": strictest(data.info.licence, licence_of(model), licence_of(teacher)),
         "teacher": describe_members(teacher.given) if teacher else None,
-        "larger": {"size": larger.size, "md5": larger.provenance.md5} if larger else None,
+        "high_res": {"size": high_res.size, "md5": high_res.provenance.md5} if high_res else None,
     }
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from medzoo.datasets import Split
-from medzoo.datasets.storage.mmap import has_read
+from medzoo.datasets.storage.mmap import release_pages
 from medzoo.training.augment import BatchAugmenter
 from medzoo.training.loss import soft_targets
 
@@ -105,7 +105,7 @@ class BatchLoader:
         batch = torch.empty_like(source[: len(rows)], pin_memory=pinned)
         # Copies whole rows; source[rows] would visit every pixel.
         torch.index_select(source, 0, rows, out=batch)
-        has_read(batch.nbytes)
+        release_pages(batch.nbytes)
         return batch.to(self.device, non_blocking=True)
 
 

@@ -12,34 +12,43 @@ from timm.optim import create_optimizer_v2, list_optimizers
 from torch import Tensor, nn
 
 from medzoo.device import has_fast_bfloat16
+from medzoo.errors import unknown_name
 from medzoo.training.freeze import layers_of
-from medzoo.training.recipe import Recipe
 
 
 def create_optimizer(
-    model: nn.Module, recipe: Recipe, device: torch.device
+    model: nn.Module,
+    name: str,
+    *,
+    learning_rate: float,
+    weight_decay: float,
+    layer_decay: float = 1.0,
+    device: torch.device,
 ) -> torch.optim.Optimizer:
-    """Make the optimiser that a recipe names, without decay of biases and norms.
+    """Make one of timm's optimisers, without decay of biases and norms.
 
     Args:
         model: What it trains; frozen parameters are left out.
-        recipe: Its name, learning rate, weight decay and decay of the rate by layer.
+        name: timm's name of the optimiser.
+        learning_rate: Peak learning rate.
+        weight_decay: Decay of convolution and linear weights.
+        layer_decay: Factor on the learning rate from one layer to the one before, in (0, 1].
         device: Where the model is.
 
     Raises:
         ValueError: If the rate is to decay by layer, but the model does not tell its layers.
     """
-    by_layer = recipe.layer_decay < 1
+    by_layer = layer_decay < 1
     if by_layer:
         layers_of(model, "layer_decay")
     optimizer = create_optimizer_v2(
         model,
-        recipe.optimizer,
-        lr=recipe.learning_rate,
-        weight_decay=recipe.weight_decay,
-        layer_decay=recipe.layer_decay if by_layer else None,
+        name,
+        lr=learning_rate,
+        weight_decay=weight_decay,
+        layer_decay=layer_decay if by_layer else None,
     )
-    if "muon" in recipe.optimizer and not has_fast_bfloat16(device):
+    if "muon" in name and not has_fast_bfloat16(device):
         _orthogonalise_in_float32(optimizer)
     return optimizer
 

@@ -17,7 +17,7 @@ from medzoo.errors import unknown_name
 from medzoo.training.optimizer import check_optimizer
 
 ClassWeights = Literal["none", "balanced"]
-FrozenPart = Literal["none", "stem", "trunk"]
+FrozenPart = Literal["none", "stem", "backbone"]
 
 _UPRIGHT = {"augmentation": {"horizontal_flip": 0.0, "vertical_flip": 0.0}}
 
@@ -95,10 +95,10 @@ class Recipe:
         augmentation: Random changes to training images.
         model_args: Arguments of the architecture, e.g. ``{"drop_rate": 0.2}``, for whoever
             builds the model with `medzoo.create_model`.
-        trunk: Checkpoint or weights file that all but the classifier starts from, e.g.
+        backbone: Checkpoint or weights file that all but the classifier starts from, e.g.
             ``"advanced_cnn.dermamnist"``, for whoever builds the model; empty for random weights.
         freeze: What stays as it is, batch norms' statistics included: ``"none"``, ``"stem"``,
-            ``"trunk"`` (all but the classifier), or how many stages, from 1, behind the stem.
+            ``"backbone"`` (all but the classifier), or how many stages, from 1, behind the stem.
         layer_decay: Factor on the learning rate from one layer to the one before, in (0, 1]: the
             classifier learns at the full rate, the stem slowest. Layers are medzoo's stages, and
             what timm's own networks call so (``group_matcher``).
@@ -121,7 +121,7 @@ class Recipe:
     seed: int = 0
     augmentation: Augmentation = field(default_factory=Augmentation)
     model_args: Mapping[str, Any] = field(default_factory=dict)
-    trunk: str = ""
+    backbone: str = ""
     freeze: FrozenPart | int = "none"
     layer_decay: float = 1.0
 
@@ -197,7 +197,7 @@ def recipe_for(architecture: str, dataset: str | DatasetInfo) -> Recipe:
     """
     name = _name_of(dataset)
     layers = ("default", f"*.{name}", architecture, f"{architecture}.{name}")
-    upright = _UPRIGHT if isinstance(dataset, DatasetInfo) and dataset.sided else {}
+    upright = _UPRIGHT if isinstance(dataset, DatasetInfo) and dataset.has_laterality else {}
     return Recipe.from_dict(_merge(*(_bundled().get(layer, {}) for layer in layers), upright))
 
 
@@ -205,7 +205,7 @@ def load_recipe(
     source: str | Path | Mapping[str, Any] | Recipe,
     architecture: str,
     dataset: str | DatasetInfo,
-    trunk: str = "",
+    backbone: str = "",
 ) -> Recipe:
     """Find a recipe by name or file; what it says refines the pair's bundled recipe.
 
@@ -217,28 +217,28 @@ def load_recipe(
             JSON file, or a mapping of some fields.
         architecture: The model that will be trained.
         dataset: The data set it will be trained on, as in `recipe_for`.
-        trunk: What it starts from, instead of what the source says. Trained weights fix the
-            architecture's arguments, so with a trunk those that are bundled do not count.
+        backbone: What it starts from, instead of what the source says. Trained weights fix the
+            architecture's arguments, so with a backbone those that are bundled do not count.
 
     Returns:
         The recipe, complete: what the source does not say is the pair's bundled recipe's. A
-        `Recipe` comes back as it is, but for the trunk.
+        `Recipe` comes back as it is, but for the backbone.
 
     Raises:
         ValueError: If the name is unknown, the file is no recipe, or the source is none of these.
     """
     if isinstance(source, Recipe):
-        return source.with_changes(trunk=trunk) if trunk else source
+        return source.with_changes(backbone=backbone) if backbone else source
     if not isinstance(source, str | Path | Mapping):
         raise ValueError(
             f"recipe={source!r} is no recipe; give a medzoo.Recipe, a bundled name such as "
             "'default', a JSON file, or a mapping of some fields"
         )
     values = _read(source, architecture, _name_of(dataset))
-    if trunk:
-        values["trunk"] = trunk
+    if backbone:
+        values["backbone"] = backbone
     bundled = recipe_for(architecture, dataset)
-    if values.get("trunk"):
+    if values.get("backbone"):
         bundled = replace(bundled, model_args={})
     return bundled.with_changes(**values)
 

@@ -28,22 +28,22 @@ def train(
 
     Args:
         name: An architecture: medzoo's, or ``"timm/<name>"``. It starts from random weights, or
-            from the recipe's trunk.
+            from the recipe's backbone.
         data: Training and validation data.
         recipe: A `Recipe`; or a bundled recipe's name, a JSON file or a mapping of some fields,
             e.g. ``{"epochs": 5}``, which refine what is bundled for the architecture and data
             set. By default that itself.
         resume: Go on from the run's last checkpoint, if there is one.
-        **trainer_args: The `Trainer`'s other arguments: output, name, teacher, larger, device,
+        **trainer_args: The `Trainer`'s other arguments: output, name, teacher, high_res, device,
             progress, tensorboard, compile.
 
     Returns:
         The finished run.
 
     Raises:
-        ValueError: If the name is unknown or means trained weights, the recipe's trunk is of
+        ValueError: If the name is unknown or means trained weights, the recipe's backbone is of
             another architecture, or an argument is wrong.
-        WeightsError: If the recipe's trunk cannot be loaded.
+        WeightsError: If the recipe's backbone cannot be loaded.
         TrainingError: If the run cannot go on.
     """
     if not isinstance(name, str | Path):
@@ -60,20 +60,20 @@ def train(
             "command line --pretrained"
         )
     recipe = load_recipe(recipe, architecture, data.info)
-    if recipe.trunk:
-        if architecture_of(recipe.trunk) != architecture:
+    if recipe.backbone:
+        if architecture_of(recipe.backbone) != architecture:
             raise ValueError(
-                f"the recipe's trunk {recipe.trunk!r} does not fit {architecture!r}; give a "
-                f"checkpoint of {architecture!r}, or trunk='' to start from random weights"
+                f"the recipe's backbone {recipe.backbone!r} does not fit {architecture!r}; give a "
+                f"checkpoint of {architecture!r}, or backbone='' to start from random weights"
             )
-        return finetune(recipe.trunk, data, recipe, resume=resume, **trainer_args)
+        return finetune(recipe.backbone, data, recipe, resume=resume, **trainer_args)
     torch.manual_seed(recipe.seed)
     model = _create(name, data, recipe)
     return Trainer(model, data, recipe, **trainer_args).fit(resume=resume)
 
 
 def finetune(
-    trunk: str | Path | nn.Module,
+    backbone: str | Path | nn.Module,
     data: Dataset,
     recipe: Recipe | Mapping[str, Any] | str | Path = "finetune",
     *,
@@ -82,19 +82,19 @@ def finetune(
 ) -> Run:
     """Train on from trained weights: all but the classifier is kept, the channels are adapted.
 
-    For the very data set that the trunk was trained on, the classifier is kept as well.
+    For the very data set that the backbone was trained on, the classifier is kept as well.
 
     Args:
-        trunk: A checkpoint (``"advanced_cnn.dermamnist"``), a weights file, an architecture of
+        backbone: A checkpoint (``"advanced_cnn.dermamnist"``), a weights file, an architecture of
             timm's with weights of its own (``"timm/resnet18"``), or a model. A model is trained
             in place, and has to take the data's channels.
         data: Training and validation data.
         recipe: As for `train`. The one named ``"finetune"`` is short; for networks of timm's
-            it is gentle, slowest in the early layers. What part of the trunk stays fixed is its
-            `freeze`. The trunk decides the architecture's arguments. A trunk with a name becomes
-            the recipe's `trunk`.
+            it is gentle, slowest in the early layers. What part of the backbone stays fixed is its
+            `freeze`. The backbone decides the architecture's arguments. A backbone with a name becomes
+            the recipe's `backbone`.
         resume: Go on from the run's last checkpoint, if there is one.
-        **trainer_args: The `Trainer`'s other arguments: output, name, teacher, larger, device,
+        **trainer_args: The `Trainer`'s other arguments: output, name, teacher, high_res, device,
             progress, tensorboard, compile.
 
     Returns:
@@ -107,15 +107,15 @@ def finetune(
         TrainingError: If the run cannot go on.
     """
     check_dataset("data", data)
-    if isinstance(trunk, nn.Module):
-        architecture = getattr(trunk, "architecture", type(trunk).__name__)
+    if isinstance(backbone, nn.Module):
+        architecture = getattr(backbone, "architecture", type(backbone).__name__)
         recipe = load_recipe(recipe, architecture, data.info)
         torch.manual_seed(recipe.seed)
-        model = _with_classifier_for(data, trunk)
+        model = _with_classifier_for(data, backbone)
     else:
-        recipe = load_recipe(recipe, architecture_of(trunk), data.info, trunk=str(trunk))
+        recipe = load_recipe(recipe, architecture_of(backbone), data.info, backbone=str(backbone))
         torch.manual_seed(recipe.seed)
-        model = _create(trunk, data, recipe, pretrained=True)
+        model = _create(backbone, data, recipe, pretrained=True)
     return Trainer(model, data, recipe, **trainer_args).fit(resume=resume)
 
 
@@ -134,7 +134,7 @@ def _with_classifier_for(data: Dataset, model: nn.Module) -> nn.Module:
     if known is None or (known.name, known.classes) != (info.name, info.classes):
         if not hasattr(model, "reset_classifier"):
             raise ValueError(
-                f"trunk is a {type(model).__name__} without reset_classifier, so it cannot get "
+                f"backbone is a {type(model).__name__} without reset_classifier, so it cannot get "
                 "a new classifier; expected a model of medzoo.create_model or timm.create_model"
             )
         model.reset_classifier(info.num_classes)  # type: ignore[operator]

@@ -20,12 +20,12 @@ from medzoo.datasets import Dataset
 from medzoo.datasets.dataset import check_dataset
 from medzoo.device import autocast
 from medzoo.distributed import (
-    agree,
+    all_ranks_equal,
     average_buffers,
     data_parallel,
     device_of_process,
-    mean,
     process_group,
+    process_mean,
     rank,
     wait_for_all,
     world_size,
@@ -34,15 +34,20 @@ from medzoo.errors import TrainingError
 from medzoo.evaluation import compute_metrics
 from medzoo.inference import predict_logits, probabilities
 from medzoo.inference.model import Model
-from medzoo.models import Classifier, InputAdapter, fit_to_data
+from medzoo.models import Classifier, InputAdapter, bind_to_dataset
 from medzoo.training.augment import BatchAugmenter
 from medzoo.training.checkpoint import Progress, optimizer_state, restore_optimizer
-from medzoo.training.checks import check_compiler, check_logits, check_output, check_validation
+from medzoo.training.checks import (
+    check_compiler,
+    check_high_res,
+    check_logits,
+    check_output,
+    check_validation,
+)
 from medzoo.training.distillation import Teacher
-from medzoo.training.fingerprint import identity_of
+from medzoo.training.fingerprint import run_fingerprint
 from medzoo.training.freeze import Frozen
-from medzoo.training.larger import check_larger
-from medzoo.training.lineage import origin
+from medzoo.training.lineage import lineage
 from medzoo.training.loader import BatchLoader
 from medzoo.training.loss import class_weights, loss_of, soft_targets
 from medzoo.training.optimizer import create_optimizer
@@ -97,7 +102,7 @@ class Trainer:
         teacher: Whose probabilities for each augmented batch are blended into its targets, by
             the share `Recipe.distillation`. Any callable that `medzoo.evaluate` takes, e.g. a
             `medzoo.Ensemble`.
-        larger: The same training images in a larger size (``medzoo.load_dataset(name, size=64)``).
+        high_res: The same training images in a larger size (``medzoo.load_dataset(name, size=64)``).
             Random changes are then made to these; the teacher sees them, and the model gets them
             scaled down, so that images stay as sharp when they are turned as they are upright.
         device: ``"auto"`` (CUDA, then MPS, then CPU) or any PyTorch device.
@@ -124,7 +129,7 @@ class Trainer:
         output: str | Path | None = None,
         name: str | None = None,
         teacher: Model | None = None,
-        larger: Dataset | None = None,
+        high_res: Dataset | None = None,
         device: str | torch.device = "auto",
         progress: bool | None = None,
         tensorboard: bool = False,
@@ -149,21 +154,28 @@ class Trainer:
         check_validation(data.val)
 
         r = self.recipe
-        if larger is not None:
-            check_dataset("larger", larger)
-            check_larger(larger, data)
-        self.larger = larger
+        if high_res is not None:
+            check_dataset("high_res", high_res)
+            check_high_res(high_res, data)
+        self.high_res = high_res
         self.loader, self.to_size = self._make_loader()
-        fit_to_data(classifier, data)
+        bind_to_dataset(classifier, data)
         if output is not None:
             check_output(classifier)
-        self.teacher = self._make_teacher(teacher, larger or data)
+        self.teacher = self._make_teacher(teacher, high_res or data)
         balanced = r.class_weights == "balanced"
         self.class_weights = class_weights(data.train).to(self.device) if balanced else None
         self.autocast = autocast(self.device, r.precision)
         steps = r.epochs * len(self.loader)
         self.frozen = Frozen(self.model, r.freeze)
-        self.optimizer = create_optimizer(self.model, r, self.device)
+        self.optimizer = create_optimizer(
+            self.model,
+            r.optimizer,
+            learning_rate=r.learning_rate,
+            weight_decay=r.weight_decay,
+            layer_decay=r.layer_decay,
+            device=self.device,
+        )
         warmup = min(round(r.warmup * steps), steps - 1)
         self.scheduler = CosineLRScheduler(
             self.optimizer, steps - warmup, warmup_t=warmup, warmup_prefix=True, t_in_epochs=False
@@ -171,11 +183,11 @@ class Trainer:
         # The warm-up of the decay keeps random initial weights out of the average of short runs.
         self.average = ModelEmaV3(self.model, r.ema_decay, use_warmup=True)
         self.best: dict[str, Tensor] = {}
-        self.state = Progress(identity_of(self.model, r, data, larger, self.teacher))
+        self.state = Progress(run_fingerprint(self.model, r, data, high_res, self.teacher))
 
     def _make_loader(self) -> tuple[BatchLoader, nn.Module]:
         """Return the batches, and what brings them to the model's size."""
-        r, data = self.recipe, self.larger or self.data
+        r, data = self.recipe, self.high_res or self.data
         shared, own = transform_config(data), transform_config(self.data)
         loader = BatchLoader(
             data.train,
@@ -187,7 +199,7 @@ class Trainer:
             rank=self.rank,
             processes=world_size(),
         )
-        if self.larger is None:
+        if self.high_res is None:
             return loader, nn.Identity()
         return loader, InputAdapter(nn.Identity(), own, shared).to(self.device)
 
@@ -260,7 +272,7 @@ class Trainer:
         # Only the lowest 32 bits of a seed count, hence the odd factor.
         torch.manual_seed(self.recipe.seed * 1_000_003 + epoch + self.rank * 0x9E3779B1)
         network.train()
-        self.frozen.hold()
+        self.frozen.freeze()
         total = torch.zeros((), device=self.device)
         first = epoch * len(self.loader)
         for step, (images, targets) in enumerate(self.loader.epoch(epoch), first):
@@ -271,7 +283,7 @@ class Trainer:
             total += self._step(network, images, targets, step)
             bar.update()
         average_buffers(self.model, self.average.module)  # all else is equal in all processes
-        return mean(total).item() / len(self.loader)
+        return process_mean(total).item() / len(self.loader)
 
     def _step(self, network: nn.Module, images: Tensor, targets: Tensor, step: int) -> Tensor:
         """Update the weights once; return the loss. Nothing here may wait for the device."""
@@ -348,7 +360,7 @@ class Trainer:
 
     def _restore(self) -> None:
         found = self.files.read(self.state.identity)
-        if not agree(found[1].epoch if found else 0):
+        if not all_ranks_equal(found[1].epoch if found else 0):
             raise TrainingError(
                 f"the processes do not all see the same {self.files.checkpoint}; output= must be "
                 "a folder that all machines share"
@@ -364,7 +376,7 @@ class Trainer:
     def _finish(self) -> Run:
         self.model.load_state_dict(self.best)
         self.model.eval()
-        self.frozen.release()
+        self.frozen.unfreeze()
         summary = self.summary()
         self.model.licence = summary["licence"]
         weights = self.files.write_weights(self.model, summary)
@@ -377,7 +389,7 @@ class Trainer:
         best = self.state.history[self.state.best_epoch - 1]
         return {
             "recipe": self.recipe.to_dict(),
-            **origin(self.model, self.data, self.teacher, self.larger),
+            **lineage(self.model, self.data, self.teacher, self.high_res),
             "best_epoch": self.state.best_epoch,
             "val_auc": best["val_auc"],
             "val_acc": best["val_acc"],

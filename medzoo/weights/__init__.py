@@ -14,7 +14,7 @@ from medzoo.weights.index import (
     weights_index,
     write_index,
 )
-from medzoo.weights.overlap import provenance_of, warn_if_seen
+from medzoo.weights.overlap import provenance_of, warn_if_trained_on
 
 __all__ = [
     "INDEX",
@@ -31,7 +31,7 @@ __all__ = [
     "save_weights",
     "sha256_of",
     "verify",
-    "warn_if_seen",
+    "warn_if_trained_on",
     "weights_index",
     "write_atomically",
     "write_index",

@@ -133,7 +133,7 @@ class WeightsConfig:
             std=tuple(_expect(values, "std", "numbers")),
             model_args=_expect({"model_args": {}, **values}, "model_args", "an object"),
             dataset=DatasetInfo.from_dict(dataset) if dataset else None,
-            training=_expect({"training": {}, **values}, "training", "an object"),
+            training=_renamed(_expect({"training": {}, **values}, "training", "an object")),
             temperature=values.get("temperature", 1.0),
         )
 
@@ -214,6 +214,19 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
         name: tensor.float() if tensor.dtype == torch.float16 else tensor
         for name, tensor in tensors.items()
     }
+
+
+def _renamed(training: Mapping[str, Any]) -> dict[str, Any]:
+    """Map what earlier versions called otherwise."""
+    values = dict(training)
+    if "larger" in values:
+        values["high_res"] = values.pop("larger")
+    recipe = values.get("recipe")
+    if isinstance(recipe, dict) and "trunk" in recipe:
+        values["recipe"] = {"backbone": recipe["trunk"]} | {
+            name: value for name, value in recipe.items() if name != "trunk"
+        }
+    return values
 
 
 def _whole(value: Any, least: int) -> bool:

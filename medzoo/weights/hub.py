@@ -75,7 +75,7 @@ def fetch(repo_id: str, revision: str, sha256: str | None = None) -> Path:
     """
     seconds = time_limit()
     try:
-        path = within(seconds, lambda: _download(repo_id, revision))
+        path = run_with_timeout(seconds, lambda: _download(repo_id, revision))
     except Exception as error:  # several HTTP libraries' errors, depending on huggingface_hub
         raise WeightsError(
             f"{WEIGHTS_FILE} of {repo_id} at {revision} could not be fetched: {reason(error)}"
@@ -96,7 +96,7 @@ def fetch(repo_id: str, revision: str, sha256: str | None = None) -> Path:
     return path
 
 
-def within(seconds: float, work: Callable[[], T]) -> T:
+def run_with_timeout(seconds: float, work: Callable[[], T]) -> T:
     """Return what some work gives, or give up waiting for it.
 
     huggingface_hub retries, and each try has a limit of its own, but their number has none when

@@ -33,13 +33,13 @@ class WeightsEntry:
         recipe: The recipe it was trained with, as `medzoo.Recipe.to_dict` gives it.
         seed: Of the training run.
         metrics: Reports of the file as shipped, one a split, as `medzoo.Report.to_dict` gives
-            them; empty for a trunk.
+            them; empty for a backbone.
         licence: Of the weights.
-        over_seeds: Mean and standard deviation of test AUC and ACC over the seeds of the trainings
+        seed_stats: Mean and standard deviation of test AUC and ACC over the seeds of the trainings
             of which this is the best one by validation AUC, or None if they are not known.
         teacher: Who answered for a share of the targets: for each member its architecture, input
             size, data set and parameters; None if nobody did.
-        larger: Size and md5 of the larger images that were changed at random in the place of the
+        high_res: Size and md5 of the larger images that were changed at random in the place of the
             data's, or None if there were none.
         hub: ``{"repo_id", "revision"}`` of the copy on the Hugging Face Hub, or None if it was
             not published there.
@@ -57,9 +57,9 @@ class WeightsEntry:
     seed: int
     metrics: Mapping[str, Mapping[str, Any]]
     licence: str
-    over_seeds: Mapping[str, Any] | None = None
+    seed_stats: Mapping[str, Any] | None = None
     teacher: Sequence[Mapping[str, Any]] | None = None
-    larger: Mapping[str, Any] | None = None
+    high_res: Mapping[str, Any] | None = None
     hub: Mapping[str, str] | None = None
 
     def to_dict(self) -> dict[str, Any]:

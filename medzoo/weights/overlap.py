@@ -26,7 +26,7 @@ def provenance_of(data: Mapping[str, Any]) -> Provenance:
     return Provenance(data["file"], data["md5"], data["official"], data.get("note", ""))
 
 
-def warn_if_seen(name: str | Path, data: Dataset) -> None:
+def warn_if_trained_on(name: str | Path, data: Dataset) -> None:
     """Warn if weights may have been trained on images that are in other splits of a data set.
 
     That is so if the set is the one that they were trained on, but divided otherwise, or if it

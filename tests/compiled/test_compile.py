@@ -9,7 +9,7 @@ from torch import nn
 
 import medzoo
 from medzoo.deployment import CompiledModel, Description
-from medzoo.deployment.cache import slot_of
+from medzoo.deployment.cache import cache_path
 from medzoo.deployment.quantise import better_in_float32
 from medzoo.inference import predict_logits
 from tests.compiled.networks import tiny_model
@@ -39,7 +39,7 @@ def quantised(model, tiny, compiled):
 @pytest.fixture(scope="module")
 def content(model, compiled):
     """The ONNX file that the cache holds behind `compiled`."""
-    return slot_of(model, Description.of(model)).read_bytes()[DIGEST:]
+    return cache_path(model, Description.of(model)).read_bytes()[DIGEST:]
 
 
 def never(*_):
@@ -108,7 +108,7 @@ def test_the_second_call_takes_it_from_the_cache(model, compiled, quantised, tin
 
 @pytest.mark.parametrize("damage", [b"", b"x" * 200, None], ids=["empty", "garbage", "cut"])
 def test_a_damaged_file_in_the_cache_is_made_again(model, compiled, content, damage, monkeypatch):
-    slot = slot_of(model, Description.of(model))
+    slot = cache_path(model, Description.of(model))
     whole = slot.read_bytes()
     slot.write_bytes(whole[: len(whole) // 2] if damage is None else damage)
     calls = []
@@ -120,7 +120,7 @@ def test_a_damaged_file_in_the_cache_is_made_again(model, compiled, content, dam
 
 def test_whatever_changes_the_result_changes_its_place_in_the_cache(model, tiny, monkeypatch):
     def place(images=None):
-        return slot_of(model, Description.of(model), images)
+        return cache_path(model, Description.of(model), images)
 
     places = [place(), place(tiny.train.images), place(tiny.test.images)]
     assert place() == places[0]
@@ -144,7 +144,7 @@ def test_layers_of_ones_own_are_not_cached(model):
         pass
 
     whole = nn.Sequential(model, Own())
-    assert slot_of(whole, Description.of(model)) is None
+    assert cache_path(whole, Description.of(model)) is None
 
 
 def test_a_cache_that_cannot_be_written_does_no_harm(

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medzoo.datasets.readers.stratify import divide
+from medzoo.datasets.readers.stratify import stratified_group_split
 
 SHARES = {"train": 0.7, "val": 0.15, "test": 0.15}
 
@@ -21,7 +21,7 @@ def counts(labels, splits):
 @given(st.lists(st.integers(3, 60), min_size=1, max_size=6), st.integers(0, 2**32 - 1))
 def test_every_class_is_in_each_split_in_proportion(sizes, seed):
     labels = np.repeat(np.arange(len(sizes)), sizes)
-    found = counts(labels, divide(labels, range(len(labels)), SHARES, seed))
+    found = counts(labels, stratified_group_split(labels, range(len(labels)), SHARES, seed))
     assert found.min() >= 1
     wanted = np.outer(sizes, list(SHARES.values()))
     assert np.abs(found - wanted).max() < 1.5
@@ -34,7 +34,7 @@ def test_every_class_is_in_each_split_in_proportion(sizes, seed):
 )
 def test_a_group_is_never_in_two_splits(images, seed):
     labels, groups = (np.array(column) for column in zip(*images, strict=True))
-    splits = divide(labels, groups.tolist(), SHARES, seed)
+    splits = stratified_group_split(labels, groups.tolist(), SHARES, seed)
     found = defaultdict(set)
     for group, split in zip(groups, splits, strict=True):
         found[group].add(split)
@@ -45,15 +45,17 @@ def test_a_group_is_never_in_two_splits(images, seed):
 
 def test_the_seed_alone_decides():
     labels = np.arange(90) % 3
-    first = divide(labels, range(90), SHARES, 0)
-    assert divide(labels, [f"patient {i}" for i in range(90)], SHARES, 0) == first
-    assert divide(labels, range(90), SHARES, 1) != first
+    first = stratified_group_split(labels, range(90), SHARES, 0)
+    assert stratified_group_split(labels, [f"patient {i}" for i in range(90)], SHARES, 0) == first
+    assert stratified_group_split(labels, range(90), SHARES, 1) != first
 
 
 def test_many_labels_an_image_or_none_are_divided_in_proportion_too():
     rng = np.random.default_rng(0)
     labels = (rng.random((1500, 4)) < [0.4, 0.1, 0.02, 0.0]).astype(int)
-    splits = np.array(divide(labels, rng.integers(0, 500, 1500).tolist(), SHARES, 0))
+    splits = np.array(
+        stratified_group_split(labels, rng.integers(0, 500, 1500).tolist(), SHARES, 0)
+    )
     for split, share in SHARES.items():
         own = labels[splits == split]
         assert len(own) / 1500 == pytest.approx(share, abs=0.005)

@@ -24,7 +24,7 @@ def test_info_is_medmnists_own(name):
     assert info.sizes == (28, 64, 128, 224)
     assert info.n_samples == entry["n_samples"]
     assert info.multi_label == (name == "chestmnist")
-    assert info.sided == name.startswith("organ")
+    assert info.has_laterality == name.startswith("organ")
 
 
 def test_case_does_not_matter_and_unknown_names_get_close_matches():
@@ -62,7 +62,7 @@ def test_round_trip_through_json_and_hashable():
     ],
 )
 def test_sides_are_told_however_words_are_joined(name, sided):
-    assert DatasetInfo("x", "X", "multi-class", ("other", name), 1, "").sided == sided
+    assert DatasetInfo("x", "X", "multi-class", ("other", name), 1, "").has_laterality == sided
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from medzoo.datasets import Dataset, LeakageReport, LeakedPair, find_leakage, load_dataset
 from medzoo.datasets.leakage import search as leakage
-from medzoo.datasets.leakage.similarity import TURNS, Likeness, centres, thumbnails, turned
+from medzoo.datasets.leakage.similarity import TURNS, Similarity, centres, thumbnails, turned
 from medzoo.datasets.resplit import resplit
 
 COUNTS = {"train": 160, "val": 30, "test": 50}
@@ -272,7 +272,7 @@ def test_thumbnails_and_centres():
 
 def test_alignment_finds_zoom_and_angle():
     images = scenes(100, seed=4)
-    likeness = Likeness(images)
+    likeness = Similarity(images)
     moved = torch.stack([sampled(image, zoom=0.8, degrees=10) for image in images[:8]])
     plain = torch.zeros(8, 4)
     before, _ = likeness.align(moved, plain, images[:8], plain, steps=0)

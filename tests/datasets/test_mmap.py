@@ -12,7 +12,7 @@ from medzoo.cache import cache_dir
 from medzoo.datasets import load_dataset
 from medzoo.datasets.storage import archive
 from medzoo.datasets.storage.archive import read_archive
-from medzoo.datasets.storage.mmap import has_read, open_map
+from medzoo.datasets.storage.mmap import open_map, release_pages
 from medzoo.errors import DatasetError
 
 from .conftest import make_arrays
@@ -164,8 +164,8 @@ def test_memory_of_maps_is_given_back_and_their_content_stays(tmp_path, monkeypa
     array = open_map(path)
     assert np.array_equal(array, expected)
     assert _resident(path) >= expected.nbytes
-    has_read(expected.nbytes - 1)
+    release_pages(expected.nbytes - 1)
     assert _resident(path) >= expected.nbytes
-    has_read(1)
+    release_pages(1)
     assert _resident(path) < expected.nbytes / 4
     assert np.array_equal(array, expected)

@@ -167,7 +167,7 @@ def test_evaluate_and_predict_use_the_models_temperature(name):
     assert own.ece != raw.ece
     assert evaluate(model, data.test, device="cpu", resamples=0, temperature=1.0) == raw
 
-    logits = medzoo.evaluation.predict_logits(model, data.test.images, device="cpu")
+    logits = medzoo.inference.predict_logits(model, data.test.images, device="cpu")
     expected = probabilities(logits, data.info.task, 3.0)
     assert own.ece == compute_metrics(data.test.labels, expected, data.info.task).ece
     one = predict(model, data.test.images[0], device="cpu")

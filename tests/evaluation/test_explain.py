@@ -145,10 +145,10 @@ def test_what_has_no_map_is_refused(image):
         explain(transformer, image)
 
 
-def test_a_trunk_has_no_classes_to_explain(image):
-    trunk = medzoo.create_model("simple_cnn", num_classes=0)
+def test_a_backbone_has_no_classes_to_explain(image):
+    backbone = medzoo.create_model("simple_cnn", num_classes=0)
     with pytest.raises(ValueError, match="no classifier"):
-        explain(trunk, image)
+        explain(backbone, image)
 
 
 def test_saving_takes_the_format_from_the_ending(image, tmp_path):

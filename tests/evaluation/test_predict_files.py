@@ -144,7 +144,7 @@ def test_no_more_is_read_than_the_next_batches_need(data, model, folder, monkeyp
             Counting.done += len(batch)
             return super().forward(batch)
 
-    monkeypatch.setattr(reading, "opened", counted)
+    monkeypatch.setattr(reading, "load_image", counted)
     images = [np.zeros((28, 28, 3), np.uint8)] * count
     assert len(predict(Counting(data.info), images, batch_size=batch_size, device="cpu")) == count
     assert read == Counting.done == count

@@ -1,4 +1,4 @@
-"""Probes: features of a fixed trunk, a classifier chosen on validation, one look at the test split."""
+"""Probes: features of a fixed backbone, a classifier chosen on validation, one look at the test split."""
 
 from dataclasses import replace
 
@@ -126,7 +126,7 @@ def test_a_probe_is_used_like_any_model(data):
     assert set(prediction.probabilities) == set(data.info.classes)
 
 
-def test_the_trunk_stays_as_it_is(data):
+def test_the_backbone_stays_as_it_is(data):
     model = small(in_chans=1).train()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     medzoo.knn_probe(model, data, resamples=0)
@@ -137,14 +137,15 @@ def test_the_trunk_stays_as_it_is(data):
 
 def test_a_file_is_loaded_and_fed_as_it_was_trained(data, tmp_path):
     model = small(in_chans=3)
-    path = medzoo.save_weights(model, tmp_path / "trunk.safetensors")
+    path = medzoo.save_weights(model, tmp_path / "backbone.safetensors")
     one, other = (
-        medzoo.linear_probe(trunk, data, strengths=[0.1], resamples=0) for trunk in (path, model)
+        medzoo.linear_probe(backbone, data, strengths=[0.1], resamples=0)
+        for backbone in (path, model)
     )
     assert one.test.auc == pytest.approx(other.test.auc, abs=1e-6)
 
 
-def test_timms_networks_are_trunks_too(data):
+def test_timms_networks_are_backbones_too(data):
     model = create_model("timm/test_resnet", dataset=data)
     assert 0 <= medzoo.linear_probe(model, data, strengths=[0.1], resamples=0).test.auc <= 1
 

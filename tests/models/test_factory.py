@@ -21,7 +21,7 @@ def saved(tmp_path, tiny):
     return save_weights(model, tmp_path / "small.safetensors"), model
 
 
-def same_trunk(one, other, *apart):
+def same_backbone(one, other, *apart):
     mine, theirs = one.state_dict(), other.state_dict()
     names = [name for name in mine if not name.startswith(("head", *apart))]
     return bool(names) and all(torch.equal(mine[name], theirs[name]) for name in names)
@@ -114,7 +114,7 @@ def test_a_file_with_another_number_of_classes_forgets_its_data_set(saved):
     model = create_model(saved[0], num_classes=3)
     assert model.dataset is None
     assert model(noise(1, 3, 28, 28)).shape == (1, 3)
-    assert same_trunk(model, saved[1])
+    assert same_backbone(model, saved[1])
 
 
 def test_other_channels_than_the_data_set_has(tiny):
@@ -171,11 +171,11 @@ def test_the_files_own_data_set_keeps_the_classifier(saved, tiny):
 
 
 @pytest.mark.parametrize("count", [7, 4])
-def test_another_data_set_keeps_the_trunk_and_gets_a_new_classifier(saved, count):
+def test_another_data_set_keeps_the_backbone_and_gets_a_new_classifier(saved, count):
     path, model = saved
     other = synthetic(num_classes=count, n_train=8, n_val=4, n_test=4)
     again = create_model(path, dataset=other)
-    assert same_trunk(again, model)
+    assert same_backbone(again, model)
     assert again.num_classes == count
     assert not torch.equal(again.get_classifier().weight[:4], model.get_classifier().weight[:4])
     assert again.dataset.name == other.info.name
@@ -184,10 +184,10 @@ def test_another_data_set_keeps_the_trunk_and_gets_a_new_classifier(saved, count
 
 def test_features_of_a_weights_file(saved):
     path, model = saved
-    trunk = create_model(path, features_only=True)
+    backbone = create_model(path, features_only=True)
     x = noise(2, 3, 28, 28)
     expected = model.forward_intermediates(x, intermediates_only=True)
-    for found, feature in zip(trunk(x), expected, strict=True):
+    for found, feature in zip(backbone(x), expected, strict=True):
         assert torch.equal(found, feature)
     gray = create_model(path, dataset="octmnist", features_only=True)
     assert [f.shape[1] for f in gray(noise(1, 1, 28, 28))] == [8, 16]
@@ -304,7 +304,7 @@ def test_timm_weights_file_for_another_data_set(tmp_path, tiny):
     model = create_model("timm/resnet18", dataset=tiny)
     path = save_weights(model, tmp_path / "timm.safetensors")
     again = create_model(path, dataset="breastmnist")
-    assert same_trunk(again, model, "conv1", "fc")
+    assert same_backbone(again, model, "conv1", "fc")
     assert again(noise(1, 1, 28, 28)).shape == (1, 2)
     gray = noise(1, 1, 28, 28)
     torch.testing.assert_close(

@@ -1,4 +1,4 @@
-"""medzoo's trunks as encoders of segmentation_models_pytorch, which finds them through timm."""
+"""medzoo's backbones as encoders of segmentation_models_pytorch, which finds them through timm."""
 
 import pytest
 import segmentation_models_pytorch as smp
@@ -12,9 +12,9 @@ TAGS = list_models(pretrained=True)
 
 @pytest.mark.parametrize("tag", TAGS)
 @torch.inference_mode()
-def test_a_published_trunk_is_an_encoder(tag):
-    trunk = create_model(tag, pretrained=True, in_chans=3, features_only=True)
-    depth = len(trunk.feature_info.reduction())
+def test_a_published_backbone_is_an_encoder(tag):
+    backbone = create_model(tag, pretrained=True, in_chans=3, features_only=True)
+    depth = len(backbone.feature_info.reduction())
     net = smp.Unet(
         f"tu-medzoo_{tag}",
         encoder_weights=True,
@@ -24,8 +24,8 @@ def test_a_published_trunk_is_an_encoder(tag):
     ).eval()
     x = noise(1, 3, 64, 64)
     assert net(x).shape == (1, 2, 64, 64)
-    assert net.encoder.out_channels == [3, *trunk.feature_info.channels()]
-    for found, expected in zip(net.encoder(x)[1:], trunk(x), strict=True):
+    assert net.encoder.out_channels == [3, *backbone.feature_info.channels()]
+    for found, expected in zip(net.encoder(x)[1:], backbone(x), strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
 

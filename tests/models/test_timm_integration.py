@@ -141,11 +141,11 @@ def test_timm_prepares_an_image_as_medzoo_does():
 
 @torch.inference_mode()
 def test_features_only_and_a_new_classifier():
-    trunk = timm.create_model(f"medzoo_{GRAY}", pretrained=True, features_only=True).eval()
+    backbone = timm.create_model(f"medzoo_{GRAY}", pretrained=True, features_only=True).eval()
     x = noise(1, 1, 32, 32)
     expected = create_model(GRAY, pretrained=True)
     maps = expected.forward_intermediates(x, intermediates_only=True)
-    torch.testing.assert_close(trunk(x), maps, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(backbone(x), maps, rtol=1e-4, atol=1e-4)
     with pytest.raises(ValueError, match="out_indices=5: the feature pyramid has 4 levels"):
         timm.create_model(f"medzoo_{GRAY}", features_only=True, out_indices=5)
     model = timm.create_model(f"medzoo_{GRAY}", pretrained=True).eval()
@@ -242,7 +242,7 @@ def test_a_smaller_stem_is_nothing_that_timm_would_build_wrongly(tmp_path):
         timm.create_model(f"local-dir:{folder}")
 
 
-def test_a_trunk_without_a_data_set_is_described():
+def test_a_backbone_without_a_data_set_is_described():
     model = create_model("simple_cnn", num_classes=0, in_chans=1, widths=(4, 8, 16))
     config = json.loads(json.dumps(timm_config(WeightsConfig.of(model))))
     assert (config["num_classes"], config["num_features"]) == (0, 16)

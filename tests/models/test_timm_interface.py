@@ -86,10 +86,10 @@ def test_each_resolution_is_one_level_of_the_pyramid(model):
 @torch.no_grad()
 def test_any_strides_are_told_truly(strides):
     widths = {"widths": (4, 5, 6, 7), "strides": strides}
-    trunk = create_model("advanced_cnn", in_chans=1, features_only=True, attention="", **widths)
-    maps = trunk.eval()(noise(1, 1, 32, 32))
-    assert [32 // m.shape[-1] for m in maps] == trunk.feature_info.reduction()
-    assert [m.shape[1] for m in maps] == trunk.feature_info.channels()
+    backbone = create_model("advanced_cnn", in_chans=1, features_only=True, attention="", **widths)
+    maps = backbone.eval()(noise(1, 1, 32, 32))
+    assert [32 // m.shape[-1] for m in maps] == backbone.feature_info.reduction()
+    assert [m.shape[1] for m in maps] == backbone.feature_info.channels()
     assert len(maps) == 1 + strides[1:].count(2)
 
 
@@ -97,17 +97,17 @@ def test_any_strides_are_told_truly(strides):
 @pytest.mark.parametrize("name", list_models())
 @torch.no_grad()
 def test_features_only_gives_the_pyramid(name, size):
-    trunk = create_model(name, in_chans=1, features_only=True).eval()
-    maps = trunk(noise(2, 1, size, size))
-    assert [m.shape[1] for m in maps] == trunk.feature_info.channels()
-    sides = [-(-size // reduction) for reduction in trunk.feature_info.reduction()]
+    backbone = create_model(name, in_chans=1, features_only=True).eval()
+    maps = backbone(noise(2, 1, size, size))
+    assert [m.shape[1] for m in maps] == backbone.feature_info.channels()
+    sides = [-(-size // reduction) for reduction in backbone.feature_info.reduction()]
     assert [m.shape[-1] for m in maps] == sides
 
 
 @pytest.mark.parametrize("name", list_models())
 def test_features_only_takes_the_levels_asked_for(name):
-    trunk = create_model(name, in_chans=3, features_only=True, out_indices=[1]).eval()
-    assert len(trunk(noise(1, 3, 28, 28))) == 1
+    backbone = create_model(name, in_chans=3, features_only=True, out_indices=[1]).eval()
+    assert len(backbone(noise(1, 3, 28, 28))) == 1
 
 
 def test_classifier_is_replaced_or_removed(fresh):

@@ -22,47 +22,47 @@ def release(request):
     return Release.of(request.param)
 
 
-def test_the_card_of_a_trunk_names_its_sets_and_claims_no_results():
+def test_the_card_of_a_backbone_names_its_sets_and_claims_no_results():
     card = str(model_card(Release.of("advanced_cnn.medmnist"), "org/name"))
     assert list(card_errors(card)) == []
     assert "breastmnist, dermamnist, pneumoniamnist, retinamnist together" in card
     assert not ModelCard(card).data.eval_results
 
 
-def test_the_card_of_a_trunk_says_what_a_trunk_is():
+def test_the_card_of_a_backbone_says_what_a_backbone_is():
     release = Release.of("advanced_cnn.medmnist")
-    card = model_card(release, "org/trunk")
+    card = model_card(release, "org/backbone")
     assert card.data.pipeline_tag == "image-feature-extraction"
     assert "image-classification" not in card.data.tags
     assert card.data.datasets == ["breastmnist", "dermamnist", "pneumoniamnist", "retinamnist"]
     for wrong in ("0 classes", "medzoo.predict(", "logits", "one of its classes", "medzoo train"):
         assert wrong not in card.text
-    for right in ("medzoo.finetune(", "medzoo.linear_probe(", "benchmarks/trunk.py"):
+    for right in ("medzoo.finetune(", "medzoo.linear_probe(", "benchmarks/backbone.py"):
         assert right in card.text
     assert (
         "- breastmnist, each image 4 times an epoch; its file and md5 are not recorded" in card.text
     )
 
 
-def test_the_card_of_a_trunk_names_the_files_that_are_recorded():
+def test_the_card_of_a_backbone_names_the_files_that_are_recorded():
     release = Release.of("advanced_cnn.medmnist")
     file = {"file": "dermamnist.npz", "md5": "5" * 32, "official": False, "note": "rebuilt"}
     data = dict(release.data) | {"files": {"dermamnist": file}}
-    text = model_card(replace(release, data=data), "org/trunk").text
+    text = model_card(replace(release, data=data), "org/backbone").text
     expected = f"file `dermamnist.npz`, md5 `{'5' * 32}`, not medmnist's official file (rebuilt)"
     assert f"- dermamnist, each image once an epoch; {expected}" in text
 
 
-def test_what_the_card_of_a_trunk_shows_works(hub):
-    medzoo.push_to_hub("advanced_cnn.medmnist", "org/trunk", token=hub.token)
-    features = timm.create_model("hf-hub:org/trunk", pretrained=True, features_only=True).eval()
-    trunk = medzoo.create_model("hf-hub:org/trunk")
-    images = torch.rand(2, *trunk.pretrained_cfg["input_size"])
-    expected = trunk.forward_intermediates(images, intermediates_only=True)
+def test_what_the_card_of_a_backbone_shows_works(hub):
+    medzoo.push_to_hub("advanced_cnn.medmnist", "org/backbone", token=hub.token)
+    features = timm.create_model("hf-hub:org/backbone", pretrained=True, features_only=True).eval()
+    backbone = medzoo.create_model("hf-hub:org/backbone")
+    images = torch.rand(2, *backbone.pretrained_cfg["input_size"])
+    expected = backbone.forward_intermediates(images, intermediates_only=True)
     for one, other in zip(features(images), expected, strict=True):
         torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
     data = medzoo.synthetic("breastmnist", n_train=16, n_val=16, n_test=16)
-    assert medzoo.linear_probe("hf-hub:org/trunk", data, resamples=0).test.n == 16
+    assert medzoo.linear_probe("hf-hub:org/backbone", data, resamples=0).test.n == 16
 
 
 def test_the_hub_accepts_the_metadata(release):
@@ -100,13 +100,13 @@ def test_the_text_says_what_has_to_be_said(release):
     low, high = release.metrics["test"]["intervals"]["acc"]
     assert f"{release.metrics['test']['acc']:.3f} [{low:.3f}, {high:.3f}]" in text
     assert f'"epochs": {release.recipe["epochs"]}' in text
-    assert ("mean ± standard deviation" in text) is (release.over_seeds is not None)
+    assert ("mean ± standard deviation" in text) is (release.seed_stats is not None)
     assert ("non-commercial" in text) is ("NC" in release.licence)
 
 
 def test_seeds_are_told(release):
     seeds = {"seeds": [0, 1], "auc": {"mean": 0.91, "sd": 0.01}, "acc": {"mean": 0.8, "sd": 0.02}}
-    text = model_card(replace(release, over_seeds=seeds), "org/name").text
+    text = model_card(replace(release, seed_stats=seeds), "org/name").text
     assert "best of 2 trainings" in text
     assert "AUC 0.9100 ± 0.0100, ACC 0.8000 ± 0.0200" in text
 
@@ -115,7 +115,7 @@ def test_seeds_are_told(release):
 def test_the_card_of_a_distilled_checkpoint_names_teachers_and_larger_images(name):
     entry = weights_index()[name]
     text = model_card(Release.of(name), "org/name").text
-    count, size, larger = {
+    count, size, high_res = {
         "dermamnist": ("2 x advanced_cnn", "3 x 64 x 64", "64 x 64 pixels (md5 `94e200f58dee"),
         "breastmnist": ("5 x advanced_cnn", "1 x 28 x 28", ""),
         "retinamnist": ("3 x simple_cnn", "3 x 28 x 28", ""),
@@ -126,15 +126,15 @@ def test_the_card_of_a_distilled_checkpoint_names_teachers_and_larger_images(nam
     )
     assert f"{count} (made for {entry.dataset}; input {size}; " in text
     assert f"{entry.teacher[0]['parameters']:,} parameters" in text
-    assert larger in text
-    assert ("scaled down" in text) is bool(larger)
+    assert high_res in text
+    assert ("scaled down" in text) is bool(high_res)
     assert ("2 x simple_cnn (view: local)" in text) is (entry.dataset == "retinamnist")
 
 
 def test_every_distilled_checkpoint_of_the_index_has_teachers():
     for name, entry in weights_index().items():
         assert bool(entry.teacher) is (entry.recipe["distillation"] > 0), name
-        assert bool(entry.larger) is (entry.dataset == "dermamnist"), name
+        assert bool(entry.high_res) is (entry.dataset == "dermamnist"), name
 
 
 def test_the_card_of_a_run_of_ones_own_names_its_published_teacher(tmp_path, tiny):
@@ -237,7 +237,7 @@ def test_the_hub_of_the_tests_refuses_bad_metadata(change, message):
     assert any(message in error for error in card_errors(card.replace(*change)))
 
 
-def test_the_card_of_what_was_finetuned_has_the_trunks_licence(tmp_path):
+def test_the_card_of_what_was_finetuned_has_the_backbones_licence(tmp_path):
     data = medzoo.synthetic("breastmnist", n_train=16, n_val=16, n_test=8)
     data = replace(data, info=replace(data.info, licence="CC BY 4.0"))
     recipe = medzoo.Recipe(epochs=1, batch_size=16)

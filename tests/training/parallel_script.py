@@ -24,7 +24,7 @@ RICH = RECIPE.with_changes(
 
 
 def data():
-    """23 validation images and 31 test images, which no two processes can divide evenly."""
+    """23 validation images and 31 test images, which no two processes can divide evenly_spaced."""
     return synthetic("dermamnist", n_train=48, n_val=23, n_test=31)
 
 

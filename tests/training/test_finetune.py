@@ -31,10 +31,10 @@ def small(data, seed=0):
 
 
 @pytest.fixture(scope="module")
-def trunk(tmp_path_factory):
+def backbone(tmp_path_factory):
     """A weights file of a small network, trained on another task than `tiny`."""
     other = medzoo.synthetic("pneumoniamnist", n_train=32, n_val=16, n_test=1)
-    folder = tmp_path_factory.mktemp("trunk")
+    folder = tmp_path_factory.mktemp("backbone")
     recipe = QUICK.with_changes(epochs=1, model_args=SMALL)
     return train("simple_cnn", other, recipe, output=folder).weights
 
@@ -48,14 +48,14 @@ def changed(before, model):
     return {name for name in before if not torch.equal(before[name], after[name])}
 
 
-@pytest.mark.parametrize("freeze", ["none", "stem", 1, "trunk"])
+@pytest.mark.parametrize("freeze", ["none", "stem", 1, "backbone"])
 @pytest.mark.parametrize("name", ["simple_cnn", "timm/test_resnet"])
 def test_only_what_is_not_frozen_changes(tiny, name, freeze):
     torch.manual_seed(0)
     model = create_model(name, dataset=tiny, **(SMALL if name == "simple_cnn" else {}))
     layers = layers_of(model, "freeze")
     head = {id(parameter) for parameter in model.get_classifier().parameters()}
-    last = {"none": -1, "stem": 0, 1: 1, "trunk": max(layers.values())}[freeze]
+    last = {"none": -1, "stem": 0, 1: 1, "backbone": max(layers.values())}[freeze]
     fixed = {
         key
         for key, tensor in model.state_dict(keep_vars=True).items()
@@ -70,9 +70,9 @@ def test_only_what_is_not_frozen_changes(tiny, name, freeze):
     assert not any(module.training for module in run.model.modules())
 
 
-def test_the_trunk_is_all_but_the_classifier(tiny):
+def test_the_backbone_is_all_but_the_classifier(tiny):
     model = create_model("attention_unet", dataset=tiny, widths=(4, 8, 8, 8), head_width=8)
-    Frozen(model, "trunk")
+    Frozen(model, "backbone")
     learns = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
     assert learns == {"head.fc.weight", "head.fc.bias"}
 
@@ -113,7 +113,14 @@ def test_earlier_layers_learn_more_slowly(tiny, name, optimizer):
 
 
 def test_without_either_the_parameter_groups_are_those_of_before(tiny):
-    groups = create_optimizer(small(tiny), QUICK, CPU).param_groups
+    groups = create_optimizer(
+        small(tiny),
+        QUICK.optimizer,
+        learning_rate=QUICK.learning_rate,
+        weight_decay=QUICK.weight_decay,
+        layer_decay=QUICK.layer_decay,
+        device=CPU,
+    ).param_groups
     assert [group["weight_decay"] for group in groups] == [0.0, QUICK.weight_decay]
     assert all("lr_scale" not in group for group in groups)
 
@@ -155,13 +162,17 @@ def test_a_checkpoint_from_before_both_existed_goes_on(tiny, tmp_path):
 
 
 def test_old_recipes_load():
-    old = {k: v for k, v in QUICK.to_dict().items() if k not in ("freeze", "layer_decay", "trunk")}
+    old = {
+        k: v for k, v in QUICK.to_dict().items() if k not in ("freeze", "layer_decay", "backbone")
+    }
     assert Recipe.from_dict(json.loads(json.dumps(old))) == QUICK
 
 
 @pytest.mark.parametrize("freeze", ["all", 0, -1, True, 1.5, None])
 def test_bad_freeze_is_named(freeze):
-    with pytest.raises(ValueError, match=r"Recipe\.freeze=.*'none', 'stem', 'trunk', or a number"):
+    with pytest.raises(
+        ValueError, match=r"Recipe\.freeze=.*'none', 'stem', 'backbone', or a number"
+    ):
         Recipe(freeze=freeze)
 
 
@@ -176,18 +187,18 @@ def test_more_stages_than_there_are_is_an_error(tiny):
         Trainer(small(tiny), tiny, QUICK.with_changes(freeze=9))
 
 
-@pytest.mark.parametrize("changes", [{"freeze": "trunk"}, {"layer_decay": 0.5}])
+@pytest.mark.parametrize("changes", [{"freeze": "backbone"}, {"layer_decay": 0.5}])
 def test_a_model_that_does_not_tell_its_layers_is_an_error(tiny, changes):
     model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 28 * 28, 7))
     with pytest.raises(ValueError, match=rf"{next(iter(changes))} needs.*group_matcher"):
         Trainer(model, tiny, QUICK.with_changes(**changes))
 
 
-def test_finetuning_keeps_the_trunk_and_renews_the_classifier(tiny, trunk):
+def test_finetuning_keeps_the_backbone_and_renews_the_classifier(tiny, backbone):
     still = QUICK.with_changes(epochs=1, learning_rate=1e-12, weight_decay=0.0, freeze="stem")
-    run = finetune(trunk, tiny, still)
-    before = create_model(trunk).state_dict()
-    assert run.recipe.trunk == str(trunk)
+    run = finetune(backbone, tiny, still)
+    before = create_model(backbone).state_dict()
+    assert run.recipe.backbone == str(backbone)
     after = run.model.state_dict()
     torch.testing.assert_close(after["stages.1.1.conv.weight"], before["stages.1.1.conv.weight"])
     assert after["head.fc.weight"].shape == (7, 16)
@@ -196,22 +207,22 @@ def test_finetuning_keeps_the_trunk_and_renews_the_classifier(tiny, trunk):
     torch.testing.assert_close(summed, before["stem.conv.weight"], rtol=1e-4, atol=1e-5)
 
 
-def test_finetuning_is_training_from_the_recipes_trunk(tiny, trunk):
-    one = finetune(trunk, tiny, QUICK)
-    other = train("simple_cnn", tiny, QUICK.with_changes(trunk=str(trunk)))
+def test_finetuning_is_training_from_the_recipes_backbone(tiny, backbone):
+    one = finetune(backbone, tiny, QUICK)
+    other = train("simple_cnn", tiny, QUICK.with_changes(backbone=str(backbone)))
     assert not changed(state(one.model), other.model)
 
 
-def test_the_trunk_decides_the_architectures_arguments(trunk, monkeypatch):
+def test_the_backbone_decides_the_architectures_arguments(backbone, monkeypatch):
     data = medzoo.synthetic("breastmnist", n_train=32, n_val=16, n_test=1)
     bundled = {"default": {"model_args": {"widths": [2, 2, 2]}}, "finetune": {"epochs": 1}}
     monkeypatch.setattr(medzoo.training.recipe, "_bundled", lambda: bundled)
-    run = finetune(trunk, data)
+    run = finetune(backbone, data)
     assert run.model.num_features == SMALL["widths"][-1]
     assert run.recipe.epochs == 1
-    assert load_recipe({"trunk": "x"}, "simple_cnn", "breastmnist").model_args == {}
+    assert load_recipe({"backbone": "x"}, "simple_cnn", "breastmnist").model_args == {}
     with pytest.raises(medzoo.WeightsError, match="do not fit"):
-        finetune(trunk, data, {"model_args": {"widths": [2, 2, 2]}})
+        finetune(backbone, data, {"model_args": {"widths": [2, 2, 2]}})
 
 
 def test_a_model_is_trained_in_place(tiny):
@@ -219,9 +230,9 @@ def test_a_model_is_trained_in_place(tiny):
     model = create_model("simple_cnn", num_classes=4, in_chans=3, **SMALL)
     model.dataset = other.info
     before = state(model)
-    run = finetune(model, tiny, {"epochs": 1, "freeze": "trunk"})
+    run = finetune(model, tiny, {"epochs": 1, "freeze": "backbone"})
     assert run.model is model
-    assert run.recipe.trunk == ""
+    assert run.recipe.backbone == ""
     assert model.get_classifier().weight.shape == (7, 16)
     assert changed({k: v for k, v in before.items() if "head" not in k}, model) == set()
 
@@ -242,17 +253,19 @@ def test_what_cannot_be_finetuned_is_an_error(tiny):
         finetune(gray, tiny, QUICK)
 
 
-def test_train_refuses_names_of_trained_weights(tiny, trunk):
-    for name in (str(trunk), "simple_cnn.dermamnist"):
+def test_train_refuses_names_of_trained_weights(tiny, backbone):
+    for name in (str(backbone), "simple_cnn.dermamnist"):
         with pytest.raises(ValueError, match=r"random weights.*medzoo\.finetune\("):
             train(name, tiny, QUICK)
 
 
 def test_the_bundled_recipe_fits_published_weights_on_every_small_set():
     for dataset in ("breastmnist", "retinamnist", "pneumoniamnist"):
-        recipe = load_recipe("finetune", "advanced_cnn", dataset, trunk="advanced_cnn.dermamnist")
+        recipe = load_recipe(
+            "finetune", "advanced_cnn", dataset, backbone="advanced_cnn.dermamnist"
+        )
         assert recipe.model_args == {}
-        assert recipe.trunk == "advanced_cnn.dermamnist"
+        assert recipe.backbone == "advanced_cnn.dermamnist"
 
 
 def test_the_bundled_recipe_is_gentle_with_networks_of_timms_alone():

@@ -20,7 +20,13 @@ def step(model, recipe):
 
     timm_muon.zeropower_via_newtonschulz = spy
     try:
-        made = create_optimizer(model, recipe, torch.device("cpu"))
+        made = create_optimizer(
+            model,
+            recipe.optimizer,
+            learning_rate=recipe.learning_rate,
+            weight_decay=recipe.weight_decay,
+            device=torch.device("cpu"),
+        )
         model(torch.ones(1, 4)).sum().backward()
         made.step()
         assert timm_muon.zeropower_via_newtonschulz is spy  # as it was before the step
@@ -60,7 +66,9 @@ def test_a_gradient_of_zeros_stays_one():
 def test_biases_are_not_decayed():
     model = nn.Linear(4, 4)
     nn.init.ones_(model.bias)
-    made = create_optimizer(model, Recipe(weight_decay=0.5, learning_rate=0.1), torch.device("cpu"))
+    made = create_optimizer(
+        model, "adamw", learning_rate=0.1, weight_decay=0.5, device=torch.device("cpu")
+    )
     for parameter in model.parameters():
         parameter.grad = torch.zeros_like(parameter)
     before = model.weight.detach().clone()

@@ -1,4 +1,4 @@
-"""What a weights file says of where its weights come from: data, trunk, teacher, larger images."""
+"""What a weights file says of where its weights come from: data, backbone, teacher, larger images."""
 
 from dataclasses import replace
 
@@ -33,10 +33,10 @@ def licences(run):
     return {config.training["licence"], config.licence, run.model.licence}
 
 
-@pytest.mark.parametrize("trunk", ["simple_cnn.dermamnist", "advanced_cnn.medmnist"])
-def test_what_is_finetuned_keeps_the_trunks_licence(breast, trunk, tmp_path):
-    assert licences(finetune(trunk, breast, QUICK, output=tmp_path / "name")) == {NC}
-    model = medzoo.create_model(trunk, dataset=breast, pretrained=True)
+@pytest.mark.parametrize("backbone", ["simple_cnn.dermamnist", "advanced_cnn.medmnist"])
+def test_what_is_finetuned_keeps_the_backbones_licence(breast, backbone, tmp_path):
+    assert licences(finetune(backbone, breast, QUICK, output=tmp_path / "name")) == {NC}
+    model = medzoo.create_model(backbone, dataset=breast, pretrained=True)
     assert licences(finetune(model, breast, QUICK, output=tmp_path / "model")) == {NC}
 
 
@@ -62,18 +62,18 @@ def test_without_either_the_images_decide(breast, tmp_path):
     run = train("simple_cnn", breast, TAUGHT.with_changes(distillation=0.0), output=tmp_path)
     assert licences(run) == {BY}
     training = read_config(run.weights).training
-    assert training["teacher"] is training["larger"] is None
+    assert training["teacher"] is training["high_res"] is None
 
 
 def test_the_file_describes_teacher_and_larger_images(breast, tmp_path):
     large = breast.train.images.repeat_interleave(2, 2).repeat_interleave(2, 3)
     own = replace(breast.provenance, md5="5" * 32)
-    larger = replace(breast, train=replace(breast.train, images=large), provenance=own)
-    teacher = medzoo.Ensemble([small(larger), medzoo.Ensemble([small(breast)])])
-    run = train("simple_cnn", breast, TAUGHT, teacher=teacher, larger=larger, output=tmp_path)
+    high_res = replace(breast, train=replace(breast.train, images=large), provenance=own)
+    teacher = medzoo.Ensemble([small(high_res), medzoo.Ensemble([small(breast)])])
+    run = train("simple_cnn", breast, TAUGHT, teacher=teacher, high_res=high_res, output=tmp_path)
     training = read_config(run.weights).training
     parameters = sum(p.numel() for p in teacher.members[0].parameters())
-    assert training["larger"] == {"size": 56, "md5": "5" * 32}
+    assert training["high_res"] == {"size": 56, "md5": "5" * 32}
     assert training["teacher"] == [
         {
             "architecture": "simple_cnn",

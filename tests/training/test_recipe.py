@@ -222,7 +222,7 @@ def test_an_optimizer_that_cannot_be_used_is_told_with_the_reason(prefix, name):
 
 
 def test_images_whose_classes_tell_left_from_right_are_never_mirrored():
-    sided = [name for name in list_datasets() if dataset_info(name).sided]
+    sided = [name for name in list_datasets() if dataset_info(name).has_laterality]
     assert sided
     for name in sided:
         for architecture in list_models():

@@ -77,8 +77,8 @@ def test_the_name_of_a_data_set_is_no_data_set(tiny, function):
         function("simple_cnn", "breastmnist")
     with pytest.raises(ValueError, match="data='breastmnist' is no"):
         Trainer(small(tiny), "breastmnist")
-    with pytest.raises(ValueError, match="larger='dermamnist' is no"):
-        Trainer(small(tiny), tiny, QUICK, larger="dermamnist")
+    with pytest.raises(ValueError, match="high_res='dermamnist' is no"):
+        Trainer(small(tiny), tiny, QUICK, high_res="dermamnist")
 
 
 def test_the_name_of_a_teacher_is_no_teacher(tiny):
@@ -131,6 +131,6 @@ def test_a_teacher_and_a_share_go_together(tiny, share, given):
         )
 
 
-def test_a_trunk_of_another_architecture_is_an_error(tiny):
+def test_a_backbone_of_another_architecture_is_an_error(tiny):
     with pytest.raises(ValueError, match="efficientnet"):
-        train("simple_cnn", tiny, QUICK.with_changes(trunk="efficientnet.dermamnist"))
+        train("simple_cnn", tiny, QUICK.with_changes(backbone="efficientnet.dermamnist"))

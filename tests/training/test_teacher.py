@@ -2,12 +2,12 @@ from dataclasses import replace
 
 import pytest
 import torch
-from medzoo.training.larger import check_larger
+from medzoo.training.high_res import check_high_res
 
 from medzoo import Ensemble, Trainer, create_model, synthetic
 from medzoo.datasets import Dataset
 from medzoo.errors import TrainingError
-from medzoo.images.resize import to_square
+from medzoo.images.resize import center_crop_resize
 from medzoo.inference import predict_logits
 from medzoo.models import average_logits
 from medzoo.training import Recipe
@@ -150,29 +150,29 @@ def test_as_many_classes_with_other_names_are_an_error():
 
 
 @pytest.fixture
-def larger(tiny):
+def high_res(tiny):
     """The images of `tiny`, of which each pixel has become sixteen."""
     blocks = tiny.train.images.repeat_interleave(4, 2).repeat_interleave(4, 3)
     return replace(tiny, train=replace(tiny.train, images=blocks))
 
 
-def test_a_teacher_may_see_the_same_images_larger(tiny, larger):
+def test_a_teacher_may_see_the_same_images_larger(tiny, high_res):
     seen = []
 
     def teacher(images):
         seen.append(tuple(images.shape))
         return sure_of_the_first(images)
 
-    trainer = Trainer(small(tiny), tiny, QUICK, teacher=teacher, larger=larger)
+    trainer = Trainer(small(tiny), tiny, QUICK, teacher=teacher, high_res=high_res)
     seen.clear()
     trainer.fit()
     assert seen == [(16, 3, 112, 112)] * 2
 
 
-def test_a_model_learns_from_larger_images_at_its_own_size(tiny, larger):
+def test_a_model_learns_from_larger_images_at_its_own_size(tiny, high_res):
     recipe = QUICK.with_changes(distillation=0.0)
     ordinary = Trainer(small(tiny), tiny, recipe)
-    trainer = Trainer(small(tiny), tiny, recipe, larger=larger)
+    trainer = Trainer(small(tiny), tiny, recipe, high_res=high_res)
     pairs = zip(ordinary.loader.epoch(0), trainer.loader.epoch(0), strict=True)
     for (images, targets), (large, same_targets) in pairs:
         scaled = trainer.to_size(large)
@@ -186,24 +186,24 @@ def test_a_turned_image_stays_sharp_when_it_was_larger(tiny):
     stripes = torch.zeros(32, 3, 112, 112, dtype=torch.uint8)
     stripes[..., torch.arange(112) % 12 < 6] = 255  # of three pixels' width when they are small
     large = replace(tiny, train=replace(tiny.train, images=stripes))
-    fine = replace(tiny, train=replace(tiny.train, images=to_square(stripes, 28)))
+    fine = replace(tiny, train=replace(tiny.train, images=center_crop_resize(stripes, 28)))
     recipe = QUICK.with_changes(distillation=0.0, augmentation={"rotation": 180})
     contrast = {}
     for name, given in (("small", None), ("large", large)):
-        trainer = Trainer(small(tiny), fine, recipe, larger=given)
+        trainer = Trainer(small(tiny), fine, recipe, high_res=given)
         images, _ = next(trainer.loader.epoch(0))
         contrast[name] = trainer.to_size(images).std().item()
     assert contrast["large"] > 1.05 * contrast["small"]  # upright, it is 1 in both
 
 
-def test_a_run_is_not_resumed_with_other_larger_images(tiny, larger, tmp_path):
+def test_a_run_is_not_resumed_with_other_larger_images(tiny, high_res, tmp_path):
     recipe = QUICK.with_changes(distillation=0.0)
-    Trainer(small(tiny), tiny, recipe, output=tmp_path, larger=larger).fit()
+    Trainer(small(tiny), tiny, recipe, output=tmp_path, high_res=high_res).fit()
     # Too little for the check of how they look.
-    brighter = (larger.train.images // 2) + 20
-    other = replace(larger, train=replace(larger.train, images=brighter))
-    with pytest.raises(TrainingError, match="other larger"):
-        Trainer(small(tiny), tiny, recipe, output=tmp_path, larger=other).fit(resume=True)
+    brighter = (high_res.train.images // 2) + 20
+    other = replace(high_res, train=replace(high_res.train, images=brighter))
+    with pytest.raises(TrainingError, match="other high_res"):
+        Trainer(small(tiny), tiny, recipe, output=tmp_path, high_res=other).fit(resume=True)
 
 
 @pytest.mark.parametrize(
@@ -214,26 +214,28 @@ def test_a_run_is_not_resumed_with_other_larger_images(tiny, larger, tmp_path):
         (lambda images: 255 - images, "look different"),
     ],
 )
-def test_larger_images_that_are_smaller_or_look_different_are_an_error(tiny, larger, change, match):
-    other = replace(larger, train=replace(larger.train, images=change(larger.train.images)))
-    with pytest.raises(ValueError, match=f"larger=.*{match}"):
-        check_larger(other, tiny)
+def test_larger_images_that_are_smaller_or_look_different_are_an_error(
+    tiny, high_res, change, match
+):
+    other = replace(high_res, train=replace(high_res.train, images=change(high_res.train.images)))
+    with pytest.raises(ValueError, match=f"high_res=.*{match}"):
+        check_high_res(other, tiny)
 
 
 @pytest.mark.parametrize("mode", ["nearest", "bilinear", "bicubic"])
 def test_larger_images_by_any_interpolation_pass(tiny, mode):
     resized = torch.nn.functional.interpolate(tiny.train.images.float(), size=64, mode=mode)
     images = resized.clamp(0, 255).to(torch.uint8)
-    check_larger(replace(tiny, train=replace(tiny.train, images=images)), tiny)
+    check_high_res(replace(tiny, train=replace(tiny.train, images=images)), tiny)
 
 
-def test_larger_images_with_other_classes_are_an_error(tiny, larger):
-    info = replace(larger.info, classes=tuple("abcdefg"))
+def test_larger_images_with_other_classes_are_an_error(tiny, high_res):
+    info = replace(high_res.info, classes=tuple("abcdefg"))
     with pytest.raises(ValueError, match="their classes are"):
-        check_larger(replace(larger, info=info), tiny)
+        check_high_res(replace(high_res, info=info), tiny)
 
 
 def test_other_larger_images_are_an_error(tiny):
     other = synthetic("dermamnist", n_train=32, n_val=32, n_test=8, seed=1)
-    with pytest.raises(ValueError, match="larger="):
-        Trainer(small(tiny), tiny, QUICK, teacher=sure_of_the_first, larger=other)
+    with pytest.raises(ValueError, match="high_res="):
+        Trainer(small(tiny), tiny, QUICK, teacher=sure_of_the_first, high_res=other)

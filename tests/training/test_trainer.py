@@ -274,11 +274,11 @@ def test_a_student_comes_to_answer_as_its_teacher_does(tiny):
     assert answers(1.0).mean() > 0.5 > answers(0.0).mean()
 
 
-def test_training_starts_from_the_recipes_trunk(tiny, tmp_path):
+def test_training_starts_from_the_recipes_backbone(tiny, tmp_path):
     first = train("simple_cnn", tiny, QUICK.with_changes(epochs=1), output=tmp_path)
     other = synthetic("breastmnist", n_train=32, n_val=16, n_test=8)
     frozen = QUICK.with_changes(
-        epochs=1, learning_rate=1e-12, weight_decay=0.0, trunk=str(first.weights)
+        epochs=1, learning_rate=1e-12, weight_decay=0.0, backbone=str(first.weights)
     )
     run = train("simple_cnn", other, frozen)
     before, after = first.model.state_dict(), run.model.state_dict()

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from medzoo.datasets import synthetic
 from medzoo.errors import WeightsError
 from medzoo.files import sha256_of, write_atomically
-from medzoo.models import create_model, fit_to_data
+from medzoo.models import bind_to_dataset, create_model
 from medzoo.weights import WeightsConfig, read_config, read_tensors, save_weights
 
 
@@ -86,7 +86,7 @@ def test_the_temperature_goes_with_the_classifier(architecture, tiny, tmp_path):
     for changes, expected in [(kept, 2.0), (new, 1.0)]:
         for change in changes:
             assert create_model(path, **change).temperature == expected, change
-    fit_to_data(model, tiny)
+    bind_to_dataset(model, tiny)
     assert model.temperature == 1.0
 
 
@@ -211,9 +211,9 @@ def test_other_suffixes_are_refused(model, tmp_path):
 
 
 def test_a_feature_extractor_is_refused(tmp_path):
-    trunk = create_model("simple_cnn", features_only=True)
+    backbone = create_model("simple_cnn", features_only=True)
     with pytest.raises(ValueError, match="no classifier"):
-        save_weights(trunk, tmp_path / "trunk.safetensors")
+        save_weights(backbone, tmp_path / "backbone.safetensors")
 
 
 @pytest.mark.parametrize("classes", [0, 3])

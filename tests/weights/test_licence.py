@@ -20,7 +20,7 @@ NC, BY = "CC BY-NC 4.0", "CC BY 4.0"
         ((NC, "CC BY-NC-SA 4.0"), "CC BY-NC-SA 4.0"),
         (("CC BY-SA 4.0", NC), NC),
         ((BY, ""), BY),
-        # A trunk that anybody may use does not give away images of somebody's own.
+        # A backbone that anybody may use does not give away images of somebody's own.
         (("", BY), ""),
         (("", NC), NC),
     ],

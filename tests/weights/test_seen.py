@@ -9,7 +9,7 @@ import medzoo
 from medzoo.datasets import Provenance
 from medzoo.datasets.storage.md5 import known_files
 from medzoo.weights import save_weights, weights_index
-from medzoo.weights.overlap import warn_if_seen
+from medzoo.weights.overlap import warn_if_trained_on
 
 OFFICIAL = Provenance("breastmnist.npz", "a" * 32, official=True)
 LARGER = Provenance("breastmnist_64.npz", "b" * 32, official=True)
@@ -37,7 +37,7 @@ def warned(tmp_path):
         data = replace(tiny, info=replace(tiny.info, name=name), provenance=tested)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            warn_if_seen(path, data)
+            warn_if_trained_on(path, data)
         return [str(warning.message) for warning in caught]
 
     return check
@@ -91,4 +91,4 @@ def test_published_weights_are_not_with_the_data_here(data_root):
         warnings.simplefilter("error")
         for name, entry in weights_index().items():
             if entry.metrics:
-                warn_if_seen(name, data[entry.dataset])
+                warn_if_trained_on(name, data[entry.dataset])

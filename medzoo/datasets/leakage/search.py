@@ -14,7 +14,7 @@ from torch import Tensor
 from medzoo.datasets.dataset import Dataset
 from medzoo.datasets.info import SPLIT_NAMES, SplitName
 from medzoo.datasets.leakage.duplicates import exact_copies
-from medzoo.datasets.leakage.similarity import TURNS, Likeness, centres, thumbnails, turned
+from medzoo.datasets.leakage.similarity import TURNS, Similarity, centres, thumbnails, turned
 from medzoo.errors import unknown_name
 
 DEFAULT_THRESHOLD = 0.5
@@ -211,7 +211,7 @@ def _alike(images: Mapping[SplitName, Tensor]) -> list[LeakedPair]:
     least = _least_alike(len(everything))
     if least > 1 - _ROUNDING:
         return []
-    likeness = Likeness(everything)
+    likeness = Similarity(everything)
     pairs = [
         LeakedPair("train", index, "val", query, distance)
         for query, index, distance in _search(likeness, images["val"], images["train"], least)
@@ -256,7 +256,7 @@ def _views(turn: int) -> list[_View]:
 
 
 def _search(
-    likeness: Likeness, queries: Tensor, pool: Tensor, least: float
+    likeness: Similarity, queries: Tensor, pool: Tensor, least: float
 ) -> list[tuple[int, int, float]]:
     """Return (query, index in the pool, distance) of each pair worth a thought."""
     found = []
@@ -268,7 +268,7 @@ def _search(
     return found
 
 
-def _candidates(likeness: Likeness, queries: Tensor, pool: Tensor) -> tuple[Tensor, Tensor]:
+def _candidates(likeness: Similarity, queries: Tensor, pool: Tensor) -> tuple[Tensor, Tensor]:
     """Return the most alike of a pool for each query (Q, K), and the view in which they are.
 
     Both -1 where there are none, as the pool is small.
@@ -322,7 +322,7 @@ def _candidates(likeness: Likeness, queries: Tensor, pool: Tensor) -> tuple[Tens
 
 
 def _measure(
-    likeness: Likeness, queries: Tensor, pool: Tensor, least: float, places: Tensor, shown: Tensor
+    likeness: Similarity, queries: Tensor, pool: Tensor, least: float, places: Tensor, shown: Tensor
 ) -> list[tuple[int, int, float]]:
     """Align the candidates (Q, K) with their queries; return pairs with their distances."""
     views = [view for turn in range(TURNS) for view in _views(turn)]

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from medzoo.datasets.storage.mmap import has_read
+from medzoo.datasets.storage.mmap import release_pages
 
 THUMBNAIL = 28
 """Pixels a side that images are reduced to first."""
@@ -40,7 +40,7 @@ def thumbnails(images: Tensor) -> Tensor:
     for chunk in images.split(step):
         small = F.interpolate(chunk.float(), size=(THUMBNAIL, THUMBNAIL), mode="area")
         pieces.append(small.round().to(torch.uint8).contiguous())
-        has_read(chunk.nbytes)
+        release_pages(chunk.nbytes)
     return torch.cat(pieces)
 
 
@@ -79,7 +79,7 @@ def centres(images: Tensor) -> Tensor:
     return torch.cat(found)
 
 
-class Likeness:
+class Similarity:
     """Compares images by the cosine of whitened pixels.
 
     A small image without its mean brightness, scaled to length 1, is looked at along the principal

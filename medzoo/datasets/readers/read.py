@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import SupportsIndex, TypedDict
 
-from medzoo.datasets.dataset import Dataset, assemble
+from medzoo.datasets.dataset import Dataset, build_dataset
 from medzoo.datasets.info import Task
 from medzoo.datasets.provenance import Provenance
 from medzoo.datasets.readers.labelled import LabelledImages
-from medzoo.datasets.readers.split import Rows, check_apart, check_classes, split_rows
+from medzoo.datasets.readers.split import Rows, assign_splits, check_apart, check_classes
 from medzoo.errors import unknown_name
 from medzoo.images.batch import ImageFile, OnError, read_images
 
@@ -84,7 +84,7 @@ def read_labelled(
         )
     with ThreadPoolExecutor() as pool:
         digests = list(pool.map(_digest, images.files))
-    rows, note = split_rows(images, digests, fractions, seed)
+    rows, note = assign_splits(images, digests, fractions, seed)
     check_apart(images, rows, digests)
     check_classes(images, rows)
     order = [row for own in rows.values() for row in own]
@@ -107,7 +107,7 @@ def read_labelled(
     for split, own in rows.items():
         arrays[split] = pixels[: len(own)], images.labels[own]
         pixels = pixels[len(own) :]
-    return assemble(
+    return build_dataset(
         arrays,
         Provenance(images.source, _md5(images, rows, digests), official=False, note=note),
         name=name or images.source.removesuffix(".csv"),

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from medzoo.datasets.info import SPLIT_NAMES, SplitName
 from medzoo.datasets.readers.labelled import LabelledImages
-from medzoo.datasets.readers.stratify import divide
+from medzoo.datasets.readers.stratify import stratified_group_split
 from medzoo.errors import DatasetError
 
 Rows: TypeAlias = "dict[SplitName, list[int]]"
@@ -16,7 +16,7 @@ Rows: TypeAlias = "dict[SplitName, list[int]]"
 _SHOWN = 3  # of many, in a message
 
 
-def split_rows(
+def assign_splits(
     images: LabelledImages,
     digests: Sequence[str],
     fractions: tuple[float, float, float],
@@ -51,7 +51,9 @@ def split_rows(
     total = sum(shares.values())
     groups = [(images.groups or digests)[row] for row in divided]
     _check_divisible(images, divided, groups, list(shares))
-    chosen = divide(images.labels[divided], groups, {k: v / total for k, v in shares.items()}, seed)
+    chosen = stratified_group_split(
+        images.labels[divided], groups, {k: v / total for k, v in shares.items()}, seed
+    )
     for row, split in zip(divided, chosen, strict=True):
         rows[split].append(row)
     return rows, note

@@ -9,7 +9,7 @@ import numpy as np
 from medzoo.datasets.info import SplitName
 
 
-def divide(
+def stratified_group_split(
     labels: np.ndarray,
     groups: Sequence[Hashable],
     shares: Mapping[SplitName, float],

@@ -38,7 +38,7 @@ def open_map(path: Path) -> np.ndarray:
     return array
 
 
-def has_read(nbytes: int) -> None:
+def release_pages(nbytes: int) -> None:
     """Take note of pixels read, and now and then give the memory of all maps back.
 
     Pages of a file that a process has looked at count as its memory until the system needs

@@ -34,7 +34,7 @@ def building_args(architecture: str, model_args: dict[str, Any]) -> dict[str, An
     return {name: value for name, value in model_args.items() if name not in _TIMMS_OWN}
 
 
-def saved_args(config: WeightsConfig) -> dict[str, Any]:
+def constructor_args(config: WeightsConfig) -> dict[str, Any]:
     """Return the arguments that a weights file gives its network.
 
     A file may be anybody's, and timm would fetch and load whatever it is told to.

@@ -1,7 +1,7 @@
-"""Train one trunk on several data sets at once: the checkpoint ``advanced_cnn.medmnist``.
+"""Train one backbone on several data sets at once: the checkpoint ``advanced_cnn.medmnist``.
 
-    python benchmarks/trunk.py
-    python benchmarks/trunk.py --without breastmnist    # of the other sets, for a fair comparison
+    python benchmarks/backbone.py
+    python benchmarks/backbone.py --without breastmnist    # of the other sets, for a fair comparison
 
 All images become RGB and all classes of all sets become the classes of one task, so an ordinary
 training learns to tell them apart: what a set is, is easy to see, which leaves its own classes to
@@ -29,7 +29,7 @@ TAG = "medmnist"
 
 
 def path_of(without: str = "", output: str | Path = "training_results") -> Path:
-    """Return where a trunk is written to.
+    """Return where a backbone is written to.
 
     Args:
         without: The data set that it was not trained on, if any.
