@@ -12,7 +12,7 @@ from medzoo.deployment import CompiledModel, Description
 from medzoo.deployment.cache import cache_path
 from medzoo.deployment.quantise import better_in_float32
 from medzoo.inference import predict_logits
-from tests.compiled.networks import tiny_model
+from tests.deployment.networks import tiny_model
 
 for package in ("onnxruntime", "onnxscript"):
     pytest.importorskip(package, reason=f"needs {package}: pip install 'medzoo[onnx]'")

@@ -8,7 +8,7 @@ import torch
 
 import medzoo
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 pytest.importorskip("onnxruntime", reason="needs medzoo[bench]")
 

@@ -8,7 +8,7 @@ import pytest
 import medzoo
 from medzoo.training import load_recipe
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
 import finetuning
 from source import Source

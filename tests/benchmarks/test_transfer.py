@@ -10,7 +10,7 @@ import medzoo
 from medzoo.files import sha256_of
 from medzoo.weights import save_weights
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
 import transfer
 

@@ -15,7 +15,7 @@ import medzoo
 from medzoo.datasets import disjoint_split, read_groups
 from medzoo.weights import weights_index
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 
 from record import Record, seed_stats  # noqa: E402

@@ -9,7 +9,7 @@ import torch
 
 import medzoo
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
 import ablations
 import trials

@@ -20,7 +20,7 @@ import medzoo
 from medzoo.cli import main
 from medzoo.deployment import CompiledModel, Description
 from medzoo.inference import predict_logits
-from tests.compiled.networks import TINY, tiny_model
+from tests.deployment.networks import TINY, tiny_model
 
 exporting = importlib.import_module("medzoo.deployment.export")
 quantising = importlib.import_module("medzoo.deployment.quantise")
