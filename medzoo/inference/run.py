@@ -282,7 +282,8 @@ def _is_ready(model: nn.Module, device: torch.device) -> bool:
     waiting = [model]
     while waiting:
         state = waiting.pop().__dict__  # attributes of a module are looked up slowly
-        if state["training"]:
+        # torch.compile's module has no mode of its own; that of the original counts.
+        if state.get("training"):
             return False
         for tensors in (state["_parameters"], state["_buffers"]):
             for tensor in tensors.values():
