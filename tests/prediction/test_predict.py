@@ -146,7 +146,7 @@ def test_bad_arguments_are_refused(data, model):
 @pytest.mark.parametrize("address", ["https://x.org/y.png", "http://x.org/y.png?size=[3]"])
 def test_an_address_is_not_fetched(address, model):
     for images in (address, [address], Path(address)):
-        with pytest.raises(ValueError, match=r"y\.png.* is an address, and nothing is fetched"):
+        with pytest.raises(ValueError, match=r"y\.png.* is a URL; download the image first"):
             predict(model, images)
 
 
