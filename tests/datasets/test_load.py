@@ -57,7 +57,7 @@ def test_a_missing_file_is_downloaded_once(small_breast, server, tmp_path):
 
 
 def test_without_download_a_missing_file_is_an_error(small_breast, server, tmp_path):
-    with pytest.raises(DatasetError, match="does not exist; allow download=True") as caught:
+    with pytest.raises(DatasetError, match="does not exist; use download=True") as caught:
         load_dataset("breastmnist", root=tmp_path, download=False)
     assert f"{server.url}/b.npz" in str(caught.value)
     assert server.requests == []
@@ -65,7 +65,7 @@ def test_without_download_a_missing_file_is_an_error(small_breast, server, tmp_p
 
 def test_an_unofficial_file_is_used_with_one_warning_and_marked(write_npz, tmp_path):
     path = write_npz("breastmnist.npz", shape=(28, 28))
-    with pytest.warns(UserWarning, match="not medmnist's own file") as caught:
+    with pytest.warns(UserWarning, match="not the official medmnist file") as caught:
         data = load_dataset("breastmnist", root=tmp_path)
     assert len(caught) == 1
     assert caught[0].filename == __file__
@@ -73,7 +73,7 @@ def test_an_unofficial_file_is_used_with_one_warning_and_marked(write_npz, tmp_p
     assert data.title == data.test.title == "BreastMNIST (partial: 4 of 156 test images)"
     assert data.provenance.md5 == hashlib.md5(path.read_bytes()).hexdigest()
     assert data.provenance.file == "breastmnist.npz"
-    with pytest.warns(UserWarning, match="not medmnist's own file"):
+    with pytest.warns(UserWarning, match="not the official medmnist file"):
         again = load_dataset(path)  # by path, the name tells which set it is
     assert again.title == data.title
     assert again.info == data.info
@@ -115,9 +115,9 @@ def test_own_file_by_path(write_npz):
 def test_bad_arguments():
     with pytest.raises(ValueError, match="did you mean 'dermamnist'"):
         load_dataset("dermanist")
-    with pytest.raises(ValueError, match="size=32 does not exist for DermaMNIST"):
+    with pytest.raises(ValueError, match="size=32 is not available for DermaMNIST"):
         load_dataset("dermamnist", size=32)
-    with pytest.raises(ValueError, match="files of your own"):
+    with pytest.raises(ValueError, match="only for your own files"):
         load_dataset("dermamnist", classes=["a", "b"])
 
 
@@ -125,7 +125,7 @@ def test_what_is_neither_folder_nor_table_nor_archive_is_not_to_be_deleted(tmp_p
     Image.new("L", (9, 9)).save(tmp_path / "photo.png")
     monkeypatch.chdir(tmp_path)
     for name in ("photo.png", tmp_path / "photo.png"):
-        with pytest.raises(DatasetError, match=r"photo\.png is no data set; give a folder"):
+        with pytest.raises(DatasetError, match=r"photo\.png is not a data set; give a folder"):
             load_dataset(name)
 
 
@@ -165,11 +165,11 @@ def spoil(path: Path, kind: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("cut", "damaged, truncated or no .npz"),
-        ("flipped", "damaged, truncated or no .npz"),
-        ("text", "damaged, truncated or no .npz"),
-        ("empty", "damaged, truncated or no .npz"),
-        ("pickle", "damaged, truncated or no .npz"),
+        ("cut", "damaged, truncated or not an .npz"),
+        ("flipped", "damaged, truncated or not an .npz"),
+        ("text", "damaged, truncated or not an .npz"),
+        ("empty", "damaged, truncated or not an .npz"),
+        ("pickle", "damaged, truncated or not an .npz"),
         ("folder", "is a folder"),
         ("gone", "does not exist"),
         ("short member", "val_images is truncated"),
@@ -211,7 +211,7 @@ def test_files_of_another_form_give_one_clear_error(write_npz, change, message):
         ({"shape": (28, 28, 3)}, "3 channels, expected 1 for BreastMNIST"),
         ({"shape": (8, 8)}, "8 x 8 pixels, expected 28 x 28"),
         ({"shape": (28, 28), "classes": 3}, "values go from 0 to 2, expected 0 to 1"),
-        ({"shape": (28, 28), "val_labels": np.zeros((3, 5), int)}, "one class index an image"),
+        ({"shape": (28, 28), "val_labels": np.zeros((3, 5), int)}, "one class index per image"),
     ],
 )
 def test_a_named_file_must_hold_that_set(write_npz, tmp_path, options, message):
@@ -240,7 +240,7 @@ def test_a_fortran_ordered_file_reads_the_same(write_npz):
         ("partial/chestmnist", 64, "ChestMNIST (partial)", [1461, 171, 411]),
     ],
 )
-@pytest.mark.filterwarnings("ignore:.*not medmnist's own")
+@pytest.mark.filterwarnings("ignore:.*not the official medmnist")
 def test_real_files(data_root, name, size, title, counts):
     folder, _, name = name.rpartition("/")
     data = load_dataset(name, size, root=data_root / folder, download=False)

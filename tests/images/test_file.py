@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image, PngImagePlugin
 
 from medzoo.errors import DatasetError
-from medzoo.images.convert import MAX_PIXELS, to_8_bit, to_uint8
+from medzoo.images.convert import MAX_PIXELS, rescale_to_uint8, to_uint8
 from medzoo.images.file import IMAGE_SUFFIXES, is_image, read_image
 
 LOSSLESS = ["png", "bmp", "tif", "ppm", "tga", "qoi", "pcx", "sgi", "jp2"]
@@ -94,7 +94,7 @@ def test_numbers_without_a_range_are_stretched(values, expected, tmp_path):
     assert read_image(tmp_path / "a.tif").tolist() == expected
 
 
-def test_only_nan_is_no_image(tmp_path):
+def test_an_image_of_nan_only_is_refused(tmp_path):
     Image.fromarray(np.full((2, 2), np.nan, np.float32)).save(tmp_path / "a.tif")
     with pytest.raises(DatasetError, match="finite"):
         read_image(tmp_path / "a.tif")
@@ -148,7 +148,7 @@ def test_what_is_no_image_is_named(tmp_path):
         ("text.png", "unknown format"),
         ("empty.png", "unknown format"),
         ("a.eps", "PostScript"),
-        ("nowhere.png", "missing"),
+        ("nowhere.png", "does not exist"),
         (".", "folder"),
     ]:
         with pytest.raises(DatasetError, match=reason) as caught:
@@ -159,7 +159,7 @@ def test_what_is_no_image_is_named(tmp_path):
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 def test_a_pipe_is_refused_instead_of_waited_for(tmp_path):
     os.mkfifo(tmp_path / "a.png")
-    with pytest.raises(DatasetError, match="is no file"):
+    with pytest.raises(DatasetError, match="is not a regular file"):
         read_image(tmp_path / "a.png")
 
 
@@ -217,7 +217,7 @@ def test_a_jpeg_of_endless_scans_is_refused(colour, tmp_path):
     st.floats(-1e6, 1e6),
 )
 def test_eight_bits_keep_the_order(values, low, high):
-    shown = to_8_bit(values, low, high).astype(int)
+    shown = rescale_to_uint8(values, low, high).astype(int)
     if low == high:
         assert not shown.any()
         return

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from medzoo.datasets import Dataset, LeakageReport, LeakedPair, find_leakage, load_dataset
-from medzoo.datasets.leakage import search as leakage
+from medzoo.datasets.leakage import alignment, candidates, search
 from medzoo.datasets.leakage.similarity import TURNS, Similarity, centres, thumbnails, turned
 from medzoo.datasets.resplit import resplit
 
@@ -176,8 +176,12 @@ def test_search_in_pieces_finds_the_same(monkeypatch):
     whole = find_leakage(data)
     assert len(whole.pairs) == 10
     assert find_leakage(data) == whole
-    for name, value in (("_QUERIES", 33), ("_POOL", 70), ("_PAIRS", 150)):
-        monkeypatch.setattr(leakage, name, value)
+    for module, name, value in (
+        (search, "_QUERIES", 33),
+        (candidates, "_POOL", 70),
+        (alignment, "_PAIRS", 150),
+    ):
+        monkeypatch.setattr(module, name, value)
     pieces = find_leakage(data)
     assert [pair[:4] for pair in pieces.pairs] == [pair[:4] for pair in whole.pairs]
     assert [p.distance for p in pieces.pairs] == pytest.approx(
@@ -202,7 +206,7 @@ def test_bad_thresholds(threshold, tiny):
 
 
 def test_one_split_has_no_leakage(tiny):
-    with pytest.raises(ValueError, match=r"data is a Split; .*give the whole Dataset"):
+    with pytest.raises(TypeError, match=r"data=Split\(.* is not a medzoo\.Dataset"):
         find_leakage(tiny.train)
 
 

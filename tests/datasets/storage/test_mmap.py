@@ -14,8 +14,7 @@ from medzoo.datasets.storage import archive
 from medzoo.datasets.storage.archive import read_archive
 from medzoo.datasets.storage.mmap import open_map, release_pages
 from medzoo.errors import DatasetError
-
-from .conftest import make_arrays
+from tests.datasets.conftest import make_arrays
 
 
 @pytest.fixture(autouse=True)
@@ -132,7 +131,8 @@ def test_opening_a_large_set_takes_little_memory(tmp_path):
 def test_two_processes_at_once(write_npz):
     path = write_npz(shape=(64, 64), classes=2)
     code = (
-        "import sys; from medzoo.datasets import archive, load_dataset; archive.MMAP_ABOVE = 0;"
+        "from medzoo.datasets import load_dataset; from medzoo.datasets.storage import archive;"
+        "archive.MMAP_ABOVE = 0;"
         f"print(load_dataset({str(path)!r}).train.images.sum().item())"
     )
     running = [
