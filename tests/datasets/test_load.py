@@ -1,6 +1,5 @@
 import hashlib
 import pickle
-import shutil
 import warnings
 import zipfile
 from pathlib import Path
@@ -89,12 +88,6 @@ def test_notes_of_known_and_unknown_files(monkeypatch, write_npz, tmp_path):
     assert store._describe(counts, counts) == "unofficial file"
     fewer = {**counts, "train": 5}
     assert store._describe(fewer, counts) == "partial: 5 of 546 train images"
-
-
-def test_the_table_of_known_files():
-    known = checksum.known_files()
-    assert set(known.values()) == {"rebuilt", "official images, re-ordered", "partial"}
-    assert all(len(md5) == 32 for md5 in known)
 
 
 def test_own_file_by_path(write_npz):
@@ -249,21 +242,6 @@ def test_real_files(data_root, name, size, title, counts):
     assert [len(split) for split in data.splits.values()] == counts
     assert data.size == size
     assert data.train.images.is_contiguous(memory_format=torch.channels_last)
-
-
-def test_md5_of_large_files_is_remembered_until_they_change(monkeypatch, tmp_path):
-    monkeypatch.setattr(checksum, "REMEMBER_FROM", 10)
-    path = tmp_path / "large"
-    path.write_bytes(b"x" * 1000)
-    first = checksum.file_md5(path)
-    assert first == hashlib.md5(b"x" * 1000).hexdigest()
-    with monkeypatch.context() as patch:
-        patch.setattr(checksum.hashlib, "md5", None)  # hashing again would fail
-        assert checksum.file_md5(path) == first
-    path.write_bytes(b"y" * 1001)
-    assert checksum.file_md5(path) == hashlib.md5(b"y" * 1001).hexdigest()
-    copy = shutil.copy2(path, tmp_path / "copy")
-    assert checksum.file_md5(copy) == checksum.file_md5(path)
 
 
 def test_a_cache_that_cannot_be_written_does_no_harm(monkeypatch, tmp_path, small_breast):

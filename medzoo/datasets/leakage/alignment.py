@@ -41,7 +41,7 @@ def measure_candidates(
     """
     pairs = _Alignment(similarity, queries, pool, candidates)
     # All candidates are aligned roughly, and only the best of them precisely.
-    exists = candidates.index >= 0
+    exists = candidates.indices >= 0
     pairs.improve(exists, _FIRST_STEPS)
     best = pairs.similarity.topk(MAX_PAIRS_PER_IMAGE, 1).indices
     finalists = torch.zeros(exists.shape, dtype=torch.bool).scatter_(1, best, value=True) & exists
@@ -56,7 +56,7 @@ def measure_candidates(
     closest: dict[tuple[int, int], float] = {}
     similar = finalists & (pairs.similarity >= min_similarity)
     for query, k in similar.nonzero().tolist():
-        pair = query, int(candidates.index[query, k])
+        pair = query, int(candidates.indices[query, k])
         closest[pair] = min(float(distance[query, k]), closest.get(pair, float("inf")))
     return [(query, index, value) for (query, index), value in closest.items()]
 
@@ -72,22 +72,22 @@ class _Alignment:
     def __init__(
         self, similarity: Similarity, queries: Tensor, pool: Tensor, candidates: Candidates
     ) -> None:
-        self.similarity = torch.zeros(candidates.index.shape)
+        self.similarity = torch.zeros(candidates.indices.shape)
         self._compare = similarity
-        self._queries, self._pool, self._index = queries, pool, candidates.index
+        self._queries, self._pool, self._index = queries, pool, candidates.indices
         # A missing candidate (-1) gets the pose of another one, which is not used.
-        views = torch.tensor(VIEWS)[candidates.view]
+        views = torch.tensor(VIEWS)[candidates.views]
         self._turn, frame = views[..., 0].long(), views[..., 1:2]
         self._zoom_query, self._zoom_pool = views[..., 2], views[..., 3]
         # Poses (log of the zoom, angle, x, y) start as the candidates were found.
-        shape = (*candidates.index.shape, 4)
+        shape = (*candidates.indices.shape, 4)
         self._query_pose, self._pool_pose = torch.zeros(shape), torch.zeros(shape)
         centre = torch.stack([centres(turned(queries, turn)) for turn in range(TURNS)])
-        rows = torch.arange(len(queries))[:, None].expand_as(candidates.index)
+        rows = torch.arange(len(queries))[:, None].expand_as(candidates.indices)
         self._query_pose[..., 0] = self._zoom_query.log()
         self._query_pose[..., 2:] = frame * centre[self._turn, rows]
         self._pool_pose[..., 0] = self._zoom_pool.log()
-        self._pool_pose[..., 2:] = frame * centres(pool)[candidates.index]
+        self._pool_pose[..., 2:] = frame * centres(pool)[candidates.indices]
 
     def improve(self, chosen: Tensor, steps: int) -> None:
         """Align the chosen candidates (Q, K) with their queries; update similarities and poses.

@@ -60,12 +60,12 @@ class Candidates(NamedTuple):
     """The most similar images of a pool for each query.
 
     Attributes:
-        index: Index in the pool, int64 (Q, K); -1 for no candidate, if the pool is small.
-        view: Index in `VIEWS` of the view in which the pair is most similar, int64 (Q, K).
+        indices: Indices in the pool, int64 (Q, K); -1 for no candidate, if the pool is small.
+        views: For each, the index in `VIEWS` of the view in which it is most similar, int64 (Q, K).
     """
 
-    index: Tensor
-    view: Tensor
+    indices: Tensor
+    views: Tensor
 
 
 def find_candidates(similarity: Similarity, queries: Tensor, pool: Tensor) -> Candidates:

@@ -12,7 +12,7 @@ from medzoo.cache import cache_dir
 from medzoo.datasets import load_dataset
 from medzoo.datasets.storage import archive
 from medzoo.datasets.storage.archive import read_archive
-from medzoo.datasets.storage.mmap import open_map, release_pages
+from medzoo.datasets.storage.mmap import iter_chunks, open_map, release_pages, take_rows
 from medzoo.errors import DatasetError
 from tests.datasets.conftest import make_arrays
 
@@ -169,3 +169,43 @@ def test_memory_of_maps_is_given_back_and_their_content_stays(tmp_path, monkeypa
     release_pages(1)
     assert _resident(path) < expected.nbytes / 4
     assert np.array_equal(array, expected)
+
+
+COUNT = 256
+
+
+@pytest.fixture
+def mapped(tmp_path, monkeypatch):
+    """A mapped file of 256 images of 64 KiB, and its content; released after every 4 images."""
+    path = tmp_path / "images.npy"
+    expected = np.random.default_rng(0).integers(0, 256, (COUNT, 1, 256, 256), np.uint8)
+    np.save(path, expected)
+    monkeypatch.setattr("medzoo.datasets.storage.mmap._RELEASE_AFTER", 4 << 16)
+    monkeypatch.setattr("medzoo.datasets.storage.mmap._unreleased", 0)
+    return path, torch.from_numpy(open_map(path)), torch.from_numpy(expected)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc/self/smaps")
+def test_memory_stays_flat_while_chunks_are_read(mapped):
+    path, images, expected = mapped
+    resident = []
+    for chunk, same in zip(iter_chunks(images, 4), expected.split(4), strict=True):
+        assert torch.equal(chunk, same)
+        resident.append(_resident(path))
+    # The system maps whole blocks of its file cache, so more than the 4 images that were read.
+    assert 0 < max(resident) < images.nbytes / 2
+    assert _resident(path) < images.nbytes / 10
+    for chunk in images.split(4):  # without releasing, all of them stay
+        chunk.sum()
+    assert _resident(path) >= images.nbytes
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc/self/smaps")
+def test_memory_stays_flat_while_rows_are_taken(mapped):
+    path, images, expected = mapped
+    out = torch.empty(4, 1, 256, 256, dtype=torch.uint8)
+    order = torch.randperm(COUNT, generator=torch.Generator().manual_seed(0))
+    for number, rows in enumerate(order.split(4)):
+        taken = take_rows(images, rows, out if number % 2 else None)
+        assert torch.equal(taken, expected[rows])
+        assert _resident(path) < images.nbytes / 10
