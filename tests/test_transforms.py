@@ -102,7 +102,7 @@ def test_rgb_becomes_gray_as_pillow_does_to_the_bit():
 
 
 def test_other_channels_are_refused():
-    with pytest.raises(ValueError, match="2 channels; there is no way to 3"):
+    with pytest.raises(ValueError, match="cannot convert 2-channel images to 3"):
         adapt_channels(torch.zeros(1, 2, 4, 4), 3)
 
 

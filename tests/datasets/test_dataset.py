@@ -42,7 +42,7 @@ def test_memory_is_shared_and_read_only_arrays_do_not_warn(recwarn):
     assert not recwarn.list
 
 
-def test_task_and_classes_are_told_from_the_labels():
+def test_task_and_classes_are_inferred_from_the_labels():
     binary = Dataset.from_arrays(**pairs(classes=2))
     assert (binary.info.task, binary.info.classes) == ("binary-class", ("0", "1"))
     several = Dataset.from_arrays(**pairs(classes=3), classes=["a", "b", "c"], name="mine")

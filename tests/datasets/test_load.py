@@ -20,7 +20,7 @@ from .conftest import make_arrays
 
 @pytest.fixture
 def small_breast(monkeypatch, write_npz, server):
-    """A made-up "official" BreastMNIST of 28 px, served by a web server; its root is empty."""
+    """A synthetic "official" BreastMNIST of 28 px, served by a web server; its root is empty."""
     path = write_npz("served.npz", shape=(28, 28))
     body = path.read_bytes()
     path.unlink()
@@ -114,7 +114,7 @@ def test_bad_arguments():
         load_dataset("dermamnist", classes=["a", "b"])
 
 
-def test_what_is_neither_folder_nor_table_nor_archive_is_not_to_be_deleted(tmp_path, monkeypatch):
+def test_other_files_are_refused_without_advice_to_delete_them(tmp_path, monkeypatch):
     Image.new("L", (9, 9)).save(tmp_path / "photo.png")
     monkeypatch.chdir(tmp_path)
     for name in ("photo.png", tmp_path / "photo.png"):
@@ -193,7 +193,7 @@ def test_damaged_files_give_one_clear_error_and_nothing_new(write_npz, tmp_path,
         ({"test_labels": np.array(list("abab"))}, "own.npz: test labels"),
     ],
 )
-def test_files_of_another_form_give_one_clear_error(write_npz, change, message):
+def test_invalid_files_give_one_clear_error(write_npz, change, message):
     with pytest.raises(DatasetError, match=message):
         load_dataset(write_npz(**change))
 

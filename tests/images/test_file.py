@@ -63,7 +63,7 @@ def test_sixteen_bits_are_scaled_by_their_full_range(tmp_path):
         assert read_image(tmp_path / f"a.{suffix}").tolist() == [[0, 0, 1, 128, 255]]
 
 
-def test_sixteen_bits_are_no_32_where_pillow_opens_both_in_mode_i(tmp_path, monkeypatch):
+def test_16_and_32_bits_are_distinguished_where_pillow_opens_both_in_mode_i(tmp_path, monkeypatch):
     path = tmp_path / "a.tif"
     signed = {258: 16, 339: 2}  # bits a sample, and their sign
     Image.fromarray(np.array([[0, 257, 32767]], np.uint16)).save(path, tiffinfo=signed)
@@ -140,7 +140,7 @@ def test_first_frame_of_several(suffix, tmp_path):
     assert (found == 255).all()
 
 
-def test_what_is_no_image_is_named(tmp_path):
+def test_files_that_are_not_images_are_named(tmp_path):
     (tmp_path / "text.png").write_text("no image")
     (tmp_path / "empty.png").touch()
     Image.new("RGB", (9, 7)).save(tmp_path / "a.eps")

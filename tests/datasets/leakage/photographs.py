@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 
 def scenes(count, seed=0, channels=3, size=28):
-    """Made-up photographs: random smooth colours, no two of the same thing."""
+    """Synthetic photographs: random smooth colours, all of different objects."""
     rng = np.random.default_rng(seed)
     coarse = torch.from_numpy(rng.normal(size=(count, channels, 11, 11)).astype(np.float32))
     smooth = F.interpolate(coarse, size=(size, size), mode="bicubic")
@@ -16,7 +16,7 @@ def scenes(count, seed=0, channels=3, size=28):
 
 
 def sampled(image, *, zoom=1.0, degrees=0.0, x=0.0, y=0.0):
-    """Photograph a photograph once more, from elsewhere."""
+    """Photograph a photograph again, from another position."""
     along, across = (zoom * f(math.radians(degrees)) for f in (math.cos, math.sin))
     pose = torch.tensor([[[along, -across, x], [across, along, y]]])
     grid = F.affine_grid(pose, [1, *image.shape], align_corners=False)

@@ -35,7 +35,7 @@ def test_splits_are_those_of_the_folders(tmp_path):
     assert not data.official
 
 
-def test_a_folder_of_classes_is_divided_by_seed_and_in_proportion(tmp_path):
+def test_a_folder_of_classes_is_split_by_seed_and_in_proportion(tmp_path):
     root = write_folder(tmp_path / "moles", WHOLE)
     data = Dataset.from_folder(root, fractions=(0.5, 0.3, 0.2))
     assert class_counts(data) == {"train": [10, 5], "val": [6, 3], "test": [4, 2]}
@@ -71,7 +71,7 @@ def test_copies_of_a_file_stay_together(tmp_path):
     assert not any(image.numpy().tobytes() in known for image in data.test.images)
 
 
-def test_what_is_no_image_or_hidden_is_passed_over(tmp_path):
+def test_other_files_and_hidden_images_are_ignored(tmp_path):
     root = write_folder(tmp_path, SPLIT)
     (root / "train" / "no" / "notes.txt").write_text("not an image")
     (root / "train" / "readme.md").write_text("nor this")
@@ -151,7 +151,7 @@ def test_the_md5_is_that_of_images_labels_and_splits(tmp_path):
         ({"no": 9, "No": 9}, "'No' and 'no' differ only in case"),
     ],
 )
-def test_folders_of_another_form_give_one_clear_error(tmp_path, counts, message):
+def test_invalid_folders_give_one_clear_error(tmp_path, counts, message):
     root = write_folder(tmp_path, counts)
     for folder, count in counts.items():
         (root / folder).mkdir(parents=True, exist_ok=True)

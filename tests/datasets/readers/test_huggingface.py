@@ -51,7 +51,7 @@ def test_columns_are_found_by_their_kind_and_splits_by_name():
     assert data.provenance.md5 != Dataset.from_huggingface(parts(train=20)).provenance.md5
 
 
-def test_what_has_no_test_split_is_divided():
+def test_without_a_test_split_the_images_are_split():
     one = part(30)
     data = Dataset.from_huggingface(one)
     assert sum(map(sum, class_counts(data).values())) == 30
@@ -74,7 +74,7 @@ def test_lists_of_classes_are_labels():
     assert (found.sum(1) == 0).sum() == (found.sum(1) == 2).sum() == 6
 
 
-def test_classes_are_in_the_order_that_one_says():
+def test_classes_are_in_the_given_order():
     data = Dataset.from_huggingface(parts(**COUNTS), ["melanoma", "mole"])
     assert data.train.labels.tolist() == [1, 0] * 3
     with pytest.raises(ValueError, match="unknown class 'mole'; did you mean 'moles'"):

@@ -54,7 +54,7 @@ def test_labels_are_names_and_splits_those_of_the_table(write, folder):
     assert data.title == "moles (own data)"
 
 
-def test_without_splits_the_seed_divides(write):
+def test_without_splits_the_seed_decides(write):
     table = write(label=LABELS)
     data = Dataset.from_table(table, fractions=(0.5, 0.25, 0.25))
     assert sum(map(sum, class_counts(data).values())) == FILES
@@ -75,7 +75,7 @@ def test_columns_of_zeros_and_ones_are_labels(write):
     assert load_dataset(table, classes=["mass", "effusion"]).info.classes == ("mass", "effusion")
 
 
-def test_columns_have_the_names_that_one_says(write, folder):
+def test_columns_can_have_any_name(write, folder):
     names = [f"{number}.png" for number in range(FILES)]
     table = write(path=names, dx=LABELS, fold=SPLITS, lesion=range(FILES))
     data = Dataset.from_table(table, root=folder, label="dx", split="fold", group="lesion")
@@ -162,7 +162,7 @@ def changed(values, place, value):
         ({}, "there is no label column"),
     ],
 )
-def test_tables_of_another_form_give_one_clear_error(write, columns, message):
+def test_invalid_tables_give_one_clear_error(write, columns, message):
     with pytest.raises(DatasetError, match=message):
         Dataset.from_table(write(**columns))
 

@@ -51,7 +51,7 @@ def test_writing_into_images_does_not_reach_the_disk(write_npz):
     assert load_dataset(path).train.images.any()
 
 
-def test_a_changed_file_is_extracted_anew_and_the_old_arrays_go(write_npz):
+def test_a_changed_file_is_extracted_again_and_old_arrays_are_removed(write_npz):
     path = write_npz()
     old, before = load_dataset(path), folders(path.parent)
     kept = old.train.images.clone()
