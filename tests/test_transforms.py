@@ -293,12 +293,12 @@ def test_any_image_gives_a_finite_tensor_of_the_right_shape(
 @pytest.mark.parametrize(
     ("image", "error", "message"),
     [
-        ("lesion.png", TypeError, "str is no image"),
+        ("lesion.png", TypeError, "str is not an image"),
         (np.zeros((3, 28, 28), np.uint8), ValueError, r"shape \(3, 28, 28\)"),
-        (np.zeros((2, 28, 28, 3), np.uint8), ValueError, "prepare_batch takes batches"),
-        (torch.zeros(2, 3, 28, 28), ValueError, "prepare_batch takes batches"),
+        (np.zeros((2, 28, 28, 3), np.uint8), ValueError, "prepare_batch accepts batches"),
+        (torch.zeros(2, 3, 28, 28), ValueError, "prepare_batch accepts batches"),
         (np.zeros((0, 28), np.uint8), ValueError, "expected one image"),
-        (np.zeros((28, 28), np.int64), ValueError, "does not tell its range"),
+        (np.zeros((28, 28), np.int64), ValueError, "whose range is not known"),
         (np.zeros((28, 28), complex), ValueError, "dtype complex128"),
         (np.full((28, 28), 255.0), ValueError, "values from 255 to 255, expected 0 to 1"),
         (np.full((28, 28), np.nan), ValueError, "values from nan"),
