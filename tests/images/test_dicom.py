@@ -173,7 +173,7 @@ def test_jpeg_2000_inside(boxes, path):
     assert np.array_equal(read_image(path), gray)
 
 
-def test_a_jpeg_2000_box_of_no_length_is_refused(path):
+def test_a_jpeg_2000_box_without_length_is_refused(path):
     data = encapsulate([JP2 + bytes(20)])
     save(path, np.zeros((64, 64), np.uint8), syntax=JPEG2000Lossless, PixelData=data)
     # In a process of its own, since what goes wrong here would never end.

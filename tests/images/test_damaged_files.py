@@ -14,7 +14,7 @@ import pytest
 from medzoo.errors import DatasetError
 from medzoo.images.file import read_image
 
-sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
 from damage import HEIGHT, WIDTH, damaged, whole_files
 
