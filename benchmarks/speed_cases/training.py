@@ -94,8 +94,8 @@ def training(setting: Setting) -> list[Measurement]:
             note="against timm's MBConv net of the same widths and 2.4 M parameters",
             limit=f"Convolution kernels: medzoo's net reaches {efficient_shares[OURS]:.0f} % of "
             f"the peak of a matrix product, timm's {efficient_shares[MBCONV]:.0f} %. What is left "
-            "are depthwise and 1x1 convolutions on small maps, whose backward passes no kernel at hand "
-            "computes faster.",
+            "are depthwise and 1x1 convolutions on small maps, whose backward passes no kernel at "
+            "hand computes faster.",
             details={
                 "shares_of_peak": efficient_shares,
                 "parameters": {

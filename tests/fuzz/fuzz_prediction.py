@@ -1,7 +1,8 @@
 """Run prediction on ten thousand damaged files, each of which must be read or refused.
 
 A file counts as read if there is a prediction, and as refused if there is a `DatasetError`.
-Anything else is a fault: another error, a crash, or more than the time or memory allowed for one file.
+Anything else is a fault: another error, a crash, or more than the time or memory allowed for one
+file.
 
     python -m tests.fuzz.fuzz_prediction [--files 10000]
 """
