@@ -1,27 +1,22 @@
-"""benchmarks/transfer.py: the same images for every start, and a table of what is there."""
-
-import sys
-from pathlib import Path
+"""The transfer study: the same images for every start; the table shows what is known."""
 
 import pytest
 import torch
 
 import medzoo
+from benchmarks.studies import transfer
+from benchmarks.studies.folds import stratified_share
 from medzoo.files import sha256_of
 from medzoo.weights import save_weights
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-
-import transfer
 
 
 def test_a_share_keeps_the_classes_and_depends_on_the_seed_alone():
     data = medzoo.synthetic("retinamnist", n_train=200, n_val=10, n_test=10)
-    one, again, other = (transfer.few(data, 0.3, seed).train for seed in (0, 0, 1))
+    one, again, other = (stratified_share(data, 0.3, seed).train for seed in (0, 0, 1))
     assert torch.equal(one.images, again.images)
     assert not torch.equal(one.images, other.images)
     assert one.labels.bincount().tolist() == [12] * 5
-    assert transfer.few(data, 1.0, 0) is data
+    assert stratified_share(data, 1.0, 0) is data
 
 
 @pytest.mark.parametrize("method", transfer.METHODS)
@@ -29,7 +24,7 @@ def test_every_method_leaves_a_record_that_the_table_shows(method, monkeypatch):
     start = transfer.Start("a small one", "timm/test_resnet", trained=False)
     monkeypatch.setitem(transfer.STARTS, "timm", start)
     data = medzoo.synthetic("breastmnist", n_train=64, n_val=16, n_test=16)
-    trial = transfer.Trial("breastmnist", "timm", method, 1.0, 0)
+    trial = transfer.TransferTrial("breastmnist", "timm", method, 1.0, 0)
     record = transfer.run(trial, data, steps=2)
     low, high = record["intervals"]["auc"]
     assert 0 <= low <= record["auc"] <= high <= 1
@@ -41,7 +36,7 @@ def test_every_method_leaves_a_record_that_the_table_shows(method, monkeypatch):
 
 def test_a_record_is_old_when_weights_or_recipe_have_changed():
     data = medzoo.synthetic("breastmnist", n_train=64, n_val=16, n_test=16)
-    trial = transfer.Trial("breastmnist", "dermamnist", "finetune", 1.0, 0)
+    trial = transfer.TransferTrial("breastmnist", "dermamnist", "finetune", 1.0, 0)
     sha256 = transfer.STARTS["dermamnist"].sha256("breastmnist")
     recipe = transfer.recipe_of(trial, data, steps=2)
     record = {"sha256": sha256, "recipe": recipe.to_dict()}
@@ -53,7 +48,7 @@ def test_a_record_is_old_when_weights_or_recipe_have_changed():
 
 
 def test_seeds_are_averaged_and_what_is_missing_is_a_dash():
-    base = transfer.Trial("breastmnist", "scratch", "knn", 0.1, 0)
+    base = transfer.TransferTrial("breastmnist", "scratch", "knn", 0.1, 0)
     row = {"data": "BreastMNIST", "parameters": 5e6, "intervals": {"auc": [0.5, 0.75]}}
     keys = [base.key.replace("seed0", f"seed{seed}") for seed in range(3)]
     found = {key: row | {"auc": auc} for key, auc in zip(keys, (0.5, 0.6, 0.7), strict=True)}

@@ -1,19 +1,14 @@
-"""benchmarks/ablations.py: what a trial changes, and how it is scored."""
+"""The ablations: what a trial changes, and how it is scored."""
 
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
 
 import medzoo
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-
-import ablations
-import trials
-from source import Source
+from benchmarks.reproduction.source import Source
+from benchmarks.studies import ablations
+from benchmarks.studies.ablation_trials import ablations as all_trials
 
 NARROW = {
     "epochs": 1,
@@ -22,24 +17,24 @@ NARROW = {
 
 
 class Synthetic(Source):
-    """Gives synthetic images in place of MedMNIST's files, of any size."""
+    """Returns synthetic images of any size instead of MedMNIST files."""
 
     def load(self, dataset, size=28):
         return medzoo.synthetic(dataset, size=size, n_train=140, n_val=70, n_test=10)
 
 
 def named(name):
-    (trial,) = (t for t in trials.TRIALS if t.name == name and t.dataset == "dermamnist")
+    (trial,) = (t for t in all_trials() if t.name == name and t.dataset == "dermamnist")
     return replace(trial, changes={**trial.changes, **NARROW})
 
 
 def test_no_two_trials_share_a_record():
-    assert len({trial.key for trial in trials.TRIALS}) == len(trials.TRIALS)
+    assert len({trial.key for trial in all_trials()}) == len(all_trials())
 
 
-@pytest.mark.parametrize("trial", trials.TRIALS, ids=lambda trial: trial.key)
+@pytest.mark.parametrize("trial", all_trials(), ids=lambda trial: trial.key)
 def test_a_trial_is_a_recipe_with_an_architecture(trial):
-    recipe = ablations._base(trial).with_changes(**trial.changes)
+    recipe = trial.base.with_changes(**trial.changes)
     kwargs = {"num_classes": 3} | dict(recipe.model_args)
     assert medzoo.create_model(trial.model, **kwargs)(torch.zeros(2, 3, 28, 28)).shape == (2, 3)
 
@@ -84,14 +79,14 @@ def test_adjusted_logits_are_less_by_the_share_of_their_class(monkeypatch):
     trial = named("logits adjusted by the classes' shares")
     ablations.run(trial, Synthetic())
     data = Synthetic().load("dermamnist")
-    plain = ablations._train(trial, data, ablations._base(trial).with_changes(**NARROW), {})
+    plain = ablations._train(trial, data, trial.base.with_changes(**NARROW), {})
     found = models[0].get_classifier().bias - plain.model.get_classifier().bias
     counts = torch.tensor([int((data.train.labels == k).sum()) for k in range(7)])
     assert torch.allclose(found.detach(), -(counts / 140).log(), atol=1e-4)
 
 
 class Uneven(Synthetic):
-    """Gives a training split in which the first class is four times as frequent as the others."""
+    """Returns a training split in which the first class is four times as frequent as the others."""
 
     def load(self, dataset, size=28):
         data = super().load(dataset, size)

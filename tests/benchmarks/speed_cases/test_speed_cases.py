@@ -1,21 +1,22 @@
-"""The speed benchmark: its rows, its table, and that its peers are what they are said to be."""
-
-import sys
-from pathlib import Path
+"""The speed cases: rows, table, timing, and that the peers are what they claim to be."""
 
 import pytest
 import torch
 
 import medzoo
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-sys.path.insert(0, str(BENCHMARKS))
 pytest.importorskip("onnxruntime", reason="needs medzoo[bench]")
 
-import peers  # noqa: E402
-import speed  # noqa: E402
-from measuring import OURS, Measurement, in_turn, mflop, per_second, ratio  # noqa: E402
-from works.process import _write  # noqa: E402
+from benchmarks.speed import CASES
+from benchmarks.speed_cases import memory, peers, report
+from benchmarks.speed_cases.measurement import OURS, Measurement
+from benchmarks.speed_cases.timing import (
+    in_turn,
+    mflop,
+    per_second,
+    ratio,
+    run_python,
+)
 
 
 def row(**changes):
@@ -39,7 +40,7 @@ def test_rows_survive_json():
 
 
 def test_table_tells_limits_of_missed_targets_only_and_once():
-    text = speed.table(
+    text = report.table(
         [
             row(work="good", target=2, limit="never told"),
             row(work="first", target=4, limit="bound by sums"),
@@ -61,11 +62,11 @@ def test_contestants_take_turns_after_a_warm_up():
     assert (set(seconds), rates, ratio(rates, "peer")) == ({"a", "b"}, {OURS: 4, "peer": 2}, 2)
 
 
-def test_recorded_rows_belong_to_the_works_and_name_the_machine():
-    recorded = speed.read()
-    assert set(recorded["works"]) <= set(speed.WORKS)
-    assert speed.rows()
-    assert str(recorded["machine"]["cores"]) in speed.where()
+def test_recorded_rows_belong_to_the_cases_and_name_the_machine():
+    recorded = report.read()
+    assert set(recorded["works"]) <= set(CASES)
+    assert report.measurements(*CASES)
+    assert str(recorded["machine"]["cores"]) in report.where()
 
 
 def test_official_resnet18_is_the_one_of_the_baselines():
@@ -83,8 +84,14 @@ def test_timm_peer_has_the_size_and_arithmetic_of_our_efficientnet():
 
 
 def test_made_up_set_on_disk_can_be_opened(tmp_path, monkeypatch):
-    monkeypatch.setattr("works.process.SIZE", 16)
-    _write(tmp_path / "made_up.npz", 300)
+    monkeypatch.setattr(memory, "SIZE", 16)
+    memory.write_synthetic_file(tmp_path / "made_up.npz", 300)
     data = medzoo.load_dataset(tmp_path / "made_up.npz")
     assert data.train.images.shape == (300, 1, 16, 16)
     assert not torch.equal(data.train.images[0], data.train.images[256])
+
+
+def test_a_failed_process_is_an_error_with_its_message():
+    assert run_python("-c", "print(2)") == "2\n"
+    with pytest.raises(RuntimeError, match="no such luck"):
+        run_python("-c", "raise ValueError('no such luck')")

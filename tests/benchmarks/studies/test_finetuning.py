@@ -1,21 +1,15 @@
-"""benchmarks/finetuning.py: settings are recipes, scored on folds, and the table has what is there."""
-
-import sys
-from pathlib import Path
+"""The fine-tuning study: settings are recipes, scored on folds; the table shows what is known."""
 
 import pytest
 
 import medzoo
+from benchmarks.reproduction.source import Source
+from benchmarks.studies import finetuning
 from medzoo.training import load_recipe
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-
-import finetuning
-from source import Source
 
 
 class Synthetic(Source):
-    """Gives synthetic images in place of MedMNIST's files."""
+    """Returns synthetic images instead of MedMNIST files."""
 
     def load(self, dataset, size=28):
         return medzoo.synthetic(dataset, n_train=48, n_val=24, n_test=5)
@@ -42,7 +36,9 @@ def test_a_trial_is_the_mean_of_its_folds(monkeypatch):
 
     monkeypatch.setattr(medzoo, "finetune", short)
     backbone = "simple_cnn.dermamnist"
-    trial = finetuning.Trial("breastmnist", backbone, 0.5, "AdamW 0.005, all layers alike")
+    trial = finetuning.FinetuningTrial(
+        "breastmnist", backbone, 0.5, "AdamW 0.005, all layers alike"
+    )
     record = finetuning.run(trial, Synthetic())
     assert record["runs"] == len(seen) == 3
     assert [len(data.train) for data, _ in seen] == [24] * 3  # half of two thirds of 72
@@ -54,18 +50,20 @@ def test_a_trial_is_the_mean_of_its_folds(monkeypatch):
 
 
 def test_a_record_is_old_when_weights_or_recipe_have_changed():
-    trial = finetuning.Trial("breastmnist", "simple_cnn.dermamnist", 0.3, "Muon 0.02, 0.7 a layer")
+    trial = finetuning.FinetuningTrial(
+        "breastmnist", "simple_cnn.dermamnist", 0.3, "Muon 0.02, 0.7 a layer"
+    )
     recipe = finetuning.recipe_of(trial)
     record = {"sha256": trial.sha256, "recipe": recipe.to_dict()}
-    assert finetuning.is_current(record, trial)
-    assert not finetuning.is_current(record | {"sha256": "0"}, trial)
+    assert finetuning.is_current(record, trial, Synthetic())
+    assert not finetuning.is_current(record | {"sha256": "0"}, trial, Synthetic())
     longer = recipe.with_changes(epochs=99).to_dict()
-    assert not finetuning.is_current(record | {"recipe": longer}, trial)
+    assert not finetuning.is_current(record | {"recipe": longer}, trial, Synthetic())
 
 
 def test_the_table_has_the_rows_with_figures():
     setting = list(finetuning.SETTINGS)[1]
-    trial = finetuning.Trial("retinamnist", "simple_cnn.dermamnist", 0.3, setting)
+    trial = finetuning.FinetuningTrial("retinamnist", "simple_cnn.dermamnist", 0.3, setting)
     (line,) = finetuning.table({trial.key: {"val_auc": 0.5}}).splitlines()[2:]
     assert line.startswith("| RetinaMNIST | simple_cnn.dermamnist | 30 % | - | 0.500 | - |")
 
@@ -80,4 +78,4 @@ def test_only_backbones_that_are_here_are_tried(tmp_path, monkeypatch):
     backbone.touch()
     found = [trial for trial in finetuning.trials() if trial.backbone == finetuning.OTHERS]
     assert {trial.dataset for trial in found} == {"retinamnist"}
-    assert found[0].source == str(backbone)
+    assert found[0].weights == str(backbone)
