@@ -1,22 +1,17 @@
 """Damaged files of every format: each is read or refused, and nothing else happens.
 
-``benchmarks/fuzz_prediction.py`` does the same with many more, and with limits of time and memory.
+``tests/fuzz/fuzz_prediction.py`` does the same with many more, and with limits of time and memory.
 """
 
-import sys
 import time
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from medzoo.errors import DatasetError
 from medzoo.images.file import read_image
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-
-from damage import HEIGHT, WIDTH, damaged, whole_files
+from tests.fuzz.corrupt import HEIGHT, WIDTH, damaged, whole_files
 
 COUNT = 400
 SECONDS = 10  # of the processor
