@@ -12,11 +12,12 @@ from PIL import Image
 from medzoo.datasets import Dataset, dataset_info, load_dataset, synthetic
 from medzoo.images.channels import adapt_channels
 from medzoo.images.convert import to_uint8
-from medzoo.transforms import TransformConfig, create_transform, prepare_batch, transform_config
+from medzoo.spec import InputSpec
+from medzoo.transforms import create_transform, input_spec, prepare_batch
 
-RGB = TransformConfig(3, 28, (0.7, 0.5, 0.4), (0.2, 0.25, 0.3))
-GRAY = TransformConfig(1, 28, (0.4,), (0.2,))
-PLAIN = TransformConfig(1, 4, (0.0,), (1.0,))
+RGB = InputSpec(3, 28, (0.7, 0.5, 0.4), (0.2, 0.25, 0.3))
+GRAY = InputSpec(1, 28, (0.4,), (0.2,))
+PLAIN = InputSpec(1, 4, (0.0,), (1.0,))
 rng = np.random.default_rng(0)
 PIXELS = rng.integers(0, 256, (28, 28, 3), np.uint8)
 
@@ -34,17 +35,17 @@ def expected(pixels, config):
 def test_config_of_models_data_sets_and_infos(tiny):
     cfg = {"input_size": (3, 64, 64), "mean": [0.5, 0.4, 0.3], "std": (0.1, 0.2, 0.3), "url": ""}
     model = SimpleNamespace(pretrained_cfg=cfg)
-    assert transform_config(model) == TransformConfig(3, 64, (0.5, 0.4, 0.3), (0.1, 0.2, 0.3))
-    assert transform_config(tiny) == TransformConfig(3, 28, *tiny.mean_std())
-    assert transform_config(dataset_info("octmnist")) == TransformConfig(1, 28, (0.5,), (0.5,))
-    assert transform_config(RGB) is RGB
+    assert input_spec(model) == InputSpec(3, 64, (0.5, 0.4, 0.3), (0.1, 0.2, 0.3))
+    assert input_spec(tiny) == InputSpec(3, 28, *tiny.mean_std())
+    assert input_spec(dataset_info("octmnist")) == InputSpec(1, 28, (0.5,), (0.5,))
+    assert input_spec(RGB) is RGB
 
 
 def test_images_that_never_change_can_be_normalised():
     pair = np.zeros((2, 8, 8), np.uint8), np.arange(2)
     data = Dataset.from_arrays(pair, pair, pair)
-    assert transform_config(data).std == (1.0,)
-    assert not prepare_batch(data.train.images, transform_config(data)).any()
+    assert input_spec(data).std == (1.0,)
+    assert not prepare_batch(data.train.images, input_spec(data)).any()
 
 
 @pytest.mark.parametrize(
@@ -74,7 +75,7 @@ def test_config_of_anything_else_is_an_error(source, error, message):
 )
 def test_configs_that_cannot_be(values, message):
     with pytest.raises(ValueError, match=message):
-        TransformConfig(*values)
+        InputSpec(*values)
 
 
 # Channels
@@ -130,7 +131,7 @@ def test_normalisation_is_exact():
 
 def test_images_are_not_changed_and_gradients_can_flow_after_inference_mode():
     images = torch.from_numpy(PIXELS.copy()).permute(2, 0, 1)[None]
-    config = TransformConfig(3, 28, (0.123,) * 3, (0.456,) * 3)  # not in the cache yet
+    config = InputSpec(3, 28, (0.123,) * 3, (0.456,) * 3)  # not in the cache yet
     with torch.inference_mode():
         prepare_batch(images, config)
     weight = torch.ones(3, 1, 1, requires_grad=True)
@@ -173,12 +174,12 @@ def test_real_images_pass_unchanged(data_root):
     data = load_dataset("breastmnist", root=data_root, download=False)
     transform, batch = (
         create_transform(data),
-        prepare_batch(data.test.images, transform_config(data)),
+        prepare_batch(data.test.images, input_spec(data)),
     )
     for index in (0, 77):
         assert torch.equal(transform(data.test.images[index]), batch[index])
         assert torch.equal(transform(data.test.images[index, 0].numpy()), batch[index])
-    train = prepare_batch(data.train.images, transform_config(data))
+    train = prepare_batch(data.train.images, input_spec(data))
     assert train.mean().abs() < 1e-4
     assert train.std() == pytest.approx(1, abs=1e-4)
 
@@ -263,7 +264,7 @@ def test_size_is_changed_as_medmnist_did(shape, mode):
         (28, 28), Image.Resampling.BICUBIC
     )
     channels = len(image.getbands())
-    config = TransformConfig(channels, 28, (0.0,) * channels, (1.0,) * channels)
+    config = InputSpec(channels, 28, (0.0,) * channels, (1.0,) * channels)
     result = (create_transform(config)(image) * 255).permute(1, 2, 0).round().int().numpy()
     assert abs(result - np.asarray(reference, int).reshape(result.shape)).max() <= 1
 

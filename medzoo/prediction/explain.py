@@ -14,17 +14,15 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from medzoo.datasets import Task
 from medzoo.errors import unknown_name
 from medzoo.files import write_atomically
 from medzoo.images.channels import adapt_channels
 from medzoo.images.convert import to_uint8
 from medzoo.inference.run import for_inference, probabilities
-from medzoo.models import dataset_of
 from medzoo.prediction.predict import check_classifier, class_names
 from medzoo.prediction.sources import ImageLike, load_image
+from medzoo.spec import ModelSpec, network_of, spec_of
 from medzoo.transforms import create_transform
-from medzoo.weights.temperature import temperature_of
 
 # Viridis: told apart by all eyes, and seen on skin as well as on gray.
 _COLOURS = ((68, 1, 84), (49, 104, 142), (53, 183, 121), (253, 231, 37))
@@ -84,7 +82,13 @@ class Explanation:
         return buffer.getvalue()
 
 
-def explain(model: nn.Module, image: ImageLike, target: str | int | None = None) -> Explanation:
+def explain(
+    model: nn.Module,
+    image: ImageLike,
+    target: str | int | None = None,
+    *,
+    spec: ModelSpec | None = None,
+) -> Explanation:
     """Show which places of an image speak for a class, by HiResCAM.
 
     A feature map's channels are weighed by the gradient of the class's logit and summed; what is
@@ -97,6 +101,7 @@ def explain(model: nn.Module, image: ImageLike, target: str | int | None = None)
         model: A convolutional network, medzoo's or timm's. It computes on the device where it is.
         image: A file, a PIL image, an array or a tensor.
         target: Name or number of the class; by default the most probable one.
+        spec: What the model is, for one that does not say it itself.
 
     Returns:
         Label, heat map and overlay.
@@ -108,18 +113,17 @@ def explain(model: nn.Module, image: ImageLike, target: str | int | None = None)
         ValueError: If the model has no final feature map (ensembles, compiled models, vision
             transformers) or no classifier, or no such class.
     """
-    check_classifier(model)
-    network = _Split(model)
+    spec = spec_of(model, spec)
+    check_classifier(spec)
+    network = _Split(network_of(model))
     pixels = to_uint8(load_image(image))
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
-    batch = create_transform(model)(pixels).unsqueeze(0).to(device)
+    batch = create_transform(spec)(pixels).unsqueeze(0).to(device)
     with for_inference(model, device):
         with torch.no_grad():
-            logits = network(batch)
-        info = dataset_of(model)
-        task: Task = "multi-class" if info is None else info.task
-        scores = probabilities(logits, task, temperature_of(model))[0]
-        names = class_names(model, len(scores))
+            logits = network(batch).double() / spec.temperature
+        scores = probabilities(logits, spec.task)[0]
+        names = class_names(spec, len(scores))
         index = int(scores.argmax()) if target is None else _index(names, target)
         # In float32 and with gradients, whatever the caller has switched on around this.
         with torch.inference_mode(False), torch.enable_grad():

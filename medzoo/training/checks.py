@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from medzoo.datasets import Dataset, Split
 from medzoo.images import adapt_channels, center_crop_resize
+from medzoo.spec import find_spec
 from medzoo.training.loss import soft_targets
 from medzoo.weights import WeightsConfig
 
@@ -67,7 +68,8 @@ def check_output(model: nn.Module) -> None:
     Raises:
         ValueError: If it says one that could not be made again, as an ensemble does.
     """
-    if not hasattr(model, "architecture"):
+    spec = find_spec(model)
+    if spec is None or not spec.architecture:
         return
     try:
         WeightsConfig.of(model)

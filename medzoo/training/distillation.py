@@ -9,13 +9,11 @@ from torch import Tensor, nn
 
 from medzoo.datasets import Dataset
 from medzoo.device import Precision, autocast
-from medzoo.inference.model import Model, logits_of
-from medzoo.inference.run import dataset_of, split_logits
-from medzoo.models import InputAdapter
+from medzoo.inference import InputAdapter, Model, logits_of
+from medzoo.inference.run import split_logits
+from medzoo.spec import spec_of
 from medzoo.training.fingerprint import digest_of_weights
-from medzoo.transforms import transform_config
-from medzoo.weights.licence import licence_of
-from medzoo.weights.temperature import temperature_of
+from medzoo.transforms import input_spec
 
 
 class Teacher:
@@ -53,15 +51,16 @@ class Teacher:
                 f"teacher={model!r:.80} maps no images to logits; give a model, or load what it "
                 "names: medzoo.create_model(name, pretrained=True) or medzoo.Ensemble([names])"
             )
-        known = dataset_of(model)
-        if known is not None and known.classes != data.info.classes:
+        spec = spec_of(model)
+        if spec.classes and spec.classes != data.info.classes:
+            made_for = spec.dataset.title if spec.dataset else "other images"
             raise ValueError(
-                f"the teacher was made for {known.title}, whose classes are {known.classes!r}; "
+                f"the teacher was made for {made_for}, whose classes are {spec.classes!r}; "
                 f"expected those of {data.title}, {data.info.classes!r}. Give a teacher for these"
             )
         few = replace(data.train, images=data.train.images[:8], labels=data.train.labels[:8])
         try:
-            logits = split_logits(model, few, device=device)
+            logits = split_logits(model, few, device=device, temperature=1.0)
         except RuntimeError as error:
             raise ValueError(
                 f"the teacher cannot take images of {data.title}, {tuple(few.images.shape[1:])} "
@@ -74,14 +73,13 @@ class Teacher:
         self.multi_label = data.info.multi_label
         self.share = share
         self.autocast = autocast(device, precision)
-        self.temperature = temperature_of(model)
-        self.given, self.licence = model, licence_of(model)
+        self.temperature = spec.temperature
+        self.given, self.licence = model, spec.licence
         self.model = model
         if isinstance(model, nn.Module):
             model.to(device).eval()
-            if hasattr(model, "pretrained_cfg"):
-                adapted = InputAdapter(model, transform_config(model), transform_config(data))
-                self.model, self.temperature = adapted.eval(), 1.0  # it divides already
+            adapted = InputAdapter(model, spec.input, input_spec(data))
+            self.model, self.temperature = adapted.eval(), 1.0  # it divides already
 
     @torch.no_grad()
     def blend(self, images: Tensor, targets: Tensor) -> Tensor:

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from medzoo.datasets import Dataset, Split
 from medzoo.datasets.storage.mmap import release_pages
+from medzoo.spec import find_spec
 from medzoo.training.recipe import Recipe
-from medzoo.weights.temperature import temperature_of
 
 _SAMPLE = 1 << 26  # bytes of images that count: all of most sets, evenly spaced ones of large ones
 _CHUNK = 1 << 22  # bytes at once, for memory-mapped sets
@@ -44,8 +44,9 @@ def run_fingerprint(
         high_res: The larger training images, if any.
         teacher: The teacher, if any.
     """
+    spec = find_spec(model)
     return {
-        "architecture": getattr(model, "architecture", type(model).__name__),
+        "architecture": (spec and spec.architecture) or type(model).__name__,
         "layers": digest_of_layers(model),
         "recipe": recipe.to_dict(),
         "high_res": high_res and digest_of_split(high_res.train),
@@ -78,7 +79,9 @@ def digest_of_weights(model: nn.Module) -> str:
         model: Any module.
     """
     state = {k: v for k, v in model.state_dict().items() if isinstance(v, Tensor)}
-    return _digest(state.values(), [temperature_of(model), *state])
+    return _digest(
+        state.values(), [spec.temperature if (spec := find_spec(model)) else 1.0, *state]
+    )
 
 
 def digest_of_layers(model: nn.Module) -> str:

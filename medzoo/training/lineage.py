@@ -7,10 +7,11 @@ from typing import Any
 from torch import nn
 
 from medzoo.datasets import Dataset
+from medzoo.inference import Ensemble
 from medzoo.inference.model import Model
-from medzoo.models import Ensemble
+from medzoo.spec import find_spec, network_of
 from medzoo.training.distillation import Teacher
-from medzoo.weights.licence import licence_of, strictest
+from medzoo.weights.licence import strictest
 
 
 def lineage(
@@ -30,7 +31,11 @@ def lineage(
     """
     return {
         "data": data.provenance.to_dict(),
-        "licence": strictest(data.info.licence, licence_of(model), licence_of(teacher)),
+        "licence": strictest(
+            data.info.licence,
+            spec.licence if (spec := find_spec(model)) else "",
+            teacher.licence if teacher else "",
+        ),
         "teacher": describe_members(teacher.given) if teacher else None,
         "high_res": {"size": high_res.size, "md5": high_res.provenance.md5} if high_res else None,
     }
@@ -46,17 +51,17 @@ def describe_members(model: Model) -> list[dict[str, Any]]:
         For each its architecture, input size (channels, height, width), the name of the data set
         that it was made for, and its number of parameters; None for what it does not tell.
     """
-    if isinstance(model, Ensemble):
-        return [one for member in model.members for one in describe_members(member)]
-    size = (getattr(model, "pretrained_cfg", None) or {}).get("input_size")
-    info = getattr(model, "dataset", None)
+    network = network_of(model)
+    if isinstance(network, Ensemble):
+        return [one for member in network.members for one in describe_members(member)]
+    spec = find_spec(model)
     return [
         {
-            "architecture": str(getattr(model, "architecture", type(model).__name__)),
-            "input_size": list(size) if size else None,
-            "dataset": getattr(info, "name", None),
-            "parameters": sum(p.numel() for p in model.parameters())
-            if isinstance(model, nn.Module)
+            "architecture": (spec and spec.architecture) or type(network).__name__,
+            "input_size": list(spec.input.shape) if spec else None,
+            "dataset": spec.dataset.name if spec and spec.dataset else None,
+            "parameters": sum(p.numel() for p in network.parameters())
+            if isinstance(network, nn.Module)
             else None,
         }
     ]

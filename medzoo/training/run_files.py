@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from medzoo.errors import TrainingError
 from medzoo.files import write_atomically
+from medzoo.spec import find_spec
 from medzoo.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from medzoo.training.recipe import Recipe
 from medzoo.weights import save_weights
@@ -37,7 +38,7 @@ class RunFiles:
         tensorboard: bool = False,
         writes: bool = True,
     ) -> None:
-        if tensorboard and (folder is None or find_spec("tensorboard") is None):
+        if tensorboard and (folder is None or importlib.util.find_spec("tensorboard") is None):
             raise ValueError(
                 "tensorboard=True needs output=, the folder for its files, and the package: "
                 "pip install 'medzoo[tensorboard]'"
@@ -122,7 +123,8 @@ class RunFiles:
         Returns:
             The file, also where another process writes it; None if there is none.
         """
-        if self.weights is None or not hasattr(model, "architecture"):
+        spec = find_spec(model)
+        if self.weights is None or spec is None or not spec.architecture:
             return None
         if self.writes:
             save_weights(model, self.weights, training=training)

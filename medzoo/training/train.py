@@ -12,6 +12,7 @@ from torch import nn
 from medzoo.datasets import Dataset
 from medzoo.datasets.dataset import check_dataset
 from medzoo.models import architecture_of, create_model
+from medzoo.spec import find_spec
 from medzoo.training.recipe import Recipe, load_recipe
 from medzoo.training.trainer import Run, Trainer
 
@@ -108,7 +109,8 @@ def finetune(
     """
     check_dataset("data", data)
     if isinstance(backbone, nn.Module):
-        architecture = getattr(backbone, "architecture", type(backbone).__name__)
+        spec = find_spec(backbone)
+        architecture = (spec and spec.architecture) or type(backbone).__name__
         recipe = load_recipe(recipe, architecture, data.info)
         torch.manual_seed(recipe.seed)
         model = _with_classifier_for(data, backbone)
@@ -130,7 +132,8 @@ def _create(name: str | Path, data: Dataset, recipe: Recipe, **options: Any) -> 
 
 def _with_classifier_for(data: Dataset, model: nn.Module) -> nn.Module:
     """Give a model a new classifier, unless it has one for these classes already."""
-    known, info = getattr(model, "dataset", None), data.info
+    spec, info = find_spec(model), data.info
+    known = spec.dataset if spec else None
     if known is None or (known.name, known.classes) != (info.name, info.classes):
         if not hasattr(model, "reset_classifier"):
             raise ValueError(

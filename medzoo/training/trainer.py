@@ -32,9 +32,10 @@ from medzoo.distributed import (
 )
 from medzoo.errors import TrainingError
 from medzoo.evaluation import compute_metrics
-from medzoo.inference import predict_logits, probabilities
+from medzoo.inference import InputAdapter, predict_logits, probabilities
 from medzoo.inference.model import Model
-from medzoo.models import Classifier, InputAdapter, bind_to_dataset
+from medzoo.models import Classifier, bind_to_dataset
+from medzoo.spec import find_spec
 from medzoo.training.augment import BatchAugmenter
 from medzoo.training.checkpoint import Progress, optimizer_state, restore_optimizer
 from medzoo.training.checks import (
@@ -53,7 +54,7 @@ from medzoo.training.loss import class_weights, loss_of, soft_targets
 from medzoo.training.optimizer import create_optimizer
 from medzoo.training.recipe import Recipe, load_recipe
 from medzoo.training.run_files import RunFiles
-from medzoo.transforms import transform_config
+from medzoo.transforms import input_spec
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,8 @@ class Trainer:
         compile: bool = False,
     ) -> None:
         check_dataset("data", data)
-        architecture = str(getattr(model, "architecture", type(model).__name__))
+        known = find_spec(model)
+        architecture = (known and known.architecture) or type(model).__name__
         self.data = data
         self.recipe = load_recipe(recipe, architecture, data.info)
         self.device = device_of_process(device)
@@ -159,7 +161,7 @@ class Trainer:
             check_high_res(high_res, data)
         self.high_res = high_res
         self.loader, self.to_size = self._make_loader()
-        bind_to_dataset(classifier, data)
+        classifier = bind_to_dataset(model, data)
         if output is not None:
             check_output(classifier)
         self.teacher = self._make_teacher(teacher, high_res or data)
@@ -188,7 +190,7 @@ class Trainer:
     def _make_loader(self) -> tuple[BatchLoader, nn.Module]:
         """Return the batches, and what brings them to the model's size."""
         r, data = self.recipe, self.high_res or self.data
-        shared, own = transform_config(data), transform_config(self.data)
+        shared, own = input_spec(data), input_spec(self.data)
         loader = BatchLoader(
             data.train,
             r.batch_size,

@@ -10,9 +10,10 @@ from torch import nn
 
 from medzoo.datasets import load_dataset, synthetic
 from medzoo.evaluation import evaluate
-from medzoo.inference import predict_logits, probabilities
-from medzoo.models import Ensemble, create_model
-from medzoo.transforms import TransformConfig, prepare_batch
+from medzoo.inference import Ensemble, predict_logits, probabilities
+from medzoo.models import create_model
+from medzoo.spec import InputSpec
+from medzoo.transforms import prepare_batch
 
 FLAGS = ["dermamnist", "retinamnist", "breastmnist", "chestmnist"]
 
@@ -46,7 +47,7 @@ def data(request):
 
 def config_of(model):
     cfg = model.pretrained_cfg
-    return TransformConfig(*cfg["input_size"][:2], mean=cfg["mean"], std=cfg["std"])
+    return InputSpec(*cfg["input_size"][:2], mean=cfg["mean"], std=cfg["std"])
 
 
 def test_auc_and_acc_are_those_of_medmnists_evaluator(data, tmp_path):
@@ -102,10 +103,10 @@ def test_a_plain_callable_gets_images_of_the_splits_own_size():
         return x.mean((2, 3)) @ torch.ones(3, 7)
 
     evaluate(model, dataclasses.replace(data.test, info=info), device="cpu", resamples=0)
-    expected = TransformConfig(3, 36, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
+    expected = InputSpec(3, 36, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
     assert torch.equal(seen[0], prepare_batch(data.test.images, expected))
 
-    other = TransformConfig(1, 20, (0.5,), (0.5,))
+    other = InputSpec(1, 20, (0.5,), (0.5,))
     evaluate(lambda x: x.flatten(1)[:, :7], data.test, config=other, device="cpu", resamples=0)
     with pytest.raises(ValueError, match="function has no pretrained_cfg"):
         predict_logits(model, data.test.images)

@@ -14,7 +14,7 @@ from medzoo.evaluation import compute_metrics, evaluate
 from medzoo.inference import predict_logits, probabilities
 from medzoo.inference.tta import ViewAverage, views, with_tta
 from medzoo.prediction import predict
-from medzoo.transforms import prepare_batch, transform_config
+from medzoo.transforms import input_spec, prepare_batch
 from tests.evaluation.test_evaluate import Net
 
 COUNTS = {"none": 1, "flip": 2, "dihedral": 8}
@@ -122,7 +122,7 @@ def test_without_it_the_model_runs_once_on_the_very_image(data):
     model = Net(data.info)
     logits = predict_logits(model, data.test.images, device="cpu", tta="none")
     assert len(model.seen) == 1
-    batch = prepare_batch(data.test.images, transform_config(model))
+    batch = prepare_batch(data.test.images, input_spec(model))
     assert torch.equal(model.seen[0], batch)
     assert torch.equal(logits, model.eval()(batch).detach())
     assert with_tta(model, "none", data.info, 1.0) is model
@@ -147,7 +147,7 @@ def test_a_plain_function_takes_its_task_from_the_split(data):
         return x.flatten(1) @ weight
 
     report = evaluate(model, data.test, device="cpu", resamples=0, tta="flip", temperature=2.0)
-    config = medzoo.transforms.TransformConfig(
+    config = medzoo.transforms.InputSpec(
         data.info.channels, 28, (0.5,) * data.info.channels, (0.5,) * data.info.channels
     )
     batch = prepare_batch(data.test.images, config)

@@ -8,11 +8,10 @@ from medzoo import Ensemble, Trainer, create_model, synthetic
 from medzoo.datasets import Dataset
 from medzoo.errors import TrainingError
 from medzoo.images.resize import center_crop_resize
-from medzoo.inference import predict_logits
-from medzoo.models import average_logits
+from medzoo.inference import average_logits, predict_logits
 from medzoo.training import Recipe
 from medzoo.training.distillation import Teacher
-from medzoo.transforms import prepare_batch, transform_config
+from medzoo.transforms import input_spec, prepare_batch
 
 CPU = torch.device("cpu")
 QUICK = Recipe(epochs=1, batch_size=16, distillation=0.5, ema_decay=0.0)
@@ -50,7 +49,7 @@ def test_a_teacher_gets_images_in_its_own_normalisation(tiny):
     teacher.pretrained_cfg |= {"mean": (0.5, 0.5, 0.5), "std": (0.25, 0.25, 0.25)}
     teacher.temperature = 2.0
     pixels = torch.rand(4, 3, 28, 28)
-    expected = transform_config(tiny)
+    expected = input_spec(tiny)
     mean, std = (torch.tensor(v).view(3, 1, 1) for v in (expected.mean, expected.std))
     answers = Teacher(teacher, tiny, 1.0, CPU, "float32").blend(
         (pixels - mean) / std, torch.zeros(4, 7)
@@ -68,7 +67,7 @@ def test_a_teacher_gets_images_in_its_own_channels(own, shared):
         torch.arange(16) % teacher.num_classes,
     )
     data = Dataset.from_arrays(part, part, part, classes=teacher.dataset.classes)
-    config = transform_config(data)
+    config = input_spec(data)
     taught = Teacher(teacher, data, 1.0, CPU, "float32")
     answers = taught.blend(
         prepare_batch(data.train.images, config), torch.zeros(16, teacher.num_classes)

@@ -11,9 +11,9 @@ from torch import nn
 
 import medzoo
 from medzoo.datasets import dataset_info, synthetic
-from medzoo.inference import predict_logits, probabilities
-from medzoo.models import Ensemble, average_logits, create_model
-from medzoo.transforms import prepare_batch, transform_config
+from medzoo.inference import Ensemble, average_logits, predict_logits, probabilities
+from medzoo.models import create_model
+from medzoo.transforms import input_spec, prepare_batch
 
 WIDTHS = (4, 8, 16)
 INFOS = {info.task: info for info in map(dataset_info, ("retinamnist", "breastmnist"))}
@@ -121,7 +121,7 @@ def test_members_get_images_in_their_own_normalisation():
     expected = mean_of(models, data.test.images, "multi-class")
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
     # The test could not fail if normalisation made no difference.
-    batch = prepare_batch(data.test.images, transform_config(models[0]))
+    batch = prepare_batch(data.test.images, input_spec(models[0]))
     wrong = torch.stack([m(batch).softmax(1) for m in models]).mean(0).double()
     assert (wrong - expected).abs().max() > 1e-4
 
@@ -142,7 +142,7 @@ def test_members_get_images_in_their_own_size(sizes):
     logits = predict_logits(ensemble, images, device="cpu")
     for batch, model, size in zip(seen, models, sizes, strict=True):
         assert batch.shape == (5, 1, size, size)
-        assert torch.equal(batch, prepare_batch(images, transform_config(model)))
+        assert torch.equal(batch, prepare_batch(images, input_spec(model)))
     expected = mean_of(models, images, "binary-class")
     torch.testing.assert_close(probabilities(logits, "binary-class"), expected, atol=1e-5, rtol=0)
 
