@@ -18,7 +18,7 @@ def test_every_file_that_the_page_names_exists():
 
 
 def test_every_function_that_a_reason_names_exists():
-    names = re.findall(r"`((?:images|datasets|models|training|weights)\.[\w.]+)`", TEXT)
+    names = re.findall(r"`((?:images|datasets|weights|models|inference|training)\.[\w.]+)`", TEXT)
     assert len(names) >= 6
     for name in names:
         module, _, attribute = f"medzoo.{name}".rpartition(".")
