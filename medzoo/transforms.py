@@ -24,8 +24,8 @@ def input_spec(source: object) -> InputSpec:
     """Return what input a model expects, or what suits a data set.
 
     Args:
-        source: A model; a `Dataset`, `Split` or `DatasetInfo` (see `InputSpec.for_data`); a `ModelSpec`;
-            or an `InputSpec`, which is returned as it is.
+        source: A model; a `ModelSpec`; a `Dataset`, `Split` or `DatasetInfo` (see
+            `InputSpec.for_data`); or an `InputSpec`, which is returned as it is.
 
     Raises:
         TypeError: If it does not say what it expects.

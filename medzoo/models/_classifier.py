@@ -35,7 +35,7 @@ class Classifier(SpecCarrier, nn.Module):
         def get_classifier(self) -> nn.Module: ...
         def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None: ...
 
-    @property  # type: ignore[override]
+    @property
     def spec(self) -> ModelSpec:
         """What the model is; `create_model` and training set it."""
         return spec_of(self)

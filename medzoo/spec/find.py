@@ -64,14 +64,14 @@ def find_spec(model: object) -> ModelSpec | None:
     if len(inner) > 1 or others:
         what = f"{len(inner)} models" if len(inner) > 1 else f"a model and also {others[0]}"
         raise ValueError(
-            f"{_name_of(model)} holds {what}, so it is unclear which images it expects and what its "
-            "logits are; give spec=medzoo.ModelSpec(...)"
+            f"{_name_of(model)} holds {what}, so it is unclear which images it expects and "
+            "what its logits are; give spec=medzoo.ModelSpec(...)"
         )
     return _own_spec(inner[0])
 
 
 def network_of(model: Any) -> Any:
-    """Return the model inside the wrappers that `spec_of` looks through; the model if there are none.
+    """Return the model inside the wrappers that `spec_of` looks through.
 
     Args:
         model: A module; another callable is returned as it is.

@@ -36,7 +36,8 @@ class InputSpec:
     def __post_init__(self) -> None:
         if not (is_whole(self.channels, 1) and is_whole(self.size, 1)):
             raise ValueError(
-                f"channels={self.channels!r} and size={self.size!r} must be whole numbers, at least 1"
+                f"channels={self.channels!r} and size={self.size!r} must be whole numbers of at "
+                "least 1"
             )
         if len(self.mean) != self.channels or len(self.std) != self.channels:
             raise ValueError(

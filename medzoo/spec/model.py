@@ -110,12 +110,12 @@ class ModelSpec:
 
     @property
     def multi_label(self) -> bool:
-        """Whether an image may have any number of labels (sigmoid) instead of one class (softmax)."""
+        """Whether an image may have any number of labels (sigmoid), not one class (softmax)."""
         return self.task == "multi-label, binary-class"
 
     @property
     def has_laterality(self) -> bool:
-        """Whether class names distinguish left from right, so that a mirrored image changes class."""
+        """Whether class names distinguish left from right, so that mirroring changes the class."""
         return names_have_laterality(self.classes)
 
     def with_classes_of(self, dataset: DatasetInfo) -> ModelSpec:
@@ -186,7 +186,7 @@ class ModelSpec:
         )
 
     def timm_config(self) -> dict[str, Any]:
-        """Return what timm's `PretrainedCfg` says of input and classes, with its names of fields."""
+        """Return input and classes as fields of timm's `PretrainedCfg`."""
         values: dict[str, Any] = {
             "input_size": self.input.shape,
             "mean": self.input.mean,
