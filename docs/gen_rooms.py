@@ -53,7 +53,7 @@ COLOURS = {
 # Every rule begins with the class, because the page that shows the picture holds its text. There,
 # the page's own colour of text is known; elsewhere, only whether the reader prefers a dark one.
 STYLE = [
-    ".rooms { display: block; width: 100%; max-width: 560px; margin: auto; }",
+    "svg.rooms { display: block; width: 100%; max-width: 560px; margin: auto; }",
     ".rooms text { font-family: system-ui, sans-serif; fill: var(--md-default-fg-color, #222); }",
     ".rooms .name { font-size: 15.5px; font-weight: 600; }",
     ".rooms .what { font-size: 13px; opacity: 0.9; }",
