@@ -111,7 +111,8 @@ def run(trial: NamedTrial, source: Source) -> dict[str, Any]:
 
 
 def _probabilities(model: medzoo.models.Classifier, images: Tensor) -> Tensor:
-    return predict_logits(model, images, device="cpu").softmax(1)
+    # Uncalibrated, as in the measured figures.
+    return predict_logits(model, images, device="cpu", temperature=1.0).float().softmax(1)
 
 
 def trials() -> list[NamedTrial]:
