@@ -14,7 +14,6 @@ from medzoo.datasets import DatasetInfo, Split, Task
 from medzoo.datasets.storage.mmap import release_pages
 from medzoo.device import Precision, autocast, resolve_device
 from medzoo.distributed import device_of_process, gather_rows, rank, shard
-from medzoo.evaluation.metrics import is_multi_label
 from medzoo.inference.model import Model, logits_of
 from medzoo.inference.tta import TTA, with_tta
 from medzoo.models import Ensemble, dataset_of
@@ -311,6 +310,8 @@ def probabilities(logits: Tensor, task: Task, temperature: float = 1.0) -> Tenso
         ValueError: If a logit is NaN or a row has no softmax; the message names the image. If the
             temperature is not finite or not above 0.
     """
+    from medzoo.evaluation.metrics import is_multi_label  # which imports this module
+
     values = logits.detach().cpu().double() / check_temperature(temperature)
     result = values.sigmoid() if is_multi_label(task) else values.softmax(dim=1)
     broken = result.isnan().any(dim=1).nonzero()

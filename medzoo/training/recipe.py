@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 from medzoo.datasets import DatasetInfo
 from medzoo.device import Precision
 from medzoo.errors import unknown_name
-from medzoo.training.optimizer import check_optimizer
+from medzoo.training.optim import check_optimizer
 
 ClassWeights = Literal["none", "balanced"]
 FrozenPart = Literal["none", "stem", "backbone"]
@@ -304,5 +304,6 @@ def _number(owner: object, name: str) -> float:
 def _require(owner: object, name: str, holds: bool, expected: str) -> None:
     if not holds:
         raise ValueError(
-            f"{type(owner).__name__}.{name}={getattr(owner, name)!r} does not fit; expected {expected}"
+            f"{type(owner).__name__}.{name}={getattr(owner, name)!r} does not fit; "
+            f"expected {expected}"
         )

@@ -1,4 +1,4 @@
-"""What a resumed run shares with the one that was interrupted, told by digests."""
+"""What a resumed run has to share with the one that was interrupted, as digests."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,16 +16,11 @@ from torch import Tensor, nn
 from medzoo.datasets import Dataset, Split
 from medzoo.datasets.storage.mmap import release_pages
 from medzoo.training.recipe import Recipe
+from medzoo.training.records.lineage import architecture_name
 from medzoo.weights.temperature import temperature_of
 
 _SAMPLE = 1 << 26  # bytes of images that count: all of most sets, evenly spaced ones of large ones
 _CHUNK = 1 << 22  # bytes at once, for memory-mapped sets
-
-
-class HasIdentity(Protocol):
-    """Whatever tells what it is; a teacher."""
-
-    identity: dict[str, Any]
 
 
 def run_fingerprint(
@@ -33,23 +28,26 @@ def run_fingerprint(
     recipe: Recipe,
     data: Dataset,
     high_res: Dataset | None,
-    teacher: HasIdentity | None,
+    teacher: dict[str, Any] | None,
+    loss: Callable[..., Tensor] | None,
 ) -> dict[str, Any]:
-    """Return, JSON-safe, all that decides a run.
+    """Return all that decides a run, as JSON-safe values.
 
     Args:
         model: What is trained; its weights do not count, since they change.
-        recipe: How.
-        data: On which training and validation images.
+        recipe: How it is trained.
+        data: Its training and validation images.
         high_res: The larger training images, if any.
-        teacher: The teacher, if any.
+        teacher: What identifies the teacher, if any.
+        loss: The loss that replaces the task's, if any.
     """
     return {
-        "architecture": getattr(model, "architecture", type(model).__name__),
+        "architecture": architecture_name(model),
         "layers": digest_of_layers(model),
         "recipe": recipe.to_dict(),
         "high_res": high_res and digest_of_split(high_res.train),
-        "teacher": teacher and teacher.identity,
+        "teacher": teacher,
+        "loss": None if loss is None else name_of_loss(loss),
         "data": {
             "name": data.info.name,
             "md5": data.provenance.md5,
@@ -59,11 +57,22 @@ def run_fingerprint(
     }
 
 
-def digest_of_split(split: Split) -> str:
-    """Return a short text that other labels, images or another order of them would change.
+def name_of_loss(loss: Callable[..., Tensor]) -> str:
+    """Return a text by which losses are told apart: a function's name, or a module's settings.
 
     Args:
-        split: Labels and images. All labels count; of more than 64 MB of images, evenly spaced ones.
+        loss: A function, a module, or any other callable.
+    """
+    name = getattr(loss, "__qualname__", None) or _without_addresses(repr(loss))
+    return f"{name} {digest_of_weights(loss)}" if isinstance(loss, nn.Module) else name
+
+
+def digest_of_split(split: Split) -> str:
+    """Return a digest of a split; other labels, images or another order of them change it.
+
+    Args:
+        split: Labels and images. All labels count; of more than 64 MB of images, evenly spaced
+            ones.
     """
     images = split.images[:: max(1, math.ceil(split.images.nbytes / _SAMPLE))]
     # Channels last, as they lie in memory, so that nothing is copied.
@@ -72,7 +81,7 @@ def digest_of_split(split: Split) -> str:
 
 
 def digest_of_weights(model: nn.Module) -> str:
-    """Return a short text that other weights, or another temperature, would change.
+    """Return a digest of a module's weights and temperature.
 
     Args:
         model: Any module.
@@ -82,14 +91,18 @@ def digest_of_weights(model: nn.Module) -> str:
 
 
 def digest_of_layers(model: nn.Module) -> str:
-    """Return a short text that another width, depth, stride or dropout would change.
+    """Return a digest of a module's layers; another width, depth or dropout changes it.
 
     Args:
         model: Any module; its weights do not count.
     """
     shapes = {name: list(value.shape) for name, value in model.named_parameters()}
-    layers = re.sub(r" at 0x\w+", "", str(model))  # addresses of functions differ between processes
-    return _digest([], [layers, shapes])
+    return _digest([], [_without_addresses(str(model)), shapes])
+
+
+def _without_addresses(text: str) -> str:
+    """Remove the addresses of functions, which differ between processes."""
+    return re.sub(r" at 0x\w+", "", text)
 
 
 def _read(chunks: tuple[Tensor, ...]) -> Iterator[Tensor]:

@@ -1,4 +1,4 @@
-"""Where a run's weights come from: its images, what it started from, who taught it."""
+"""What a model says about itself, and where the weights of a run come from."""
 
 from __future__ import annotations
 
@@ -6,32 +6,60 @@ from typing import Any
 
 from torch import nn
 
-from medzoo.datasets import Dataset
+from medzoo.datasets import Dataset, DatasetInfo
 from medzoo.inference.model import Model
-from medzoo.models import Ensemble
-from medzoo.training.distillation import Teacher
+from medzoo.models import Ensemble, dataset_of
 from medzoo.weights.licence import licence_of, strictest
 
 
+def architecture_name(model: object) -> str:
+    """Return the name that builds a model, or its class's name if it does not say.
+
+    Args:
+        model: Any model.
+    """
+    return str(getattr(model, "architecture", type(model).__name__))
+
+
+def can_be_rebuilt(model: object) -> bool:
+    """Whether a model says how it was built, so that a weights file of it can be loaded.
+
+    Args:
+        model: Any model.
+    """
+    return hasattr(model, "architecture")
+
+
+def is_made_for(model: object, info: DatasetInfo) -> bool:
+    """Whether a model's classifier is one for a data set.
+
+    Args:
+        model: Any model.
+        info: The data set.
+    """
+    known = dataset_of(model)
+    return known is not None and (known.name, known.classes) == (info.name, info.classes)
+
+
 def lineage(
-    model: nn.Module, data: Dataset, teacher: Teacher | None, high_res: Dataset | None
+    model: nn.Module, data: Dataset, teacher: Model | None, high_res: Dataset | None
 ) -> dict[str, Any]:
     """Describe where the weights of a run come from, for their file.
 
     Args:
         model: The model. Before it was trained it may have had weights, which have a licence.
         data: What it was trained on.
-        teacher: Who taught it, if anybody.
-        high_res: The larger images that were changed at random in the place of the data's, if any.
+        teacher: The model that taught it, if any.
+        high_res: The larger images that were augmented instead of the data's, if any.
 
     Returns:
         JSON-safe values: data, licence, teacher (a description of each member) and high_res (size
-        and md5), the last two None if there was none.
+        and md5). The last two are None if there was none.
     """
     return {
         "data": data.provenance.to_dict(),
         "licence": strictest(data.info.licence, licence_of(model), licence_of(teacher)),
-        "teacher": describe_members(teacher.given) if teacher else None,
+        "teacher": None if teacher is None else describe_members(teacher),
         "high_res": {"size": high_res.size, "md5": high_res.provenance.md5} if high_res else None,
     }
 
@@ -44,17 +72,17 @@ def describe_members(model: Model) -> list[dict[str, Any]]:
 
     Returns:
         For each its architecture, input size (channels, height, width), the name of the data set
-        that it was made for, and its number of parameters; None for what it does not tell.
+        that it was made for, and its number of parameters; None for what is unknown.
     """
     if isinstance(model, Ensemble):
         return [one for member in model.members for one in describe_members(member)]
     size = (getattr(model, "pretrained_cfg", None) or {}).get("input_size")
-    info = getattr(model, "dataset", None)
+    info = dataset_of(model)
     return [
         {
-            "architecture": str(getattr(model, "architecture", type(model).__name__)),
+            "architecture": architecture_name(model),
             "input_size": list(size) if size else None,
-            "dataset": getattr(info, "name", None),
+            "dataset": info.name if info else None,
             "parameters": sum(p.numel() for p in model.parameters())
             if isinstance(model, nn.Module)
             else None,
