@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from medzoo.datasets import Dataset, Split
 from medzoo.datasets.dataset import check_dataset
+from medzoo.distributed import world_size
 from medzoo.images import adapt_channels, center_crop_resize
 from medzoo.inference.model import Model
 from medzoo.inference.run import for_inference
@@ -39,7 +40,6 @@ def check_run(
     recipe: Recipe,
     device: torch.device,
     *,
-    processes: int = 1,
     output: Path | None = None,
     teacher: Model | None = None,
     high_res: Dataset | None = None,
@@ -54,7 +54,6 @@ def check_run(
         data: Its training and validation images.
         recipe: How it is to be trained.
         device: Where it is to be trained.
-        processes: How many processes share a batch.
         output: Folder of the run's files, if any.
         teacher: The teacher, if any.
         high_res: The training images in a larger size, if any.
@@ -80,7 +79,7 @@ def check_run(
         check_compiler(device)
     check_logits(model, data, device)
     check_validation(data.val)
-    check_shares(len(data.train), recipe.batch_size, processes)
+    check_shares(len(data.train), recipe.batch_size, world_size())
     if high_res is not None:
         check_dataset("high_res", high_res)
         check_high_res(high_res, data)

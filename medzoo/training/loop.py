@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from medzoo.datasets import Split
 from medzoo.device import Precision, autocast
@@ -17,6 +19,10 @@ from medzoo.training.loader import BatchSource
 from medzoo.training.loss import Loss, loss_of, soft_targets
 from medzoo.training.recipe import Recipe
 from medzoo.training.state import TrainState
+
+
+class NotFiniteError(FloatingPointError):
+    """Training has diverged: the loss, or an output of the model, is infinite or NaN."""
 
 
 class TrainLoop:
@@ -57,7 +63,7 @@ class TrainLoop:
             The mean loss, over all processes.
 
         Raises:
-            FloatingPointError: If it is infinite or NaN.
+            NotFiniteError: If it is infinite or NaN.
         """
         # Dropout and stochastic depth depend on seed, epoch and process alone, as order and
         # augmentation do. Only the lowest 32 bits of a seed count, so the factor is odd.
@@ -73,7 +79,7 @@ class TrainLoop:
         average_buffers(self.state.model, self.state.average.module)
         loss = process_mean(total).item() / steps
         if not math.isfinite(loss):
-            raise FloatingPointError(f"the loss became {loss}")
+            raise NotFiniteError(f"the loss became {loss}")
         return loss
 
     def step(self, network: nn.Module, images: Tensor, targets: Tensor, number: int) -> Tensor:
@@ -119,12 +125,12 @@ def validate(
         ``val_loss`` (the task's loss), ``val_auc`` and ``val_acc``.
 
     Raises:
-        FloatingPointError: If an output is infinite or NaN.
+        NotFiniteError: If an output is infinite or NaN.
     """
     info = split.info
     logits = predict_logits(model, split.images, device=device, precision=precision, sharded=True)
     if not logits.isfinite().all():
-        raise FloatingPointError("the model's outputs became infinite or NaN")
+        raise NotFiniteError("the model's outputs became infinite or NaN")
     scores = probabilities(logits, info.task)
     metrics = compute_metrics(split.labels, scores, info.task, info.classes)
     return {
@@ -132,3 +138,16 @@ def validate(
         "val_auc": metrics.auc,
         "val_acc": metrics.acc,
     }
+
+
+def progress_bar(name: str, done: int, steps: int, shown: bool | None) -> tqdm:
+    """Return the progress bar of a run; only process 0 shows one.
+
+    Args:
+        name: Name of the run.
+        done: Steps that were done before.
+        steps: Steps of the whole run.
+        shown: Whether to show it; None shows it only on a terminal.
+    """
+    hidden = True if rank() else None if shown is None else not shown
+    return tqdm(total=steps, initial=done, desc=name, unit="step", disable=hidden, file=sys.stderr)

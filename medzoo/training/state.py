@@ -43,6 +43,28 @@ class Run:
     weights: Path | None
     stopped: str = ""
 
+    @classmethod
+    def of(cls, model: Classifier, recipe: Recipe, progress: Progress, weights: Path | None) -> Run:
+        """Describe a run that has ended.
+
+        Args:
+            model: The model with the weights of the best epoch.
+            recipe: What it was trained by.
+            progress: How far it came.
+            weights: The weights file, if any.
+        """
+        figures = progress.figures()
+        return cls(
+            model,
+            recipe,
+            progress.history,
+            best_epoch=figures["best_epoch"],
+            val_auc=figures["val_auc"],
+            val_acc=figures["val_acc"],
+            weights=weights,
+            stopped=progress.stopped if progress.epoch < recipe.epochs else "",
+        )
+
 
 @dataclass
 class Progress:
@@ -69,6 +91,16 @@ class Progress:
         """Number of epochs from the best one to the last one that was validated."""
         validated = [row["epoch"] for row in self.history if "val_auc" in row]
         return validated[-1] - self.best_epoch if validated else 0
+
+    def figures(self) -> dict[str, Any]:
+        """Return the best epoch, its scores, and the seconds of all epochs."""
+        best = self.history[self.best_epoch - 1]
+        return {
+            "best_epoch": self.best_epoch,
+            "val_auc": best["val_auc"],
+            "val_acc": best["val_acc"],
+            "seconds": sum(row["seconds"] for row in self.history),
+        }
 
 
 class TrainState:

@@ -41,7 +41,7 @@ class TrainerOptions(TypedDict, total=False):
 
 
 def train(
-    name: str,
+    architecture: str,
     data: Dataset,
     recipe: Recipe | Mapping[str, Any] | str | Path = "default",
     *,
@@ -51,8 +51,8 @@ def train(
     """Build a model for a data set and train it; the recipe's seed decides everything.
 
     Args:
-        name: An architecture: medzoo's, or ``"timm/<name>"``. It starts from random weights, or
-            from the recipe's backbone.
+        architecture: One of medzoo's, or ``"timm/<name>"``. It starts from random weights,
+            or from the recipe's backbone.
         data: Training and validation data.
         recipe: A `Recipe`; or a bundled recipe's name, a JSON file or a mapping of some fields,
             e.g. ``{"epochs": 5}``, which refine what is bundled for the architecture and data
@@ -65,31 +65,30 @@ def train(
         The finished run.
 
     Raises:
-        TypeError: If `name` is not a name, or another argument is of the wrong type.
-        ValueError: If the name is unknown or means trained weights, the recipe's backbone is of
-            another architecture, or an argument is wrong.
+        TypeError: If `architecture` is not a name, or another argument is of the wrong type.
+        ValueError: If the architecture is unknown or means trained weights, the recipe's backbone
+            is of another architecture, or an argument is wrong.
         WeightsError: If the recipe's backbone cannot be loaded.
         TrainingError: If the run cannot go on.
     """
-    if not isinstance(name, str | Path):
+    if not isinstance(architecture, str | Path):
         raise TypeError(
-            f"name is a {type(name).__name__}; train() makes a model by its name. Train one that "
-            "exists with medzoo.Trainer(model, data).fit() or medzoo.finetune(model, data)"
+            f"architecture is a {type(architecture).__name__}; train() makes a model by "
+            "name. Train one that exists with medzoo.Trainer(model, data).fit() or medzoo.finetune(model, data)"
         )
     check_dataset("data", data)
-    architecture = architecture_of(name)
-    if architecture != str(name):
+    name, known = str(architecture), architecture_of(architecture)
+    if known != name:
         raise ValueError(
-            f"train() starts from random weights, but {str(name)!r} names trained ones; give "
-            f"{architecture!r}, or start from them: medzoo.finetune({str(name)!r}, data), on the "
-            "command line --pretrained"
+            f"train() starts from random weights, but {name!r} names trained ones; give {known!r}, "
+            f"or start from them: medzoo.finetune({name!r}, data), on the command line --pretrained"
         )
-    resolved = load_recipe(recipe, architecture, data.info)
+    resolved = load_recipe(recipe, name, data.info)
     backbone = resolved.backbone
-    if backbone and architecture_of(backbone) != architecture:
+    if backbone and architecture_of(backbone) != name:
         raise ValueError(
-            f"the recipe's backbone {backbone!r} does not fit {architecture!r}; give a "
-            f"checkpoint of {architecture!r}, or backbone='' to start from random weights"
+            f"the recipe's backbone {backbone!r} does not fit {name!r}; give a checkpoint of "
+            f"{name!r}, or backbone='' to start from random weights"
         )
     model = _create(backbone or name, data, resolved, pretrained=bool(backbone))
     return Trainer(model, data, resolved, **options).fit(resume=resume)
@@ -133,8 +132,8 @@ def finetune(
     """
     check_dataset("data", data)
     if not isinstance(backbone, nn.Module):
-        architecture, name = architecture_of(backbone), str(backbone)
-        resolved = load_recipe(recipe, architecture, data.info, backbone=name)
+        name = str(backbone)
+        resolved = load_recipe(recipe, architecture_of(name), data.info, backbone=name)
         model = _create(name, data, resolved, pretrained=True)
         return Trainer(model, data, resolved, **options).fit(resume=resume)
     resolved = load_recipe(recipe, architecture_name(backbone), data.info)

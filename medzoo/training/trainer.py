@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 from torch import nn
-from tqdm import tqdm
 
 from medzoo.datasets import Dataset
 from medzoo.datasets.dataset import check_dataset
@@ -22,7 +19,6 @@ from medzoo.distributed import (
     process_group,
     rank,
     wait_for_all,
-    world_size,
 )
 from medzoo.errors import TrainingError
 from medzoo.inference.model import Model
@@ -31,7 +27,7 @@ from medzoo.training.callbacks import Callback, EarlyStopping, RunState, TensorB
 from medzoo.training.checks import check_run, try_compiler
 from medzoo.training.distillation import Teacher
 from medzoo.training.loader import BatchSource
-from medzoo.training.loop import TrainLoop, validate
+from medzoo.training.loop import NotFiniteError, TrainLoop, progress_bar, validate
 from medzoo.training.loss import Loss, task_loss
 from medzoo.training.recipe import Recipe, load_recipe
 from medzoo.training.records.fingerprint import name_of_loss, run_fingerprint
@@ -78,13 +74,10 @@ class Trainer:
 
     Raises:
         TypeError: If an argument is of the wrong type.
-        ValueError: If the model's logits do not fit the data set, its weights could not be written
-            to `output`, the validation split has only one class, the batches cannot be divided
-            among the processes, `torch.compile` cannot work here, the recipe distils but there is
-            no teacher (or the other way round), the teacher is for other classes, the larger
-            images are smaller or others (by their classes, labels, and the looks of a few), the
-            model lacks the layers that the recipe freezes, `loss` does not give a scalar, or an
-            argument is wrong. The model is then as it was.
+        ValueError: If the run could not work: the model does not fit the data set, cannot be
+            frozen as the recipe says or written to `output`; the validation split has only one
+            class; processes cannot share the batches; teacher, larger images or loss do not fit;
+            or `torch.compile` cannot work here. The model is then as it was.
     """
 
     def __init__(
@@ -113,15 +106,12 @@ class Trainer:
         self.files = RunFiles(output, self.name, writes=rank() == 0)
         self.callbacks = [*([EarlyStopping(r.patience)] if r.patience else []), *callbacks]
         if tensorboard:
-            if self.files.folder is None:
-                raise ValueError("tensorboard=True needs output=, the folder for its files")
-            self.callbacks.append(TensorBoard(self.files.folder / "tensorboard" / self.name))
+            self.callbacks.append(TensorBoard(self.files.tensorboard))
         check_run(
             model,
             data,
             r,
             self.device,
-            processes=world_size(),
             output=self.files.folder,
             teacher=teacher,
             high_res=high_res,
@@ -170,16 +160,18 @@ class Trainer:
             try_compiler(self.device)
         with process_group(self.device):
             if self.files.folder is not None:
-                taught = self.teacher and self.teacher.identity()
                 self.identity = run_fingerprint(
-                    self.model, self.recipe, self.data, self.high_res, taught, self.own_loss
+                    self.model, self.recipe, self.data, self.high_res, self.teacher, self.own_loss
                 )
             found = self.files.read(self.identity) if resume else None
             if found:
                 self.state.load_state_dict(found)
             run = RunState(self.name, self.recipe, self.state, self.state.progress.stopped)
             self._call("on_fit_start", run)
-            self._train(run)
+            try:
+                self._train(run)
+            except NotFiniteError as error:
+                raise self._diverged(error) from error
             finished = self._finish()
             self._call("on_fit_end", run)
         return finished
@@ -189,42 +181,34 @@ class Trainer:
         if self.compile:
             network = cast(nn.Module, torch.compile(network))
         epochs, steps = self.recipe.epochs, len(self.batches)
-        shown = self.progress if rank() == 0 else False
-        with tqdm(
-            total=epochs * steps,
-            initial=run.epoch * steps,
-            desc=self.name,
-            unit="step",
-            disable=None if shown is None else not shown,
-            file=sys.stderr,
-        ) as bar:
+        with progress_bar(self.name, run.epoch * steps, epochs * steps, self.progress) as bar:
             while run.epoch < epochs and not run.stop_reason:
-                self._train_epoch(network, run, bar)
+                self._train_epoch(network, run, bar.update)
                 score = f", best val AUC {run.best['val_auc']:.4f}" if run.best else ""
                 bar.set_postfix_str(f"loss {run.row['loss']:.3f}{score}", refresh=False)
         if not run.history:
             raise TrainingError(f"{self.name} ended before its first epoch: {run.stop_reason}")
         if "val_auc" not in run.row:  # the last epoch is always validated, also of a stopped run
-            with self._told_if_diverged():
-                self._validate(run.row)
+            self._validate(run.row)
             self.files.write(self.state.state_dict(), self.identity)
 
-    def _train_epoch(self, network: nn.Module, run: RunState, bar: tqdm) -> None:
+    def _train_epoch(
+        self, network: nn.Module, run: RunState, after_step: Callable[[], object]
+    ) -> None:
         """Train for an epoch, validate if it is time, ask the callbacks, write the files."""
-        began, state, recipe = time.perf_counter(), self.state, self.recipe
-        with self._told_if_diverged():
-            loss = self.loop.epoch(network, run.epoch, bar.update)
-            seconds = time.perf_counter() - began
-            row: dict[str, Any] = {"epoch": run.epoch + 1, "loss": loss}
-            if row["epoch"] % recipe.validate_every == 0 or row["epoch"] == recipe.epochs:
-                self._validate(row)
-        row["lr"] = max(group["lr"] for group in state.optimizer.param_groups)
+        began, progress, recipe = time.perf_counter(), self.state.progress, self.recipe
+        loss = self.loop.epoch(network, run.epoch, after_step)
+        seconds = time.perf_counter() - began
+        row: dict[str, Any] = {"epoch": run.epoch + 1, "loss": loss}
+        if row["epoch"] % recipe.validate_every == 0 or row["epoch"] == recipe.epochs:
+            self._validate(row)
+        row["lr"] = max(group["lr"] for group in self.state.optimizer.param_groups)
         row["images_per_second"] = self.batches.images_per_epoch / seconds
         row["seconds"] = seconds
-        state.progress.history.append(row)
-        state.progress.epoch = row["epoch"]
+        progress.history.append(row)
+        progress.epoch = row["epoch"]
         self._call("on_epoch_end", run)
-        self.files.write(state.state_dict(), self.identity)
+        self.files.write(self.state.state_dict(), self.identity)
 
     def _validate(self, row: dict[str, Any]) -> None:
         """Add the scores of the averaged weights to an epoch's figures; keep the best weights."""
@@ -232,46 +216,30 @@ class Trainer:
         row |= validate(average, self.data.val, self.device, self.recipe.precision)
         self.state.keep_if_best(row)
 
-    @contextmanager
-    def _told_if_diverged(self) -> Iterator[None]:
-        try:
-            yield
-        except FloatingPointError as error:
-            done = self.state.progress.epoch
-            kept = (
-                f"; the checkpoint after epoch {done} is kept" if self.files.folder and done else ""
-            )
-            raise TrainingError(
-                f"{error} in epoch {done + 1} of {self.name}{kept}. Lower learning_rate (it was "
-                f"{self.recipe.learning_rate}) or set clip_gradient"
-            ) from error
-
     def _call(self, hook: str, run: RunState) -> None:
         """Run the callbacks in process 0; all processes follow its decision to stop."""
         for callback in self.callbacks if rank() == 0 else ():
             getattr(callback, hook)(run)
         run.stop_reason = self.state.progress.stopped = broadcast(run.stop_reason)
 
+    def _diverged(self, error: NotFiniteError) -> TrainingError:
+        done = self.state.progress.epoch
+        kept = f"; the checkpoint after epoch {done} is kept" if self.files.folder and done else ""
+        return TrainingError(
+            f"{error} in epoch {done + 1} of {self.name}{kept}. Lower learning_rate (it was "
+            f"{self.recipe.learning_rate}) or set clip_gradient"
+        )
+
     def _finish(self) -> Run:
-        self.model.load_state_dict(self.state.best)
+        state, progress = self.state, self.state.progress
+        teacher = self.teacher.given if self.teacher else None
+        self.model.load_state_dict(state.best)
         self.model.eval()
-        self.state.frozen.unfreeze()
-        progress, teacher = self.state.progress, self.teacher and self.teacher.given
-        best = progress.history[progress.best_epoch - 1]
-        figures = {key: best[key] for key in ("val_auc", "val_acc")}
-        summary = {
-            "recipe": self.recipe.to_dict(),
-            **({"loss": name_of_loss(self.own_loss)} if self.own_loss else {}),
-            **lineage(self.model, self.data, teacher, self.high_res),
-            "best_epoch": progress.best_epoch,
-            **figures,
-            "seconds": sum(row["seconds"] for row in progress.history),
-        }
-        self.model.licence = summary["licence"]
+        state.frozen.unfreeze()
+        origin = lineage(self.model, self.data, teacher, self.high_res)
+        loss = {"loss": name_of_loss(self.own_loss)} if self.own_loss else {}
+        summary = {"recipe": self.recipe.to_dict(), **loss, **origin, **progress.figures()}
+        self.model.licence = origin["licence"]
         weights = self.files.write_weights(self.model, summary)
         wait_for_all()  # no process may look for files that are still being written
-        stopped = progress.stopped if progress.epoch < self.recipe.epochs else ""
-        history, epoch = progress.history, progress.best_epoch
-        return Run(
-            self.model, self.recipe, history, epoch, **figures, weights=weights, stopped=stopped
-        )
+        return Run.of(self.model, self.recipe, progress, weights)

@@ -61,13 +61,13 @@ def main(folder):
     trainer = Trainer(with_batch_norm(seed=rank), sets, RICH, output=folder / "run", name="run")
     run = trainer.fit()
     tensors = {f"best.{k}": v for k, v in run.model.state_dict().items()}
-    tensors |= {f"average.{k}": v for k, v in trainer.average.module.state_dict().items()}
+    tensors |= {f"average.{k}": v for k, v in trainer.state.average.module.state_dict().items()}
     found = {"history": run.history, "own_draw": torch.rand(1).item()}
 
     # The same run, stopped in its second epoch and resumed.
     stopped = Trainer(with_batch_norm(seed=rank), sets, RICH, output=folder / "stopped", name="run")
-    batches = stopped.loader.epoch
-    stopped.loader.epoch = lambda epoch: batches(epoch) if epoch < 2 else iter(())[1]
+    batches = stopped.batches.epoch
+    stopped.batches.epoch = lambda epoch: batches(epoch) if epoch < 2 else iter(())[1]
     try:
         stopped.fit()
     except TypeError:

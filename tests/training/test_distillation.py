@@ -2,7 +2,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from medzoo.training.high_res import check_high_res
 
 from medzoo import Ensemble, Trainer, create_model, synthetic
 from medzoo.datasets import Dataset
@@ -11,6 +10,7 @@ from medzoo.images.resize import center_crop_resize
 from medzoo.inference import predict_logits
 from medzoo.models import average_logits
 from medzoo.training import Recipe
+from medzoo.training.checks import check_high_res
 from medzoo.training.distillation import Teacher
 from medzoo.transforms import prepare_batch, transform_config
 
@@ -173,9 +173,9 @@ def test_a_model_learns_from_larger_images_at_its_own_size(tiny, high_res):
     recipe = QUICK.with_changes(distillation=0.0)
     ordinary = Trainer(small(tiny), tiny, recipe)
     trainer = Trainer(small(tiny), tiny, recipe, high_res=high_res)
-    pairs = zip(ordinary.loader.epoch(0), trainer.loader.epoch(0), strict=True)
+    pairs = zip(ordinary.batches.epoch(0), trainer.batches.loader.epoch(0), strict=True)
     for (images, targets), (large, same_targets) in pairs:
-        scaled = trainer.to_size(large)
+        scaled = trainer.batches.to_size(large)
         assert scaled.shape == images.shape
         assert targets.equal(same_targets)
         assert (scaled - images).abs().mean() < 0.1 * images.std()
@@ -191,8 +191,8 @@ def test_a_turned_image_stays_sharp_when_it_was_larger(tiny):
     contrast = {}
     for name, given in (("small", None), ("large", large)):
         trainer = Trainer(small(tiny), fine, recipe, high_res=given)
-        images, _ = next(trainer.loader.epoch(0))
-        contrast[name] = trainer.to_size(images).std().item()
+        images, _ = next(trainer.batches.epoch(0))
+        contrast[name] = images.std().item()
     assert contrast["large"] > 1.05 * contrast["small"]  # upright, it is 1 in both
 
 
@@ -209,7 +209,7 @@ def test_a_run_is_not_resumed_with_other_larger_images(tiny, high_res, tmp_path)
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        (lambda images: images[:, :, ::8, ::8], "14 pixels a side"),
+        (lambda images: images[:, :, ::8, ::8], "14 pixels per side"),
         (lambda images: images.roll(1, 0), "look different"),
         (lambda images: 255 - images, "look different"),
     ],

@@ -6,7 +6,7 @@ import pytest
 
 import medzoo
 from medzoo.training import Recipe, finetune, train
-from medzoo.training.lineage import describe_members
+from medzoo.training.records.lineage import describe_members
 from medzoo.weights import read_config
 
 NC, BY = "CC BY-NC 4.0", "CC BY 4.0"

@@ -38,7 +38,7 @@ class Muon(torch.optim.Optimizer):
         super().__init__(groups, {"dtype": dtype})
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update all parameters that have a gradient.
 
         Args:

@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -23,12 +23,19 @@ _SAMPLE = 1 << 26  # bytes of images that count: all of most sets, evenly spaced
 _CHUNK = 1 << 22  # bytes at once, for memory-mapped sets
 
 
+class HasIdentity(Protocol):
+    """Whatever can be told from others of its kind: a teacher."""
+
+    def identity(self) -> dict[str, Any]:
+        """Return JSON-safe values that others do not share."""
+
+
 def run_fingerprint(
     model: nn.Module,
     recipe: Recipe,
     data: Dataset,
     high_res: Dataset | None,
-    teacher: dict[str, Any] | None,
+    teacher: HasIdentity | None,
     loss: Callable[..., Tensor] | None,
 ) -> dict[str, Any]:
     """Return all that decides a run, as JSON-safe values.
@@ -38,7 +45,7 @@ def run_fingerprint(
         recipe: How it is trained.
         data: Its training and validation images.
         high_res: The larger training images, if any.
-        teacher: What identifies the teacher, if any.
+        teacher: The teacher, if any.
         loss: The loss that replaces the task's, if any.
     """
     return {
@@ -46,7 +53,7 @@ def run_fingerprint(
         "layers": digest_of_layers(model),
         "recipe": recipe.to_dict(),
         "high_res": high_res and digest_of_split(high_res.train),
-        "teacher": teacher,
+        "teacher": teacher and teacher.identity(),
         "loss": None if loss is None else name_of_loss(loss),
         "data": {
             "name": data.info.name,

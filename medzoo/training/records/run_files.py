@@ -48,6 +48,17 @@ class RunFiles:
         """One line of JSON per epoch."""
         return self._path("metrics", ".jsonl")
 
+    @property
+    def tensorboard(self) -> Path:
+        """Folder of TensorBoard's events.
+
+        Raises:
+            ValueError: If the run has no folder.
+        """
+        if self.folder is None:
+            raise ValueError("tensorboard=True needs output=, the folder for its files")
+        return self.folder / "tensorboard" / self.name
+
     def read(self, identity: Mapping[str, Any]) -> dict[str, dict[str, Any]] | None:
         """Read the last checkpoint.
 
