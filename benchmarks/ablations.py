@@ -35,7 +35,7 @@ from views import Viewer, seen_as
 import medzoo
 from medzoo.inference import predict_logits
 from medzoo.training import load_recipe
-from medzoo.transforms import transform_config
+from medzoo.transforms import input_spec
 
 FIGURES = Figures(RESULTS / "ablations.json")
 
@@ -128,7 +128,7 @@ def _otherwise(
 
 def _scores(model: nn.Module, val: medzoo.Split, size: int) -> dict[str, float]:
     """Return a model's figures on a validation split whose images it gets in a size."""
-    config = replace(transform_config(model), size=size)
+    config = replace(input_spec(model), size=size)
     report = medzoo.evaluate(model, val, config=config, resamples=0)
     loss = F.cross_entropy(predict_logits(model, val.images, config=config), val.labels)
     return {"val_auc": report.auc, "val_acc": report.acc, "val_loss": float(loss)}

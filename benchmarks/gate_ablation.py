@@ -90,9 +90,9 @@ def run(data_root: str | None) -> None:
 @torch.inference_mode()
 def accuracies(model: nn.Module, data: medzoo.Dataset, mode: str) -> dict[str, float]:
     """Measure training and validation accuracy with batch norm in one of its two modes."""
-    from medzoo.transforms import prepare_batch, transform_config
+    from medzoo.transforms import input_spec, prepare_batch
 
-    config = transform_config(model)
+    config = input_spec(model)
     scores = {}
     state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     for name, split in (("training", data.train), ("validation", data.val)):

@@ -11,7 +11,7 @@ from torchvision.transforms.v2.functional import gaussian_blur, normalize
 
 import medzoo
 from medzoo.models import Classifier
-from medzoo.transforms import transform_config
+from medzoo.transforms import input_spec
 
 _BORDER = 16  # of 255: what is darker in all channels is no part of a photograph of the retina
 
@@ -97,7 +97,7 @@ class Viewer(nn.Module):
         super().__init__()
         self.model = model
         self.view = VIEWS[view]
-        self.own = transform_config(model)
+        self.own = input_spec(model)
         self.dataset, self.num_classes = model.dataset, model.num_classes
         self.architecture, self.licence = viewing(model.architecture, view), model.licence
         plain = {"mean": (0.0,) * self.own.channels, "std": (1.0,) * self.own.channels}

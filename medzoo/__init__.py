@@ -29,10 +29,11 @@ if TYPE_CHECKING:
     )
     from medzoo.errors import DatasetError, TrainingError, WeightsError
     from medzoo.evaluation import ProbeResult, Report, evaluate, knn_probe, linear_probe
-    from medzoo.inference import fit_temperature
-    from medzoo.models import Ensemble, create_model, list_models
+    from medzoo.inference import Ensemble, fit_temperature
+    from medzoo.models import create_model, list_models
     from medzoo.prediction import Explanation, Prediction, Predictions, explain, predict
     from medzoo.publishing import push_to_hub
+    from medzoo.spec import InputSpec, ModelSpec, spec_of
     from medzoo.training import Augmentation, Recipe, Run, Trainer, finetune, recipe_for, train
     from medzoo.transforms import create_transform
     from medzoo.weights import save_weights
@@ -54,10 +55,11 @@ _HOME = {
     "deployment": ("compile", "export"),
     "errors": ("DatasetError", "TrainingError", "WeightsError"),
     "evaluation": ("ProbeResult", "Report", "evaluate", "knn_probe", "linear_probe"),
-    "inference": ("fit_temperature",),
-    "models": ("Ensemble", "create_model", "list_models"),
+    "inference": ("Ensemble", "fit_temperature"),
+    "models": ("create_model", "list_models"),
     "prediction": ("Explanation", "Prediction", "Predictions", "explain", "predict"),
     "publishing": ("push_to_hub",),
+    "spec": ("InputSpec", "ModelSpec", "spec_of"),
     "training": ("Augmentation", "Recipe", "Run", "Trainer", "finetune", "recipe_for", "train"),
     "transforms": ("create_transform",),
     "weights": ("save_weights",),
@@ -71,6 +73,8 @@ __all__ = [
     "DatasetInfo",
     "Ensemble",
     "Explanation",
+    "InputSpec",
+    "ModelSpec",
     "Prediction",
     "Predictions",
     "ProbeResult",
@@ -100,6 +104,7 @@ __all__ = [
     "push_to_hub",
     "recipe_for",
     "save_weights",
+    "spec_of",
     "synthetic",
     "train",
 ]

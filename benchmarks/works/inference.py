@@ -17,7 +17,7 @@ from medzoo.deployment import CompiledModel
 from medzoo.device import has_fast_bfloat16
 from medzoo.inference import predict_logits
 from medzoo.models import Classifier
-from medzoo.transforms import prepare_batch, transform_config
+from medzoo.transforms import input_spec, prepare_batch
 from works.setting import Setting
 
 CHECKPOINT = "advanced_cnn.dermamnist"
@@ -64,7 +64,7 @@ def _eager(images: Tensor) -> Callable[[], Tensor]:
     """A forward pass as one writes it by hand: NCHW, float32, batches prepared alike."""
     model = medzoo.create_model(CHECKPOINT, pretrained=True)
     model.to(memory_format=torch.contiguous_format)
-    config = transform_config(model)
+    config = input_spec(model)
 
     @torch.inference_mode()
     def run() -> Tensor:

@@ -57,9 +57,9 @@ def _export(arguments: argparse.Namespace) -> tuple[Any, str]:
         f"logits differ from the model's by at most {exported.difference:.1e}"
     ]
     if data:
-        config = medzoo.transforms.transform_config(model)
+        spec = medzoo.spec_of(model)
         for name, one in (("model", model), ("file", exported.model)):
-            report = medzoo.evaluate(one, data.val, config=config, device="cpu", resamples=0)
+            report = medzoo.evaluate(one, data.val, spec=spec, device="cpu", resamples=0)
             values[name] = {"val_acc": report.acc, "val_auc": report.auc}
             lines.append(
                 f"{name:5}  ACC {report.acc:.4f}  AUC {report.auc:.4f}  {report.title}, val"

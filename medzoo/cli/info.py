@@ -51,7 +51,8 @@ def _info(arguments: argparse.Namespace) -> tuple[Any, str]:
     name = arguments.name
     values: dict[str, Any]
     if path := locate_named(name):
-        values = read_config(path).to_dict()
+        config = read_config(path)
+        values = {**config.spec.to_dict(), "training": dict(config.training)}
     elif name in medzoo.list_datasets():
         values = medzoo.dataset_info(name).to_dict()
     elif name in medzoo.list_models(pretrained=True):

@@ -39,7 +39,7 @@ def load_model_data(
         ValueError: If nothing was asked for and the model does not say its data set.
         DatasetError: If the data cannot be had or read.
     """
-    info, size = model.dataset, size or model.pretrained_cfg["input_size"][-1]
+    info, size = model.spec.dataset, size or model.spec.input.size
     chosen = arguments.data or arguments.dataset
     if chosen and str(chosen) not in medzoo.list_datasets() and Path(chosen).exists():
         # Names of folders or in a table have to be the model's classes, and take their order.

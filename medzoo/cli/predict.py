@@ -8,6 +8,7 @@ import io
 import os
 import sys
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,6 @@ def _predict(arguments: argparse.Namespace) -> tuple[Any, str]:
     from PIL import Image
 
     from medzoo.files import write_atomically
-    from medzoo.prediction.predict import class_names
     from medzoo.prediction.sources import find_sources
 
     paths = [str(path) for path in find_sources(arguments.images).images]
@@ -73,7 +73,7 @@ def _predict(arguments: argparse.Namespace) -> tuple[Any, str]:
         )
     values = [_values(outcome.to_dict()) for outcome in predictions.outcomes()]
     if arguments.csv:
-        table = _table(values, class_names(model, model.num_classes))
+        table = _table(values, model.spec.class_names)
         write_atomically(arguments.csv, table.encode(errors="surrogateescape"))
     if not predictions:
         raise medzoo.DatasetError(predictions.failures[0].error)
@@ -111,7 +111,7 @@ def _values(outcome: dict[str, Any]) -> dict[str, Any]:
     return {"image": outcome.pop("source"), **outcome}
 
 
-def _table(outcomes: list[dict[str, Any]], classes: list[str]) -> str:
+def _table(outcomes: list[dict[str, Any]], classes: Sequence[str]) -> str:
     """Return a table with a row for each file; classes that ``--top-k`` left out are empty."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

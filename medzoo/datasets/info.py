@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from functools import cache
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
@@ -81,8 +81,7 @@ class DatasetInfo:
     @property
     def has_laterality(self) -> bool:
         """Whether class names tell left from right, so that a mirrored image changes class."""
-        words = {word.lower() for name in self.classes for word in _BETWEEN_WORDS.split(name)}
-        return bool(words & {"left", "right"})
+        return names_have_laterality(self.classes)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON-safe values (tuples become lists)."""
@@ -110,6 +109,16 @@ class DatasetInfo:
             return cls(**given)
         except TypeError as error:
             raise ValueError(f"not a DatasetInfo: {dict(values)!r}; {error}") from error
+
+
+def names_have_laterality(names: Iterable[str]) -> bool:
+    """Return whether names of classes distinguish left from right.
+
+    Args:
+        names: The names, e.g. ``"kidney-left"`` or ``"leftKidney"``.
+    """
+    words = {word.lower() for name in names for word in _BETWEEN_WORDS.split(name)}
+    return bool(words & {"left", "right"})
 
 
 @cache

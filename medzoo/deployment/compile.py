@@ -16,7 +16,9 @@ from medzoo.deployment.quantise import quantise
 from medzoo.deployment.session import CompiledModel, number_of_threads
 from medzoo.deployment.verify import check_agreement
 from medzoo.errors import unknown_name
+from medzoo.models import Specified
 from medzoo.optional import import_optional
+from medzoo.spec import ModelSpec, network_of
 
 
 def compile(
@@ -26,6 +28,7 @@ def compile(
     calibration: Split | Tensor | None = None,
     threads: int | None = None,
     cache: bool = True,
+    spec: ModelSpec | None = None,
 ) -> CompiledModel:
     """Make a model run faster on CPUs, by ONNX Runtime.
 
@@ -42,6 +45,7 @@ def compile(
             integers; a split, e.g. ``data.train``, or uint8 (N, C, H, W). 512 of them are used.
         threads: Threads that one call may use; PyTorch's number when not given.
         cache: Keep the result in the cache folder, so that the next start is quick.
+        spec: What the model is, for one that does not say it itself.
 
     Returns:
         A callable from normalised images (N, C, H, W) to logits (N, K), which `medzoo.evaluate`
@@ -54,6 +58,7 @@ def compile(
     """
     if precision not in get_args(CompiledPrecision):
         raise unknown_name("precision", precision, get_args(CompiledPrecision))
+    model = Specified(model, spec) if spec else network_of(model)
     description = check_exportable(model)
     images = _calibration_images(calibration, precision, description)
     threads = number_of_threads(threads)

@@ -9,10 +9,8 @@ from typing import Any, Literal
 
 from torch import nn
 
-from medzoo.datasets import DatasetInfo
 from medzoo.optional import import_optional
-from medzoo.transforms import TransformConfig, transform_config
-from medzoo.weights.temperature import temperature_of
+from medzoo.spec import ModelSpec, spec_of
 
 CompiledPrecision = Literal["float32", "int8"]
 
@@ -36,90 +34,61 @@ class Description:
     """What is needed to use an exported model without the code that built it.
 
     Attributes:
-        architecture: The name that built it; empty if unknown.
-        preparation: Channels, size, mean and standard deviation of its input: 8-bit pixels are
-            divided by 255, the mean is taken off, and the rest divided by the deviation.
-        num_classes: Number of logits.
-        dataset: The data set that names its classes, or None.
+        spec: What the model is. The graph gives the model's own logits, which its user divides by
+            the temperature.
         precision: ``"float32"``, or ``"int8"`` if quantised.
-        temperature: What its logits are divided by to become probabilities. The graph does not
-            do that; it gives the model's own logits.
     """
 
-    architecture: str
-    preparation: TransformConfig
-    num_classes: int
-    dataset: DatasetInfo | None
+    spec: ModelSpec
     precision: CompiledPrecision = "float32"
-    temperature: float = 1.0
 
     @classmethod
-    def of(cls, model: nn.Module) -> Description:
-        """Read the description off a model.
+    def of(cls, model: nn.Module, spec: ModelSpec | None = None) -> Description:
+        """Return the description of a model.
 
         Args:
-            model: A model of medzoo's or timm's.
+            model: A medzoo or timm model.
+            spec: What the model is, for one that does not say it itself.
 
         Raises:
-            TypeError: If the model says nothing about its input.
-            ValueError: If its input is not square, it has no classifier, or its temperature is
-                not finite or not above 0.
+            TypeError: If the model does not say what it is.
+            ValueError: If it has no classifier, or its configuration does not fit.
         """
-        num_classes = int(getattr(model, "num_classes", 0) or 0)
-        if not num_classes:
+        spec = spec_of(model, spec)
+        if not spec.num_classes:
             raise ValueError(
-                f"{type(model).__name__} has no classifier, which compiled and exported models need; "
-                "make one with medzoo.create_model(..., dataset=...) and without features_only"
+                f"{type(model).__name__} has no classifier, which compiled and exported models "
+                "need; make one with medzoo.create_model(..., dataset=...) and without "
+                "features_only"
             )
-        dataset = getattr(model, "dataset", None)
-        return cls(
-            architecture=str(getattr(model, "architecture", "")),
-            preparation=transform_config(model),
-            num_classes=num_classes,
-            # reset_classifier changes the logits, but not the data set.
-            dataset=dataset
-            if isinstance(dataset, DatasetInfo) and dataset.num_classes == num_classes
-            else None,
-            temperature=temperature_of(model),
-        )
-
-    @property
-    def input_size(self) -> tuple[int, int, int]:
-        """Channels, height and width of one image."""
-        return (self.preparation.channels, self.preparation.size, self.preparation.size)
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The data set's classes; without one ``"0"``, ``"1"`` and so on, as in `medzoo.predict`."""
-        return self.dataset.classes if self.dataset else tuple(map(str, range(self.num_classes)))
+        return cls(spec)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return JSON-safe values, which tell those without medzoo how to use the model."""
-        info, preparation = self.dataset, self.preparation
+        """Return JSON-safe values, from which those without medzoo learn how to use the model.
+
+        The spec is what medzoo reads; the rest says the same in steps.
+        """
+        spec, expected = self.spec, self.spec.input
         return {
             "intended_use": "research and teaching; not for clinical use",
-            "architecture": self.architecture,
             "precision": self.precision,
-            "input": {"name": INPUT, "dtype": "float32", "shape": ["N", *self.input_size]},
+            "input": {"name": INPUT, "dtype": "float32", "shape": ["N", *expected.shape]},
             "preparation": {
                 "steps": _STEPS,
-                "colour": {1: "gray", 3: "RGB"}.get(preparation.channels),
+                "colour": {1: "gray", 3: "RGB"}.get(expected.channels),
                 "interpolation": "bicubic, antialiased",
                 "scale": 1 / 255,
-                "channels": preparation.channels,
-                "size": preparation.size,
-                "mean": list(preparation.mean),
-                "std": list(preparation.std),
+                **expected.to_dict(),
             },
             "output": {
                 "name": OUTPUT,
-                "classes": list(self.classes),
-                "task": info.task if info else None,
-                "temperature": self.temperature,
-                "activation": "sigmoid" if info and info.multi_label else "softmax",
+                "classes": list(spec.class_names),
+                "task": spec.task,
+                "temperature": spec.temperature,
+                "activation": "sigmoid" if spec.multi_label else "softmax",
                 "probabilities": "activation(logits / temperature)",
             },
-            "dataset": info.to_dict() if info else None,
+            "spec": spec.to_dict(),
         }
 
     @classmethod
@@ -128,18 +97,11 @@ class Description:
 
         Args:
             values: The values, as read from JSON.
+
+        Raises:
+            ValueError: If the spec is missing or does not fit.
         """
-        given, output, dataset = values["preparation"], values["output"], values["dataset"]
-        return cls(
-            architecture=values["architecture"],
-            preparation=TransformConfig(
-                given["channels"], given["size"], tuple(given["mean"]), tuple(given["std"])
-            ),
-            num_classes=len(output["classes"]),
-            dataset=DatasetInfo.from_dict(dataset) if dataset else None,
-            precision=values["precision"],
-            temperature=output["temperature"],
-        )
+        return cls(ModelSpec.from_dict(values.get("spec", {})), values.get("precision", "float32"))
 
 
 def describe(content: bytes, description: Description) -> bytes:

@@ -19,6 +19,8 @@ from medzoo.deployment.torch_export import export_program, run_program
 from medzoo.deployment.verify import check_agreement, largest_difference
 from medzoo.errors import unknown_name
 from medzoo.files import write_atomically
+from medzoo.models import Specified
+from medzoo.spec import ModelSpec, network_of
 from medzoo.transforms import prepare_batch
 
 CHECKED_IMAGES = 64
@@ -65,6 +67,7 @@ def export(
     opset: int | None = None,
     precision: CompiledPrecision = "float32",
     images: Split | Tensor | None = None,
+    spec: ModelSpec | None = None,
 ) -> Exported:
     """Write a model into a file that runs without medzoo: ``.onnx``, or ``.pt2`` of `torch.export`.
 
@@ -83,6 +86,7 @@ def export(
         images: Images like those to come, a split, e.g. ``data.train``, or uint8 (N, C, H, W).
             They calibrate ``"int8"``, which needs them (512 are used), and the file is compared
             on them (on 64); without them, on noise.
+        spec: What the model is, for one that does not say it itself.
 
     Returns:
         What was written, with the largest difference found. In float32 that is rounding.
@@ -97,6 +101,7 @@ def export(
     """
     path = Path(path)
     _check_format(path, opset, precision)
+    model = Specified(model, spec) if spec else network_of(model)
     description = check_exportable(model)
     given = None if images is None else raw_images(images, "images", description)
     if precision == "int8" and given is None:
@@ -140,4 +145,4 @@ def _batch(given: Tensor | None, description: Description) -> Tensor:
     """Return the normalised images that file and model are compared on."""
     if given is None:
         return example_images(description)
-    return prepare_batch(evenly_spaced(given, CHECKED_IMAGES), description.preparation)
+    return prepare_batch(evenly_spaced(given, CHECKED_IMAGES), description.spec.input)

@@ -20,7 +20,7 @@ def example_images(description: Description) -> Tensor:
         description: What the model expects.
     """
     generator = torch.Generator().manual_seed(0)
-    return torch.randn(2, *description.input_size, generator=generator)
+    return torch.randn(2, *description.spec.input.shape, generator=generator)
 
 
 def raw_images(given: Split | Tensor, argument: str, description: Description) -> Tensor:
@@ -50,7 +50,7 @@ def raw_images(given: Split | Tensor, argument: str, description: Description) -
         )
     if not len(images):
         raise ValueError(f"{argument} has no images; give some hundreds")
-    adapt_channels(images[:1], description.preparation.channels)  # refuses what does not fit
+    adapt_channels(images[:1], description.spec.input.channels)  # refuses what does not fit
     return images
 
 

@@ -55,7 +55,7 @@ def export_onnx(model: nn.Module, *, opset: int = DEFAULT_OPSET) -> bytes:
             )
         except (RuntimeError, torch.onnx.errors.OnnxExporterError) as error:
             raise ValueError(
-                f"{description.architecture or type(model).__name__} cannot be written as ONNX: "
+                f"{description.spec.architecture or type(model).__name__} cannot be written as ONNX: "
                 f"{error}"
             ) from error
     assert program is not None  # only the older exporter gives nothing back
@@ -91,11 +91,11 @@ def traceable(model: nn.Module) -> Iterator[tuple[Description, Tensor]]:
     example = example_images(description)
     with in_evaluation_mode(model), torch.no_grad():
         logits = model(example)
-        if not isinstance(logits, Tensor) or logits.shape != (2, description.num_classes):
+        if not isinstance(logits, Tensor) or logits.shape != (2, description.spec.num_classes):
             found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
             raise ValueError(
                 f"{type(model).__name__} gave {found} for two images, expected logits "
-                f"(2, {description.num_classes}); only classifiers can be compiled or exported"
+                f"(2, {description.spec.num_classes}); only classifiers can be compiled or exported"
             )
         yield description, example
 

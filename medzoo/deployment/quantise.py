@@ -119,7 +119,7 @@ class _Batches:
     @staticmethod
     def _prepared(description: Description, images: Tensor) -> Iterator[dict[str, Any]]:
         for part in images.split(_BATCH):
-            batch = prepare_batch(part, description.preparation)
+            batch = prepare_batch(part, description.spec.input)
             yield {INPUT: batch.contiguous().numpy()}
 
     def get_next(self) -> dict[str, Any] | None:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from medzoo.datasets import DatasetInfo
 from medzoo.deployment.description import (
     INPUT,
     METADATA_KEY,
@@ -17,11 +15,12 @@ from medzoo.deployment.description import (
     Description,
 )
 from medzoo.optional import import_optional
+from medzoo.spec import SpecCarrier
 
 _ERRORS_ONLY = 3
 
 
-class CompiledModel:
+class CompiledModel(SpecCarrier):
     """A classifier that ONNX Runtime runs on the CPU; `medzoo.compile` makes it.
 
     It is called like the model it was made from, and can be given to `medzoo.evaluate` and
@@ -32,12 +31,9 @@ class CompiledModel:
         threads: Threads that one call may use; PyTorch's number when not given.
 
     Attributes:
-        architecture: The name that built the model.
-        dataset: The data set it was made for, or None.
+        spec: What the model is.
         num_classes: Number of logits.
         precision: ``"float32"`` or ``"int8"``.
-        pretrained_cfg: timm's configuration: input size, mean, std, number of classes.
-        temperature: What its logits are divided by to become probabilities: the model's.
         threads: Threads that one call may use.
 
     Raises:
@@ -45,12 +41,7 @@ class CompiledModel:
         ValueError: If the file was not written by medzoo, or `threads` is below 1.
     """
 
-    architecture: str
-    dataset: DatasetInfo | None
-    num_classes: int
     precision: CompiledPrecision
-    pretrained_cfg: dict[str, Any]
-    temperature: float
     threads: int
 
     def __init__(self, content: bytes, *, threads: int | None = None) -> None:
@@ -69,17 +60,9 @@ class CompiledModel:
                 "this ONNX file does not say how its input is prepared; give one that medzoo wrote"
             )
         description = Description.from_dict(json.loads(metadata[METADATA_KEY]))
-        self.architecture = description.architecture
-        self.dataset = description.dataset
-        self.num_classes = description.num_classes
+        self.spec = description.spec
+        self.num_classes = description.spec.num_classes
         self.precision = description.precision
-        self.temperature = description.temperature
-        self.pretrained_cfg = {
-            "input_size": description.input_size,
-            "mean": description.preparation.mean,
-            "std": description.preparation.std,
-            "num_classes": description.num_classes,
-        }
 
     def __call__(self, images: Tensor) -> Tensor:
         """Map normalised images, float (N, C, H, W), to logits, float32 (N, K) on the CPU.
@@ -87,7 +70,7 @@ class CompiledModel:
         Raises:
             ValueError: If the images have another shape than the model was compiled for.
         """
-        expected = self.pretrained_cfg["input_size"]
+        expected = self.spec.input.shape
         if not isinstance(images, Tensor) or images.shape[1:] != expected or not len(images):
             found = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
             channels, height, width = expected
@@ -100,7 +83,7 @@ class CompiledModel:
         return torch.from_numpy(self._session.run([OUTPUT], {INPUT: batch})[0])
 
     def __repr__(self) -> str:
-        name = self.architecture or "model"
+        name = self.spec.architecture or "model"
         return f"CompiledModel({name}, {self.precision}, threads={self.threads})"
 
 

@@ -37,7 +37,7 @@ def export_program(model: nn.Module) -> bytes:
             )
         except Exception as error:  # PyTorch's tracer raises many kinds, of modules of its own
             raise ValueError(
-                f"{description.architecture or type(model).__name__} cannot be traced by "
+                f"{description.spec.architecture or type(model).__name__} cannot be traced by "
                 f"torch.export: {error}"
             ) from error
         for module in program.graph_module.modules():

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from medzoo.deployment.onnx_graph import in_evaluation_mode
+from medzoo.spec import find_spec
 
 TOLERANCE = 1e-4
 """By how much a float32 logit may differ, as a share of the largest logit where that is above 1."""
@@ -55,7 +56,8 @@ def check_agreement(
     difference, largest = largest_difference(model, exported, images)
     allowed = TOLERANCE * max(1.0, largest)
     if not difference <= allowed:
-        name = getattr(model, "architecture", "") or type(model).__name__
+        spec = find_spec(model)
+        name = (spec and spec.architecture) or type(model).__name__
         raise ValueError(
             f"the exported {name} does not compute what the model does: logits differ by "
             f"{difference:.2g}, and at most {allowed:.2g} is rounding; use the model itself, and "

@@ -1,4 +1,4 @@
-"""Probes: what a fixed backbone's features are worth on a data set, told by a simple classifier."""
+"""Probes: a simple classifier on a fixed backbone's features shows what these are worth."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ from medzoo.evaluation.evaluate import evaluate
 from medzoo.evaluation.metrics import compute_metrics
 from medzoo.evaluation.report import Report
 from medzoo.inference.run import predict_logits, probabilities
-from medzoo.models import create_model
+from medzoo.models import Classifier, create_model
+from medzoo.spec import ModelSpec, spec_of
+from medzoo.weights.licence import strictest
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0)
 NEIGHBOURS = (1, 3, 5, 10, 20, 50, 100)
@@ -33,7 +35,8 @@ class Features(nn.Module):
         model: A model with timm's ``forward_features`` and ``forward_head``; it stays as it is.
 
     Raises:
-        ValueError: If it has not these.
+        TypeError: If the model does not say which images it expects.
+        ValueError: If it does not have these methods.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -44,7 +47,7 @@ class Features(nn.Module):
                 "expected a model of medzoo.create_model or timm.create_model"
             )
         self.model: Any = model
-        self.pretrained_cfg = getattr(model, "pretrained_cfg", None)
+        self.spec = spec_of(model).with_num_classes(0)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map normalised images (N, C, H, W) to features (N, D)."""
@@ -52,7 +55,7 @@ class Features(nn.Module):
         return features
 
 
-class Probe(nn.Module):
+class Probe(Classifier):
     """A fixed backbone with a fitted classifier of scikit-learn's; used like any model.
 
     Args:
@@ -62,22 +65,22 @@ class Probe(nn.Module):
 
     Attributes:
         classifier: The classifier.
-        dataset: What it was fitted for.
-        num_classes: Number of logits.
-        pretrained_cfg: The backbone's: input size, mean and standard deviation.
+        spec: What the probe is: the backbone's input, and the classes it was fitted for.
     """
 
     def __init__(self, features: Features, classifier: Any, info: DatasetInfo) -> None:
         super().__init__()
         self.features = features
         self.classifier = classifier
-        self.dataset = info
+        self.info = info
         self.num_classes = info.num_classes
-        self.pretrained_cfg = features.pretrained_cfg
+        known = features.spec
+        licence = strictest(info.licence, known.licence)
+        self.spec = ModelSpec("probe", known.input, dataset=info, licence=licence)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map normalised images (N, C, H, W) to logits (N, K), on the CPU."""
-        return _logits(self.classifier, self.features(x).float().cpu(), self.dataset)
+        return _logits(self.classifier, self.features(x).float().cpu(), self.info)
 
 
 @dataclass(frozen=True)
@@ -130,8 +133,8 @@ def linear_probe(
 
     Raises:
         ValueError: If the name is unknown or means no weights, the model gives no features, the
-            training images are all of one class, validation AUC is undefined, `data` is no data
-            set, or a setting is out of its range.
+            training images are all of one class, validation AUC is undefined, `data` is not a
+            data set, or a setting is out of its range.
         WeightsError: If the backbone's weights cannot be found or read.
     """
     from sklearn.linear_model import LogisticRegression
@@ -214,7 +217,7 @@ def _probe(
     named = not isinstance(backbone, nn.Module)
     features = Features(create_model(backbone, pretrained=True) if named else backbone)  # type: ignore[arg-type]
     train, val = (
-        predict_logits(features, split.images, batch_size=batch_size, device=device)
+        predict_logits(features, split.images, batch_size=batch_size, device=device).float()
         for split in (data.train, data.val)
     )
     targets = np.squeeze(labels.numpy())  # a single label is a plain vector to scikit-learn
@@ -251,7 +254,7 @@ def _logits(classifier: Any, features: Tensor, info: DatasetInfo) -> Tensor:
         chances = np.zeros((len(features), info.num_classes))
         chances[:, classifier.classes_] = given
         return torch.from_numpy(chances).clamp(min=_LEAST).log().float()
-    if isinstance(given, list):  # k-NN: an array a label, with a column for each value it had
+    if isinstance(given, list):  # k-NN: one array per label, with a column per value that occurred
         given = np.stack(
             [
                 chance[:, list(values).index(1)] if 1 in values else np.zeros(len(chance))

@@ -3,64 +3,60 @@
 from __future__ import annotations
 
 import warnings
+from typing import TYPE_CHECKING
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from medzoo.datasets import Split
-from medzoo.device import Precision
 from medzoo.inference.model import Model
+from medzoo.inference.options import InferenceOptions, SplitOptions
 from medzoo.inference.run import split_logits
-from medzoo.transforms import TransformConfig
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 _DOUBLINGS = 40
 """Logits that have to grow further than this are right but for a rounding error."""
 _HALVINGS = 60
 
 
-def fit_temperature(
-    model: Model,
-    split: Split,
-    *,
-    batch_size: int = 256,
-    device: str | torch.device = "auto",
-    precision: Precision = "float32",
-    config: TransformConfig | None = None,
-) -> float:
+def fit_temperature(model: Model, split: Split, **options: Unpack[InferenceOptions]) -> float:
     """Find the temperature at which a model's probabilities fit a split best.
 
     Logits divided by it give the labels the highest likelihood (Guo et al., *On Calibration of
-    Modern Neural Networks*, ICML 2017). Above 1 it makes a model less sure, below 1 surer; the
-    order of classes stays, so the accuracy of single-label tasks does too. The model is not
-    changed::
+    Modern Neural Networks*, ICML 2017). Above 1 it makes a model less certain, below 1 more
+    certain; the order of classes stays, so the accuracy of single-label tasks does too. The model
+    is not changed::
 
         model.temperature = medzoo.fit_temperature(model, data.val)
 
     From then on `medzoo.predict` and `medzoo.evaluate` divide by it, and `medzoo.save_weights`
-    stores it. A temperature that the model already has does not count: the fit is to its logits.
+    stores it. A temperature that the model already has does not count: the fit is to its own
+    logits.
 
     Args:
         model: A medzoo or timm model, an ensemble, or any callable from a float batch
-            (N, C, H, W) to logits (N, K).
+            (N, C, H, W) to logits (N, K) with `spec=`.
         split: Labelled images that the model was not trained on and that will not measure it
             either: ``data.val``.
-        batch_size: Images run at once.
-        device: ``"auto"``, a PyTorch device string, or a `torch.device`.
-        precision: ``"float32"``, ``"bfloat16"``, or ``"auto"``.
-        config: What the model expects, instead of what it says itself.
+        **options: ``batch_size``, ``device``, ``precision``, ``spec``; see
+            `medzoo.inference.InferenceOptions`.
 
     Returns:
         The temperature, above 0. It is 1.0, with a warning, where the likelihood has no maximum:
-        if every label is right, or the logits tell no more than guessing.
+        if every label is right, or the logits say no more than guessing.
 
     Raises:
-        ValueError: If `split` is no `Split` or is empty, the model was made for another kind of
-            task or another number of classes, or gives NaN or infinite logits.
+        TypeError: If `split` is not a `Split`, or the model does not say what it is.
+        ValueError: If the split is empty, the model was made for another kind of task or another
+            number of classes, gives NaN or infinite logits, or a temperature or views are given.
     """
-    logits = split_logits(
-        model, split, batch_size=batch_size, device=device, precision=precision, config=config
-    )
+    for name in ("temperature", "tta"):
+        if name in options:
+            raise ValueError(f"{name} does not apply to fit_temperature; leave it out")
+    uncalibrated: SplitOptions = {**options, "temperature": 1.0}
+    logits = split_logits(model, split, **uncalibrated)
     infinite = (~logits.isfinite()).any(dim=1).nonzero()
     if len(infinite):
         raise ValueError(
@@ -72,7 +68,7 @@ def fit_temperature(
         targets = labels.double()
     else:
         targets = F.one_hot(labels.reshape(-1).long(), logits.shape[1]).double()
-    return _best_temperature(logits.double(), targets, split)
+    return _best_temperature(logits, targets, split)
 
 
 def _best_temperature(logits: Tensor, targets: Tensor, split: Split) -> float:
@@ -96,7 +92,7 @@ def _best_temperature(logits: Tensor, targets: Tensor, split: Split) -> float:
         return float(((chances * values).sum(dim=1) - observed).mean())
 
     if slope(0.0) >= 0:
-        return _without_maximum(split, "the logits tell no more than guessing")
+        return _without_maximum(split, "the logits say no more than guessing")
     low, high = 0.0, 1.0
     for _ in range(_DOUBLINGS if (observed < most).any() else 0):
         if slope(high) >= 0:

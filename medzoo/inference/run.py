@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -14,215 +15,105 @@ from medzoo.datasets import DatasetInfo, Split, Task
 from medzoo.datasets.storage.mmap import release_pages
 from medzoo.device import Precision, autocast, resolve_device
 from medzoo.distributed import device_of_process, gather_rows, rank, shard
+from medzoo.inference.ensemble import Ensemble
 from medzoo.inference.model import Model, logits_of
-from medzoo.inference.tta import TTA, with_tta
-from medzoo.models import Ensemble, dataset_of
-from medzoo.transforms import TransformConfig, prepare_batch, transform_config
-from medzoo.weights.temperature import check_temperature, temperature_of
+from medzoo.inference.options import Settings, SplitOptions
+from medzoo.inference.tta import ViewAverage, check_views
+from medzoo.spec import ModelSpec, spec_of
+from medzoo.transforms import prepare_batch
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
-def predict_logits(
-    model: Model,
-    images: Tensor,
-    *,
-    config: TransformConfig | None = None,
-    batch_size: int = 256,
-    device: str | torch.device = "auto",
-    precision: Precision = "float32",
-    tta: TTA = "none",
-    info: DatasetInfo | None = None,
-    temperature: float | None = None,
-    progress: bool = False,
-    sharded: bool = False,
-) -> Tensor:
+def predict_logits(model: Model, images: Tensor, **options: Unpack[SplitOptions]) -> Tensor:
     """Run a model over raw images, resized, normalised and with channels as it expects them.
 
     Only one batch at a time is on the device and in floating point. A module is run in evaluation
     mode and afterwards put back into the modes and on the device that it came in.
 
     Args:
-        model: Any callable from a float batch to logits (N, K).
+        model: Any callable from a float batch to logits (N, K) that says what it is, or for which
+            `spec=` does.
         images: uint8 (N, C, H, W), on any device.
-        config: What the model expects; read from ``model.pretrained_cfg`` when not given.
-        batch_size: Images run at once.
-        device: ``"auto"``, a PyTorch device string, or a `torch.device`.
-        precision: ``"float32"``, ``"bfloat16"``, or ``"auto"``.
-        tta: Views of each image whose probabilities are averaged: ``"none"``, ``"flip"`` (2) or
-            ``"dihedral"`` (8); see `medzoo.evaluate`.
-        info: What the images show, which says how views are averaged; by default
-            ``model.dataset``, and single-label images if it has none.
-        temperature: What logits are divided by to become the probabilities that are averaged;
-            by default the model's own. Without `tta` it is not needed.
-        progress: Whether to show a progress bar.
-        sharded: Whether the processes of an open group (see `torch.distributed`) divide the
-            images among themselves, whole batches each, so that every image is computed in the
-            company that it has in a single process. All of them have to call this, with the same
-            arguments, and all get all logits. Without a group it changes nothing.
+        **options: See `medzoo.inference.SplitOptions`.
 
     Returns:
-        Logits, float32 (N, K), on the CPU: not yet divided by the temperature, with `tta` or
-        without.
+        Calibrated logits, float64 (N, K), on the CPU: already divided by the temperature, and with
+        `tta` averaged over the views. `probabilities` turns them into probabilities. With
+        ``temperature=1.0`` they are the network's own.
 
     Raises:
-        ValueError: If the images are empty or not a uint8 batch, the model's config is neither
-            given nor known, its output is not one row of logits an image, or `tta` is unknown or
-            mirrors images whose classes tell left from right.
+        TypeError: If the model does not say what it is, or an option does not exist.
+        ValueError: If the images are empty or not a uint8 batch, the model's output is not one row
+            of logits per image, an option does not fit, or `tta` mirrors images whose classes
+            distinguish left from right.
     """
-    if not isinstance(images, Tensor) or images.dtype != torch.uint8 or images.ndim != 4:
-        found = f"{images.dtype} {tuple(images.shape)}" if isinstance(images, Tensor) else images
-        raise ValueError(f"images must be a uint8 tensor (N, C, H, W), got {found!s:.80}")
-    if not len(images):
-        raise ValueError("there are no images to run the model on; give at least one")
-    if batch_size < 1:
-        raise ValueError(f"batch_size={batch_size!r} must be at least 1")
-    if config is None:
-        if not hasattr(model, "pretrained_cfg"):
-            raise ValueError(
-                f"{type(model).__name__} has no pretrained_cfg that says how images are prepared; "
-                "give config=medzoo.transforms.TransformConfig(channels, size, mean, std)"
-            )
-        config = transform_config(model)
-    if info is None:
-        info = dataset_of(model)
-    # With or without views, logits are to be divided by the temperature afterwards.
-    viewed = with_tta(model, tta, info, effective_temperature(model, temperature))
-    target = device_of_process(device) if sharded else resolve_device(device)
-    count = len(images)
-    own = shard(-(-count // batch_size)) if sharded else slice(0, count)
-    part = slice(min(own.start * batch_size, count), min(own.stop * batch_size, count))
-    # A process without a share computes a batch all the same, to know how many logits there are.
-    starts: Iterable[int] = range(part.start, part.stop, batch_size) or [0]
-    if progress and not (sharded and rank()):
-        from tqdm.auto import tqdm
-
-        starts = tqdm(starts, desc="evaluating", unit="batch", leave=False)
-
-    def batches() -> Iterator[Tensor]:
-        for start in starts:
-            batch = images[start : start + batch_size]
-            yield prepare_batch(batch.to(target, non_blocking=True), config)
-            release_pages(batch.nbytes)
-
-    logits = forward(viewed, batches(), device=target, precision=precision)
-    if not sharded:
-        return logits
-    return gather_rows(logits[: part.stop - part.start], part, count)
+    settings = Settings.of(options)
+    return _run_over(model, images, spec_of(model, settings.spec), settings)
 
 
-def split_logits(
-    model: Model,
-    split: Split,
-    *,
-    config: TransformConfig | None = None,
-    batch_size: int = 256,
-    device: str | torch.device = "auto",
-    precision: Precision = "float32",
-    tta: TTA = "none",
-    temperature: float | None = None,
-    progress: bool = False,
-    sharded: bool = False,
-) -> Tensor:
+def split_logits(model: Model, split: Split, **options: Unpack[SplitOptions]) -> Tensor:
     """Run a model over a split, after making sure that it fits the split's task.
 
     Args:
-        model: Any callable from a float batch to logits (N, K).
+        model: As in `predict_logits`.
         split: The labelled images.
-        config: What the model expects; by default what it says itself, or, if it says nothing,
-            images of their own size in the normalisation of ``split.info``.
-        batch_size: As in `predict_logits`; so are the following.
-        device: Where to compute.
-        precision: In which precision.
-        tta: Which views are averaged.
-        temperature: What logits are divided by to become the probabilities that are averaged.
-        progress: Whether to show a progress bar.
-        sharded: Whether the processes of an open group divide the images among themselves.
+        **options: See `medzoo.inference.SplitOptions`.
 
     Returns:
-        Logits, float32 (N, K), on the CPU: not yet divided by the temperature.
+        Calibrated logits, float64 (N, K), on the CPU; see `predict_logits`.
 
     Raises:
-        ValueError: If `split` is no `Split` or is empty, or the model was made for another kind
-            of task, another number of classes, or the same classes in another order. Classes with
-            other names are a warning.
+        TypeError: If `split` is not a `Split`; otherwise as `predict_logits`.
+        ValueError: If the split is empty, or the model was made for another kind of task, another
+            number of classes, or the same classes in another order. Classes with other names are
+            a warning.
     """
     if not isinstance(split, Split):
-        raise ValueError(f"split is a {type(split).__name__}; give one split, e.g. data.test")
-    info = split.info
+        raise TypeError(f"split is a {type(split).__name__}; give one split, e.g. data.test")
     if not len(split):
         raise ValueError(f"the {split.name} split of {split.title} is empty; nothing to evaluate")
     if not callable(model):
-        raise ValueError(
-            f"model={model!r} is no model; give one, e.g. medzoo.create_model({model!r}, "
+        raise TypeError(
+            f"model={model!r} is not a model; give one, e.g. medzoo.create_model({model!r}, "
             "pretrained=True)"
         )
-    made_for = dataset_of(model)
-    if isinstance(model, Ensemble) and made_for is None and info.multi_label:
-        raise ValueError(
-            "no member of the ensemble says what it was made for, so their softmax is averaged, but "
-            f"{split.title} is {info.task}; make members with create_model(..., dataset=data)"
-        )
-    if made_for is not None and made_for.multi_label != info.multi_label:
-        raise ValueError(
-            f"the model was made for {made_for.title} ({made_for.task}), but {split.title} is "
-            f"{info.task}; make one with create_model(..., dataset=data)"
-        )
-    if made_for is not None:
-        _compare_classes(made_for, info)
-    if config is None and not hasattr(model, "pretrained_cfg"):
-        config = replace(transform_config(info), size=split.images.shape[-1])
-    logits = predict_logits(
-        model,
-        split.images,
-        config=config,
-        batch_size=batch_size,
-        device=device,
-        precision=precision,
-        tta=tta,
-        info=info,
-        temperature=temperature,
-        progress=progress,
-        sharded=sharded,
-    )
-    if logits.shape[1] != info.num_classes:
-        raise ValueError(
-            f"the model gives {logits.shape[1]} logits, but {split.title} has "
-            f"{info.num_classes} classes; make one with create_model(..., dataset=data)"
-        )
+    settings = Settings.of(options)
+    spec = _answering(split, model, spec_of(model, settings.spec))
+    logits = _run_over(model, split.images, spec, settings)
+    if logits.shape[1] != split.info.num_classes:
+        raise ValueError(_other_number(logits.shape[1], split))
     return logits
 
 
-def _compare_classes(made_for: DatasetInfo, info: DatasetInfo) -> None:
-    """Refuse a split whose classes are a model's in another order; warn if they are others.
-
-    Names that are mere numbers, which arrays have if none are given, say nothing.
-    """
-    own, given = made_for.classes, info.classes
-    if own == given or len(own) != len(given):  # the number of logits is checked once there are any
-        return
-    if sorted(own) == sorted(given):
-        raise ValueError(
-            f"the model's classes are {own!r}, those of {info.title} are the same in another order, "
-            f"{given!r}; load the data with classes={list(own)!r}"
-        )
-    if not any(name.isdecimal() for name in (*own, *given)):
-        warnings.warn(
-            f"the model was made for the classes {own!r}, but those of {info.title} are {given!r}; "
-            "they are compared by their places",
-            stacklevel=4,
-        )
-
-
-def effective_temperature(model: Model, temperature: float | None = None) -> float:
-    """Return what a model's logits are to be divided by.
+def run_batches(
+    model: Model, batches: Iterable[Tensor], spec: ModelSpec, settings: Settings
+) -> Tensor:
+    """Run a model over prepared batches: the one place where logits are calibrated.
 
     Args:
-        model: Any callable from a float batch to logits.
-        temperature: A number that overrides the model's own, or None.
+        model: Any callable from a float batch to logits (N, K).
+        batches: Float batches (N, C, H, W), prepared as the model expects them; at least one.
+        spec: What the model is.
+        settings: How it is run.
+
+    Returns:
+        Calibrated logits, float64 (N, K), on the CPU; see `predict_logits`.
 
     Raises:
-        ValueError: If it is not finite or not above 0.
+        ValueError: If the model's output is not one row of logits per image, or `tta` mirrors
+            images whose classes distinguish left from right.
     """
-    return temperature_of(model) if temperature is None else check_temperature(temperature)
+    check_views(settings.tta, spec)
+    temperature = spec.temperature if settings.temperature is None else settings.temperature
+    target = (device_of_process if settings.sharded else resolve_device)(settings.device)
+    if settings.tta == "none":
+        logits = forward(model, batches, device=target, precision=settings.precision)
+        # In double precision, so that close scores do not tie.
+        return logits.double() / temperature
+    viewed = ViewAverage(model, settings.tta, spec.multi_label, temperature)
+    return forward(viewed, batches, device=target, precision=settings.precision).double()
 
 
 def forward(
@@ -240,7 +131,7 @@ def forward(
         Logits of all batches, float32 (N, K), on the CPU.
 
     Raises:
-        ValueError: If the model's output is not one row of logits an image.
+        ValueError: If the model's output is not one row of logits per image.
     """
     logits = []
     with for_inference(model, device), autocast(device, precision), torch.inference_mode():
@@ -252,7 +143,7 @@ def forward(
 
 @contextmanager
 def for_inference(model: Model, device: torch.device) -> Iterator[None]:
-    """Hold a module on a device in evaluation mode; leave other callables alone.
+    """Keep a module on a device in evaluation mode; leave other callables alone.
 
     Args:
         model: Whatever maps images to logits.
@@ -274,8 +165,115 @@ def for_inference(model: Model, device: torch.device) -> Iterator[None]:
             module.training = training
 
 
+def probabilities(logits: Tensor, task: Task | None) -> Tensor:
+    """Turn calibrated logits into probabilities, in double precision so that scores do not tie.
+
+    Args:
+        logits: As `predict_logits` gives them, (N, K).
+        task: MedMNIST's name of the task; None counts as single-label.
+
+    Returns:
+        float64 (N, K) on the CPU: the sigmoid of each label's logit for multi-label tasks,
+        otherwise the softmax over classes.
+
+    Raises:
+        ValueError: If a logit is NaN or a row has no softmax; the message names the image.
+    """
+    values = logits.detach().cpu().double()
+    multi_label = task == "multi-label, binary-class"
+    result = values.sigmoid() if multi_label else values.softmax(dim=1)
+    broken = result.isnan().any(dim=1).nonzero()
+    if len(broken):
+        raise ValueError(
+            f"the model gave NaN or infinite logits for {len(broken)} of {len(logits)} images "
+            f"(first: image {int(broken[0])}); check its weights, the normalisation and precision"
+        )
+    return result
+
+
+def _run_over(model: Model, images: Tensor, spec: ModelSpec, settings: Settings) -> Tensor:
+    """Run a model over raw images, or over this process's part of them."""
+    if not isinstance(images, Tensor) or images.dtype != torch.uint8 or images.ndim != 4:
+        found = f"{images.dtype} {tuple(images.shape)}" if isinstance(images, Tensor) else images
+        raise ValueError(f"images must be a uint8 tensor (N, C, H, W), got {found!s:.80}")
+    if not len(images):
+        raise ValueError("there are no images to run the model on; give at least one")
+    count, size = len(images), settings.batch_size
+    own = shard(-(-count // size)) if settings.sharded else slice(0, count)
+    part = slice(min(own.start * size, count), min(own.stop * size, count))
+    # A process without a share computes a batch all the same, to know how many logits there are.
+    starts: Iterable[int] = range(part.start, part.stop, size) or [0]
+    if settings.progress and not (settings.sharded and rank()):
+        from tqdm.auto import tqdm
+
+        starts = tqdm(starts, desc="evaluating", unit="batch", leave=False)
+    target = (device_of_process if settings.sharded else resolve_device)(settings.device)
+
+    def batches() -> Iterator[Tensor]:
+        for start in starts:
+            batch = images[start : start + size]
+            yield prepare_batch(batch.to(target, non_blocking=True), spec.input)
+            release_pages(batch.nbytes)
+
+    logits = run_batches(model, batches(), spec, settings)
+    if not settings.sharded:
+        return logits
+    return gather_rows(logits[: part.stop - part.start], part, count)
+
+
+def _answering(split: Split, model: Model, spec: ModelSpec) -> ModelSpec:
+    """Return the spec of a model that answers a split's question, or say why it does not."""
+    info = split.info
+    if spec.task is not None and spec.multi_label != info.multi_label:
+        made_for = f"{spec.dataset.title} ({spec.task})" if spec.dataset else spec.task
+        raise ValueError(
+            f"the model was made for {made_for}, but {split.title} is {info.task}; make one with "
+            "create_model(..., dataset=data)"
+        )
+    if spec.num_classes and spec.num_classes != info.num_classes:
+        raise ValueError(_other_number(spec.num_classes, split))
+    if spec.classes:
+        _compare_classes(spec.classes, info)
+    if spec.task is not None:
+        return spec
+    if isinstance(model, Ensemble) and info.multi_label:
+        raise ValueError(
+            "no member of the ensemble says what it was made for, so their softmax is averaged, "
+            f"but {split.title} is {info.task}; make members with create_model(..., dataset=data)"
+        )
+    return replace(spec, num_classes=info.num_classes, classes=info.classes, task=info.task)
+
+
+def _other_number(given: int, split: Split) -> str:
+    return (
+        f"the model gives {given} logits, but {split.title} has {split.info.num_classes} classes; "
+        "make one with create_model(..., dataset=data)"
+    )
+
+
+def _compare_classes(own: tuple[str, ...], info: DatasetInfo) -> None:
+    """Refuse a split whose classes are a model's in another order; warn if they are others.
+
+    Names that are mere numbers, which arrays have if none are given, say nothing.
+    """
+    given = info.classes
+    if own == given:
+        return
+    if sorted(own) == sorted(given):
+        raise ValueError(
+            f"the model's classes are {own!r}, those of {info.title} are the same in another "
+            f"order, {given!r}; load the data with classes={list(own)!r}"
+        )
+    if not any(name.isdecimal() for name in (*own, *given)):
+        warnings.warn(
+            f"the model was made for the classes {own!r}, but those of {info.title} are {given!r}; "
+            "they are compared by their places",
+            stacklevel=5,
+        )
+
+
 def _is_ready(model: nn.Module, device: torch.device) -> bool:
-    """Tell whether nothing has to change: all modes are evaluation, all tensors on the device.
+    """Return whether nothing has to change: all modes are evaluation, all tensors on the device.
 
     A plain walk, because for one image `Module.to`, `eval` and `modules` together take longer
     than many a network.
@@ -284,7 +282,8 @@ def _is_ready(model: nn.Module, device: torch.device) -> bool:
     waiting = [model]
     while waiting:
         state = waiting.pop().__dict__  # attributes of a module are looked up slowly
-        if state["training"]:
+        # torch.compile's module has no mode of its own; that of the original counts.
+        if state.get("training"):
             return False
         for tensors in (state["_parameters"], state["_buffers"]):
             for tensor in tensors.values():
@@ -292,32 +291,3 @@ def _is_ready(model: nn.Module, device: torch.device) -> bool:
                     return False
         waiting += [child for child in state["_modules"].values() if child is not None]
     return True
-
-
-def probabilities(logits: Tensor, task: Task, temperature: float = 1.0) -> Tensor:
-    """Turn logits into probabilities, in double precision so that close scores do not tie.
-
-    Args:
-        logits: Output of the model, (N, K).
-        task: MedMNIST's name of the task.
-        temperature: What logits are divided by first, above 0.
-
-    Returns:
-        float64 (N, K) on the CPU: the sigmoid of each label's logit for multi-label tasks,
-        otherwise the softmax over classes.
-
-    Raises:
-        ValueError: If a logit is NaN or a row has no softmax; the message names the image. If the
-            temperature is not finite or not above 0.
-    """
-    from medzoo.evaluation.metrics import is_multi_label  # which imports this module
-
-    values = logits.detach().cpu().double() / check_temperature(temperature)
-    result = values.sigmoid() if is_multi_label(task) else values.softmax(dim=1)
-    broken = result.isnan().any(dim=1).nonzero()
-    if len(broken):
-        raise ValueError(
-            f"the model gave NaN or infinite logits for {len(broken)} of {len(logits)} images "
-            f"(first: image {int(broken[0])}); check its weights, the normalisation and precision"
-        )
-    return result

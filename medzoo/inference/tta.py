@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Literal, get_args
+import math
+from collections.abc import Iterator, Sequence
+from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from medzoo.datasets import DatasetInfo
-from medzoo.errors import unknown_name
 from medzoo.inference.model import Model, logits_of
+from medzoo.spec import ModelSpec
 
 TTA = Literal["none", "flip", "dihedral"]
-"""Which views of an image are averaged: itself; with its mirror image; and both in quarter turns."""
+"""Which views of an image are averaged: itself, with its mirror image, both in quarter turns."""
 
 
 def views(images: Tensor, tta: TTA) -> Iterator[Tensor]:
@@ -32,6 +33,25 @@ def views(images: Tensor, tta: TTA) -> Iterator[Tensor]:
         yield turned
         if tta != "none":
             yield turned.flip(-1)
+
+
+def average_logits(logits: Sequence[Tensor], multi_label: bool) -> Tensor:
+    """Return logits whose probabilities are the mean of those of several logits.
+
+    Computed from logarithms throughout, so that they are finite wherever the given ones are.
+
+    Args:
+        logits: Several (N, K) for the same images, calibrated; at least one.
+        multi_label: Whether probabilities are the sigmoid of each logit instead of the softmax
+            over classes.
+
+    Returns:
+        float32 (N, K): the logarithm of the mean probability; for multi-label tasks its logit.
+    """
+    given = torch.stack([one.float() for one in logits])
+    if multi_label:  # log(p / (1 - p)); the number of members cancels out
+        return F.logsigmoid(given).logsumexp(0) - F.logsigmoid(-given).logsumexp(0)
+    return given.log_softmax(dim=2).logsumexp(0) - math.log(len(logits))
 
 
 class ViewAverage(nn.Module):
@@ -55,44 +75,27 @@ class ViewAverage(nn.Module):
         self.temperature = temperature
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map a batch to logits which, divided by the temperature, give the mean probabilities."""
-        # Only here, as the models bring timm along, and whoever evaluates a network of their own
-        # as it is has no need of it.
-        from medzoo.models import average_logits
-
+        """Map a batch to calibrated logits (N, K), which give the mean probabilities."""
         # A turn exchanges height and width in memory as well, and models are channels-last.
         logits = [
             logits_of(self.model, view.contiguous(memory_format=torch.channels_last))
             for view in views(x, self.tta)
         ]
-        mean = average_logits([one.float() / self.temperature for one in logits], self.multi_label)
-        return mean * self.temperature
+        return average_logits([one.float() / self.temperature for one in logits], self.multi_label)
 
 
-def with_tta(model: Model, tta: TTA, info: DatasetInfo | None, temperature: float) -> Model:
-    """Return the model that averages over views, or the model itself for ``"none"``.
+def check_views(tta: TTA, spec: ModelSpec) -> None:
+    """Refuse views that mirror images where classes distinguish left from right.
 
     Args:
-        model: Any callable from a float batch (N, C, H, W) to logits (N, K).
-        tta: Which views; see `views`.
-        info: What the images show; None for single-label images of which nothing is known.
-        temperature: What the model's logits are divided by to become probabilities.
-
-    Returns:
-        A callable of the same kind: its logits, too, become probabilities when they are divided
-        by the temperature.
+        tta: Which views.
+        spec: What the model is.
 
     Raises:
-        ValueError: If `tta` is unknown, or classes tell left from right, so that a mirror image
-            belongs to another one.
+        ValueError: If a mirror image belongs to another class.
     """
-    if tta not in get_args(TTA):
-        raise unknown_name("tta", tta, get_args(TTA))
-    if tta == "none":
-        return model
-    if info is not None and info.has_laterality:
+    if tta != "none" and spec.has_laterality:
         raise ValueError(
-            f"tta={tta!r} mirrors images, and the classes of {info.title} tell left from right: a "
-            "mirrored image belongs to another class; use tta='none'"
+            f"tta={tta!r} mirrors images, and the classes {spec.classes!r} distinguish left from "
+            "right: a mirrored image belongs to another class; use tta='none'"
         )
-    return ViewAverage(model, tta, info is not None and info.multi_label, temperature)

@@ -1,11 +1,12 @@
-"""Architectures, each registered with timm; the factory that fits them to data; ensembles."""
+"""Architectures, each registered with timm, and the factory that fits them to data."""
 
-from medzoo.models._base import Classifier, ImageClassifier, dataset_of
-from medzoo.models._factory import architecture_of, bind_to_dataset, create_model, list_models
+from medzoo.models._base import ImageClassifier
+from medzoo.models._checkpoint import architecture_of
+from medzoo.models._classifier import Classifier, Specified, with_spec
+from medzoo.models._factory import bind_to_dataset, create_model, list_models
 from medzoo.models.advanced_cnn import AdvancedCNN
 from medzoo.models.attention_unet import AttentionUNet
 from medzoo.models.efficientnet import EfficientNet
-from medzoo.models.ensemble import Ensemble, InputAdapter, average_logits
 from medzoo.models.simple_cnn import SimpleCNN
 
 __all__ = [
@@ -13,14 +14,12 @@ __all__ = [
     "AttentionUNet",
     "Classifier",
     "EfficientNet",
-    "Ensemble",
     "ImageClassifier",
-    "InputAdapter",
     "SimpleCNN",
+    "Specified",
     "architecture_of",
-    "average_logits",
     "bind_to_dataset",
     "create_model",
-    "dataset_of",
     "list_models",
+    "with_spec",
 ]

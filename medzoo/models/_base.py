@@ -11,38 +11,8 @@ from timm.layers import ClassifierHead
 from timm.models._features import feature_take_indices
 from torch import Tensor, nn
 
-from medzoo.datasets import DatasetInfo
-
-
-class Classifier(nn.Module):
-    """What `create_model` returns: a network with timm's interface that knows what it is for.
-
-    It only declares attributes. timm's own networks have the same ones; `create_model` sets
-    those that timm does not.
-
-    Attributes:
-        architecture: The name that built it.
-        model_args: The architecture's arguments other than channels and classes.
-        dataset: The data set it was made for, or None.
-        num_classes: Number of logits; 0 when the classifier is removed.
-        num_features: Channels of the final feature map.
-        pretrained_cfg: timm's configuration of the weights: input size, normalisation, classes.
-        default_cfg: The same, under timm's older name.
-        temperature: What its logits are divided by to become probabilities; 1.0 unless it was
-            fitted (`medzoo.fit_temperature`).
-        licence: Of its weights; empty if it is not known, or they are untrained. What is trained
-            on from them, or taught by them, keeps it where it is stricter than the images'.
-    """
-
-    architecture: str
-    model_args: dict[str, Any]
-    dataset: DatasetInfo | None
-    num_classes: int
-    num_features: int
-    pretrained_cfg: dict[str, Any]
-    default_cfg: dict[str, Any]
-    temperature: float = 1.0
-    licence: str = ""
+from medzoo.models._classifier import Classifier
+from medzoo.spec import find_spec
 
 
 class ImageClassifier(Classifier):
@@ -71,7 +41,6 @@ class ImageClassifier(Classifier):
         super().__init__()
         self.num_classes = num_classes
         self.num_features = self.head_hidden_size = num_features
-        self.dataset = None
 
     def get_classifier(self) -> nn.Module:
         """Return the final linear layer."""
@@ -85,8 +54,9 @@ class ImageClassifier(Classifier):
             global_pool: timm's pooling name (``"avg"``, ``"max"``, ...), or None to keep it.
         """
         self.num_classes = num_classes
-        self.temperature = 1.0  # the former one was fitted to the former classifier's logits
         self.head.reset(num_classes, global_pool)
+        if (spec := find_spec(self)) is not None:
+            self.spec = spec.with_num_classes(num_classes)
 
     def group_matcher(self, coarse: bool = False) -> dict[str, str]:
         """Return which parameters are the stem's and each stage's, as timm's method of the same name.
@@ -173,16 +143,6 @@ class ImageClassifier(Classifier):
             x: Images, (N, C, H, W), normalised.
         """
         return self.forward_head(self.forward_features(x))
-
-
-def dataset_of(model: object) -> DatasetInfo | None:
-    """Return what a model was made for, or None if it does not say.
-
-    Args:
-        model: A module, or any other callable from a float batch to logits.
-    """
-    info = getattr(model, "dataset", None)
-    return info if isinstance(info, DatasetInfo) else None
 
 
 def pyramid_levels(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from inspect import signature
 from typing import Any
 
 import timm
@@ -12,8 +13,10 @@ from timm.models._input import update_model_args
 from torch import Tensor, nn
 
 from medzoo.models._base import ImageClassifier
-from medzoo.models._pretrained import published_entry, timm_fields
-from medzoo.weights import locate_weights, read_config
+from medzoo.models._classifier import with_spec
+from medzoo.models._pretrained import PREFIX, published_entry
+from medzoo.spec import ModelSpec, input_of_timm
+from medzoo.weights import locate_weights
 
 
 def small_image_cfg(**overrides: Any) -> dict[str, Any]:
@@ -58,13 +61,11 @@ def build(
         WeightsError: If published weights are nowhere to be had, or damaged.
     """
     cfg = resolve_pretrained_cfg(name, pretrained_cfg)
-    trained_args: dict[str, Any] = {}
     entry = published_entry(cfg)
+    trained_args = dict(entry.spec.model_args) if entry else {}
     if entry is not None:
         path = locate_weights(entry)
-        config = read_config(path)
-        trained_args = dict(config.model_args)
-        pretrained_cfg = cfg.to_dict() | timm_fields(config) | {"file": str(path)}
+        pretrained_cfg = cfg.to_dict() | {"file": str(path)}
     elif pretrained and not (
         cfg.has_weights or cfg.state_dict or kwargs.get("pretrained_cfg_overlay")
     ):
@@ -82,9 +83,48 @@ def build(
         **(trained_args | kwargs),
     )
     update_model_args(model, **trained_args)  # or timm would save a model without them
-    if entry is not None and pretrained:
-        model.licence = entry.licence
-    return model
+    if not isinstance(model, ImageClassifier):  # a feature pyramid
+        return model
+    known = entry.spec if entry and pretrained else None
+    return with_spec(model, _spec(cls, name, trained_args | kwargs, model, known))
+
+
+def _spec(
+    cls: type[ImageClassifier],
+    name: str,
+    arguments: Mapping[str, Any],
+    model: ImageClassifier,
+    known: ModelSpec | None,
+) -> ModelSpec:
+    """Return what a network is that timm has just built.
+
+    Args:
+        cls: Its architecture.
+        name: Its registered name.
+        arguments: What it was built with.
+        model: The network, with timm's configuration.
+        known: The spec of the published weights that it was loaded with, if any.
+    """
+    cfg = model.pretrained_cfg
+    channels = arguments.get("in_chans", cfg["input_size"][0])
+    if channels != cfg["input_size"][0]:
+        half = (0.5,) * channels
+        cfg |= {"input_size": (channels, *cfg["input_size"][1:]), "mean": half, "std": half}
+    names = tuple(cfg.get("label_names") or ())
+    names = names if len(names) == model.num_classes else ()
+    is_kept = known is not None and known.classes == names
+    takes = signature(cls).parameters.keys() - {"num_classes", "in_chans"}
+    return ModelSpec(
+        architecture=name.removeprefix(PREFIX),
+        input=input_of_timm(cfg),
+        num_classes=model.num_classes,
+        model_args={key: value for key, value in arguments.items() if key in takes},
+        classes=names,
+        task=known.task if known and is_kept else None,
+        dataset=known.dataset if known and is_kept else None,
+        temperature=known.temperature if known and is_kept else 1.0,
+        licence=known.licence if known else "",
+    )
 
 
 def _in_single_precision(tensors: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor]:

@@ -8,11 +8,10 @@ from typing import Any
 
 from timm.models import DefaultCfg, PretrainedCfg
 
-from medzoo.errors import WeightsError
-from medzoo.weights import WeightsConfig, WeightsEntry, bundled_path, read_config, weights_index
+from medzoo.weights import WeightsEntry, bundled_path, weights_index
 
 PREFIX = "medzoo_"
-"""What medzoo's architectures are called by in timm: ``medzoo_advanced_cnn``."""
+"""Prefix of medzoo's architectures in timm's registry: ``medzoo_advanced_cnn``."""
 
 
 def published_cfgs(name: str, default: Mapping[str, Any]) -> DefaultCfg:
@@ -27,8 +26,8 @@ def published_cfgs(name: str, default: Mapping[str, Any]) -> DefaultCfg:
     cfgs = {"": PretrainedCfg(**default)}
     for entry in weights_index().values():
         if PREFIX + entry.architecture == name:
-            tag = entry.name.partition(".")[2]
-            cfgs[tag] = PretrainedCfg(**{**default, **_stated(entry), **_location(entry)})
+            values = {**default, **entry.spec.timm_config(), **_location(entry)}
+            cfgs[entry.tag] = PretrainedCfg(**values)
     return DefaultCfg(tags=deque(cfgs), cfgs=cfgs, is_pretrained=len(cfgs) > 1)
 
 
@@ -36,7 +35,7 @@ def published_entry(cfg: PretrainedCfg) -> WeightsEntry | None:
     """Return the published weights that a configuration means, or None.
 
     Args:
-        cfg: What timm was asked for. Weights of somebody's own under a published tag (timm's
+        cfg: What timm was asked for. A user's own weights under a published tag (timm's
             ``file=``, or a repository on the Hub) are not the published ones.
     """
     entry = weights_index().get(f"{str(cfg.architecture).removeprefix(PREFIX)}.{cfg.tag}")
@@ -46,28 +45,6 @@ def published_entry(cfg: PretrainedCfg) -> WeightsEntry | None:
     return entry if all(getattr(cfg, k) == v for k, v in _location(entry).items()) else None
 
 
-def timm_fields(config: WeightsConfig) -> dict[str, Any]:
-    """Say in timm's words what a weights file says of its input and classes.
-
-    Args:
-        config: The file's configuration.
-    """
-    fields: dict[str, Any] = {
-        "input_size": config.input_size,
-        "mean": config.mean,
-        "std": config.std,
-        "num_classes": config.num_classes,
-        "crop_pct": 1.0,
-        "crop_mode": "center",
-        "interpolation": "bicubic",
-        # As the Hub spells it: cc-by-nc-4.0.
-        "license": config.licence.lower().replace(" ", "-") or None,
-    }
-    if config.dataset is not None:
-        fields["label_names"] = config.dataset.classes
-    return fields
-
-
 def _location(entry: WeightsEntry) -> dict[str, str]:
     bundled = bundled_path(entry)
     if bundled.is_file():
@@ -75,11 +52,3 @@ def _location(entry: WeightsEntry) -> dict[str, str]:
     if entry.hub is not None:
         return {"hf_hub_id": f"{entry.hub['repo_id']}@{entry.hub['revision']}"}
     return {}
-
-
-def _stated(entry: WeightsEntry) -> dict[str, Any]:
-    """Return what the bundled file says; a missing or damaged one must not break the import."""
-    try:
-        return timm_fields(read_config(_location(entry).get("file", "")))
-    except WeightsError:
-        return {}

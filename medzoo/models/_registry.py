@@ -1,12 +1,19 @@
-"""medzoo's own architectures by name."""
+"""medzoo's own architectures by name, and the arguments that say how a network is built."""
 
 from __future__ import annotations
 
+from inspect import signature
+from typing import Any
+
+from timm.models import build_model_with_cfg, create_model
+
+from medzoo.errors import WeightsError
 from medzoo.models._base import ImageClassifier
 from medzoo.models.advanced_cnn import AdvancedCNN
 from medzoo.models.attention_unet import AttentionUNet
 from medzoo.models.efficientnet import EfficientNet
 from medzoo.models.simple_cnn import SimpleCNN
+from medzoo.spec import ModelSpec
 
 ARCHITECTURES: dict[str, type[ImageClassifier]] = {
     "advanced_cnn": AdvancedCNN,
@@ -14,3 +21,47 @@ ARCHITECTURES: dict[str, type[ImageClassifier]] = {
     "efficientnet": EfficientNet,
     "simple_cnn": SimpleCNN,
 }
+
+# timm's networks differ in their arguments. What all have in common is timm's own: which weights to
+# load, from where, and how to wrap the network.
+_TIMMS_OWN = {*signature(create_model).parameters, *signature(build_model_with_cfg).parameters}
+_TIMMS_OWN |= {"features_only", "out_indices", "feature_cls", "num_classes", "in_chans"}
+_TIMMS_OWN -= {"scriptable", "exportable", "no_jit"}
+
+
+def building_args(architecture: str, model_args: dict[str, Any]) -> dict[str, Any]:
+    """Return those arguments that say how a network is built.
+
+    Args:
+        architecture: As in `create_model`.
+        model_args: Any arguments of `create_model`.
+    """
+    if architecture in ARCHITECTURES:
+        known = signature(ARCHITECTURES[architecture]).parameters.keys() - {
+            "num_classes",
+            "in_chans",
+        }
+        return {name: value for name, value in model_args.items() if name in known}
+    return {name: value for name, value in model_args.items() if name not in _TIMMS_OWN}
+
+
+def constructor_args(spec: ModelSpec) -> dict[str, Any]:
+    """Return the arguments that a weights file gives its network.
+
+    A file may come from anyone, and timm would fetch and load whatever it is asked to.
+
+    Args:
+        spec: What the file says.
+
+    Raises:
+        WeightsError: If one of them does not say how the network is built.
+    """
+    given = dict(spec.model_args)
+    known = building_args(spec.architecture, given)
+    for name in given.keys() - known.keys():
+        raise WeightsError(
+            f"the weights file asks for {name}={given[name]!r}, which does not say how "
+            f"{spec.architecture} is built; update medzoo if a newer version wrote the file, and "
+            "do not use the file if you do not trust its source"
+        )
+    return known

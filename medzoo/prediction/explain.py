@@ -1,4 +1,4 @@
-"""Class activation maps: which places of an image speak for a class."""
+"""Class activation maps: which places of an image support a class."""
 
 from __future__ import annotations
 
@@ -14,34 +14,32 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from medzoo.datasets import Task
 from medzoo.errors import unknown_name
 from medzoo.files import write_atomically
 from medzoo.images.channels import adapt_channels
 from medzoo.images.convert import to_uint8
 from medzoo.inference.run import for_inference, probabilities
-from medzoo.models import dataset_of
 from medzoo.prediction.predict import check_classifier, class_names
 from medzoo.prediction.sources import ImageLike, load_image
+from medzoo.spec import ModelSpec, network_of, spec_of
 from medzoo.transforms import create_transform
-from medzoo.weights.temperature import temperature_of
 
-# Viridis: told apart by all eyes, and seen on skin as well as on gray.
+# Viridis: readable with colour blindness, and visible on skin as well as on gray.
 _COLOURS = ((68, 1, 84), (49, 104, 142), (53, 183, 121), (253, 231, 37))
 _OPACITY = 0.6  # of the heat where it is greatest
-_FINE_ENOUGH = 7  # places a side: a map of 2 x 2 tells no more than places drawn by lot
+_FINE_ENOUGH = 7  # places per side: a map of 2 x 2 says no more than places chosen at random
 
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """Where an image speaks for a class, in the eyes of one model.
+    """Where an image supports a class, according to one model.
 
     Attributes:
         label: The class that is explained.
         probability: What the model gives it.
         heatmap: float32 (H, W) in [0, 1], of the image's own size: 1 at the place that raises the
             class's logit most, 0 where nothing does, and outside of what the model saw. All 0 if
-            no place speaks for the class.
+            no place supports the class.
         overlay: The image (RGB) under the heat, from violet over green to yellow.
     """
 
@@ -54,13 +52,13 @@ class Explanation:
         """Write the overlay into an image file.
 
         Args:
-            path: The file; its ending tells the format.
+            path: The file; its suffix decides the format.
 
         Returns:
             The path.
 
         Raises:
-            ValueError: If Pillow writes no colours in a format of that ending.
+            ValueError: If Pillow writes no colours in a format of that suffix.
         """
         return write_atomically(path, self.encoded(path))
 
@@ -68,14 +66,14 @@ class Explanation:
         """Return what `save` writes.
 
         Args:
-            path: The file; its ending tells the format.
+            path: The file; its suffix decides the format.
 
         Raises:
-            ValueError: If Pillow writes no colours in a format of that ending.
+            ValueError: If Pillow writes no colours in a format of that suffix.
         """
         format_ = Image.registered_extensions().get(Path(path).suffix.lower())
         if format_ not in Image.SAVE:
-            raise ValueError(f"cannot write {str(path)!r}: unknown ending; use .png")
+            raise ValueError(f"cannot write {str(path)!r}: unknown suffix; use .png")
         buffer = io.BytesIO()
         try:
             self.overlay.save(buffer, format=format_)
@@ -84,19 +82,26 @@ class Explanation:
         return buffer.getvalue()
 
 
-def explain(model: nn.Module, image: ImageLike, target: str | int | None = None) -> Explanation:
-    """Show which places of an image speak for a class, by HiResCAM.
+def explain(
+    model: nn.Module,
+    image: ImageLike,
+    target: str | int | None = None,
+    *,
+    spec: ModelSpec | None = None,
+) -> Explanation:
+    """Show which places of an image support a class, by HiResCAM.
 
     A feature map's channels are weighed by the gradient of the class's logit and summed; what is
     negative counts as 0 (Draelos and Carin, *Use HiResCAM instead of Grad-CAM*, 2020, as captum
     computes it). For the final map of a network that averages it before the classifier this is
     Grad-CAM (Selvaraju et al., 2017). The map is the network's last one of at least 7 x 7 places,
-    and is enlarged smoothly. It tells what moved *this network*, not where disease is.
+    and is enlarged smoothly. It shows what moved *this network*, not where disease is.
 
     Args:
         model: A convolutional network, medzoo's or timm's. It computes on the device where it is.
         image: A file, a PIL image, an array or a tensor.
         target: Name or number of the class; by default the most probable one.
+        spec: What the model is, for one that does not say it itself.
 
     Returns:
         Label, heat map and overlay.
@@ -108,18 +113,17 @@ def explain(model: nn.Module, image: ImageLike, target: str | int | None = None)
         ValueError: If the model has no final feature map (ensembles, compiled models, vision
             transformers) or no classifier, or no such class.
     """
-    check_classifier(model)
-    network = _Split(model)
+    spec = spec_of(model, spec)
+    check_classifier(spec)
+    network = _Split(network_of(model))
     pixels = to_uint8(load_image(image))
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
-    batch = create_transform(model)(pixels).unsqueeze(0).to(device)
+    batch = create_transform(spec)(pixels).unsqueeze(0).to(device)
     with for_inference(model, device):
         with torch.no_grad():
-            logits = network(batch)
-        info = dataset_of(model)
-        task: Task = "multi-class" if info is None else info.task
-        scores = probabilities(logits, task, temperature_of(model))[0]
-        names = class_names(model, len(scores))
+            logits = network(batch).double() / spec.temperature
+        scores = probabilities(logits, spec.task)[0]
+        names = class_names(spec, len(scores))
         index = int(scores.argmax()) if target is None else _index(names, target)
         # In float32 and with gradients, whatever the caller has switched on around this.
         with torch.inference_mode(False), torch.enable_grad():

@@ -93,14 +93,14 @@ def _metadata(release: Release, name: str, in_timm: bool) -> ModelCardData:
     results = list(_eval_results(release))
     licence = hub_licence(release.licence)
     task = "image-feature-extraction" if release.is_backbone else "image-classification"
-    info = release.config.dataset
+    info = release.spec.dataset
     names = [*release.data.get("sets", ()), *([info.name] if info else ())]
     return ModelCardData(
         library_name="timm" if in_timm else "medzoo",
         pipeline_tag=task,
         license=licence,
         license_name=release.licence.lower().replace(" ", "-") if licence == "other" else None,
-        tags=[task, "timm", "medzoo", "medical", release.config.architecture],
+        tags=[task, "timm", "medzoo", "medical", release.spec.architecture],
         datasets=[name for name in names if name in list_datasets()] or None,
         model_name=name if results else None,
         eval_results=results or None,
@@ -119,7 +119,7 @@ def hub_licence(licence: str) -> str | None:
 
 
 def _eval_results(release: Release) -> Iterator[EvalResult]:
-    info = release.config.dataset
+    info = release.spec.dataset
     for split, report in release.metrics.items():
         for score, (label, metric) in _scores(report):
             yield EvalResult(
@@ -144,10 +144,10 @@ def _scores(report: Mapping[str, Any]) -> list[tuple[str, tuple[str, str]]]:
 
 
 def _summary(release: Release) -> str:
-    config = release.config
-    channels, height, width = config.input_size
-    what = f"`{config.architecture}`, trained on {release.title}"
-    gives = "features" if release.is_backbone else f"{config.num_classes} classes"
+    spec = release.spec
+    channels, height, width = spec.input.shape
+    what = f"`{spec.architecture}`, trained on {release.title}"
+    gives = "features" if release.is_backbone else f"{spec.num_classes} classes"
     return (
         f"{what}: {gives}, images of {height} x {width} pixels in {channels} "
         f"channel{'s' if channels > 1 else ''}, {release.parameters:,} parameters. Made with medzoo."
@@ -168,7 +168,7 @@ print(medzoo.predict(model, "image.png"))
 The file carries input size and normalisation, and `predict` and `evaluate` use them."""
     if not in_timm:
         return own + _NOT_IN_TIMM
-    temperature = release.config.temperature
+    temperature = release.spec.temperature
     return f"""{own}
 
 {_IN_TIMM}
@@ -214,7 +214,7 @@ This gives the feature map of each resolution; without `features_only`, one vect
 def _data(release: Release) -> str:
     if sets := release.data.get("sets"):
         return _data_of_several(release, sets)
-    info = release.config.dataset
+    info = release.spec.dataset
     text = f"**{release.title}**."
     data = release.data
     if data and info and info.name in list_datasets():

@@ -143,7 +143,7 @@ def repository_files(release: Release, repo_id: str) -> dict[str, bytes]:
     """
     from medzoo.publishing.card import model_card
 
-    config = timm_config(release.config)
+    config = timm_config(release.spec)
     plots = _plots(release.report) if release.report else {}
     in_timm = "/" not in config["architecture"]
     card = model_card(release, repo_id, in_timm=in_timm, plots=tuple(plots))

@@ -13,8 +13,8 @@ from torch import nn
 from medzoo.errors import unknown_name
 from medzoo.evaluation import Report
 from medzoo.models import create_model
+from medzoo.spec import ModelSpec
 from medzoo.weights import (
-    WeightsConfig,
     WeightsEntry,
     locate_named,
     locate_weights,
@@ -34,7 +34,7 @@ class Release:
 
     Attributes:
         content: The weights file.
-        config: What it says about itself.
+        spec: What the model is, as the file says it.
         parameters: Number of parameters.
         data: Provenance of the training data (`Provenance.to_dict`); empty if unknown.
         recipe: The recipe of the training; empty if unknown.
@@ -49,7 +49,7 @@ class Release:
     """
 
     content: bytes
-    config: WeightsConfig
+    spec: ModelSpec
     parameters: int
     data: Mapping[str, Any]
     recipe: Mapping[str, Any]
@@ -64,14 +64,14 @@ class Release:
     @property
     def is_backbone(self) -> bool:
         """Whether the weights have no classifier, so that they give features."""
-        return self.config.num_classes == 0
+        return self.spec.num_classes == 0
 
     @property
     def title(self) -> str:
         """The training data's name, with a note if they are not the official ones."""
         if self.data and (sets := self.data.get("sets")):
             return f"{', '.join(sets)} together"
-        title = self.config.dataset.title if self.config.dataset else "data that it does not name"
+        title = self.spec.dataset.title if self.spec.dataset else "data that it does not name"
         if not self.data:
             return title
         return provenance_of(self.data).mark(title)
@@ -120,16 +120,16 @@ class Release:
     ) -> Release:
         config = read_config(path)
         if report is not None:
-            _check_report(report, config)
+            _check_report(report, config.spec)
         training = config.training
         if licence is None:
-            licence = entry.licence if entry else config.licence
+            licence = entry.licence if entry else config.spec.licence
         measured = {report.split: report.to_dict()} if report else {}
         # Built once, since weights that do not load should not be published.
         model = create_model(path)
         return cls(
             content=path.read_bytes(),
-            config=config,
+            spec=config.spec,
             parameters=sum(p.numel() for p in model.parameters()),
             data=entry.data if entry else training.get("data", {}),
             recipe=entry.recipe if entry else training.get("recipe", {}),
@@ -147,15 +147,15 @@ class Release:
         )
 
 
-def _check_report(report: object, config: WeightsConfig) -> None:
+def _check_report(report: object, spec: ModelSpec) -> None:
     if not isinstance(report, Report):
-        raise ValueError(
-            f"report={report!r:.80} is no medzoo.Report; give what medzoo.evaluate returned, or "
+        raise TypeError(
+            f"report={report!r:.80} is not a medzoo.Report; give what medzoo.evaluate returned, or "
             "medzoo.Report.from_dict(...) of what its to_dict() gave"
         )
-    info, names = config.dataset, tuple(row["name"] for row in report.per_class)
+    info, names = spec.dataset, tuple(row["name"] for row in report.per_class)
     if info is None:
-        found, expected = f"{len(names)} classes", f"{config.num_classes} classes"
+        found, expected = f"{len(names)} classes", f"{spec.num_classes} classes"
     else:
         found = f"{report.task} with {len(names)} classes {names}"
         expected = f"{info.task} with {info.num_classes} classes {info.classes}"

@@ -1,4 +1,4 @@
-"""The ``config.json`` of a repository on the Hub, from which timm builds the model."""
+"""The ``spec.json`` of a repository on the Hub, from which timm builds the model."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from typing import Any
 
 import timm
 
-from medzoo.models._factory import LARGEST_SMALL_IMAGE, TIMM_PREFIX
-from medzoo.models._pretrained import PREFIX, timm_fields
+from medzoo.models._pretrained import PREFIX
 from medzoo.models._small_stem import stem_of
-from medzoo.weights import WeightsConfig
+from medzoo.models._timm import LARGEST_SMALL_IMAGE, TIMM_PREFIX
+from medzoo.spec import ModelSpec
 
 _KEPT = ("first_conv", "classifier", "fixed_input_size")
 """What timm's own configuration of an architecture adds to what a weights file says."""
 
 
-def timm_config(config: WeightsConfig) -> dict[str, Any]:
+def timm_config(spec: ModelSpec) -> dict[str, Any]:
     """Describe weights in timm's Hub format, for a ``config.json`` beside ``model.safetensors``.
 
     With it, ``timm.create_model("hf-hub:org/name", pretrained=True)`` builds the same network, with
@@ -26,7 +26,7 @@ def timm_config(config: WeightsConfig) -> dict[str, Any]:
     medzoo's name (``timm/resnet18``), which timm refuses; it loads with medzoo.
 
     Args:
-        config: What the weights file says.
+        spec: What the model is.
 
     Returns:
         JSON-safe values.
@@ -34,30 +34,30 @@ def timm_config(config: WeightsConfig) -> dict[str, Any]:
     Raises:
         RuntimeError: If timm does not know the architecture.
     """
-    name = config.architecture.removeprefix(TIMM_PREFIX)
-    is_own = name == config.architecture
-    pretrained_cfg = {k: _json_safe(v) for k, v in timm_fields(config).items() if v is not None}
-    channels, size, _ = config.input_size
+    name = spec.architecture.removeprefix(TIMM_PREFIX)
+    is_own = name == spec.architecture
+    pretrained_cfg = {k: _json_safe(v) for k, v in spec.timm_config().items() if v is not None}
+    channels, size, _ = spec.input.shape
     model = timm.create_model(
         PREFIX + name if is_own else name,
-        num_classes=config.num_classes,
+        num_classes=spec.num_classes,
         in_chans=channels,
-        pretrained_cfg_overlay={"input_size": config.input_size},
-        **config.model_args,
+        pretrained_cfg_overlay={"input_size": spec.input.shape},
+        **spec.model_args,
     )
     is_changed = not is_own and size <= LARGEST_SMALL_IMAGE and stem_of(model) is not None
-    info = config.dataset
+    info = spec.dataset
     return {
-        "architecture": config.architecture if is_changed else model.pretrained_cfg["architecture"],
-        "num_classes": config.num_classes,
+        "architecture": spec.architecture if is_changed else model.pretrained_cfg["architecture"],
+        "num_classes": spec.num_classes,
         "num_features": model.num_features,
         "label_names": pretrained_cfg.pop("label_names", None),
-        "model_args": {k: _json_safe(v) for k, v in config.model_args.items()},
+        "model_args": {k: _json_safe(v) for k, v in spec.model_args.items()},
         "pretrained_cfg": pretrained_cfg | {k: model.pretrained_cfg.get(k) for k in _KEPT},
         "medzoo": {
             "dataset": info.name if info else None,
             "task": info.task if info else None,
-            "temperature": config.temperature,
+            "temperature": spec.temperature,
         },
     }
 

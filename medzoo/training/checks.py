@@ -78,6 +78,7 @@ def check_run(
     if compile:
         check_compiler(device)
     check_logits(model, data, device)
+    bind_to_dataset(copy.copy(model), data)  # a copy, which shares all layers and tensors
     check_validation(data.val)
     check_shares(len(data.train), recipe.batch_size, world_size())
     if high_res is not None:
@@ -248,11 +249,8 @@ def check_output(model: nn.Module, data: Dataset, folder: Path) -> None:
         )
     if not can_be_rebuilt(model):
         return
-    # As it will be described; the model itself is not touched.
-    described = copy.copy(model)
     try:
-        bind_to_dataset(described, data)  # type: ignore[arg-type]
-        WeightsConfig.of(described)
+        WeightsConfig.of(bind_to_dataset(copy.copy(model), data))
     except ValueError as error:
         raise ValueError(
             f"the weights of a {type(model).__name__} cannot be written to output= ({error}). "

@@ -10,12 +10,10 @@ from torch import Tensor, nn
 
 from medzoo.datasets import Dataset
 from medzoo.device import Precision, autocast
-from medzoo.inference.model import Model, logits_of
-from medzoo.inference.run import split_logits
-from medzoo.models import InputAdapter, dataset_of
+from medzoo.inference import InputAdapter, Model, logits_of, split_logits
+from medzoo.spec import spec_of
 from medzoo.training.records.fingerprint import digest_of_weights
-from medzoo.transforms import transform_config
-from medzoo.weights.temperature import temperature_of
+from medzoo.transforms import input_spec
 
 
 class Teacher:
@@ -29,8 +27,7 @@ class Teacher:
     Args:
         model: Any callable that `medzoo.evaluate` takes and `check_teacher` accepts. A module is
             moved to the device and put into evaluation mode. It gets the images in its own
-            normalisation, size and channels if it says them (``pretrained_cfg``); any other
-            callable gets them as they are.
+            normalisation, size and channels; any other callable gets them as they are.
         data: What batches are made from.
         share: Share of the target that is the teacher's answer instead of the label, in [0, 1].
         device: Where the batches are.
@@ -50,12 +47,12 @@ class Teacher:
         self.share = share
         self.device = device
         self.autocast = autocast(device, precision)
-        self.temperature = temperature_of(model)
+        spec = spec_of(model)
+        self.temperature = spec.temperature
         if isinstance(model, nn.Module):
             model.to(device).eval()
-            if hasattr(model, "pretrained_cfg"):
-                adapted = InputAdapter(model, transform_config(model), transform_config(data))
-                self.model, self.temperature = adapted.eval(), 1.0  # it divides already
+            adapted = InputAdapter(model, spec.input, input_spec(data))
+            self.model, self.temperature = adapted.eval(), 1.0  # it divides already
 
     @torch.no_grad()
     def blend(self, images: Tensor, targets: Tensor) -> Tensor:
@@ -89,7 +86,7 @@ def check_teacher(model: Model, data: Dataset, device: torch.device) -> None:
         device: Where to run it.
 
     Raises:
-        TypeError: If it is not a model.
+        TypeError: If it is not a model, or does not say what it is.
         ValueError: If it is for other classes, gives another number of logits, or cannot take the
             images.
     """
@@ -98,10 +95,11 @@ def check_teacher(model: Model, data: Dataset, device: torch.device) -> None:
             f"teacher={model!r:.80} is not a model; give a callable from images to logits, or load "
             "one by name: medzoo.create_model(name, pretrained=True) or medzoo.Ensemble([names])"
         )
-    known = dataset_of(model)
-    if known is not None and known.classes != data.info.classes:
+    spec = spec_of(model)
+    if spec.classes and spec.classes != data.info.classes:
+        made_for = spec.dataset.title if spec.dataset else "other images"
         raise ValueError(
-            f"the teacher was made for {known.title}, whose classes are {known.classes!r}; "
+            f"the teacher was made for {made_for}, whose classes are {spec.classes!r}; "
             f"expected those of {data.title}, {data.info.classes!r}. Give a teacher for these"
         )
     try:
@@ -115,7 +113,7 @@ def check_teacher(model: Model, data: Dataset, device: torch.device) -> None:
 
 
 def logits_of_few(model: Model, data: Dataset, device: torch.device) -> Tensor:
-    """Return a model's logits for the first few training images, at most (8, K), on the CPU.
+    """Return a model's own logits for the first few training images, at most (8, K), on the CPU.
 
     Args:
         model: Any callable that `medzoo.evaluate` takes; it is left as it was.
@@ -123,4 +121,4 @@ def logits_of_few(model: Model, data: Dataset, device: torch.device) -> Tensor:
         device: Where to run it.
     """
     few = replace(data.train, images=data.train.images[:8], labels=data.train.labels[:8])
-    return split_logits(model, few, device=device)
+    return split_logits(model, few, device=device, temperature=1.0)

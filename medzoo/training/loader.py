@@ -12,12 +12,12 @@ from medzoo.datasets import Dataset, Split
 from medzoo.datasets.storage.mmap import release_pages
 from medzoo.distributed import rank as current_rank
 from medzoo.distributed import world_size
-from medzoo.models import InputAdapter
+from medzoo.inference import InputAdapter
 from medzoo.training.augment import BatchAugmenter
 from medzoo.training.distillation import Teacher
 from medzoo.training.loss import soft_targets
 from medzoo.training.recipe import Recipe
-from medzoo.transforms import transform_config
+from medzoo.transforms import input_spec
 
 _SHARE = 0.25  # of a GPU's free memory that images may take: the network needs most of the rest
 
@@ -131,7 +131,7 @@ class BatchSource:
         teacher: Teacher | None = None,
     ) -> None:
         source = high_res or data
-        shared = transform_config(source)
+        shared = input_spec(source)
         self.loader = BatchLoader(
             source.train,
             recipe.batch_size,
@@ -145,7 +145,7 @@ class BatchSource:
         self.teacher = teacher
         self.to_size: nn.Module = nn.Identity()
         if high_res is not None:
-            self.to_size = InputAdapter(nn.Identity(), transform_config(data), shared).to(device)
+            self.to_size = InputAdapter(nn.Identity(), input_spec(data), shared).to(device)
 
     def __len__(self) -> int:
         """Return the number of batches per epoch."""

@@ -134,7 +134,7 @@ def validate(
     scores = probabilities(logits, info.task)
     metrics = compute_metrics(split.labels, scores, info.task, info.classes)
     return {
-        "val_loss": loss_of(logits, soft_targets(split), info.multi_label).item(),
+        "val_loss": loss_of(logits.float(), soft_targets(split), info.multi_label).item(),
         "val_auc": metrics.auc,
         "val_acc": metrics.acc,
     }

@@ -22,7 +22,7 @@ from medzoo.distributed import (
 )
 from medzoo.errors import TrainingError
 from medzoo.inference.model import Model
-from medzoo.models import Classifier, bind_to_dataset
+from medzoo.models import bind_to_dataset
 from medzoo.training.callbacks import Callback, EarlyStopping, RunState, TensorBoard
 from medzoo.training.checks import check_run, try_compiler
 from medzoo.training.distillation import Teacher
@@ -128,10 +128,9 @@ class Trainer:
             seen = high_res or data
             self.teacher = Teacher(teacher, seen, r.distillation, self.device, r.precision)
         self.batches = BatchSource(data, r, self.device, high_res, self.teacher)
+        model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         # Any classifier will do; from here on it has the attributes of create_model's.
-        self.model = cast(Classifier, model)
-        self.model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        bind_to_dataset(self.model, data)
+        self.model = bind_to_dataset(model, data)
         self.state = TrainState(self.model, r, len(self.batches), self.device)
         objective = loss or task_loss(data.train, r.class_weights == "balanced", self.device)
         self.loop = TrainLoop(self.state, self.batches, objective, r, self.device)

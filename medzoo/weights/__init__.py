@@ -3,9 +3,9 @@
 This package knows files and tensors, not architectures; `medzoo.models` puts them together.
 """
 
-from medzoo.files import sha256_of, write_atomically
-from medzoo.weights.file import WeightsConfig, read_config, read_tensors, save_weights
+from medzoo.weights.file import read_config, read_tensors, save_weights
 from medzoo.weights.find import bundled_path, locate_named, locate_weights, verify
+from medzoo.weights.header import WeightsConfig
 from medzoo.weights.index import (
     INDEX,
     WeightsEntry,
@@ -29,10 +29,8 @@ __all__ = [
     "read_index",
     "read_tensors",
     "save_weights",
-    "sha256_of",
     "verify",
     "warn_if_trained_on",
     "weights_index",
-    "write_atomically",
     "write_index",
 ]

@@ -12,6 +12,7 @@ from typing import Any
 
 from medzoo.errors import WeightsError
 from medzoo.files import write_atomically
+from medzoo.spec import ModelSpec
 
 INDEX = Path(str(resources.files("medzoo.weights").joinpath("index.json")))
 """The index that comes with the package."""
@@ -26,21 +27,19 @@ class WeightsEntry:
         file: Base name of the weights file.
         sha256: Of the file; checked before anything is read from it.
         bytes: Size of the file.
-        architecture: Name of the architecture.
-        dataset: Name of the data set.
+        spec: What the model is, as the file says it.
         parameters: Number of parameters.
         data: Provenance of the training data: file, md5, whether it is the official file, title.
         recipe: The recipe it was trained with, as `medzoo.Recipe.to_dict` gives it.
         seed: Of the training run.
-        metrics: Reports of the file as shipped, one a split, as `medzoo.Report.to_dict` gives
-            them; empty for a backbone.
-        licence: Of the weights.
-        seed_stats: Mean and standard deviation of test AUC and ACC over the seeds of the trainings
-            of which this is the best one by validation AUC, or None if they are not known.
-        teacher: Who answered for a share of the targets: for each member its architecture, input
-            size, data set and parameters; None if nobody did.
-        high_res: Size and md5 of the larger images that were changed at random in the place of the
-            data's, or None if there were none.
+        metrics: Reports of the file as shipped by split, as `medzoo.Report.to_dict` gives them;
+            empty for a backbone.
+        seed_stats: Mean and standard deviation of test AUC and ACC over the seeds of the
+            trainings of which this is the best one by validation AUC, or None if unknown.
+        teacher: What each member of the teacher was (architecture, input size, data set and
+            parameters), or None if there was no teacher.
+        high_res: Size and md5 of the larger images to which random changes were made in place of
+            the data's, or None if there were none.
         hub: ``{"repo_id", "revision"}`` of the copy on the Hugging Face Hub, or None if it was
             not published there.
     """
@@ -49,22 +48,54 @@ class WeightsEntry:
     file: str
     sha256: str
     bytes: int
-    architecture: str
-    dataset: str
+    spec: ModelSpec
     parameters: int
     data: Mapping[str, Any]
     recipe: Mapping[str, Any]
     seed: int
     metrics: Mapping[str, Mapping[str, Any]]
-    licence: str
     seed_stats: Mapping[str, Any] | None = None
     teacher: Sequence[Mapping[str, Any]] | None = None
     high_res: Mapping[str, Any] | None = None
     hub: Mapping[str, str] | None = None
 
+    @property
+    def architecture(self) -> str:
+        """Name of the architecture."""
+        return self.spec.architecture
+
+    @property
+    def tag(self) -> str:
+        """What the weights are called among those of their architecture."""
+        return self.name.partition(".")[2]
+
+    @property
+    def dataset(self) -> str:
+        """Name of the data set; of a backbone of several sets, its tag."""
+        return self.spec.dataset.name if self.spec.dataset else self.tag
+
+    @property
+    def licence(self) -> str:
+        """Licence of the weights."""
+        return self.spec.licence
+
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-safe values."""
-        return {item.name: getattr(self, item.name) for item in fields(self)}
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        return values | {"spec": self.spec.to_dict()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> WeightsEntry:
+        """Rebuild from `to_dict`'s values.
+
+        Args:
+            values: The values, as read from JSON.
+
+        Raises:
+            TypeError: If a value is missing or unknown.
+            ValueError: If the spec does not fit.
+        """
+        return cls(**{**values, "spec": ModelSpec.from_dict(values.get("spec", {}))})
 
 
 @cache
@@ -84,7 +115,7 @@ def read_index(path: str | Path) -> dict[str, WeightsEntry]:
     """
     try:
         entries = json.loads(Path(path).read_text(encoding="utf-8"))
-        return {name: WeightsEntry(name=name, **entry) for name, entry in entries.items()}
+        return {name: WeightsEntry.from_dict({"name": name, **e}) for name, e in entries.items()}
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise WeightsError(
             f"{path} is not a readable index of weights ({error}); expected a file like "

@@ -8,16 +8,6 @@ _TERMS = frozenset({"NC", "ND", "SA"})
 """What a Creative Commons licence asks for beyond attribution."""
 
 
-def licence_of(model: object) -> str:
-    """Return the licence of a model's weights: its attribute of that name, or "" if it has none.
-
-    Args:
-        model: Any model.
-    """
-    licence = getattr(model, "licence", "")
-    return licence if isinstance(licence, str) else ""
-
-
 def strictest(own: str, *others: str) -> str:
     """Return the licence that binds what was made from several things the most.
 
@@ -31,7 +21,7 @@ def strictest(own: str, *others: str) -> str:
 
 
 def is_noncommercial(licence: str) -> bool:
-    """Tell whether a licence forbids commercial use.
+    """Return whether a licence forbids commercial use.
 
     Args:
         licence: E.g. ``"CC BY-NC 4.0"``, or the Hub's ``"cc-by-nc-4.0"``.

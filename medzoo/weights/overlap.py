@@ -59,7 +59,8 @@ def _training(name: str) -> tuple[str, Mapping[str, Any]]:
     """Return the name of the data set that weights were trained on, and its provenance."""
     if path := locate_named(name):
         config = read_config(path)
-        return config.dataset.name if config.dataset else "", config.training.get("data") or {}
+        info = config.spec.dataset
+        return info.name if info else "", config.training.get("data") or {}
     entry = weights_index().get(name)
     return (entry.dataset, entry.data) if entry else ("", {})
 

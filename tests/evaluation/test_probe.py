@@ -13,7 +13,7 @@ from torch import nn
 import medzoo
 from medzoo.evaluation import probe as module
 from medzoo.models import create_model
-from medzoo.transforms import prepare_batch, transform_config
+from medzoo.transforms import input_spec, prepare_batch
 
 PROBES = [medzoo.linear_probe, medzoo.knn_probe]
 
@@ -24,7 +24,7 @@ def small(**kwargs):
 
 
 def features(model, images):
-    batch = prepare_batch(images, transform_config(model))
+    batch = prepare_batch(images, input_spec(model))
     with torch.inference_mode():
         return model.eval().forward_head(model.forward_features(batch), pre_logits=True).numpy()
 
@@ -41,7 +41,7 @@ def test_a_linear_probe_is_scikit_learns_regression_on_the_features(data):
     expected.fit(features(model, data.train.images), data.train.labels)
     chances = expected.predict_proba(features(model, data.test.images))
     with torch.inference_mode():
-        batch = prepare_batch(data.test.images, transform_config(model))
+        batch = prepare_batch(data.test.images, input_spec(model))
         np.testing.assert_allclose(found.probe(batch).softmax(1), chances, atol=1e-4)
     assert found.test.acc == (chances.argmax(1) == data.test.labels.numpy()).mean()
 

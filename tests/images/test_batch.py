@@ -11,7 +11,8 @@ from medzoo.errors import DatasetError
 from medzoo.images import batch as module
 from medzoo.images.batch import read_images
 from medzoo.images.file import read_image
-from medzoo.transforms import TransformConfig, create_transform, prepare_batch
+from medzoo.spec import InputSpec
+from medzoo.transforms import create_transform, prepare_batch
 
 from .own_images import write_image
 
@@ -29,7 +30,7 @@ def test_training_sees_the_very_pixels_that_prediction_sees(tmp_path, mode, size
         Image.fromarray(pixels).save(path)
     images, broken = read_images([path], 28)
     assert not broken
-    config = TransformConfig(3, 28, (0.4, 0.5, 0.6), (0.2, 0.25, 0.3))
+    config = InputSpec(3, 28, (0.4, 0.5, 0.6), (0.2, 0.25, 0.3))
     predicted = create_transform(config)(read_image(path))
     assert torch.equal(prepare_batch(images, config)[0], predicted)
 

@@ -6,8 +6,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from medzoo.spec import InputSpec
 from medzoo.training import Augmentation, BatchAugmenter
-from medzoo.transforms import TransformConfig, prepare_batch
+from medzoo.transforms import prepare_batch
 from tests.training.test_recipe import augmentations
 
 MEAN, STD = {1: (0.4,), 3: (0.3, 0.5, 0.7)}, {1: (0.2,), 3: (0.1, 0.2, 0.3)}
@@ -41,7 +42,7 @@ def plain(images):
 def test_no_augmentation_equals_the_evaluation_transform(channels):
     images = pixels(channels=channels)
     x, targets = augment(images)
-    expected = prepare_batch(images, TransformConfig(channels, 12, MEAN[channels], STD[channels]))
+    expected = prepare_batch(images, InputSpec(channels, 12, MEAN[channels], STD[channels]))
     torch.testing.assert_close(x, expected, atol=2e-6, rtol=1e-6)
     assert torch.equal(targets, one_hot())
     assert x.is_contiguous(memory_format=torch.channels_last)

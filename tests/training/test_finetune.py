@@ -1,6 +1,7 @@
 """Training on from trained weights: what is kept, what is frozen, what learns more slowly."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -229,7 +230,7 @@ def test_the_backbone_decides_the_architectures_arguments(backbone, monkeypatch)
 def test_a_model_is_trained_in_place(tiny):
     other = medzoo.synthetic("octmnist", channels=None, n_train=8, n_val=8, n_test=1)
     model = create_model("simple_cnn", num_classes=4, in_chans=3, **SMALL)
-    model.dataset = other.info
+    model.spec = replace(model.spec, classes=other.info.classes, dataset=other.info)
     before = state(model)
     run = finetune(model, tiny, {"epochs": 1, "freeze": "backbone"})
     assert run.model is model

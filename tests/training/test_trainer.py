@@ -14,7 +14,7 @@ from medzoo.inference import predict_logits
 from medzoo.training import Augmentation, Recipe, Trainer
 from medzoo.training.loss import class_weights
 from medzoo.weights import read_config
-from tests.training.quick import QUICK, same, small
+from tests.training.quick import QUICK, same, small, specified
 
 
 @pytest.mark.parametrize(
@@ -269,7 +269,7 @@ def test_a_student_comes_to_answer_as_its_teacher_does(tiny):
         recipe = QUICK.with_changes(
             epochs=8, validate_every=8, learning_rate=0.05, distillation=share
         )
-        given = sure_of_the_first if share else None
+        given = specified(sure_of_the_first, tiny) if share else None
         run = Trainer(small(tiny), tiny, recipe, teacher=given).fit()
         return predict_logits(run.model, tiny.train.images).softmax(dim=1)[:, 0]
 

@@ -45,6 +45,6 @@ def file_md5(path: Path) -> str:
 @cache
 def known_files() -> dict[str, str]:
     """Return what is known of unofficial files: md5 to a note such as ``"rebuilt"``."""
-    table = resources.files("medzoo.datasets").joinpath("known_files.json")
+    table = resources.files("medzoo.datasets.storage").joinpath("known_files.json")
     notes: dict[str, str] = json.loads(table.read_text("utf-8"))
     return notes

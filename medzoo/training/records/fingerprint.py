@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from medzoo.datasets import Dataset, Split
 from medzoo.datasets.storage.mmap import release_pages
+from medzoo.spec import find_spec
 from medzoo.training.recipe import Recipe
 from medzoo.training.records.lineage import architecture_name
-from medzoo.weights.temperature import temperature_of
 
 _SAMPLE = 1 << 26  # bytes of images that count: all of most sets, evenly spaced ones of large ones
 _CHUNK = 1 << 22  # bytes at once, for memory-mapped sets
@@ -94,7 +94,8 @@ def digest_of_weights(model: nn.Module) -> str:
         model: Any module.
     """
     state = {k: v for k, v in model.state_dict().items() if isinstance(v, Tensor)}
-    return _digest(state.values(), [temperature_of(model), *state])
+    spec = find_spec(model)
+    return _digest(state.values(), [spec.temperature if spec else 1.0, *state])
 
 
 def digest_of_layers(model: nn.Module) -> str:

@@ -7,9 +7,10 @@ from typing import Any
 from torch import nn
 
 from medzoo.datasets import Dataset, DatasetInfo
+from medzoo.inference import Ensemble
 from medzoo.inference.model import Model
-from medzoo.models import Ensemble, dataset_of
-from medzoo.weights.licence import licence_of, strictest
+from medzoo.spec import find_spec, network_of
+from medzoo.weights.licence import strictest
 
 
 def architecture_name(model: object) -> str:
@@ -18,7 +19,8 @@ def architecture_name(model: object) -> str:
     Args:
         model: Any model.
     """
-    return str(getattr(model, "architecture", type(model).__name__))
+    spec = find_spec(model)
+    return (spec and spec.architecture) or type(network_of(model)).__name__
 
 
 def can_be_rebuilt(model: object) -> bool:
@@ -27,7 +29,8 @@ def can_be_rebuilt(model: object) -> bool:
     Args:
         model: Any model.
     """
-    return hasattr(model, "architecture")
+    spec = find_spec(model)
+    return spec is not None and bool(spec.architecture)
 
 
 def is_made_for(model: object, info: DatasetInfo) -> bool:
@@ -37,7 +40,8 @@ def is_made_for(model: object, info: DatasetInfo) -> bool:
         model: Any model.
         info: The data set.
     """
-    known = dataset_of(model)
+    spec = find_spec(model)
+    known = spec.dataset if spec else None
     return known is not None and (known.name, known.classes) == (info.name, info.classes)
 
 
@@ -58,7 +62,7 @@ def lineage(
     """
     return {
         "data": data.provenance.to_dict(),
-        "licence": strictest(data.info.licence, licence_of(model), licence_of(teacher)),
+        "licence": strictest(data.info.licence, _licence(model), _licence(teacher)),
         "teacher": None if teacher is None else describe_members(teacher),
         "high_res": {"size": high_res.size, "md5": high_res.provenance.md5} if high_res else None,
     }
@@ -74,17 +78,22 @@ def describe_members(model: Model) -> list[dict[str, Any]]:
         For each its architecture, input size (channels, height, width), the name of the data set
         that it was made for, and its number of parameters; None for what is unknown.
     """
-    if isinstance(model, Ensemble):
-        return [one for member in model.members for one in describe_members(member)]
-    size = (getattr(model, "pretrained_cfg", None) or {}).get("input_size")
-    info = dataset_of(model)
+    network = network_of(model)
+    if isinstance(network, Ensemble):
+        return [one for member in network.members for one in describe_members(member)]
+    spec = find_spec(model)
     return [
         {
             "architecture": architecture_name(model),
-            "input_size": list(size) if size else None,
-            "dataset": info.name if info else None,
-            "parameters": sum(p.numel() for p in model.parameters())
-            if isinstance(model, nn.Module)
+            "input_size": list(spec.input.shape) if spec else None,
+            "dataset": spec.dataset.name if spec and spec.dataset else None,
+            "parameters": sum(p.numel() for p in network.parameters())
+            if isinstance(network, nn.Module)
             else None,
         }
     ]
+
+
+def _licence(model: object) -> str:
+    spec = find_spec(model)
+    return spec.licence if spec else ""

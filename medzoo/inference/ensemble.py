@@ -1,0 +1,142 @@
+"""Ensembles: several models whose probabilities are averaged, used like one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from medzoo.inference.input_adapter import InputAdapter
+from medzoo.inference.tta import average_logits
+from medzoo.models import Classifier, create_model
+from medzoo.spec import ModelSpec, spec_of
+from medzoo.weights.licence import strictest
+
+
+class Ensemble(Classifier):
+    """Several models as one, whose probabilities are the mean of theirs.
+
+    Give it to `medzoo.evaluate`, `medzoo.predict`, `medzoo.create_transform` or `medzoo.compile`
+    like any model. Each member's temperature counts, and each gets images in its own
+    normalisation and size. It infers only: members are put into evaluation mode, and what is
+    saved are the members.
+
+    Args:
+        members: Models of any architecture, or names of checkpoints or weights files, which
+            `medzoo.create_model` loads. The first decides size and normalisation of the batches.
+
+    Attributes:
+        spec: What the ensemble is: architecture ``"ensemble"``, input of the first member,
+            the strictest of the members' licences, and a temperature of the ensemble as a whole
+            in addition to its members'; 1.0 at first.
+        num_classes: Number of logits.
+
+    Raises:
+        TypeError: If `members` is not a list, or a member is not a module or does not say what
+            it is.
+        ValueError: If there are no members, or one of them does not fit the first: it is for
+            another data set, task, number of classes or of channels.
+        WeightsError: If a member's weights do not exist or cannot be read.
+
+    Example:
+        >>> import medzoo
+        >>> both = medzoo.Ensemble(["simple_cnn.dermamnist", "efficientnet.dermamnist"])
+        >>> both.num_classes
+        7
+    """
+
+    def __init__(self, members: Iterable[nn.Module | str | Path]) -> None:
+        super().__init__()
+        if isinstance(members, str | Path) or not isinstance(members, Iterable):
+            raise TypeError(f"members={members!r} is not a list; give a list of models or names")
+        given = list(members)
+        if not given:
+            raise ValueError(
+                "an ensemble needs at least one member; give a list of models or names"
+            )
+        models = [
+            create_model(one, pretrained=True) if isinstance(one, str | Path) else one
+            for one in given
+        ]
+        names = [_name(*pair) for pair in enumerate(given)]
+        specs = [_spec(*pair) for pair in zip(names, models, strict=True)]
+        for name, spec in zip(names, specs, strict=True):
+            _check_fit(name, spec, names[0], specs[0])
+        self.parts = nn.ModuleList(
+            InputAdapter(model, spec.input, specs[0].input)
+            for model, spec in zip(models, specs, strict=True)
+        )
+        named = next((spec for spec in specs if spec.dataset), specs[0])
+        self.num_classes = named.num_classes
+        self.spec = replace(
+            named,
+            architecture="ensemble",
+            input=specs[0].input,
+            model_args={},
+            temperature=1.0,
+            licence=strictest(*(spec.licence for spec in specs)),
+        )
+        self.eval()
+
+    @property
+    def members(self) -> tuple[nn.Module, ...]:
+        """The models, in the order in which they were given."""
+        return tuple(part.model for part in self.parts)  # type: ignore[misc]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map images (N, C, H, W), normalised for the first member, to logits (N, num_classes).
+
+        Their softmax (for multi-label tasks their sigmoid) is the mean of the members'
+        probabilities.
+        """
+        return average_logits([part(x) for part in self.parts], self.spec.multi_label)
+
+
+def _name(index: int, member: object) -> str:
+    """Name a member in errors: its place, from 0, and what was given or its class."""
+    what = repr(str(member)) if isinstance(member, str | Path) else type(member).__name__
+    return f"member {index} ({what})"
+
+
+def _spec(name: str, model: object) -> ModelSpec:
+    """Return what a member is; refuse what is not a classifier."""
+    if not isinstance(model, nn.Module):
+        raise TypeError(
+            f"{name} is not a PyTorch module; give models that create_model returns (and compile "
+            "the ensemble, not its members)"
+        )
+    try:
+        spec = spec_of(model)
+    except (TypeError, ValueError) as error:
+        raise type(error)(
+            f"{name}: {error}; as a member, in medzoo.models.Specified(model, spec)"
+        ) from error
+    if not spec.num_classes:
+        raise ValueError(f"{name} has no classifier; make it with create_model(..., dataset=...)")
+    return spec
+
+
+def _check_fit(name: str, spec: ModelSpec, first_name: str, first: ModelSpec) -> None:
+    """Refuse a member whose logits do not mean what the first one's do."""
+    info, first_info = spec.dataset, first.dataset
+    for what, one, other in (
+        ("data set", info and info.name, first_info and first_info.name),
+        ("task", spec.task, first.task),
+        ("classes", spec.classes, first.classes),
+    ):
+        if one and other and one != other:
+            raise ValueError(
+                f"{name} was made for another {what} than {first_name}: {one!r}, not {other!r}; "
+                "members have to answer the same question"
+            )
+    for what, count, expected in (
+        ("classes", spec.num_classes, first.num_classes),
+        ("channels", spec.input.channels, first.input.channels),
+    ):
+        if count != expected:
+            raise ValueError(
+                f"{name} has {count} {what}, but {first_name} has {expected}; make them with "
+                "create_model(..., dataset=...) for the same data set"
+            )

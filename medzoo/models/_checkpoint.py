@@ -1,0 +1,117 @@
+"""Which architecture a name means, and which weights belong to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from medzoo.datasets import Dataset, DatasetInfo
+from medzoo.errors import WeightsError, unknown_name
+from medzoo.models._registry import ARCHITECTURES
+from medzoo.models._timm import TIMM_PREFIX, check_timm_name
+from medzoo.spec import ModelSpec
+from medzoo.weights import (
+    find_entry,
+    locate_named,
+    locate_weights,
+    read_config,
+    read_tensors,
+    weights_index,
+)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a name means.
+
+    Attributes:
+        architecture: medzoo's or timm's, the latter with its prefix.
+        stored: What the weights file says; None without one.
+        tensors: Its tensors; None without one.
+    """
+
+    architecture: str
+    stored: ModelSpec | None = None
+    tensors: dict[str, Tensor] | None = None
+
+
+def find_checkpoint(
+    name: str, dataset: str | DatasetInfo | Dataset | None, pretrained: bool
+) -> Checkpoint:
+    """Find out which architecture is meant, and read the weights that belong to it.
+
+    Args:
+        name: As in `create_model`.
+        dataset: As in `create_model`; without a tag in the name, it names the weights.
+        pretrained: Whether trained weights are wanted.
+
+    Raises:
+        ValueError: If a name is unknown, or it is unclear which weights are wanted.
+        WeightsError: If there are no such weights, or they cannot be had or read.
+    """
+    path = locate_named(name)
+    if path is not None:
+        stored = read_config(path).spec
+        try:
+            check_architecture(stored.architecture)
+        except ValueError as error:
+            raise WeightsError(f"{name} cannot be loaded by this version: {error}") from error
+        return Checkpoint(stored.architecture, stored, read_tensors(path))
+    if name.startswith(TIMM_PREFIX):
+        check_architecture(name)
+        return Checkpoint(name)
+    architecture, _, tag = name.partition(".")
+    check_architecture(architecture)
+    if not pretrained:
+        if tag:
+            raise ValueError(
+                f"create_model({name!r}) names trained weights but pretrained=False; "
+                f"say pretrained=True, or create_model({architecture!r}, dataset={tag!r}) "
+                "for an untrained model"
+            )
+        return Checkpoint(architecture)
+    if not tag:
+        if dataset is None:
+            own = [entry for entry in weights_index() if entry.startswith(f"{architecture}.")]
+            raise ValueError(
+                f"create_model({name!r}, pretrained=True) does not say which weights; name them. "
+                f"Published for it: {', '.join(own) or 'none'}"
+            )
+        info = dataset.info if isinstance(dataset, Dataset) else dataset
+        tag = info if isinstance(info, str) else info.name
+    path = locate_weights(find_entry(architecture, tag))
+    return Checkpoint(architecture, read_config(path).spec, read_tensors(path))
+
+
+def architecture_of(name: str | Path) -> str:
+    """Return the architecture that a name means, as in `create_model`.
+
+    Args:
+        name: An architecture, a checkpoint, a weights file, a repository on the Hub, or one of
+            timm's names.
+
+    Raises:
+        WeightsError: If it is a weights file that cannot be had or read.
+    """
+    text = str(name)
+    path = locate_named(text)
+    if path is not None:
+        return read_config(path).spec.architecture
+    return text if text.startswith(TIMM_PREFIX) else text.partition(".")[0]
+
+
+def check_architecture(name: str) -> None:
+    """Make sure that an architecture exists.
+
+    Args:
+        name: medzoo's or timm's, the latter with its prefix.
+
+    Raises:
+        ValueError: If it does not; the message lists close matches.
+    """
+    if name.startswith(TIMM_PREFIX):
+        check_timm_name(name)
+    elif name not in ARCHITECTURES:
+        raise unknown_name("model", name, ARCHITECTURES)

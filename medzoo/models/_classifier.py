@@ -1,0 +1,151 @@
+"""The base class of everything that `create_model` returns: a network that carries its spec."""
+
+from __future__ import annotations
+
+import copyreg
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache, wraps
+from typing import TYPE_CHECKING, Any, cast
+
+from torch import Tensor, nn
+
+from medzoo.spec import ModelSpec, SpecCarrier, input_of_timm, spec_of
+
+_RESERVED = ("spec", "architecture", "dataset", "temperature", "licence")
+
+
+class Classifier(SpecCarrier, nn.Module):
+    """A network with timm's interface that says in its `spec` what it is.
+
+    Attributes:
+        num_classes: Number of logits; 0 when the classifier is removed.
+        num_features: Channels of the final feature map.
+    """
+
+    num_classes: int
+    num_features: int
+    # TorchScript would compile them, and cannot.
+    __jit_unused_properties__ = (*_RESERVED, "pretrained_cfg", "default_cfg")
+
+    if TYPE_CHECKING:  # timm's interface, which every subclass has
+
+        def forward_features(self, x: Tensor) -> Tensor: ...
+        def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor: ...
+        def get_classifier(self) -> nn.Module: ...
+        def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None: ...
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What the model is; `create_model` and training set it."""
+        return spec_of(self)
+
+    @spec.setter
+    def spec(self, spec: ModelSpec) -> None:
+        self.__dict__["_spec"] = spec_of(self, spec)
+
+    @property
+    def pretrained_cfg(self) -> dict[str, Any]:
+        """Timm's configuration: what timm wrote, with input and classes as in the spec.
+
+        Setting it changes the spec's input.
+        """
+        written = dict(self.__dict__.get("pretrained_cfg") or {})
+        spec = self.__dict__.get("_spec")
+        return written | spec.timm_config() if spec else written
+
+    @pretrained_cfg.setter
+    def pretrained_cfg(self, cfg: dict[str, Any]) -> None:
+        self.__dict__["pretrained_cfg"] = cfg
+        if (spec := self.__dict__.get("_spec")) is not None:
+            self.spec = replace(spec, input=input_of_timm(cfg))
+
+    @property
+    def default_cfg(self) -> dict[str, Any]:
+        """The same as `pretrained_cfg`, under timm's older name."""
+        return self.pretrained_cfg
+
+    @default_cfg.setter
+    def default_cfg(self, cfg: dict[str, Any]) -> None:
+        """Accept what timm writes; it is the same as `pretrained_cfg`."""
+
+
+def with_spec(model: nn.Module, spec: ModelSpec) -> Classifier:
+    """Make a network a `Classifier` that carries a spec, in place.
+
+    A network of another class (timm's, or a user's own) becomes an instance of a subclass of
+    both, so that it stays what it was. Its weights are not touched.
+
+    Args:
+        model: Any module.
+        spec: What it is.
+
+    Raises:
+        ValueError: If the module has attributes of its own with the names of a classifier's.
+    """
+    if not isinstance(model, Classifier):
+        taken = [name for name in _RESERVED if name in vars(model) or hasattr(type(model), name)]
+        if taken:
+            raise ValueError(
+                f"{type(model).__name__} has attributes that medzoo's models have, too: "
+                f"{', '.join(taken)}; rename them, or hold the network in a module without them"
+            )
+        kind: Any = type(model)
+        model.__class__ = _adopted(kind)
+    assert isinstance(model, Classifier)
+    model.spec = spec
+    return model
+
+
+class Specified(nn.Module):
+    """Any callable from a float batch to logits, with a spec that says what it is.
+
+    For models that cannot say it themselves, where several are needed: as members of a
+    `medzoo.Ensemble`, or as a teacher.
+
+    Args:
+        model: A module, or any other callable from a float batch (N, C, H, W) to logits (N, K).
+        spec: What it is.
+    """
+
+    def __init__(self, model: Callable[[Tensor], Tensor], spec: ModelSpec) -> None:
+        super().__init__()
+        self.model = model
+        self.spec = spec_of(model, spec)
+        self.num_classes = spec.num_classes
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map a batch (N, C, H, W) to logits (N, K)."""
+        return self.model(x)
+
+
+class _Adopted(Classifier):
+    """What a network of another class gains when it becomes a `Classifier`."""
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        make, arguments, *state = cast(tuple[Any, ...], super().__reduce_ex__(protocol))
+        if make is not copyreg.__newobj__:  # type: ignore[attr-defined]  # the class's own way
+            return (make, arguments, *state)
+        return (_new, (type(self).__bases__[1],), *state)
+
+
+@cache
+def _adopted(cls: Any) -> type[nn.Module]:
+    """Return the subclass of `Classifier` and of another class, under the latter's name."""
+    about = {name: getattr(cls, name) for name in ("__module__", "__qualname__", "__doc__")}
+    if original := getattr(cls, "reset_classifier", None):
+
+        @wraps(original)
+        def reset_classifier(self: Any, num_classes: int, *args: Any, **kwargs: Any) -> None:
+            original(self, num_classes, *args, **kwargs)
+            self.spec = self.spec.with_num_classes(num_classes)
+
+        about["reset_classifier"] = reset_classifier
+    adopted: type[nn.Module] = type(cls.__name__, (_Adopted, cls), about)
+    return adopted
+
+
+def _new(cls: type[nn.Module]) -> nn.Module:
+    """Make an empty adopted instance, which `pickle` fills."""
+    kind: Any = cls
+    return _adopted(kind).__new__(_adopted(kind))

@@ -1,0 +1,135 @@
+"""`spec_of`: finding out what a model is, also through wrappers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from torch import nn
+
+from medzoo.spec.input import InputSpec
+from medzoo.spec.model import ModelSpec
+
+
+def spec_of(model: object, spec: ModelSpec | None = None) -> ModelSpec:
+    """Return what a model is, also through the wrappers that people put around models.
+
+    Looked through are `DataParallel`, `DistributedDataParallel`, `torch.compile`'s module,
+    `AveragedModel`, `ModelEmaV3`, and any other module (a LightningModule, say) that holds one
+    medzoo or timm classifier and no other parameters. timm's own classifiers say in their
+    `pretrained_cfg` what they expect.
+
+    Args:
+        model: A module, or any other callable from a float batch to logits.
+        spec: What the model is, for one that does not say it. It is returned as it is.
+
+    Raises:
+        TypeError: If the model does not say what it is and no spec is given.
+        ValueError: If the model's own configuration does not fit, e.g. an input that is not
+            square, or if it holds several models or further layers.
+    """
+    if spec is not None:
+        if not isinstance(spec, ModelSpec):
+            raise TypeError(f"spec={spec!r:.80} is a {type(spec).__name__}, expected a ModelSpec")
+        return spec
+    found = find_spec(model)
+    if found is None:
+        raise TypeError(
+            f"{_name_of(model)} does not say which images it expects and which classes its logits "
+            "stand for; give spec=medzoo.ModelSpec(...), e.g. medzoo.ModelSpec.for_data(data) for "
+            "a model of the images of a data set"
+        )
+    return found
+
+
+def find_spec(model: object) -> ModelSpec | None:
+    """Return what a model is, or None if it does not say so; see `spec_of`.
+
+    Args:
+        model: A module, or any other callable.
+
+    Raises:
+        ValueError: As `spec_of`.
+    """
+    own = _own_spec(model)
+    if own is not None or not isinstance(model, nn.Module):
+        return own
+    inner = list({id(one): one for one in _classifiers(model)}.values())
+    if not inner:
+        return None
+    held = {id(parameter) for one in inner for parameter in one.parameters()}
+    others = [name for name, p in model.named_parameters() if id(p) not in held]
+    if isinstance(model, nn.Sequential):  # whatever is in it changes the images or the logits
+        others += [type(m).__name__ for m in model if m not in inner and type(m) is not nn.Identity]
+    if len(inner) > 1 or others:
+        what = f"{len(inner)} models" if len(inner) > 1 else f"a model and also {others[0]}"
+        raise ValueError(
+            f"{_name_of(model)} holds {what}, so it is unclear which images it expects and "
+            "what its logits are; give spec=medzoo.ModelSpec(...)"
+        )
+    return _own_spec(inner[0])
+
+
+def network_of(model: Any) -> Any:
+    """Return the model inside the wrappers that `spec_of` looks through.
+
+    Args:
+        model: A module; another callable is returned as it is.
+    """
+    if not isinstance(model, nn.Module) or _own_spec(model) is not None:
+        return model
+    inner = list({id(one): one for one in _classifiers(model)}.values())
+    return inner[0] if len(inner) == 1 else model
+
+
+def _own_spec(model: object) -> ModelSpec | None:
+    """Return the spec that a model itself carries, or that its timm configuration amounts to."""
+    if not isinstance(model, nn.Module):
+        spec = getattr(model, "spec", None)
+        return spec if isinstance(spec, ModelSpec) else None
+    # In the instance itself: torch.compile's module passes other attributes on to the original.
+    held = vars(model)
+    for name in ("_spec", "spec"):
+        if isinstance(held.get(name), ModelSpec):
+            return held[name]
+    cfg, num_classes = held.get("pretrained_cfg"), held.get("num_classes")
+    if not isinstance(cfg, Mapping) or not isinstance(num_classes, int):
+        return None
+    names = tuple(cfg.get("label_names") or ())
+    return ModelSpec(
+        architecture="",
+        input=input_of_timm(cfg),
+        num_classes=num_classes,
+        classes=names if len(names) == num_classes else (),
+    )
+
+
+def input_of_timm(cfg: Mapping[str, Any]) -> InputSpec:
+    """Return the input that a configuration of timm describes.
+
+    Args:
+        cfg: As timm's ``model.pretrained_cfg``.
+
+    Raises:
+        ValueError: If something is missing, or the input is not square.
+    """
+    if missing := {"input_size", "mean", "std"} - cfg.keys():
+        raise ValueError(f"the model's pretrained_cfg lacks {', '.join(sorted(missing))}")
+    channels, height, width = cfg["input_size"]
+    if height != width:
+        raise ValueError(f"the model's input_size {cfg['input_size']!r} is not square")
+    return InputSpec(channels, height, tuple(cfg["mean"]), tuple(cfg["std"]))
+
+
+def _classifiers(module: nn.Module) -> Iterator[nn.Module]:
+    """Yield the outermost modules inside a module that say what they are."""
+    for child in module.children():
+        if _own_spec(child) is not None:
+            yield child
+        else:
+            yield from _classifiers(child)
+
+
+def _name_of(model: object) -> str:
+    name = getattr(model, "__name__", None)
+    return f"the function {name}" if isinstance(name, str) else f"a {type(model).__name__}"

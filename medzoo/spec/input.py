@@ -1,0 +1,98 @@
+"""The images that a model expects: channels, size and normalisation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from medzoo.datasets import Dataset, DatasetInfo, Split
+from medzoo.spec.checks import exactly, is_finite, is_whole
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """The images that a model expects.
+
+    Attributes:
+        channels: 1 (gray) or 3 (RGB).
+        size: Height (= width) in pixels.
+        mean: Mean of each channel, for images scaled to [0, 1].
+        std: Standard deviation of each channel, for images scaled to [0, 1]; above 0.
+
+    Raises:
+        ValueError: If a value does not fit.
+
+    Example:
+        >>> InputSpec(channels=1, size=28, mean=(0.5,), std=(0.25,)).shape
+        (1, 28, 28)
+    """
+
+    channels: int
+    size: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if not (is_whole(self.channels, 1) and is_whole(self.size, 1)):
+            raise ValueError(
+                f"channels={self.channels!r} and size={self.size!r} must be whole numbers of at "
+                "least 1"
+            )
+        if len(self.mean) != self.channels or len(self.std) != self.channels:
+            raise ValueError(
+                f"mean={self.mean!r} and std={self.std!r} need one value for each of the "
+                f"{self.channels} channels"
+            )
+        if not all(is_finite(value) for value in (*self.mean, *self.std)) or min(self.std) <= 0:
+            raise ValueError(
+                f"mean={self.mean!r} and std={self.std!r} must be finite numbers, std above 0"
+            )
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of one image."""
+        return (self.channels, self.size, self.size)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-safe values."""
+        return {
+            "channels": self.channels,
+            "size": self.size,
+            "mean": list(self.mean),
+            "std": list(self.std),
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> InputSpec:
+        """Rebuild from `to_dict`'s values.
+
+        Args:
+            values: The values, as read from JSON.
+
+        Raises:
+            ValueError: If a value is missing, unknown, or does not fit.
+        """
+        given = exactly(cls, values)
+        if not (isinstance(given["mean"], list | tuple) and isinstance(given["std"], list | tuple)):
+            raise ValueError(f"mean={given['mean']!r} and std={given['std']!r} must be lists")
+        return cls(**{**given, "mean": tuple(given["mean"]), "std": tuple(given["std"])})
+
+    @classmethod
+    def for_data(cls, data: Dataset | Split | DatasetInfo) -> InputSpec:
+        """Return the input that suits a data set.
+
+        Args:
+            data: A `Dataset` gives its size, channels, and its training images' mean and standard
+                deviation; a `Split` its size, a `DatasetInfo` its smallest size, both with the
+                mean and standard deviation that are known of the set, or 0.5 as in MedMNIST's own
+                baselines if none are.
+        """
+        if isinstance(data, Dataset):
+            mean, std = data.mean_std()
+            # A channel that never changes has no spread to scale by.
+            return cls(data.info.channels, data.size, mean, tuple(s or 1.0 for s in std))
+        info = data.info if isinstance(data, Split) else data
+        default = (0.5,) * info.channels
+        size = data.images.shape[-1] if isinstance(data, Split) else min(info.sizes, default=28)
+        return cls(info.channels, size, info.mean or default, info.std or default)

@@ -1,0 +1,132 @@
+"""The header of a weights file: a model's spec and how it was trained, as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from torch import nn
+
+from medzoo.datasets import DatasetInfo
+from medzoo.spec import InputSpec, ModelSpec, spec_of
+
+
+@dataclass(frozen=True)
+class WeightsConfig:
+    """What a weights file says about itself.
+
+    Attributes:
+        spec: What the model is.
+        training: How it was trained: recipe, data and their md5, scores, teacher and
+            high-resolution images; empty if unknown.
+    """
+
+    spec: ModelSpec
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, model: nn.Module, training: Mapping[str, Any] | None = None) -> WeightsConfig:
+        """Return the configuration with which a model's weights are saved.
+
+        Args:
+            model: A model that medzoo can build again.
+            training: How it was trained.
+
+        Returns:
+            The model's spec and the training. Weights whose licence is unknown have that of the
+            images that they were trained on.
+
+        Raises:
+            TypeError: If the model does not say what it is.
+            ValueError: If medzoo could not build it again.
+        """
+        spec = spec_of(model)
+        if not spec.architecture or not hasattr(model, "get_classifier"):
+            raise ValueError(
+                f"medzoo cannot build a {type(model).__name__} again, so its weights could not be "
+                "loaded; save models that medzoo.create_model made"
+            )
+        if not spec.licence and spec.dataset:
+            spec = replace(spec, licence=spec.dataset.licence)
+        return cls(spec, dict(training or {}))
+
+    def to_json(self) -> str:
+        """Return the text of the header."""
+        return json.dumps(
+            {"spec": self.spec.to_dict(), "training": dict(self.training)}, sort_keys=True
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> WeightsConfig:
+        """Read the text of a header.
+
+        Args:
+            text: What `to_json` gave, or the header of a file from before there were specs.
+
+        Raises:
+            ValueError: If it is not JSON, a value is missing or unknown, or values do not fit
+                each other.
+        """
+        values = json.loads(text)
+        if not isinstance(values, dict):
+            raise ValueError(f"expected an object, found {text!r:.40}")
+        if "spec" not in values:
+            return _from_first_format(values)
+        if values.keys() != {"spec", "training"}:
+            raise ValueError(f"expected spec and training, found {sorted(values)}")
+        return cls(ModelSpec.from_dict(values["spec"]), _object(values, "training"))
+
+
+_FIRST_FORMAT = ("architecture", "num_classes", "input_size", "mean", "std")
+
+
+def _from_first_format(values: Mapping[str, Any]) -> WeightsConfig:
+    """Map the header of a file from before there were specs onto one."""
+    known = {*_FIRST_FORMAT, "model_args", "dataset", "training", "temperature"}
+    if values.keys() - known or set(_FIRST_FORMAT) - values.keys():
+        raise ValueError(
+            f"missing {sorted(set(_FIRST_FORMAT) - values.keys())}, "
+            f"unknown {sorted(values.keys() - known)}"
+        )
+    for name in ("input_size", "mean", "std"):
+        if not isinstance(values[name], list):
+            raise ValueError(f"{name}={values[name]!r} must be a list")
+    size = values["input_size"]
+    if len(size) != 3 or size[1] != size[2]:
+        raise ValueError(f"input_size={size!r} must be channels, height and the same width")
+    dataset = values.get("dataset")
+    info = DatasetInfo.from_dict(dataset) if dataset else None
+    training = _renamed(_object(values, "training"))
+    spec = ModelSpec(
+        architecture=values["architecture"],
+        input=InputSpec(size[0], size[1], tuple(values["mean"]), tuple(values["std"])),
+        num_classes=values["num_classes"],
+        model_args=_object(values, "model_args"),
+        dataset=info,
+        temperature=values.get("temperature", 1.0),
+        licence=training.get("licence") or (info.licence if info else ""),
+    )
+    return WeightsConfig(spec, training)
+
+
+def _renamed(training: Mapping[str, Any]) -> dict[str, Any]:
+    """Give values the names that they have today."""
+    values = dict(training)
+    if "larger" in values:
+        values["high_res"] = values.pop("larger")
+    recipe = values.get("recipe")
+    if isinstance(recipe, dict) and "trunk" in recipe:
+        values["recipe"] = {
+            "backbone" if name == "trunk" else name: "backbone" if value == "trunk" else value
+            for name, value in recipe.items()
+        }
+    return values
+
+
+def _object(values: Mapping[str, Any], name: str) -> dict[str, Any]:
+    value = values.get(name, {})
+    if not isinstance(value, dict):
+        raise ValueError(f"{name}={value!r} must be an object")
+    return value
