@@ -74,7 +74,8 @@ def train(
     if not isinstance(architecture, str | Path):
         raise TypeError(
             f"architecture is a {type(architecture).__name__}; train() makes a model by "
-            "name. Train one that exists with medzoo.Trainer(model, data).fit() or medzoo.finetune(model, data)"
+            "name. Train one that exists with medzoo.Trainer(model, data).fit() or "
+            "medzoo.finetune(model, data)"
         )
     check_dataset("data", data)
     name, known = str(architecture), architecture_of(architecture)

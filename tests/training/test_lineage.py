@@ -1,4 +1,4 @@
-"""What a weights file says of where its weights come from: data, backbone, teacher, larger images."""
+"""A weights file says where its weights come from: data, backbone, teacher, larger images."""
 
 from dataclasses import replace
 

@@ -54,7 +54,10 @@ class Operations(TorchDispatchMode):
 
 
 class Calls(TorchFunctionMode):
-    """Keeps calls of Tensor's methods that bring values to the program; on a CPU they cost no operation."""
+    """Keeps calls of Tensor's methods that bring values to the program.
+
+    On a CPU they cost no operation.
+    """
 
     def __init__(self, on_host=()):
         super().__init__()
