@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 from medzoo.datasets import DatasetInfo
 from medzoo.device import Precision
 from medzoo.errors import unknown_name
-from medzoo.training.optimizer import check_optimizer
+from medzoo.training.optim import check_optimizer
 
 ClassWeights = Literal["none", "balanced"]
 FrozenPart = Literal["none", "stem", "backbone"]
@@ -225,13 +225,14 @@ def load_recipe(
         `Recipe` comes back as it is, but for the backbone.
 
     Raises:
-        ValueError: If the name is unknown, the file is no recipe, or the source is none of these.
+        TypeError: If the source is none of these.
+        ValueError: If the name is unknown, or the file is not a recipe.
     """
     if isinstance(source, Recipe):
         return source.with_changes(backbone=backbone) if backbone else source
     if not isinstance(source, str | Path | Mapping):
-        raise ValueError(
-            f"recipe={source!r} is no recipe; give a medzoo.Recipe, a bundled name such as "
+        raise TypeError(
+            f"recipe={source!r:.80} is not a recipe; give a medzoo.Recipe, a bundled name such as "
             "'default', a JSON file, or a mapping of some fields"
         )
     values = _read(source, architecture, _name_of(dataset))
@@ -304,5 +305,6 @@ def _number(owner: object, name: str) -> float:
 def _require(owner: object, name: str, holds: bool, expected: str) -> None:
     if not holds:
         raise ValueError(
-            f"{type(owner).__name__}.{name}={getattr(owner, name)!r} does not fit; expected {expected}"
+            f"{type(owner).__name__}.{name}={getattr(owner, name)!r} does not fit; "
+            f"expected {expected}"
         )
