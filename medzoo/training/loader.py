@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from medzoo.datasets import Dataset, Split
-from medzoo.datasets.storage.mmap import release_pages
+from medzoo.datasets.storage import take_rows
 from medzoo.distributed import rank as current_rank
 from medzoo.distributed import world_size
 from medzoo.inference import InputAdapter
@@ -101,10 +101,7 @@ class BatchLoader:
         # New pinned memory each time: PyTorch lends it again when the copy has finished.
         pinned = self.device.type == "cuda" and not source.is_cuda
         batch = torch.empty_like(source[: len(rows)], pin_memory=pinned)
-        # Copies whole rows; source[rows] would visit every pixel.
-        torch.index_select(source, 0, rows, out=batch)
-        release_pages(batch.nbytes)
-        return batch.to(self.device, non_blocking=True)
+        return take_rows(source, rows, out=batch).to(self.device, non_blocking=True)
 
 
 class BatchSource:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from itertools import chain
 from typing import Any, Protocol
 
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from medzoo.datasets import Dataset, Split
-from medzoo.datasets.storage.mmap import release_pages
+from medzoo.datasets.storage import iter_chunks
 from medzoo.spec import find_spec
 from medzoo.training.recipe import Recipe
 from medzoo.training.records.lineage import architecture_name
@@ -83,8 +83,8 @@ def digest_of_split(split: Split) -> str:
     """
     images = split.images[:: max(1, math.ceil(split.images.nbytes / _SAMPLE))]
     # Channels last, as they lie in memory, so that nothing is copied.
-    chunks = images.permute(0, 2, 3, 1).split(max(1, _CHUNK // images[0].nbytes))
-    return _digest(chain([split.labels], _read(chunks)), list(split.images.shape))
+    chunks = iter_chunks(images.permute(0, 2, 3, 1), max(1, _CHUNK // images[0].nbytes))
+    return _digest(chain([split.labels], chunks), list(split.images.shape))
 
 
 def digest_of_weights(model: nn.Module) -> str:
@@ -111,12 +111,6 @@ def digest_of_layers(model: nn.Module) -> str:
 def _without_addresses(text: str) -> str:
     """Remove the addresses of functions, which differ between processes."""
     return re.sub(r" at 0x\w+", "", text)
-
-
-def _read(chunks: tuple[Tensor, ...]) -> Iterator[Tensor]:
-    for chunk in chunks:
-        yield chunk
-        release_pages(chunk.nbytes)
 
 
 def _digest(tensors: Iterable[Tensor], about: object) -> str:
