@@ -61,7 +61,8 @@ class BatchAugmenter:
         x = self._colour(x, rng)
         x = self._speckle(x, rng)
         # (x / 255 - mean) / std, as one pass; in PyTorch nothing is faster at it than batch norm.
-        x = F.batch_norm(x, self.mean, self.variance, eps=0.0)
+        # Called without F.batch_norm, which in some versions refuses eps=0.
+        x = torch.batch_norm(x, None, None, self.mean, self.variance, False, 0.0, 0.0, True)
         # From here on zero is the mean colour, which is what erasing fills in.
         x = self._erase(x, rng)
         x, targets = self._mix(x, targets, rng)
