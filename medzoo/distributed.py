@@ -1,4 +1,4 @@
-"""Being one of several processes that work on the same thing, as `torchrun` starts them.
+"""Several processes that work together, as `torchrun` starts them.
 
 Nothing here imports torch until there is more than one process: the command line asks for its
 rank before it knows whether it will compute at all.
@@ -71,7 +71,7 @@ def device_of_process(device: str | torch.device = "auto") -> torch.device:
         raise ValueError(f"device={str(device)!r} takes one process only; use 'cpu' or 'cuda'")
     if str(resolved) != "cuda":  # the CPU, or a device with its index
         return resolved
-    # A group that was not opened under torchrun has had its device chosen by whoever opened it.
+    # If the group was not opened under torchrun, the device was chosen where it was opened.
     index = int(os.environ["LOCAL_RANK"]) if is_torchrun() else torch.cuda.current_device()
     if index >= torch.cuda.device_count():
         raise ValueError(
@@ -108,8 +108,8 @@ def process_group(device: torch.device) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        # After a failure NCCL would wait here for the others, which wait for this process. It is
-        # its end that tells torchrun to stop them.
+        # After a failure NCCL would wait here for the others, which wait for this process. Torchrun
+        # stops them when this process ends.
         if backend == "gloo":
             dist.destroy_process_group()
         raise
@@ -173,7 +173,7 @@ def all_ranks_equal(value: int) -> bool:
 
 
 def all_reduce_mean(tensors: Sequence[Tensor]) -> None:
-    """Replace tensors by their average over the processes, in place and all in one exchange.
+    """Average tensors over the processes, in place and all in one exchange.
 
     Args:
         tensors: Floating-point tensors of one dtype and device; as many, and of the same shapes,
@@ -210,8 +210,8 @@ def wait_for_all() -> None:
 def data_parallel(model: nn.Module, device: torch.device) -> nn.Module:
     """Wrap a model so that the gradients of all processes are averaged.
 
-    Its buffers are left to each process, since exchanging them at every step costs time: whoever
-    needs them equal averages them then (`all_reduce_mean`).
+    Its buffers are left to each process, since exchanging them at every step costs time; they are
+    averaged when they need to be equal (`average_buffers`).
 
     Args:
         model: The model, on `device`; its tensors are overwritten with those of process 0, once.

@@ -11,7 +11,7 @@ class DatasetError(Exception):
 
 
 class WeightsError(Exception):
-    """A weights file could not be found, verified or loaded; the message says which and what to do."""
+    """A weights file could not be found, verified or loaded; the message says which and why."""
 
 
 class TrainingError(Exception):

@@ -13,7 +13,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from medzoo.datasets import Dataset, DatasetInfo
+from medzoo.datasets import Dataset, DatasetInfo, Split
 from medzoo.images.channels import adapt_channels
 from medzoo.images.convert import ImageLike, to_uint8
 from medzoo.images.resize import center_crop_resize
@@ -24,8 +24,8 @@ def input_spec(source: object) -> InputSpec:
     """Return what input a model expects, or what suits a data set.
 
     Args:
-        source: A model; a `Dataset` or `DatasetInfo` (see `InputSpec.for_data`); a `ModelSpec`;
-            or an `InputSpec`, which is returned as it is.
+        source: A model; a `ModelSpec`; a `Dataset`, `Split` or `DatasetInfo` (see
+            `InputSpec.for_data`); or an `InputSpec`, which is returned as it is.
 
     Raises:
         TypeError: If it does not say what it expects.
@@ -35,7 +35,7 @@ def input_spec(source: object) -> InputSpec:
         return source
     if isinstance(source, ModelSpec):
         return source.input
-    if isinstance(source, Dataset | DatasetInfo):
+    if isinstance(source, Dataset | Split | DatasetInfo):
         return InputSpec.for_data(source)
     return spec_of(source).input
 

@@ -68,9 +68,17 @@ def overload(node: Definition) -> bool:
     return any(isinstance(d, ast.Name) and d.id == "overload" for d in node.decorator_list)
 
 
+def setter(node: Definition) -> bool:
+    """Whether it sets a property, which is documented where it is read."""
+    return any(isinstance(d, ast.Attribute) and d.attr == "setter" for d in node.decorator_list)
+
+
 def public(body: list[ast.stmt], prefix: str) -> Iterator[tuple[str, Definition]]:
     for node in body:
-        if isinstance(node, Definition) and not node.name.startswith("_") and not overload(node):
+        hidden = isinstance(node, Definition) and (
+            node.name.startswith("_") or overload(node) or setter(node)
+        )
+        if isinstance(node, Definition) and not hidden:
             name = f"{prefix}.{node.name}"
             yield name, node
             if isinstance(node, ast.ClassDef):

@@ -15,12 +15,12 @@ from medzoo.deployment.description import (
     Description,
 )
 from medzoo.optional import import_optional
-from medzoo.spec import ModelSpec
+from medzoo.spec import SpecCarrier
 
 _ERRORS_ONLY = 3
 
 
-class CompiledModel:
+class CompiledModel(SpecCarrier):
     """A classifier that ONNX Runtime runs on the CPU; `medzoo.compile` makes it.
 
     It is called like the model it was made from, and can be given to `medzoo.evaluate` and
@@ -41,7 +41,6 @@ class CompiledModel:
         ValueError: If the file was not written by medzoo, or `threads` is below 1.
     """
 
-    spec: ModelSpec
     precision: CompiledPrecision
     threads: int
 

@@ -2,8 +2,8 @@
 
 A bootstrap resample of the images is a vector of counts: how often each image was drawn. Every
 score is a function of sums that are linear in these counts, so that a matrix product with the
-(images, resamples) matrix of counts gives it for all resamples together, and the AUC needs a single
-sort a class instead of one for every resample.
+(images, resamples) matrix of counts gives it for all resamples together, and the AUC needs a
+single sort per class instead of one per resample.
 """
 
 from __future__ import annotations
@@ -12,7 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medzoo.datasets import Task
-from medzoo.evaluation.metrics import Array, Floats, ScoredPredictions, mean_present, outcomes
+from medzoo.evaluation.metrics import (
+    Array,
+    Floats,
+    ScoredPredictions,
+    mean_present,
+    score_predictions,
+)
 
 _CHUNK_ELEMENTS = 4_000_000
 """Counts held at once (32 MB), whatever the size of the split."""
@@ -29,10 +35,10 @@ def bootstrap_intervals(
 ) -> dict[str, tuple[float, float]]:
     """Percentile bootstrap intervals of the overall scores, resampling the images.
 
-    The interval says how far the score could move with another test set of this size; it knows
-    nothing of other training runs. In a resample without any image of a class, the mean over
+    The interval says how far the score could move with another test set of this size; it says
+    nothing about other training runs. In a resample without any image of a class, the mean over
     classes runs over those that it has. A resample looks on average worse calibrated than the split
-    that it is drawn from, so the interval of the ECE leans upward.
+    that it is drawn from, so the interval of the ECE is shifted upwards.
 
     Args:
         labels: Class numbers (N,) or (N, 1), or for multi-label tasks 0/1 (N, K).
@@ -54,7 +60,7 @@ def bootstrap_intervals(
         raise ValueError(f"resamples={resamples!r} must be at least 1")
     if not 0 < confidence < 1:
         raise ValueError(f"confidence={confidence!r} must lie between 0 and 1, e.g. 0.95")
-    data = outcomes(labels, probabilities, task)
+    data = score_predictions(labels, probabilities, task)
     rng = np.random.default_rng(seed)
     step = max(1, _CHUNK_ELEMENTS // len(data.truth))
     chunks = [
@@ -74,7 +80,7 @@ def bootstrap_intervals(
 def _draw_counts(rng: np.random.Generator, images: int, resamples: int) -> Floats:
     """How often each image is drawn in each resample, (images, resamples)."""
     counts = np.empty((resamples, images))
-    # One draw a resample, so that the numbers do not depend on the size of the chunks.
+    # One draw per resample, so that the numbers do not depend on the size of the chunks.
     for row in counts:
         row[:] = np.bincount(rng.integers(images, size=images), minlength=images)
     return np.ascontiguousarray(counts.T)

@@ -44,8 +44,8 @@ class CalibrationBin(TypedDict):
 
     Attributes:
         confidence: Mean probability of the decided answers, in [0, 1].
-        accuracy: Share of these decisions that are right, in [0, 1].
-        count: How many they are, at least 1.
+        accuracy: Share of these decisions that are correct, in [0, 1].
+        count: Number of decisions, at least 1.
     """
 
     confidence: float
@@ -63,9 +63,9 @@ class Metrics:
     Attributes:
         auc: Area under the ROC curve as MedMNIST defines it: the mean over classes of
             one-against-rest AUCs; for binary tasks, the AUC of the second class.
-        acc: Accuracy as MedMNIST defines it: the share of right images; for multi-label tasks,
-            the mean over labels of the share of right decisions at 0.5.
-        exact_match: Share of the images with every label right; for single-label tasks equal to
+        acc: Accuracy as MedMNIST defines it: the share of images classified correctly; for multi-label
+            tasks, the mean over labels of the share of correct decisions at 0.5.
+        exact_match: Share of the images with every label correct; for single-label tasks equal to
             `acc`.
         balanced_acc: Mean recall over classes; for multi-label tasks, the mean over labels of
             (sensitivity + specificity) / 2.
@@ -76,9 +76,9 @@ class Metrics:
             probability 1 - p.
         majority: Share of the most frequent answer: what a model that always gives this one
             answer reaches in `exact_match`. The figure to beat.
-        per_class: One `ClassScores` a class, in the order of the classes.
+        per_class: One `ClassScores` per class, in the order of the classes.
         confusion: Counts, rows true and columns predicted, shape (K, K); for multi-label tasks
-            one ``[[TN, FP], [FN, TP]]`` a label, shape (K, 2, 2).
+            one ``[[TN, FP], [FN, TP]]`` per label, shape (K, 2, 2).
         calibration: The bins behind `ece` that have a decision, by rising confidence.
     """
 
@@ -184,7 +184,7 @@ def mean_present(values: Floats) -> Floats:
     return mean
 
 
-def outcomes(labels: Array, probabilities: Array, task: Task) -> ScoredPredictions:
+def score_predictions(labels: Array, probabilities: Array, task: Task) -> ScoredPredictions:
     """Check labels and probabilities against each other and take the model's decisions.
 
     Args:
@@ -207,7 +207,7 @@ def outcomes(labels: Array, probabilities: Array, task: Task) -> ScoredPredictio
     if not ((scores >= 0) & (scores <= 1)).all():
         raise ValueError(
             "probabilities must be numbers from 0 to 1, without NaN; "
-            "turn logits into them with medzoo.evaluation.probabilities(logits, task)"
+            "turn logits into them with medzoo.inference.probabilities(logits, task)"
         )
     if task == "binary-class" and scores.shape[1] != 2:
         raise ValueError(f"a binary task has two classes, got probabilities of {scores.shape[1]}")
@@ -215,7 +215,7 @@ def outcomes(labels: Array, probabilities: Array, task: Task) -> ScoredPredictio
     if multi_label:
         if truth.shape != scores.shape:
             raise ValueError(
-                f"labels have shape {truth.shape}; expected {scores.shape}, one a label"
+                f"labels have shape {truth.shape}; expected {scores.shape}, one per label"
             )
         if not np.isin(truth, (0, 1)).all():
             raise ValueError("multi-label labels must be 0 or 1")
@@ -223,7 +223,7 @@ def outcomes(labels: Array, probabilities: Array, task: Task) -> ScoredPredictio
 
     if truth.shape not in {(len(scores),), (len(scores), 1)}:
         raise ValueError(
-            f"labels have shape {truth.shape}; expected ({len(scores)},), one an image"
+            f"labels have shape {truth.shape}; expected ({len(scores)},), one per image"
         )
     truth = truth.reshape(-1)
     count = scores.shape[1]
@@ -259,7 +259,7 @@ def compute_metrics(
     Raises:
         ValueError: If shapes or values do not fit; the message names what was expected.
     """
-    data = outcomes(labels, probabilities, task)
+    data = score_predictions(labels, probabilities, task)
     count = data.truth.shape[1]
     names = [str(number) for number in range(count)] if classes is None else list(classes)
     if len(names) != count:

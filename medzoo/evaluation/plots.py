@@ -32,7 +32,7 @@ def plot_history(history: Sequence[Mapping[str, Any]], path: PathLike, *, title:
     """Draw the loss and the validation scores of a training run, epoch by epoch.
 
     Args:
-        history: One row an epoch with ``epoch``, ``loss``, and as far as measured ``val_loss``,
+        history: One row per epoch with ``epoch``, ``loss``, and as far as measured ``val_loss``,
             ``val_auc`` and ``val_acc``; epochs where one is missing or None are skipped.
         path: The PNG to write; its folder is made when it does not exist.
         title: What was trained on what, with its provenance.
@@ -91,7 +91,7 @@ def plot_history(history: Sequence[Mapping[str, Any]], path: PathLike, *, title:
 def plot_confusion(report: Report, path: PathLike) -> Path:
     """Draw the confusion matrix: counts printed, colours the share of the row (the recall).
 
-    For multi-label tasks there is one small matrix a label.
+    For multi-label tasks there is one small matrix per label.
 
     Args:
         report: What `evaluate` returned.
@@ -348,13 +348,13 @@ def _wrapped(text: str, width: int) -> str:
 
 
 def _column(rows: Sequence[Mapping[str, Any]], key: str) -> np.ndarray:
-    """One value a row, NaN where it is missing or None."""
+    """One value per row, NaN where it is missing or None."""
     values = [row.get(key) for row in rows]
     return np.array([math.nan if value is None else value for value in values], dtype=float)
 
 
 def _save(figure: Figure, path: PathLike) -> Path:
-    """Write the figure beside its place and move it there, so that no half a file is ever seen."""
+    """Write the figure beside its place and move it there, so that a partial file is never seen."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")

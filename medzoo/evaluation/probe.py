@@ -1,4 +1,4 @@
-"""Probes: what a fixed backbone's features are worth on a data set, told by a simple classifier."""
+"""Probes: a simple classifier on a fixed backbone's features shows what these are worth."""
 
 from __future__ import annotations
 
@@ -133,8 +133,8 @@ def linear_probe(
 
     Raises:
         ValueError: If the name is unknown or means no weights, the model gives no features, the
-            training images are all of one class, validation AUC is undefined, `data` is no data
-            set, or a setting is out of its range.
+            training images are all of one class, validation AUC is undefined, `data` is not a
+            data set, or a setting is out of its range.
         WeightsError: If the backbone's weights cannot be found or read.
     """
     from sklearn.linear_model import LogisticRegression
@@ -254,7 +254,7 @@ def _logits(classifier: Any, features: Tensor, info: DatasetInfo) -> Tensor:
         chances = np.zeros((len(features), info.num_classes))
         chances[:, classifier.classes_] = given
         return torch.from_numpy(chances).clamp(min=_LEAST).log().float()
-    if isinstance(given, list):  # k-NN: an array a label, with a column for each value it had
+    if isinstance(given, list):  # k-NN: one array per label, with a column per value that occurred
         given = np.stack(
             [
                 chance[:, list(values).index(1)] if 1 in values else np.zeros(len(chance))

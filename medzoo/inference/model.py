@@ -22,7 +22,7 @@ def logits_of(model: Model, batch: Tensor) -> Tensor:
         Logits (N, K).
 
     Raises:
-        ValueError: If the model's output is not one row of logits an image.
+        ValueError: If the model's output is not one row of logits per image.
     """
     output = model(batch)
     if not isinstance(output, Tensor) or output.ndim != 2 or len(output) != len(batch):

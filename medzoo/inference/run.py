@@ -222,7 +222,7 @@ def _run_over(model: Model, images: Tensor, spec: ModelSpec, settings: Settings)
 
 
 def _answering(split: Split, model: Model, spec: ModelSpec) -> ModelSpec:
-    """Return the spec of a model whose logits stand for a split's classes, or say why they do not."""
+    """Return the spec of a model that answers a split's question, or say why it does not."""
     info = split.info
     if spec.task is not None and spec.multi_label != info.multi_label:
         made_for = f"{spec.dataset.title} ({spec.task})" if spec.dataset else spec.task
@@ -238,8 +238,8 @@ def _answering(split: Split, model: Model, spec: ModelSpec) -> ModelSpec:
         return spec
     if isinstance(model, Ensemble) and info.multi_label:
         raise ValueError(
-            "no member of the ensemble says what it was made for, so their softmax is averaged, but "
-            f"{split.title} is {info.task}; make members with create_model(..., dataset=data)"
+            "no member of the ensemble says what it was made for, so their softmax is averaged, "
+            f"but {split.title} is {info.task}; make members with create_model(..., dataset=data)"
         )
     return replace(spec, num_classes=info.num_classes, classes=info.classes, task=info.task)
 
@@ -261,8 +261,8 @@ def _compare_classes(own: tuple[str, ...], info: DatasetInfo) -> None:
         return
     if sorted(own) == sorted(given):
         raise ValueError(
-            f"the model's classes are {own!r}, those of {info.title} are the same in another order, "
-            f"{given!r}; load the data with classes={list(own)!r}"
+            f"the model's classes are {own!r}, those of {info.title} are the same in another "
+            f"order, {given!r}; load the data with classes={list(own)!r}"
         )
     if not any(name.isdecimal() for name in (*own, *given)):
         warnings.warn(
@@ -282,7 +282,8 @@ def _is_ready(model: nn.Module, device: torch.device) -> bool:
     waiting = [model]
     while waiting:
         state = waiting.pop().__dict__  # attributes of a module are looked up slowly
-        if state["training"]:
+        # torch.compile's module has no mode of its own; that of the original counts.
+        if state.get("training"):
             return False
         for tensors in (state["_parameters"], state["_buffers"]):
             for tensor in tensors.values():

@@ -14,7 +14,7 @@ from medzoo.inference.model import Model, logits_of
 from medzoo.spec import ModelSpec
 
 TTA = Literal["none", "flip", "dihedral"]
-"""Which views of an image are averaged: itself; with its mirror image; and both in quarter turns."""
+"""Which views of an image are averaged: itself, with its mirror image, both in quarter turns."""
 
 
 def views(images: Tensor, tta: TTA) -> Iterator[Tensor]:

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from torch import Tensor, nn
 
-from medzoo.datasets import DatasetInfo
-from medzoo.spec import ModelSpec, input_of_timm, spec_of
+from medzoo.spec import ModelSpec, SpecCarrier, input_of_timm, spec_of
 
 _RESERVED = ("spec", "architecture", "dataset", "temperature", "licence")
 
 
-class Classifier(nn.Module):
+class Classifier(SpecCarrier, nn.Module):
     """A network with timm's interface that says in its `spec` what it is.
 
     Attributes:
@@ -44,34 +43,6 @@ class Classifier(nn.Module):
     @spec.setter
     def spec(self, spec: ModelSpec) -> None:
         self.__dict__["_spec"] = spec_of(self, spec)
-
-    @property
-    def architecture(self) -> str:
-        """The name that builds it; empty if unknown."""
-        return self.spec.architecture
-
-    @property
-    def dataset(self) -> DatasetInfo | None:
-        """The data set that it was made for or trained on, or None."""
-        return self.spec.dataset
-
-    @property
-    def temperature(self) -> float:
-        """What its logits are divided by to become probabilities; can be set."""
-        return self.spec.temperature
-
-    @temperature.setter
-    def temperature(self, value: float) -> None:
-        self.spec = replace(self.spec, temperature=value)
-
-    @property
-    def licence(self) -> str:
-        """Licence of its weights; empty if unknown or untrained. It can be set."""
-        return self.spec.licence
-
-    @licence.setter
-    def licence(self, value: str) -> None:
-        self.spec = replace(self.spec, licence=value)
 
     @property
     def pretrained_cfg(self) -> dict[str, Any]:
@@ -155,7 +126,7 @@ class _Adopted(Classifier):
         make, arguments, *state = cast(tuple[Any, ...], super().__reduce_ex__(protocol))
         if make is not copyreg.__newobj__:  # type: ignore[attr-defined]  # the class's own way
             return (make, arguments, *state)
-        return (_new, (type(self).__mro__[3],), *state)
+        return (_new, (type(self).__bases__[1],), *state)
 
 
 @cache

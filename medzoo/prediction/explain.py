@@ -1,4 +1,4 @@
-"""Class activation maps: which places of an image speak for a class."""
+"""Class activation maps: which places of an image support a class."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ from medzoo.prediction.sources import ImageLike, load_image
 from medzoo.spec import ModelSpec, network_of, spec_of
 from medzoo.transforms import create_transform
 
-# Viridis: told apart by all eyes, and seen on skin as well as on gray.
+# Viridis: readable with colour blindness, and visible on skin as well as on gray.
 _COLOURS = ((68, 1, 84), (49, 104, 142), (53, 183, 121), (253, 231, 37))
 _OPACITY = 0.6  # of the heat where it is greatest
-_FINE_ENOUGH = 7  # places a side: a map of 2 x 2 tells no more than places drawn by lot
+_FINE_ENOUGH = 7  # places per side: a map of 2 x 2 says no more than places chosen at random
 
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """Where an image speaks for a class, in the eyes of one model.
+    """Where an image supports a class, according to one model.
 
     Attributes:
         label: The class that is explained.
         probability: What the model gives it.
         heatmap: float32 (H, W) in [0, 1], of the image's own size: 1 at the place that raises the
             class's logit most, 0 where nothing does, and outside of what the model saw. All 0 if
-            no place speaks for the class.
+            no place supports the class.
         overlay: The image (RGB) under the heat, from violet over green to yellow.
     """
 
@@ -52,13 +52,13 @@ class Explanation:
         """Write the overlay into an image file.
 
         Args:
-            path: The file; its ending tells the format.
+            path: The file; its suffix decides the format.
 
         Returns:
             The path.
 
         Raises:
-            ValueError: If Pillow writes no colours in a format of that ending.
+            ValueError: If Pillow writes no colours in a format of that suffix.
         """
         return write_atomically(path, self.encoded(path))
 
@@ -66,14 +66,14 @@ class Explanation:
         """Return what `save` writes.
 
         Args:
-            path: The file; its ending tells the format.
+            path: The file; its suffix decides the format.
 
         Raises:
-            ValueError: If Pillow writes no colours in a format of that ending.
+            ValueError: If Pillow writes no colours in a format of that suffix.
         """
         format_ = Image.registered_extensions().get(Path(path).suffix.lower())
         if format_ not in Image.SAVE:
-            raise ValueError(f"cannot write {str(path)!r}: unknown ending; use .png")
+            raise ValueError(f"cannot write {str(path)!r}: unknown suffix; use .png")
         buffer = io.BytesIO()
         try:
             self.overlay.save(buffer, format=format_)
@@ -89,13 +89,13 @@ def explain(
     *,
     spec: ModelSpec | None = None,
 ) -> Explanation:
-    """Show which places of an image speak for a class, by HiResCAM.
+    """Show which places of an image support a class, by HiResCAM.
 
     A feature map's channels are weighed by the gradient of the class's logit and summed; what is
     negative counts as 0 (Draelos and Carin, *Use HiResCAM instead of Grad-CAM*, 2020, as captum
     computes it). For the final map of a network that averages it before the classifier this is
     Grad-CAM (Selvaraju et al., 2017). The map is the network's last one of at least 7 x 7 places,
-    and is enlarged smoothly. It tells what moved *this network*, not where disease is.
+    and is enlarged smoothly. It shows what moved *this network*, not where disease is.
 
     Args:
         model: A convolutional network, medzoo's or timm's. It computes on the device where it is.

@@ -1,4 +1,4 @@
-"""Reading images for a model: batch by batch, several files at a time, with a note of what failed."""
+"""Reading images for a model: batch by batch, several files at a time, noting what failed."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ class BatchReader:
 
         Raises:
             FileNotFoundError: If a file does not exist, and is not to be skipped.
-            DatasetError: If a file is no readable image, and is not to be skipped.
-            TypeError: If something is no image.
+            DatasetError: If a file is not a readable image, and is not to be skipped.
+            TypeError: If something is not an image.
             ValueError: If an image in memory has the wrong shape, type or values, or is damaged.
         """
         prepared = self._prepared()

@@ -1,4 +1,4 @@
-"""What a model says of images, and of which it could say nothing."""
+"""What a model says about images, and which images could not be read."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model says of one image.
+    """What a model says about one image.
 
     Attributes:
         probabilities: Name of the class -> probability, the most probable first; only the first
@@ -39,7 +39,7 @@ class Prediction:
         return values if self.source is None else {"source": self.source, **values}
 
     def __str__(self) -> str:
-        """One line a class, e.g. ``melanoma  0.912``."""
+        """One line per class, e.g. ``melanoma  0.912``."""
         width = max(len(name) for name in self.probabilities)
         return "\n".join(f"{name:<{width}}  {p:.3f}" for name, p in self.probabilities.items())
 
@@ -68,7 +68,7 @@ class Failure:
 
 
 class Predictions(list[Prediction]):
-    """The predictions of several images, in the order of the images: a list that knows its gaps.
+    """The predictions of several images, in their order: a list that also holds the failures.
 
     Args:
         predictions: Of the images that could be read.

@@ -1,4 +1,4 @@
-"""From what users call images (a path, a folder, a pattern, arrays) to one list of single images."""
+"""From what users call images (a path, a folder, a pattern, arrays) to a list of images."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Sources:
     """Images to be read one after the other.
 
     Attributes:
-        images: One entry an image.
+        images: One entry per image.
         single: Whether the user gave one image, not a collection that may hold one.
         searched: Whether any of them were found in a folder or by a pattern.
     """
@@ -40,7 +40,7 @@ class Sources:
 
 
 def find_sources(images: ImageLike | Sequence[ImageLike]) -> Sources:
-    """Tell what images the user means, without reading any.
+    """Find out which images are meant, without reading any.
 
     Args:
         images: A file, a folder, a pattern such as ``"scans/*.png"``, a PIL image, an array or a
@@ -48,7 +48,7 @@ def find_sources(images: ImageLike | Sequence[ImageLike]) -> Sources:
 
     Raises:
         FileNotFoundError: If a folder holds no image, or no file fits a pattern.
-        ValueError: If `images` is none of these, e.g. an address in the web.
+        ValueError: If `images` is none of these, e.g. a URL.
     """
     if isinstance(images, (str, os.PathLike)):
         found = _search(images)
@@ -60,8 +60,8 @@ def find_sources(images: ImageLike | Sequence[ImageLike]) -> Sources:
         return Sources([images] if single else images, single, searched=False)  # type: ignore[arg-type]
     if not isinstance(images, Sequence):
         raise ValueError(
-            f"cannot predict for a {type(images).__name__}; give a file, a folder, a pattern, a PIL "
-            "image, an array, a tensor, or a list of these (of a data set's split: split.images)"
+            f"cannot predict for a {type(images).__name__}; give a file, a folder, a pattern, a "
+            "PIL image, an array, a tensor, or a list of these (of a data set's split: split.images)"
         )
     several: list[ImageLike] = []
     searched = False
@@ -75,7 +75,7 @@ def find_sources(images: ImageLike | Sequence[ImageLike]) -> Sources:
 def _search(path: str | os.PathLike[str]) -> list[str] | None:
     """Return the files in a folder or of a pattern, sorted; None for the path of one file."""
     name = os.fspath(path)
-    _refuse_address(name)
+    _refuse_url(name)
     if Path(name).is_dir():
         found = sorted(str(path) for path in visible_files(name) if is_image(path))
     elif set(name) & set("*?[") and not Path(name).exists():
@@ -88,12 +88,10 @@ def _search(path: str | os.PathLike[str]) -> list[str] | None:
     return found
 
 
-def _refuse_address(name: str) -> None:
+def _refuse_url(name: str) -> None:
     # A Path makes one slash of two. A single letter is a drive of Windows.
     if re.match(r"[a-z][a-z0-9+.-]+:/", name, re.IGNORECASE) and not Path(name).exists():
-        raise ValueError(
-            f"{name!r} is an address, and nothing is fetched; download the image first"
-        )
+        raise ValueError(f"{name!r} is a URL; download the image first")
 
 
 def path_of(image: ImageLike) -> str | None:
@@ -113,12 +111,12 @@ def load_image(image: ImageLike) -> LoadedImage:
 
     Raises:
         FileNotFoundError: If the file does not exist.
-        DatasetError: If it is no readable image.
-        ValueError: If it is an address in the web.
+        DatasetError: If it is not a readable image.
+        ValueError: If it is a URL.
     """
     if not isinstance(image, (str, os.PathLike)):
         return image
-    _refuse_address(os.fspath(image))
+    _refuse_url(os.fspath(image))
     path = Path(image)
     if not path.exists():
         raise FileNotFoundError(f"there is no image file {str(path)!r}; check the path")

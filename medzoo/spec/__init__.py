@@ -1,5 +1,6 @@
 """What a model is: its architecture, its classes, its input and its calibration."""
 
+from medzoo.spec.carrier import SpecCarrier
 from medzoo.spec.checks import check_temperature
 from medzoo.spec.find import find_spec, input_of_timm, network_of, spec_of
 from medzoo.spec.input import InputSpec
@@ -8,6 +9,7 @@ from medzoo.spec.model import ModelSpec
 __all__ = [
     "InputSpec",
     "ModelSpec",
+    "SpecCarrier",
     "check_temperature",
     "find_spec",
     "input_of_timm",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from medzoo.datasets import Dataset, DatasetInfo
+from medzoo.datasets import Dataset, DatasetInfo, Split
 from medzoo.spec.checks import exactly, is_finite, is_whole
 
 
@@ -36,7 +36,8 @@ class InputSpec:
     def __post_init__(self) -> None:
         if not (is_whole(self.channels, 1) and is_whole(self.size, 1)):
             raise ValueError(
-                f"channels={self.channels!r} and size={self.size!r} must be whole numbers, at least 1"
+                f"channels={self.channels!r} and size={self.size!r} must be whole numbers of at "
+                "least 1"
             )
         if len(self.mean) != self.channels or len(self.std) != self.channels:
             raise ValueError(
@@ -78,18 +79,20 @@ class InputSpec:
         return cls(**{**given, "mean": tuple(given["mean"]), "std": tuple(given["std"])})
 
     @classmethod
-    def for_data(cls, data: Dataset | DatasetInfo) -> InputSpec:
+    def for_data(cls, data: Dataset | Split | DatasetInfo) -> InputSpec:
         """Return the input that suits a data set.
 
         Args:
             data: A `Dataset` gives its size, channels, and its training images' mean and standard
-                deviation; a `DatasetInfo` its smallest size, and its mean and standard deviation,
-                or 0.5 as in MedMNIST's own baselines where it has none.
+                deviation; a `Split` its size, a `DatasetInfo` its smallest size, both with the
+                mean and standard deviation that are known of the set, or 0.5 as in MedMNIST's own
+                baselines if none are.
         """
         if isinstance(data, Dataset):
             mean, std = data.mean_std()
             # A channel that never changes has no spread to scale by.
             return cls(data.info.channels, data.size, mean, tuple(s or 1.0 for s in std))
-        default = (0.5,) * data.channels
-        size = min(data.sizes, default=28)
-        return cls(data.channels, size, data.mean or default, data.std or default)
+        info = data.info if isinstance(data, Split) else data
+        default = (0.5,) * info.channels
+        size = data.images.shape[-1] if isinstance(data, Split) else min(info.sizes, default=28)
+        return cls(info.channels, size, info.mean or default, info.std or default)

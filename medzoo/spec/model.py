@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from medzoo.datasets import TASKS, Dataset, DatasetInfo, Task
+from medzoo.datasets import TASKS, Dataset, DatasetInfo, Split, Task
 from medzoo.datasets.info import names_have_laterality
 from medzoo.errors import unknown_name
 from medzoo.spec.checks import check_temperature, exactly, is_whole
@@ -91,14 +91,14 @@ class ModelSpec:
             )
 
     @classmethod
-    def for_data(cls, data: Dataset | DatasetInfo, architecture: str = "") -> ModelSpec:
+    def for_data(cls, data: Dataset | Split | DatasetInfo, architecture: str = "") -> ModelSpec:
         """Return the spec of a model of a data set's images, in their size and normalisation.
 
         Args:
             data: What it was made for; see `InputSpec.for_data`.
             architecture: The name that builds it, if medzoo can build it.
         """
-        info = data.info if isinstance(data, Dataset) else data
+        info = data if isinstance(data, DatasetInfo) else data.info
         expected = InputSpec.for_data(data)
         info = replace(info, mean=expected.mean, std=expected.std)
         return cls(architecture, expected, dataset=info)
@@ -110,12 +110,12 @@ class ModelSpec:
 
     @property
     def multi_label(self) -> bool:
-        """Whether an image may have any number of labels (sigmoid) instead of one class (softmax)."""
+        """Whether an image may have any number of labels (sigmoid), not one class (softmax)."""
         return self.task == "multi-label, binary-class"
 
     @property
     def has_laterality(self) -> bool:
-        """Whether class names distinguish left from right, so that a mirrored image changes class."""
+        """Whether class names distinguish left from right, so that mirroring changes the class."""
         return names_have_laterality(self.classes)
 
     def with_classes_of(self, dataset: DatasetInfo) -> ModelSpec:
@@ -186,7 +186,7 @@ class ModelSpec:
         )
 
     def timm_config(self) -> dict[str, Any]:
-        """Return what timm's `PretrainedCfg` says of input and classes, with its names of fields."""
+        """Return input and classes as fields of timm's `PretrainedCfg`."""
         values: dict[str, Any] = {
             "input_size": self.input.shape,
             "mean": self.input.mean,

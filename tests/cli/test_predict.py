@@ -115,7 +115,7 @@ def no_predictions(monkeypatch):
         ("--csv", "scans", "is a folder"),
         ("--explain", "a-file/overlays", "cannot be written"),
         ("--explain", "a-file/overlay.png", "cannot be written"),
-        ("--explain", "overlay.xyz", "unknown ending"),
+        ("--explain", "overlay.xyz", "unknown suffix"),
         ("--explain", "overlay.xbm", "cannot write mode RGB"),
     ],
 )

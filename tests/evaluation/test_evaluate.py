@@ -11,26 +11,22 @@ from torch import nn
 from medzoo.datasets import load_dataset, synthetic
 from medzoo.evaluation import evaluate
 from medzoo.inference import Ensemble, predict_logits, probabilities
-from medzoo.models import create_model
-from medzoo.spec import InputSpec
+from medzoo.models import Classifier, create_model, with_spec
+from medzoo.spec import InputSpec, ModelSpec
 from medzoo.transforms import prepare_batch
 
 FLAGS = ["dermamnist", "retinamnist", "breastmnist", "chestmnist"]
 
 
-class Net(nn.Module):
-    """A small untrained model that says what it expects, as medzoo's and timm's do."""
+class Net(Classifier):
+    """A small untrained model that says what it is, as medzoo's do."""
 
     def __init__(self, info, channels=None, size=28):
         super().__init__()
         torch.manual_seed(0)
         channels = channels or info.channels
-        self.dataset = info
-        self.pretrained_cfg = {
-            "input_size": (channels, size, size),
-            "mean": (0.4,) * channels,
-            "std": (0.2,) * channels,
-        }
+        expected = InputSpec(channels, size, (0.4,) * channels, (0.2,) * channels)
+        self.spec = ModelSpec("", expected, dataset=info)
         self.body = nn.Sequential(nn.Conv2d(channels, 4, 3), nn.BatchNorm2d(4), nn.Dropout(0.5))
         self.head = nn.Linear(4 * (size - 2) ** 2, info.num_classes)
         self.seen = []
@@ -45,11 +41,6 @@ def data(request):
     return synthetic(request.param, n_train=8, n_val=8, n_test=120, seed=1)
 
 
-def config_of(model):
-    cfg = model.pretrained_cfg
-    return InputSpec(*cfg["input_size"][:2], mean=cfg["mean"], std=cfg["std"])
-
-
 def test_auc_and_acc_are_those_of_medmnists_evaluator(data, tmp_path):
     split, model = data.test, Net(data.info)
     report = evaluate(model, split, device="cpu", resamples=0)
@@ -58,7 +49,7 @@ def test_auc_and_acc_are_those_of_medmnists_evaluator(data, tmp_path):
     labels = split.labels.numpy().astype(np.uint8).reshape(len(split), -1)
     np.savez(tmp_path / f"{flag}.npz", test_labels=labels)
     with torch.no_grad():
-        logits = model.eval()(prepare_batch(split.images, config_of(model))).double()
+        logits = model.eval()(prepare_batch(split.images, model.spec.input)).double()
     multi_label = data.info.multi_label
     scores = (logits.sigmoid() if multi_label else logits.softmax(1)).numpy()
     theirs = Evaluator(flag, "test", root=tmp_path).evaluate(scores)
@@ -80,36 +71,72 @@ def test_batches_change_nothing(data):
     whole = predict_logits(model, data.test.images, device="cpu")
     parts = predict_logits(model, data.test.images, device="cpu", batch_size=7)
     assert [len(batch) for batch in model.seen] == [120, *[7] * 17, 1]
-    torch.testing.assert_close(parts, whole)
-    assert whole.dtype == torch.float32
+    torch.testing.assert_close(parts, whole, atol=1e-6, rtol=1e-5)  # computed in float32
+    assert whole.dtype == torch.float64
     assert not whole.is_inference()
 
 
-def test_the_model_gets_images_as_its_own_config_says():
+def test_the_model_gets_images_as_its_own_spec_says():
     data = synthetic("breastmnist", n_test=4)
     model = Net(data.info, channels=3, size=40)
     evaluate(model, data.test, device="cpu", resamples=0)
-    expected = prepare_batch(data.test.images, config_of(model))
+    expected = prepare_batch(data.test.images, model.spec.input)
     assert torch.equal(model.seen[0], expected)
 
 
-def test_a_plain_callable_gets_images_of_the_splits_own_size():
+def test_a_plain_callable_needs_a_spec_and_gets_images_as_it_says():
     data = synthetic("dermamnist", size=36, n_test=12)
     info = dataclasses.replace(data.info, mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6))
+    split = dataclasses.replace(data.test, info=info)
     seen = []
 
     def model(x):
         seen.append(x)
         return x.mean((2, 3)) @ torch.ones(3, 7)
 
-    evaluate(model, dataclasses.replace(data.test, info=info), device="cpu", resamples=0)
+    evaluate(model, split, device="cpu", resamples=0, spec=ModelSpec.for_data(split))
     expected = InputSpec(3, 36, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
     assert torch.equal(seen[0], prepare_batch(data.test.images, expected))
 
-    other = InputSpec(1, 20, (0.5,), (0.5,))
-    evaluate(lambda x: x.flatten(1)[:, :7], data.test, config=other, device="cpu", resamples=0)
-    with pytest.raises(ValueError, match="function has no pretrained_cfg"):
-        predict_logits(model, data.test.images)
+    other = ModelSpec("", InputSpec(1, 20, (0.5,), (0.5,)), 7)
+    evaluate(lambda x: x.flatten(1)[:, :7], data.test, spec=other, device="cpu", resamples=0)
+    for run in (
+        lambda: predict_logits(model, data.test.images),
+        lambda: evaluate(model, data.test),
+        lambda: evaluate(nn.Sequential(nn.Flatten(), nn.Linear(3 * 36**2, 7)), data.test),
+    ):
+        with pytest.raises(TypeError, match=r"does not say which images.*give spec="):
+            run()
+
+
+def test_a_spec_that_is_given_counts_instead_of_the_models_own():
+    data = synthetic("dermamnist", n_test=30)
+    model = Net(data.info)
+    other = dataclasses.replace(model.spec, temperature=3.0)
+    own, given = (
+        evaluate(model, data.test, device="cpu", resamples=0, spec=spec) for spec in (None, other)
+    )
+    assert (own.temperature, given.temperature) == (1.0, 3.0)
+    assert given == evaluate(model, data.test, device="cpu", resamples=0, temperature=3.0)
+    with pytest.raises(TypeError, match="expected a ModelSpec"):
+        evaluate(model, data.test, spec={"classes": 7})
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        nn.DataParallel,
+        torch.optim.swa_utils.AveragedModel,
+        lambda model: torch.compile(model, backend="eager"),
+        lambda model: nn.Sequential(nn.Identity(), model),
+    ],
+)
+def test_a_wrapped_model_scores_what_the_model_scores(wrap):
+    data = synthetic("dermamnist", n_test=60)
+    model = Net(data.info)
+    wrapped = wrap(model)
+    expected = evaluate(model, data.test, device="cpu", resamples=0)
+    assert evaluate(wrapped, data.test, device="cpu", resamples=0) == expected
 
 
 def test_a_model_comes_back_in_the_modes_it_came_in():
@@ -128,12 +155,12 @@ def test_a_model_comes_back_in_the_modes_it_came_in():
     assert [m.training for m in (model, model.body[1], model.body[2])] == [True, False, True]
 
 
-def test_bfloat16_is_close_and_comes_back_as_float32():
+def test_bfloat16_is_close():
     data = synthetic("dermamnist", n_test=12)
     model = Net(data.info)
     exact = predict_logits(model, data.test.images, device="cpu")
     coarse = predict_logits(model, data.test.images, device="cpu", precision="bfloat16")
-    assert coarse.dtype == torch.float32
+    assert coarse.dtype == torch.float64
     assert not torch.equal(coarse, exact)
     torch.testing.assert_close(coarse, exact, atol=0.1, rtol=0.1)
 
@@ -172,7 +199,8 @@ def test_an_absent_class_is_nan_with_one_warning_for_all_of_evaluate():
 def test_a_model_for_something_else_is_refused(model_for, split_of, message):
     model = Net(synthetic(model_for, n_test=4).info)
     split = synthetic(split_of, n_test=4).test
-    model.dataset = dataclasses.replace(model.dataset, title="ChestMNIST")
+    named = dataclasses.replace(model.dataset, title="ChestMNIST")
+    model.spec = dataclasses.replace(model.spec, dataset=named)
     info = dataclasses.replace(split.info, name=split_of, title="DermaMNIST")
     with pytest.raises(ValueError, match=message):
         evaluate(model, dataclasses.replace(split, info=info), device="cpu")
@@ -183,7 +211,7 @@ def test_an_ensemble_that_knows_no_task_is_refused_for_several_labels():
     members = [create_model("simple_cnn", num_classes=14, widths=(4, 8, 8), in_chans=1)]
     with pytest.raises(ValueError, match=r"softmax is averaged.*multi-label.*dataset=data"):
         evaluate(Ensemble(members), split, device="cpu")
-    members[0].dataset = split.info
+    with_spec(members[0], dataclasses.replace(members[0].spec, classes=(), dataset=split.info))
     alone, together = (evaluate(m, split, resamples=0) for m in (members[0], Ensemble(members)))
     assert (alone.auc, alone.acc) == (pytest.approx(together.auc), together.acc)
 
@@ -207,9 +235,7 @@ def test_the_same_classes_in_another_order_are_refused_and_others_are_told():
 
 def test_a_name_is_no_model_but_the_message_makes_one():
     split = synthetic("breastmnist", n_test=4).test
-    with pytest.raises(
-        ValueError, match=r"create_model\('simple_cnn.breastmnist', pretrained=True"
-    ):
+    with pytest.raises(TypeError, match=r"create_model\('simple_cnn.breastmnist', pretrained=True"):
         evaluate("simple_cnn.breastmnist", split)
 
 
@@ -222,7 +248,7 @@ def test_nan_is_refused_and_the_image_named():
         return logits
 
     with pytest.raises(ValueError, match=r"1 of 20 images \(first: image 4\)"):
-        evaluate(model, data.test, device="cpu")
+        evaluate(model, data.test, device="cpu", spec=ModelSpec.for_data(data))
 
 
 @pytest.mark.parametrize(
@@ -234,8 +260,9 @@ def test_nan_is_refused_and_the_image_named():
     ],
 )
 def test_what_is_no_logits_is_refused(output, message):
+    split = synthetic("dermamnist", n_test=4).test
     with pytest.raises(ValueError, match=message):
-        evaluate(output, synthetic("dermamnist", n_test=4).test, device="cpu")
+        evaluate(output, split, device="cpu", spec=ModelSpec.for_data(split))
 
 
 def test_bad_arguments_are_refused():
@@ -253,6 +280,8 @@ def test_bad_arguments_are_refused():
         evaluate(model, split, resamples=-1)
     with pytest.raises(ValueError, match="precision"):
         evaluate(model, split, precision="float17")
+    with pytest.raises(TypeError, match="unknown option 'batchsize'; did you mean 'batch_size'"):
+        evaluate(model, split, batchsize=8)
 
 
 @pytest.mark.skipif("MEDZOO_DATA" not in os.environ, reason="needs MEDZOO_DATA with real data")
@@ -265,5 +294,5 @@ def test_real_images_of_another_size_and_with_other_channels():
 
 def test_a_whole_data_set_is_refused_with_advice():
     data = synthetic("breastmnist", n_train=4, n_val=4, n_test=4)
-    with pytest.raises(ValueError, match=r"give one split, e\.g\. data\.test"):
+    with pytest.raises(TypeError, match=r"give one split, e\.g\. data\.test"):
         evaluate(Net(data.info), data)

@@ -6,7 +6,7 @@ from sklearn.metrics import roc_auc_score
 
 from medzoo.evaluation import bootstrap_intervals, compute_metrics, intervals
 from medzoo.evaluation.intervals import resampled_scores, weighted_auc
-from medzoo.evaluation.metrics import outcomes
+from medzoo.evaluation.metrics import score_predictions
 from tests.evaluation.test_metrics import MULTI_LABEL, TASKS, made_up
 
 
@@ -40,7 +40,7 @@ def test_a_resample_scores_as_the_drawn_images_do(task, seed, images, levels):
     labels, scores = made_up(task, seed, images, levels=levels)
     drawn = np.random.default_rng(seed).integers(images, size=(3, images))
     counts = np.stack([np.bincount(row, minlength=images) for row in drawn], axis=1).astype(float)
-    resampled = resampled_scores(outcomes(labels, scores, task), counts)
+    resampled = resampled_scores(score_predictions(labels, scores, task), counts)
     for k, row in enumerate(drawn):
         expected = compute_metrics(labels[row], scores[row], task)
         for name, values in resampled.items():

@@ -16,23 +16,24 @@ from medzoo.datasets import Provenance, Split, dataset_info, synthetic
 from medzoo.evaluation import compute_metrics, evaluate
 from medzoo.inference import fit_temperature, probabilities
 from medzoo.prediction import predict
+from medzoo.spec import ModelSpec
 from tests.evaluation.test_evaluate import Net
 
 NAMES = ["dermamnist", "retinamnist", "breastmnist", "chestmnist"]
 names = st.sampled_from(NAMES)
 
 
-def replay(logits):
+class Replay:
     """A model that gives these logits, row by row, however they are batched."""
-    rows, position = torch.as_tensor(logits, dtype=torch.float32), 0
 
-    def model(x):
-        nonlocal position
-        taken = rows[position : position + len(x)]
-        position = (position + len(x)) % len(rows)
+    def __init__(self, logits, split):
+        self.rows, self.position = torch.as_tensor(logits, dtype=torch.float32), 0
+        self.spec = ModelSpec.for_data(split)
+
+    def __call__(self, x):
+        taken = self.rows[self.position : self.position + len(x)]
+        self.position = (self.position + len(x)) % len(self.rows)
         return taken
-
-    return model
 
 
 def made_up(name, seed, images=400, truth=1.0, spread=2.0):
@@ -40,7 +41,7 @@ def made_up(name, seed, images=400, truth=1.0, spread=2.0):
     info = dataset_info(name)
     rng = np.random.default_rng(seed)
     logits = rng.normal(0, spread, (images, info.num_classes))
-    chances = probabilities(torch.from_numpy(logits), info.task, truth).numpy()
+    chances = probabilities(torch.from_numpy(logits) / truth, info.task).numpy()
     if info.multi_label:
         labels = torch.from_numpy((rng.random(chances.shape) < chances).astype(np.float32))
     else:
@@ -61,14 +62,16 @@ def loss(logits, split, temperature):
 @pytest.mark.parametrize("name", NAMES)
 def test_it_finds_the_temperature_that_labels_were_drawn_at(name, truth):
     logits, split = made_up(name, 0, images=6000, truth=truth)
-    assert fit_temperature(replay(logits), split, device="cpu") == pytest.approx(truth, rel=0.08)
+    assert fit_temperature(Replay(logits, split), split, device="cpu") == pytest.approx(
+        truth, rel=0.08
+    )
 
 
 @settings(max_examples=40, deadline=None)
 @given(names, st.integers(0, 2**32 - 1), st.floats(0.2, 5))
 def test_no_other_temperature_is_more_likely(name, seed, truth):
     logits, split = made_up(name, seed, truth=truth)
-    found = fit_temperature(replay(logits), split, device="cpu")
+    found = fit_temperature(Replay(logits, split), split, device="cpu")
     best = loss(logits, split, found)
     for factor in (0.5, 0.99, 1.01, 2.0):
         assert best <= loss(logits, split, found * factor)
@@ -78,8 +81,8 @@ def test_no_other_temperature_is_more_likely(name, seed, truth):
 @given(names, st.integers(0, 2**32 - 1), st.floats(1e-4, 1e4), st.integers(1, 500))
 def test_it_grows_with_the_logits(name, seed, scale, batch_size):
     logits, split = made_up(name, seed)
-    base = fit_temperature(replay(logits), split, device="cpu")
-    larger = replay((logits * np.float32(scale)).astype(np.float32))
+    base = fit_temperature(Replay(logits, split), split, device="cpu")
+    larger = Replay((logits * np.float32(scale)).astype(np.float32), split)
     found = fit_temperature(larger, split, device="cpu", batch_size=batch_size)
     assert found == pytest.approx(float(np.float32(scale)) * base, rel=1e-4)
 
@@ -87,16 +90,20 @@ def test_it_grows_with_the_logits(name, seed, scale, batch_size):
 def test_what_all_classes_share_does_not_matter():
     logits, split = made_up("dermamnist", 0)
     moved = logits + np.random.default_rng(1).normal(0, 50, (len(logits), 1)).astype(np.float32)
-    base = fit_temperature(replay(logits), split, device="cpu")
-    assert fit_temperature(replay(moved), split, device="cpu") == pytest.approx(base, rel=1e-3)
+    base = fit_temperature(Replay(logits, split), split, device="cpu")
+    assert fit_temperature(Replay(moved, split), split, device="cpu") == pytest.approx(
+        base, rel=1e-3
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_calibration_lowers_the_ece_and_keeps_the_accuracy_of_single_labels(name):
     logits, split = made_up(name, 0, images=3000)
-    found = fit_temperature(replay(4 * logits), split, device="cpu")
+    found = fit_temperature(Replay(4 * logits, split), split, device="cpu")
     raw, fitted = (
-        evaluate(replay(4 * logits), split, device="cpu", resamples=0, temperature=temperature)
+        evaluate(
+            Replay(4 * logits, split), split, device="cpu", resamples=0, temperature=temperature
+        )
         for temperature in (1.0, found)
     )
     assert fitted.ece < 0.05 < raw.ece
@@ -119,9 +126,9 @@ def without_maximum(name, right):
 def test_without_a_best_temperature_it_warns_and_leaves_things_alone(name, right, message):
     logits, split = without_maximum(name, right)
     with pytest.warns(UserWarning, match=message):
-        assert fit_temperature(replay(logits), split, device="cpu") == 1.0
+        assert fit_temperature(Replay(logits, split), split, device="cpu") == 1.0
     with pytest.warns(UserWarning, match="no more than guessing"):
-        assert fit_temperature(replay(0 * logits), split, device="cpu") == 1.0
+        assert fit_temperature(Replay(0 * logits, split), split, device="cpu") == 1.0
 
 
 def test_one_mistake_among_sure_answers_is_enough_for_a_finite_temperature():
@@ -129,7 +136,7 @@ def test_one_mistake_among_sure_answers_is_enough_for_a_finite_temperature():
     labels = split.labels.clone()
     labels[0] = (labels[0] + 1) % 7
     found = fit_temperature(
-        replay(1e4 * logits), dataclasses.replace(split, labels=labels), device="cpu"
+        Replay(1e4 * logits, split), dataclasses.replace(split, labels=labels), device="cpu"
     )
     assert 0 < found < math.inf
 
@@ -149,8 +156,7 @@ def test_probabilities_are_those_of_the_divided_logits():
         ("multi-class", (logits.double() / 2).softmax(1)),
         ("multi-label, binary-class", (logits.double() / 2).sigmoid()),
     ):
-        torch.testing.assert_close(probabilities(logits, task, 2.0), expected)
-        assert torch.equal(probabilities(logits, task), probabilities(logits, task, 1.0))
+        torch.testing.assert_close(probabilities(logits.double() / 2.0, task), expected)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -168,19 +174,15 @@ def test_evaluate_and_predict_use_the_models_temperature(name):
     assert evaluate(model, data.test, device="cpu", resamples=0, temperature=1.0) == raw
 
     logits = medzoo.inference.predict_logits(model, data.test.images, device="cpu")
-    expected = probabilities(logits, data.info.task, 3.0)
+    raw_logits = medzoo.inference.predict_logits(
+        model, data.test.images, device="cpu", temperature=1.0
+    )
+    torch.testing.assert_close(logits, raw_logits / 3.0)
+    expected = probabilities(logits, data.info.task)
     assert own.ece == compute_metrics(data.test.labels, expected, data.info.task).ece
     one = predict(model, data.test.images[0], device="cpu")
     named = dict(zip(data.info.classes, expected[0].tolist(), strict=True))
     assert one.probabilities == pytest.approx(named, abs=1e-6)
-
-
-def test_what_else_is_called_temperature_is_left_alone():
-    data = synthetic("dermamnist", n_test=30)
-    model = Net(data.info)
-    raw = evaluate(model, data.test, device="cpu", resamples=0)
-    model.temperature = torch.nn.Parameter(torch.tensor(5.0))
-    assert evaluate(model, data.test, device="cpu", resamples=0) == raw
 
 
 @pytest.mark.skipif(
@@ -211,7 +213,8 @@ def test_what_is_no_temperature_is_refused(temperature):
     model = Net(split.info)
     for run in (
         lambda: evaluate(model, split, temperature=temperature),
-        lambda: probabilities(torch.zeros(1, 7), "multi-class", temperature),
+        lambda: medzoo.predict(model, split.images[0], temperature=temperature),
+        lambda: setattr(model, "temperature", temperature),
     ):
         with pytest.raises(ValueError, match=r"temperature=.* must be a finite number above 0"):
             run()
@@ -220,16 +223,20 @@ def test_what_is_no_temperature_is_refused(temperature):
 def test_what_does_not_fit_is_refused():
     data = synthetic("dermamnist", n_train=4, n_val=8, n_test=4)
     model = Net(data.info)
-    with pytest.raises(ValueError, match=r"give one split, e\.g\. data\.test"):
+    with pytest.raises(TypeError, match=r"give one split, e\.g\. data\.test"):
         fit_temperature(model, data)
+    for option in ({"temperature": 2.0}, {"tta": "flip"}):
+        with pytest.raises(ValueError, match="does not apply to fit_temperature"):
+            fit_temperature(model, data.val, **option)
     with pytest.raises(ValueError, match="is empty"):
         fit_temperature(model, data.val.subset(slice(0)))
     with pytest.raises(ValueError, match=r"made for .*multi-class.* is multi-label"):
         fit_temperature(model, synthetic("chestmnist", n_val=4).val)
+    spec = ModelSpec.for_data(data.val)
     with pytest.raises(ValueError, match="gives 3 logits"):
-        fit_temperature(lambda x: torch.zeros(len(x), 3), data.val)
+        fit_temperature(lambda x: torch.zeros(len(x), 3), data.val, spec=spec)
     for value in (math.nan, math.inf):
         logits = torch.zeros(8, 7)
         logits[2, 1] = value
         with pytest.raises(ValueError, match=r"NaN or infinite logits .*\(first: image 2\)"):
-            fit_temperature(replay(logits), data.val, device="cpu")
+            fit_temperature(Replay(logits, data.val), data.val, device="cpu")

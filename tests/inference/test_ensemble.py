@@ -1,6 +1,7 @@
 """Ensembles: the mean of what the members say, whatever they are."""
 
 import importlib.util
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,7 +13,8 @@ from torch import nn
 import medzoo
 from medzoo.datasets import dataset_info, synthetic
 from medzoo.inference import Ensemble, average_logits, predict_logits, probabilities
-from medzoo.models import create_model
+from medzoo.models import Classifier, Specified, create_model
+from medzoo.spec import InputSpec, ModelSpec
 from medzoo.transforms import input_spec, prepare_batch
 
 WIDTHS = (4, 8, 16)
@@ -22,16 +24,16 @@ tasks = st.sampled_from([*INFOS, CHEST.task])
 temperatures = st.floats(0.05, 20)
 
 
-class Says(nn.Module):
+class Says(Classifier):
     """A model that says the same whatever it sees."""
 
     def __init__(self, logits, info, temperature=1.0):
         super().__init__()
         self.logits = torch.as_tensor(logits)
-        self.dataset, self.num_classes = info, info.num_classes
-        self.temperature = temperature
+        self.num_classes = info.num_classes
         half = (0.5,) * info.channels
-        self.pretrained_cfg = {"input_size": (info.channels, 4, 4), "mean": half, "std": half}
+        expected = InputSpec(info.channels, 4, half, half)
+        self.spec = ModelSpec("", expected, dataset=info, temperature=temperature)
 
     def forward(self, x):
         return self.logits[: len(x)]
@@ -54,7 +56,7 @@ def chances(model, info):
     """The model's probabilities of three images that it does not look at."""
     logits = model(torch.zeros(3, info.channels, 4, 4))
     assert logits.isfinite().all()
-    return probabilities(logits, info.task, model.temperature)
+    return probabilities(logits.double() / model.temperature, info.task)
 
 
 def member(dataset, seed=0, name="simple_cnn", **arguments):
@@ -66,9 +68,7 @@ def member(dataset, seed=0, name="simple_cnn", **arguments):
 
 def mean_of(models, images, task):
     """What each says of the raw images by itself, averaged."""
-    own = [
-        probabilities(predict_logits(m, images, device="cpu"), task, m.temperature) for m in models
-    ]
+    own = [probabilities(predict_logits(m, images, device="cpu"), task) for m in models]
     return torch.stack(own).mean(0)
 
 
@@ -130,7 +130,8 @@ def test_members_get_images_in_their_own_normalisation():
 def test_members_get_images_in_their_own_size(sizes):
     info = dataset_info("breastmnist")
     models = [member(info, seed, size=size) for seed, size in enumerate(sizes)]
-    models[1].pretrained_cfg = models[1].pretrained_cfg | {"mean": (0.3,), "std": (0.2,)}
+    expected = replace(models[1].spec.input, mean=(0.3,), std=(0.2,))
+    models[1].spec = replace(models[1].spec, input=expected)
     ensemble = Ensemble(models)
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(
@@ -175,7 +176,7 @@ def test_it_is_used_like_any_model(name):
     assert ensemble.architecture == "ensemble"
     assert ensemble.dataset == models[0].dataset
     assert ensemble.num_classes == data.info.num_classes
-    assert ensemble.pretrained_cfg == models[0].pretrained_cfg
+    assert ensemble.spec.input == models[0].spec.input
     assert ensemble.members == tuple(models)
     assert medzoo.create_transform(ensemble) == medzoo.create_transform(models[0])
     expected = mean_of(models, data.test.images, data.info.task)
@@ -193,7 +194,7 @@ def test_its_own_temperature_comes_on_top():
     before = chances(ensemble, ensemble.dataset)
     ensemble.temperature = 3.0
     torch.testing.assert_close(
-        chances(ensemble, ensemble.dataset), probabilities(values, "multi-class", 6.0)
+        chances(ensemble, ensemble.dataset), probabilities(values.double() / 6.0, "multi-class")
     )
     assert not torch.allclose(chances(ensemble, ensemble.dataset), before)
 
@@ -259,24 +260,29 @@ def other_classes():
         (lambda: member("retinamnist", in_chans=1), "has 1 channels, but member 0 .* has 3"),
         (lambda: member(None, num_classes=0), "has no classifier"),
         (lambda: member("retinamnist", features_only=True), "has no classifier"),
-        (lambda: lambda x: x, "is no PyTorch module"),
+        (lambda: lambda x: x, "is not a PyTorch module"),
     ],
 )
 def test_a_member_that_does_not_fit_is_named(make, message):
-    with pytest.raises(ValueError, match=rf"member 1 \(\w+\).*{message}"):
+    with pytest.raises((TypeError, ValueError), match=rf"member 1 \(\w+\).*{message}"):
         Ensemble([member("retinamnist"), make()])
 
 
 def test_a_member_that_says_nothing_of_its_input_is_named():
     silent = nn.Linear(2, 2)
     silent.num_classes = 2
-    with pytest.raises(ValueError, match=r"member 0 \(Linear\): .*says nothing about its input"):
+    with pytest.raises(TypeError, match=r"member 0 \(Linear\): .*does not say which images"):
         Ensemble([silent])
+    half = (0.5,) * 3
+    spec = ModelSpec("", InputSpec(3, 28, half, half), 7, licence="CC BY 4.0")
+    together = Ensemble([Specified(nn.Sequential(nn.Flatten(), nn.Linear(3 * 28**2, 7)), spec)])
+    assert together(torch.zeros(2, 3, 28, 28)).shape == (2, 7)
+    assert (together.spec.input, together.licence) == (spec.input, "CC BY 4.0")
 
 
 @pytest.mark.parametrize("members", ["simple_cnn.dermamnist", [], None, nn.Linear(1, 1)])
 def test_what_is_no_list_of_members_is_refused(members):
-    with pytest.raises(ValueError, match="give a list of models or names"):
+    with pytest.raises((TypeError, ValueError), match="give a list of models or names"):
         Ensemble(members)
 
 

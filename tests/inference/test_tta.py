@@ -12,8 +12,9 @@ import medzoo
 from medzoo.datasets import synthetic
 from medzoo.evaluation import compute_metrics, evaluate
 from medzoo.inference import predict_logits, probabilities
-from medzoo.inference.tta import ViewAverage, views, with_tta
+from medzoo.inference.tta import ViewAverage, views
 from medzoo.prediction import predict
+from medzoo.spec import InputSpec, ModelSpec
 from medzoo.transforms import input_spec, prepare_batch
 from tests.evaluation.test_evaluate import Net
 
@@ -31,13 +32,14 @@ def model(data):
     return Net(data.info)
 
 
-def by_hand(model, images, task, tta, temperature=1.0):
+def by_hand(model, images, task, tta, temperature=None):
     """Mean probabilities over views of the raw images, each predicted by itself."""
     turns = [images] if tta != "dihedral" else [images.rot90(k, (2, 3)) for k in range(4)]
     raw = turns + ([turned.flip(-1) for turned in turns] if tta != "none" else [])
     assert len(raw) == COUNTS[tta]
     own = [
-        probabilities(predict_logits(model, one, device="cpu"), task, temperature) for one in raw
+        probabilities(predict_logits(model, one, device="cpu", temperature=temperature), task)
+        for one in raw
     ]
     return torch.stack(own).mean(0)
 
@@ -82,8 +84,8 @@ def test_views_change_nothing_for_a_model_that_cannot_tell_them_apart(
     logits = ViewAverage(model, tta, multi_label, temperature)(images)
     assert logits.isfinite().all()
     task = MULTI_LABEL if multi_label else "multi-class"
-    found = probabilities(logits, task, temperature)
-    expected = probabilities(model(images), task, temperature)
+    found = probabilities(logits, task)
+    expected = probabilities(model(images).double() / temperature, task)
     torch.testing.assert_close(found, expected, atol=3e-6, rtol=0)
     if not multi_label:
         torch.testing.assert_close(found.sum(1), torch.ones(6).double())
@@ -97,9 +99,10 @@ def test_probabilities_are_the_mean_over_the_views(data, model, tta, temperature
         model, images, device="cpu", tta=tta, temperature=temperature, batch_size=7
     )
     expected = by_hand(model, images, task, tta, temperature)
-    found = probabilities(logits, task, temperature)
+    found = probabilities(logits, task)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
-    plain = probabilities(predict_logits(model, images, device="cpu"), task, temperature)
+    logits = predict_logits(model, images, device="cpu", temperature=temperature)
+    plain = probabilities(logits, task)
     assert (plain - expected).abs().max() > 1e-3  # or this test could not fail
 
 
@@ -124,8 +127,7 @@ def test_without_it_the_model_runs_once_on_the_very_image(data):
     assert len(model.seen) == 1
     batch = prepare_batch(data.test.images, input_spec(model))
     assert torch.equal(model.seen[0], batch)
-    assert torch.equal(logits, model.eval()(batch).detach())
-    assert with_tta(model, "none", data.info, 1.0) is model
+    assert torch.equal(logits, model.eval()(batch).detach().double())
 
 
 def test_views_are_channels_last_as_models_are():
@@ -135,7 +137,8 @@ def test_views_are_channels_last_as_models_are():
         seen.append(x)
         return torch.zeros(len(x), 7)
 
-    evaluate(model, synthetic("dermamnist", n_test=30).test, resamples=0, tta="dihedral")
+    split = synthetic("dermamnist", n_test=30).test
+    evaluate(model, split, resamples=0, tta="dihedral", spec=ModelSpec.for_data(split))
     assert len(seen) == 8
     assert all(x.is_contiguous(memory_format=torch.channels_last) for x in seen)
 
@@ -146,12 +149,13 @@ def test_a_plain_function_takes_its_task_from_the_split(data):
     def model(x):
         return x.flatten(1) @ weight
 
-    report = evaluate(model, data.test, device="cpu", resamples=0, tta="flip", temperature=2.0)
-    config = medzoo.transforms.InputSpec(
-        data.info.channels, 28, (0.5,) * data.info.channels, (0.5,) * data.info.channels
+    half = (0.5,) * data.info.channels
+    spec = ModelSpec("", InputSpec(data.info.channels, 28, half, half), data.info.num_classes)
+    report = evaluate(
+        model, data.test, device="cpu", resamples=0, tta="flip", temperature=2.0, spec=spec
     )
-    batch = prepare_batch(data.test.images, config)
-    both = [probabilities(model(x), data.info.task, 2.0) for x in (batch, batch.flip(-1))]
+    batch = prepare_batch(data.test.images, spec.input)
+    both = [probabilities(model(x) / 2.0, data.info.task) for x in (batch, batch.flip(-1))]
     scores = compute_metrics(data.test.labels, (both[0] + both[1]) / 2, data.info.task)
     assert (report.auc, report.ece) == pytest.approx((scores.auc, scores.ece), abs=5e-3)
 
@@ -205,11 +209,16 @@ def test_classes_that_tell_left_from_right_are_not_mirrored():
     data = synthetic("organamnist", n_train=4, n_val=4, n_test=12)
     model = Net(data.info)
     for run in (
-        lambda: evaluate(lambda x: torch.zeros(len(x), 11), data.test, tta="flip"),
+        lambda: evaluate(
+            lambda x: torch.zeros(len(x), 11),
+            data.test,
+            tta="flip",
+            spec=ModelSpec("", model.spec.input, 11),
+        ),
         lambda: evaluate(model, data.test, tta="dihedral"),
         lambda: predict(model, data.test.images[0], tta="flip"),
     ):
-        with pytest.raises(ValueError, match="tell left from right"):
+        with pytest.raises(ValueError, match="distinguish left from right"):
             run()
 
 
@@ -217,7 +226,7 @@ def test_classes_that_tell_left_from_right_are_not_mirrored():
 def test_what_is_no_logits_is_refused(output):
     split = synthetic("dermamnist", n_test=4).test
     with pytest.raises(ValueError, match=r"gave .* for a batch of 4 images"):
-        evaluate(output, split, device="cpu", tta="flip")
+        evaluate(output, split, device="cpu", tta="flip", spec=ModelSpec.for_data(split))
 
 
 def test_nan_is_refused_and_the_image_named():
@@ -230,4 +239,4 @@ def test_nan_is_refused_and_the_image_named():
             return logits
 
     with pytest.raises(ValueError, match=r"1 of 20 images \(first: image 4\)"):
-        evaluate(Broken(), split, device="cpu", tta="flip")
+        evaluate(Broken(), split, device="cpu", tta="flip", spec=ModelSpec.for_data(split))

@@ -8,7 +8,9 @@ from torch import nn
 
 import medzoo
 from medzoo.datasets import dataset_info
+from medzoo.models import Classifier
 from medzoo.prediction import Explanation, explain, predict
+from medzoo.spec import InputSpec, ModelSpec
 
 SMALL = {
     "advanced_cnn": {"widths": (8, 8, 8, 8), "depths": (1, 1, 1, 1)},
@@ -45,12 +47,14 @@ def test_every_network_has_a_map_of_the_images_size(name, image):
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
-class Corner(nn.Module):
+class Corner(Classifier):
     """Its only class speaks up for what is bright; by construction it is known where."""
 
     num_classes = num_features = 1
-    dataset = None
-    pretrained_cfg = {"input_size": (1, 8, 8), "mean": (0.0,), "std": (1.0,)}  # noqa: RUF012
+
+    def __init__(self):
+        super().__init__()
+        self.spec = ModelSpec("", InputSpec(1, 8, (0.0,), (1.0,)), 1)
 
     def forward_features(self, x):
         return nn.functional.avg_pool2d(x, 2)

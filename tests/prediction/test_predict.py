@@ -12,6 +12,7 @@ from medzoo.datasets import synthetic
 from medzoo.errors import DatasetError
 from medzoo.inference import predict_logits, probabilities
 from medzoo.prediction import Prediction, predict
+from medzoo.spec import ModelSpec
 from tests.evaluation.test_evaluate import Net
 
 
@@ -87,7 +88,7 @@ def test_multi_label_decides_for_every_label_above_half():
 
 def test_a_model_made_for_no_data_set_gives_numbers(data):
     model = Net(data.info)
-    model.dataset = None
+    model.spec = ModelSpec("", model.spec.input, 7)
     assert predict(model, data.test.images[0], device="cpu").label in set("0123456")
 
 
@@ -138,14 +139,14 @@ def test_bad_arguments_are_refused(data, model):
         predict(model, [None], device="cpu")
     wrong = Net(data.info)
     wrong.head = torch.nn.Linear(4 * 26**2, 3)
-    with pytest.raises(ValueError, match=r"gives 3 logits, but .* has 7 classes"):
+    with pytest.raises(ValueError, match=r"gives 3 logits, but its spec has 7 classes"):
         predict(wrong, data.test.images[0], device="cpu")
 
 
 @pytest.mark.parametrize("address", ["https://x.org/y.png", "http://x.org/y.png?size=[3]"])
 def test_an_address_is_not_fetched(address, model):
     for images in (address, [address], Path(address)):
-        with pytest.raises(ValueError, match=r"y\.png.* is an address, and nothing is fetched"):
+        with pytest.raises(ValueError, match=r"y\.png.* is a URL; download the image first"):
             predict(model, images)
 
 
@@ -155,9 +156,10 @@ def test_a_whole_split_is_refused_with_advice(model, data):
 
 
 def test_a_model_without_classifier_is_refused(model):
-    model.num_classes = 0
+    spec = model.spec
+    model.spec = spec.with_num_classes(0)
     try:
         with pytest.raises(ValueError, match="no classifier"):
             predict(model, np.zeros((28, 28, 3), np.uint8))
     finally:
-        del model.num_classes
+        model.spec = spec

@@ -1,0 +1,46 @@
+"""What everything that carries a spec offers of it directly."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from medzoo.datasets import DatasetInfo
+from medzoo.spec.model import ModelSpec
+
+
+class SpecCarrier:
+    """A model that carries its spec; the properties read it, and setting one replaces it.
+
+    Attributes:
+        spec: What the model is.
+    """
+
+    spec: ModelSpec
+
+    @property
+    def architecture(self) -> str:
+        """The name that builds it; empty if unknown."""
+        return self.spec.architecture
+
+    @property
+    def dataset(self) -> DatasetInfo | None:
+        """The data set that it was made for or trained on, or None."""
+        return self.spec.dataset
+
+    @property
+    def temperature(self) -> float:
+        """What its logits are divided by to become probabilities; can be set."""
+        return self.spec.temperature
+
+    @temperature.setter
+    def temperature(self, value: float) -> None:
+        self.spec = replace(self.spec, temperature=value)
+
+    @property
+    def licence(self) -> str:
+        """Licence of its weights; empty if unknown or untrained. It can be set."""
+        return self.spec.licence
+
+    @licence.setter
+    def licence(self, value: str) -> None:
+        self.spec = replace(self.spec, licence=value)
