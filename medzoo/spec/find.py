@@ -111,11 +111,13 @@ def _own_spec(model: object) -> ModelSpec | None:
     if not isinstance(cfg, Mapping) or not isinstance(num_classes, int):
         return None
     names = tuple(cfg.get("label_names") or ())
+    if len({*names}) != num_classes:  # of another classifier, or ambiguous
+        names = ()
     return ModelSpec(
         architecture="",
         input=input_of_timm(cfg),
         num_classes=num_classes,
-        classes=names if len(names) == num_classes else (),
+        classes=names,
     )
 
 
