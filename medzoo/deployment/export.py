@@ -1,4 +1,4 @@
-"""`export`: from a model to a file that others run, without medzoo."""
+"""`export`: write a model into a file that runs without medzoo."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from medzoo.spec import ModelSpec, network_of
 from medzoo.transforms import prepare_batch
 
 CHECKED_IMAGES = 64
-"""Of more images, this many are used to compare the file with the model."""
+"""Maximum number of images on which the file is compared with the model."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,11 @@ class Exported:
         path: The file.
         precision: ``"float32"`` or ``"int8"``.
         opset: The version of ONNX's operators that it uses; None for a .pt2 file.
-        difference: The largest difference of a logit from the model's, on the images that it was
-            checked with.
+        difference: The largest absolute difference between a logit of the file and of the model,
+            on the images of the check.
         bytes: Its size.
-        model: The file's content, loaded again: a callable from normalised images (N, C, H, W) to
-            logits (N, K).
+        model: The file, loaded again: a callable from normalised images (N, C, H, W) to logits
+            (N, K).
     """
 
     path: Path
@@ -71,32 +71,32 @@ def export(
 ) -> Exported:
     """Write a model into a file that runs without medzoo: ``.onnx``, or ``.pt2`` of `torch.export`.
 
-    The file maps any number of normalised images to logits, and says in JSON how images become
-    its input and logits become probabilities of named classes: an .onnx file in its metadata,
-    under ``"medzoo"``; a .pt2 file in its extra file ``"medzoo.json"``. It is loaded again and
-    compared with the model before it is put in its place, where an older one stays if that fails.
+    The file maps any number of normalised images to logits. It describes in JSON how to prepare
+    images, and how to turn logits into probabilities of named classes: an .onnx file in its
+    metadata, under ``"medzoo"``; a .pt2 file in its extra file ``"medzoo.json"``. It is loaded
+    again and compared with the model before it replaces an existing file.
 
     Args:
-        model: A classifier of medzoo's or timm's, or a `medzoo.Ensemble`, float32 and on the CPU;
-            it is left as it was.
+        model: A medzoo or timm classifier, or a `medzoo.Ensemble`, float32 and on the CPU; it is
+            not changed.
         path: The file. Its suffix, ``.onnx`` or ``.pt2``, decides the format.
-        opset: The version of ONNX's operators, 18 when not given, which is also the oldest.
+        opset: The version of ONNX's operators; 18 by default, which is also the lowest.
         precision: ``"float32"``, or for .onnx files ``"int8"``: weights and activations in 8-bit
             integers, as in `medzoo.compile`. That changes a few predictions.
-        images: Images like those to come, a split, e.g. ``data.train``, or uint8 (N, C, H, W).
-            They calibrate ``"int8"``, which needs them (512 are used), and the file is compared
-            on them (on 64); without them, on noise.
-        spec: What the model is, for one that does not say it itself.
+        images: Representative images: a split, e.g. ``data.train``, or uint8 (N, C, H, W). They
+            calibrate ``"int8"``, which needs them (512 are used), and the file is compared with
+            the model on them (on 64); without them, on noise.
+        spec: What the model is; needed only for one that does not say it itself.
 
     Returns:
-        What was written, with the largest difference found. In float32 that is rounding.
+        What was written, with the largest difference found. In float32 it is due to rounding.
 
     Raises:
         ImportError: If the extra ``medzoo[onnx]`` is missing, and the file is to be .onnx.
-        TypeError: If the model says nothing about its input.
-        ValueError: If an argument does not fit, the model cannot be exported, or the file
-            computes something else than the model: in float32, if a logit differs by more than
-            1e-4 (of the largest logit, if that is above 1).
+        TypeError: If an argument has the wrong type, or the model does not say what it is.
+        ValueError: If an argument does not fit, the model cannot be exported, or the file does not
+            compute what the model does: in float32, if a logit differs by more than 1e-4 (of the
+            largest logit, if that is above 1).
         OSError: If the file cannot be written.
     """
     path = Path(path)
@@ -129,7 +129,7 @@ def export(
 def _check_format(path: Path, opset: int | None, precision: CompiledPrecision) -> None:
     if path.suffix not in (".onnx", ".pt2"):
         raise ValueError(
-            f"cannot tell the format of {str(path)!r}; name it *.onnx for ONNX, or *.pt2 for "
+            f"cannot infer the format of {str(path)!r}; name it *.onnx for ONNX, or *.pt2 for "
             "torch.export"
         )
     if precision not in get_args(CompiledPrecision):
