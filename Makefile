@@ -1,4 +1,4 @@
-# Two commands for a newcomer: `make reproduce` and `make test`. Both set up a virtual environment.
+# Start with `make reproduce` or `make test`. Both set up a virtual environment.
 VENV ?= .venv
 PYTHON ?= python3
 RUN := $(VENV)/bin/python
@@ -8,11 +8,11 @@ RUN := $(VENV)/bin/python
 reproduce: $(VENV)/.bench  ## evaluate the published weights and print the results table
 	$(RUN) benchmarks/reproduce.py
 
-speed: $(VENV)/.bench  ## measure speed beside others; takes an hour on an idle machine
+speed: $(VENV)/.bench  ## measure speed against other tools; takes an hour on an idle machine
 	$(RUN) benchmarks/speed.py
-	$(RUN) benchmarks/speed_plots.py
+	$(RUN) benchmarks/tables.py --plots
 
-# A process a processor, with one thread each: small networks gain little from more.
+# One process per processor, with one thread each: small networks gain little from more threads.
 test: $(VENV)/.dev  ## run the tests
 	OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses=logical --dist=worksteal
 

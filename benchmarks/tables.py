@@ -1,9 +1,10 @@
 """Write the generated tables into README.md and docs/ from the measured figures.
 
-    python benchmarks/tables.py            # write
+    python benchmarks/tables.py            # write the tables
     python benchmarks/tables.py --check    # fail if a table is out of date
+    python benchmarks/tables.py --plots    # also draw the plots in docs/images/
 
-A table (or the output of an example) stands between ``<!-- table:NAME -->`` and ``<!-- /table -->``.
+A table (or the output of an example) is between ``<!-- table:NAME -->`` and ``<!-- /table -->``.
 """
 
 from __future__ import annotations
@@ -13,40 +14,67 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
-import ablations
-import accuracy
-import design_trials
-import explanations
-import finetuning
-import gate_ablation
-import leakage
-import speed
-import teachers
-import transfer
-from rows import Row, markdown, percent, spread
+if not __package__:  # started as a file: Python has put benchmarks/ on the path, not its parent
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from matplotlib.figure import Figure
 
 import medzoo
+from benchmarks.reporting.format import (
+    markdown_table,
+    millions,
+    percent,
+    percent_interval,
+    seed_summary,
+)
+from benchmarks.reporting.paths import IMAGES, RESULTS, ROOT
+from benchmarks.reproduction import teachers
+from benchmarks.reproduction.rows import Row, markdown
+from benchmarks.speed import CASES
+from benchmarks.speed_cases import report as speed
+from benchmarks.studies import (
+    ablations,
+    comparison,
+    design_trials,
+    explanations,
+    finetuning,
+    gate_ablation,
+    leakage,
+    transfer,
+)
 from medzoo.weights import weights_index
 
-ROOT = Path(__file__).parents[1]
-RESULTS = Path(__file__).parent / "results"
+ZOO_HEADER = (
+    "Checkpoint",
+    "Trained on",
+    "Parameters",
+    "Test AUC (95 % interval)",
+    "Test ACC (95 % interval)",
+    "ECE",
+    "Mean over seeds",
+    "File",
+    "Licence",
+)
 _BLOCK = re.compile(r"(<!-- table:(\w+) -->\n).*?(<!-- /table -->)", re.DOTALL)
 
 
 def results_table() -> str:
-    """Return the reported table beside what was measured."""
-    values = json.loads((RESULTS / "reproduce.json").read_text())
-    return markdown([Row.from_dict(row) for row in values["rows"]])
+    """Return the reported results beside the measured ones."""
+    return markdown([Row.from_dict(row) for row in _measured_rows()])
 
 
 def report() -> str:
     """Return the report of the first measured row, as `print(report)` shows it."""
-    values = json.loads((RESULTS / "reproduce.json").read_text())
-    run = next(run for row in values["rows"] for run in row["runs"])
+    run = next(run for row in _measured_rows() for run in row["runs"])
     return f"```text\n{medzoo.Report.from_dict(run['report'])}\n```"
+
+
+def _measured_rows() -> list[dict[str, Any]]:
+    return json.loads((RESULTS / "reproduce.json").read_text())["rows"]
 
 
 def example() -> str:
@@ -58,51 +86,47 @@ def example() -> str:
 
 def zoo_table() -> str:
     """Return the published checkpoints."""
-    lines = [
-        "| Checkpoint | Trained on | Parameters | Test AUC (95 % interval) "
-        "| Test ACC (95 % interval) | ECE | Over seeds | File | Licence |\n"
-        "|---|---|---|---|---|---|---|---|---|"
-    ]
+    rows = []
     for entry in weights_index().values():
-        test = entry.metrics.get("test")
-        if test is None:
-            lines.append(
-                f"| `{entry.name}` | {', '.join(entry.data['sets'])}: a backbone "
-                f"| {entry.parameters / 1e6:.2f} M | - | - | - | - | {entry.bytes / 1e6:.1f} MB "
-                f"| {entry.licence} |"
-            )
-            continue
-        auc, acc = test["intervals"]["auc"], test["intervals"]["acc"]
-        lines.append(
-            f"| `{entry.name}` | {test['title']} | {entry.parameters / 1e6:.2f} M "
-            f"| {test['auc']:.4f} ({auc[0]:.3f} to {auc[1]:.3f}) "
-            f"| {percent(test['acc'])} ({100 * acc[0]:.1f} to {100 * acc[1]:.1f}) "
-            f"| {test['ece']:.3f} | {spread(entry.seed_stats) if entry.seed_stats else '-'} "
-            f"| {entry.bytes / 1e6:.1f} MB | {entry.licence} |"
-        )
-    return "\n".join(lines)
+        trained_on = f"{', '.join(entry.data.get('sets', ()))} (backbone)"
+        scores = ["-"] * 4
+        if test := entry.metrics.get("test"):
+            trained_on = test["title"]
+            auc, acc = test["intervals"]["auc"], test["intervals"]["acc"]
+            scores = [
+                f"{test['auc']:.4f} ({auc[0]:.3f} to {auc[1]:.3f})",
+                f"{percent(test['acc'])} {percent_interval(acc)}",
+                f"{test['ece']:.3f}",
+                seed_summary(entry.seed_stats) if entry.seed_stats else "-",
+            ]
+        size = f"{entry.bytes / 1e6:.1f} MB"
+        name, parameters = f"`{entry.name}`", millions(entry.parameters)
+        rows.append((name, trained_on, parameters, *scores, size, entry.licence))
+    return markdown_table(ZOO_HEADER, rows)
 
 
-def speed_table(*works: str) -> str:
-    """Return the measured speeds, of some works or all, and where they were measured."""
-    return f"{speed.table(speed.rows(*works))}\n\nMeasured on: {speed.where()}."
+def speed_table(*cases: str) -> str:
+    """Return the measured speeds, and where they were measured.
+
+    Args:
+        *cases: Names of cases; none for all.
+    """
+    rows = speed.measurements(*(cases or CASES))
+    return f"{speed.table(rows)}\n\nMeasured on: {speed.where()}."
 
 
 def inference_table() -> str:
-    """Return the speeds of inference, and what the compiled models changed."""
-    rows = speed.rows("inference")
-    details = rows[0].details
-    lines = [
-        "| Model | Same class as the eager model | Validation ACC against it |\n|---|---|---|",
-        *(
-            f"| {name} | {percent(details['agreement'][name])} | {points:+.2f} points |"
-            for name, points in details["acc_points"].items()
-        ),
+    """Return the speeds of inference, and how compiled models differ from the eager one."""
+    details = speed.measurements("inference")[0].details
+    rows = [
+        (name, percent(details["agreement"][name]), f"{points:+.2f} points")
+        for name, points in details["acc_points"].items()
     ]
-    return "\n".join([speed_table("inference"), "", *lines])
+    header = ("Model", "Agreement with the eager model", "Difference in validation ACC")
+    return f"{speed_table('inference')}\n\n{markdown_table(header, rows)}"
 
 
-TABLES: dict[str, Callable[[], str]] = {
+TABLES: Mapping[str, Callable[[], str]] = {
     "example": example,
     "report": report,
     "results": results_table,
@@ -115,23 +139,34 @@ TABLES: dict[str, Callable[[], str]] = {
     "leakage": leakage.table,
     "transfer": transfer.table,
     "finetuning": finetuning.table,
-    "trainings": accuracy.trainings,
+    "trainings": comparison.trainings,
     "teachers": teachers.table,
     "explanations": explanations.table,
-    "derma": lambda: accuracy.table("dermamnist"),
-    "pneumonia": lambda: accuracy.table("pneumoniamnist"),
-    "breast": lambda: accuracy.table("breastmnist"),
-    "retina": lambda: accuracy.table("retinamnist"),
+    "derma": lambda: comparison.table("dermamnist"),
+    "pneumonia": lambda: comparison.table("pneumoniamnist"),
+    "breast": lambda: comparison.table("breastmnist"),
+    "retina": lambda: comparison.table("retinamnist"),
     "trials_derma": lambda: ablations.table("dermamnist"),
     "trials_pneumonia": lambda: ablations.table("pneumoniamnist"),
     "trials_breast": lambda: ablations.table("breastmnist"),
     "trials_retina": lambda: ablations.table("retinamnist"),
     "trials_retina_alike": lambda: ablations.table("retinamnist", alike=True),
 }
+PLOTS: Mapping[str, tuple[Callable[[], Figure], int]] = {
+    "accuracy_parameters.png": (comparison.plot, 150),
+    "gate_ablation.png": (gate_ablation.plot, 120),
+    "speed_accuracy.png": (speed.accuracy_plot, 120),
+    "speed_growth.png": (speed.growth_plot, 120),
+}
+"""How each plot in docs/images/ is drawn, and in how many dots per inch."""
 
 
-def rendered(text: str) -> str:
-    """Return a page with every table in it made anew."""
+def render(text: str) -> str:
+    """Return a page with every generated table up to date.
+
+    Args:
+        text: The page, in Markdown.
+    """
 
     def fill(match: re.Match[str]) -> str:
         return f"{match[1]}\n{TABLES[match[2]]()}\n\n{match[3]}"
@@ -145,17 +180,24 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--check", action="store_true", help="only report tables out of date")
-    check = parser.parse_args().check
+    parser.add_argument("--plots", action="store_true", help="also draw the plots")
+    arguments = parser.parse_args()
     stale = []
     for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
         text = page.read_text(encoding="utf-8")
-        if rendered(text) != text:
+        rendered = render(text)
+        if rendered != text:
             stale.append(page.relative_to(ROOT))
-            if not check:
-                page.write_text(rendered(text), encoding="utf-8")
+            if not arguments.check:
+                page.write_text(rendered, encoding="utf-8")
     for page in stale:
-        print(f"{page}: {'out of date; run `make tables`' if check else 'written'}")
-    return 1 if check and stale else 0
+        print(f"{page}: {'out of date; run `make tables`' if arguments.check else 'written'}")
+    if arguments.plots:
+        IMAGES.mkdir(parents=True, exist_ok=True)
+        for name, (draw, dpi) in PLOTS.items():
+            draw().savefig(IMAGES / name, dpi=dpi)
+            print(f"{(IMAGES / name).relative_to(ROOT)}: written")
+    return 1 if arguments.check and stale else 0
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ You learn:
   it as the model expects, so that nothing has to be guessed.
 
 The image here is drawn, not a photograph: it shows how to call the model, and
-means nothing. Put the path of a dermatoscopic photograph in its place.
+its result has no meaning. Replace it by the path of a dermatoscopic photograph.
 
     python examples/classify_an_image.py [image]
 """

@@ -29,7 +29,7 @@ def draw_lesion() -> Image.Image:
 
 
 def export(path: Path, image: Image.Image) -> dict[str, float]:
-    """Write the file, and return what medzoo itself says of the image."""
+    """Write the file, and return what medzoo says about the image."""
     import medzoo
 
     model = medzoo.create_model("simple_cnn.dermamnist", pretrained=True)

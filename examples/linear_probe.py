@@ -3,10 +3,10 @@
 You learn:
 
 - to fit a logistic regression (a "linear probe") or a nearest-neighbour vote to
-  a fixed backbone's features: it takes seconds, and is a good first try when there
+  a fixed backbone's features: it takes seconds, and is a good first step when there
   are few labelled images;
-- to compare with an untrained backbone: only what is better than that was learned
-  by training.
+- to compare with an untrained backbone: only an improvement over that was learned
+  in training.
 
 The setting (how strong the penalty is, how many neighbours vote) is chosen on
 the validation split; the test split is read once, for the chosen one.

@@ -1,15 +1,15 @@
-"""From a folder of your own images to a trained, measured and exported model.
+"""From a folder of your images to a trained, evaluated and exported model.
 
 You learn:
 
 - to read a folder that has a sub-folder for each class; images may be of any
-  size, and what is not divided into train, val and test is divided by seed;
-- to train, and to measure on the test split once;
+  size, and images without splits are split at random by seed;
+- to train, and to evaluate on the test split once;
 - to write the model as an ONNX file, which other programs run without medzoo
   (``pip install 'medzoo[onnx]'``).
 
-The images here are drawn. Put your own folder in their place, a CSV table, arrays
-or a Hugging Face data set.
+The images here are drawn. Replace them by your own folder, CSV table, arrays or
+Hugging Face data set.
 
     python examples/own_data.py [folder]
 """
@@ -25,7 +25,7 @@ import medzoo
 
 
 def draw(path: Path, hole: float, rng: np.random.Generator) -> None:
-    """Draw a noisy disc, or with a hole a ring, somewhere in an image of some size."""
+    """Draw a noisy disc, or a ring if it has a hole, in an image of random size."""
     height, width = rng.integers(40, 70, 2)
     y, x = np.mgrid[:height, :width]
     distance = np.hypot(y - height / 2 - rng.normal(0, 3), x - width / 2 - rng.normal(0, 3))

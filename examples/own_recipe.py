@@ -6,7 +6,7 @@ You learn:
   parts of it;
 - to keep a recipe as a JSON file, which `medzoo.train` and the command line
   read;
-- what a run hands back: a row of figures an epoch, and the weights of the best
+- what a run returns: a row of figures per epoch, and the weights of the best
   one.
 """
 

@@ -5,12 +5,12 @@ You learn:
 - to fine-tune a trained backbone: `medzoo.finetune` adapts its first layer to the
   channels (here from colour to gray), gives it a new classifier, and trains
   all of it;
-- to keep a part of it as it is, with `freeze`;
-- to compare fairly with a model that starts from nothing: same data, same
+- to keep a part of it fixed, with `freeze`;
+- to compare fairly with a model that starts from random weights: same data, same
   number of epochs, same seed, scored on the validation split.
 
-The target is made up, so that the example needs no download; with
-``medzoo.load_dataset("pneumoniamnist")`` in its place it is a real one.
+The target is synthetic, so that the example needs no download; replace it by
+``medzoo.load_dataset("pneumoniamnist")`` for a real one.
 """
 
 import medzoo

@@ -1,4 +1,4 @@
-"""The library's cache folder: small facts that are slow to find out, and locks."""
+"""The cache folder of the library: small facts that are slow to compute, and locks."""
 
 from __future__ import annotations
 
@@ -15,35 +15,46 @@ from filelock import FileLock
 
 
 def cache_dir() -> Path:
-    """Return the folder for things that can be made again: ``$XDG_CACHE_HOME/medzoo``."""
+    """Return the cache folder, ``$XDG_CACHE_HOME/medzoo``; its content can be recreated."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "medzoo"
 
 
-def _slot(kind: str, path: Path) -> Path:
+def _entry(kind: str, path: Path) -> Path:
     digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:32]
     return cache_dir() / kind / digest
 
 
 def remember(kind: str, path: Path, facts: dict[str, Any]) -> None:
-    """Keep JSON-safe facts about a file; silently not, where the cache cannot be written."""
-    slot = _slot(kind, path)
+    """Cache facts about a file; does nothing if the cache folder is not writable.
+
+    Args:
+        kind: Kind of facts, e.g. ``"md5"``.
+        path: The file.
+        facts: JSON-safe values by name.
+    """
+    entry = _entry(kind, path)
     with suppress(OSError):
-        slot.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=slot.parent)
+        entry.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=entry.parent)
         try:
             with os.fdopen(handle, "w") as stream:
                 json.dump(facts, stream)
-            Path(name).replace(slot)
+            Path(name).replace(entry)
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
 
 
 def recall(kind: str, path: Path) -> dict[str, Any]:
-    """Return the facts kept about a file; empty if there are none (or none readable)."""
+    """Return the cached facts about a file; empty if there are none, or they cannot be read.
+
+    Args:
+        kind: Kind of facts, as given to `remember`.
+        path: The file.
+    """
     with suppress(OSError, ValueError):
-        facts = json.loads(_slot(kind, path).read_text())
+        facts = json.loads(_entry(kind, path).read_text())
         if isinstance(facts, dict):
             return facts
     return {}
@@ -51,17 +62,20 @@ def recall(kind: str, path: Path) -> dict[str, Any]:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold a lock on work for one target path, so that one process of many does it.
+    """Lock the work on one target path, so that only one of several processes does it.
 
-    The lock file lies in the cache folder, not beside the target, and is freed by the operating
-    system if the process dies. It spares work only: results are put in place by an atomic
-    rename, so where no lock can be had (a read-only home), going on without is safe.
+    The lock file is in the cache folder, not next to the target, and is released by the operating
+    system if the process dies. The lock only saves work: results are put in place by an atomic
+    rename, so if locking is impossible (a read-only home folder), continuing without it is safe.
+
+    Args:
+        path: The target.
     """
     lock: FileLock | None = None
-    slot = _slot("locks", path)
+    entry = _entry("locks", path)
     with suppress(OSError):
-        slot.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(slot)
+        entry.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(entry)
         lock.acquire()
     try:
         yield

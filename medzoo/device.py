@@ -46,9 +46,9 @@ def has_fast_bfloat16(device: torch.device) -> bool:
     """Whether bfloat16 arithmetic is faster than float32 on this device.
 
     On CPUs without AMX or AVX512-BF16 instructions PyTorch emulates bfloat16, which is several
-    times slower than float32 (``benchmarks/precision.py`` measures it), so the instruction sets
-    decide. The answer is a property of the machine, never of a measurement, so that a resumed
-    run computes as the interrupted one did.
+    times slower than float32 (``benchmarks/studies/precision.py`` measures it), so the
+    instruction sets decide. The answer is a property of the machine, never of a measurement, so
+    that a resumed run computes as the interrupted one did.
 
     Args:
         device: The device in question.

@@ -1,4 +1,4 @@
-"""Writing files whole or not at all, and telling their content by a digest."""
+"""Write files atomically, and identify their content by a digest."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from uuid import uuid4
 
 
 def write_atomically(path: str | Path, content: bytes) -> Path:
-    """Write a file so that readers see the old content or the new, never a part.
+    """Write a file so that readers see either the old or the new content, never a part of it.
 
     Args:
-        path: The file; its folder is made if need be.
-        content: All of its bytes.
+        path: The file; its folder is created if necessary.
+        content: The complete content.
 
     Returns:
         The path.
@@ -34,7 +34,7 @@ def write_atomically(path: str | Path, content: bytes) -> Path:
 
 
 def sha256_of(path: str | Path) -> str:
-    """Return a file's sha256 as hexadecimal digits.
+    """Return the sha256 of a file as hexadecimal digits.
 
     Args:
         path: The file.

@@ -109,7 +109,7 @@ def test_rgb_becomes_gray_as_pillow_does_to_the_bit():
 
 
 def test_other_channels_are_refused():
-    with pytest.raises(ValueError, match="2 channels; there is no way to 3"):
+    with pytest.raises(ValueError, match="cannot convert 2-channel images to 3"):
         adapt_channels(torch.zeros(1, 2, 4, 4), 3)
 
 
@@ -297,12 +297,12 @@ def test_any_image_gives_a_finite_tensor_of_the_right_shape(height, width, chann
 @pytest.mark.parametrize(
     ("image", "error", "message"),
     [
-        ("lesion.png", TypeError, "str is no image"),
+        ("lesion.png", TypeError, "str is not an image"),
         (np.zeros((3, 28, 28), np.uint8), ValueError, r"shape \(3, 28, 28\)"),
-        (np.zeros((2, 28, 28, 3), np.uint8), ValueError, "prepare_batch takes batches"),
-        (torch.zeros(2, 3, 28, 28), ValueError, "prepare_batch takes batches"),
+        (np.zeros((2, 28, 28, 3), np.uint8), ValueError, "prepare_batch accepts batches"),
+        (torch.zeros(2, 3, 28, 28), ValueError, "prepare_batch accepts batches"),
         (np.zeros((0, 28), np.uint8), ValueError, "expected one image"),
-        (np.zeros((28, 28), np.int64), ValueError, "does not tell its range"),
+        (np.zeros((28, 28), np.int64), ValueError, "whose range is not known"),
         (np.zeros((28, 28), complex), ValueError, "dtype complex128"),
         (np.full((28, 28), 255.0), ValueError, "values from 255 to 255, expected 0 to 1"),
         (np.full((28, 28), np.nan), ValueError, "values from nan"),

@@ -1,12 +1,13 @@
-"""Data sets: what they are, where their arrays come from, what their splits share, and made-up ones."""
+"""Data sets: descriptions, loading, splits, leakage between splits, and synthetic data."""
 
-from medzoo.datasets.dataset import Dataset, Split
+from medzoo.datasets.dataset import Dataset
 from medzoo.datasets.info import TASKS, DatasetInfo, Task, dataset_info, list_datasets
-from medzoo.datasets.leakage.search import LeakageReport, LeakedPair, find_leakage
+from medzoo.datasets.leakage import LeakageReport, LeakedPair, find_leakage
 from medzoo.datasets.load import load_dataset
 from medzoo.datasets.provenance import Provenance
-from medzoo.datasets.readers.read import ReadingOptions
+from medzoo.datasets.readers import ReadingOptions
 from medzoo.datasets.resplit import disjoint_split, read_groups, resplit
+from medzoo.datasets.split import Split
 from medzoo.datasets.synthetic import synthetic
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""What a data set is: its task, classes, channels, sizes and licence."""
+"""The description of a data set: task, classes, channels, sizes and licence."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ _BETWEEN_WORDS = re.compile(r"[\W\d_]+|(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """Everything a model or a report needs to know about a data set, without its images.
+    """Everything that a model or a report needs to know about a data set, except its images.
 
     Attributes:
         name: Short name, as `load_dataset` takes it: ``"dermamnist"``.
-        title: Name for people: ``"DermaMNIST"``.
-        task: MedMNIST's name of the task. Binary sets have two classes and models give two
-            logits for them, as in MedMNIST's own baselines.
+        title: Name for display: ``"DermaMNIST"``.
+        task: The task as MedMNIST names it. A binary data set has two classes, and models return
+            two logits for it, as in the baselines of MedMNIST.
         classes: Class (or, if multi-label, label) names, in the order of the label values.
         channels: 1 for gray images, 3 for RGB.
         licence: Licence of the images; empty if unknown.
         description: What the images show and where they come from.
-        sizes: Heights (= widths) in pixels at which the set exists.
+        sizes: Heights (= widths) in pixels in which the data set is available.
         n_samples: Number of images of each split.
         mean: Mean of each channel over the training split, images scaled to [0, 1];
             None until computed (`Dataset.mean_std`).
-        std: Standard deviation of each channel, likewise.
+        std: Standard deviation of each channel, computed in the same way.
 
     Raises:
-        ValueError: If the task is unknown, or the classes do not fit it.
+        ValueError: If the task is unknown, or the number of classes is not possible for it.
     """
 
     name: str
@@ -60,12 +60,15 @@ class DatasetInfo:
         if self.task not in TASKS:
             raise unknown_name("task", self.task, TASKS)
         if len(set(self.classes)) != len(self.classes):
-            raise ValueError(f"classes={self.classes!r} has a name twice; each class needs its own")
+            raise ValueError(
+                f"classes={self.classes!r} contains a name twice; names must be unique"
+            )
         fewest = 1 if self.multi_label else 2
         if len(self.classes) < fewest or (self.task == "binary-class" and len(self.classes) > 2):
             expected = "exactly 2" if self.task == "binary-class" else f"at least {fewest}"
             raise ValueError(
-                f"{self.name}: a {self.task!r} set needs {expected} classes, got {self.classes!r}"
+                f"{self.name}: a {self.task!r} data set needs {expected} classes, "
+                f"got {self.classes!r}"
             )
 
     @property
@@ -75,12 +78,12 @@ class DatasetInfo:
 
     @property
     def multi_label(self) -> bool:
-        """Whether an image may have any number of labels (sigmoid) instead of one class (softmax)."""
+        """Whether an image has any number of labels (sigmoid) instead of one class (softmax)."""
         return self.task == "multi-label, binary-class"
 
     @property
     def has_laterality(self) -> bool:
-        """Whether class names tell left from right, so that a mirrored image changes class."""
+        """Whether class names contain left or right, so that mirroring changes the class."""
         return names_have_laterality(self.classes)
 
     def to_dict(self) -> dict[str, Any]:
@@ -91,13 +94,13 @@ class DatasetInfo:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> DatasetInfo:
-        """Rebuild what `to_dict` gave; keys that this version does not know are ignored.
+        """Restore a description from the result of `to_dict`; unknown keys are ignored.
 
         Args:
-            values: The fields by name; lists count as tuples.
+            values: The fields by name; lists are converted to tuples.
 
         Raises:
-            ValueError: If a required field is missing or does not fit.
+            ValueError: If a required field is missing or invalid.
         """
         known = {f.name for f in fields(cls)}
         given: dict[str, Any] = {
@@ -123,7 +126,8 @@ def names_have_laterality(names: Iterable[str]) -> bool:
 
 @cache
 def _load_info_module() -> Any:
-    # By file, because importing the package itself imports pandas and scikit-learn: seconds.
+    # Loaded by file, because importing the package also imports pandas and scikit-learn, which
+    # takes seconds.
     package = find_spec("medmnist")
     if package is None or not package.submodule_search_locations:
         raise ImportError("medzoo needs the package medmnist: pip install medmnist")
@@ -137,27 +141,27 @@ def _load_info_module() -> Any:
 
 
 def medmnist_info() -> Any:
-    """Return medmnist's own ``info`` module (``INFO``, ``DEFAULT_ROOT``)."""
+    """Return the ``info`` module of the package medmnist (``INFO``, ``DEFAULT_ROOT``)."""
     return sys.modules.get("medmnist.info") or _load_info_module()
 
 
 def list_datasets() -> list[str]:
-    """Return the names of MedMNIST's 2D data sets, in medmnist's order."""
+    """Return the names of the 2D data sets of MedMNIST, in the order of the package medmnist."""
     entries = medmnist_info().INFO.items()
     return [name for name, entry in entries if not entry["python_class"].endswith("3D")]
 
 
 def dataset_info(name: str) -> DatasetInfo:
-    """Describe one of MedMNIST's 2D data sets, from medmnist's own table.
+    """Return the description of a 2D data set of MedMNIST, as the package medmnist defines it.
 
     Args:
         name: One of `list_datasets`; case does not matter.
 
     Returns:
-        The description, without mean and standard deviation, which take the images.
+        The description, without mean and standard deviation, which require the images.
 
     Raises:
-        ValueError: If there is no such set; the message lists close matches.
+        ValueError: If there is no such data set; the message lists close matches.
     """
     known = list_datasets()
     key = str(name).lower()

@@ -1,4 +1,4 @@
-"""Finding a data set's file, fetching it if need be, and opening it."""
+"""Find the file of a data set, download it if necessary, and open it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from medzoo.cache import locked
+from medzoo.datasets.build import RawDataset
 from medzoo.datasets.dataset import Dataset, build_dataset
 from medzoo.datasets.info import (
     SPLIT_NAMES,
@@ -24,9 +25,7 @@ from medzoo.datasets.info import (
 )
 from medzoo.datasets.provenance import Provenance
 from medzoo.datasets.resplit import Positions, resplit
-from medzoo.datasets.storage.archive import read_archive
-from medzoo.datasets.storage.download import download_file
-from medzoo.datasets.storage.md5 import known_files
+from medzoo.datasets.storage import download_file, known_files, read_archive
 from medzoo.errors import DatasetError
 
 DEFAULT_SIZE = 28
@@ -34,7 +33,7 @@ DEFAULT_SIZE = 28
 
 @dataclass(frozen=True)
 class Source:
-    """One of medmnist's files: the size of its images, its name, where it is, and its md5."""
+    """An official medmnist file: size of its images, file name, URL and md5."""
 
     size: int
     file: str
@@ -43,20 +42,20 @@ class Source:
 
 
 def medmnist_source(name: str, size: int) -> Source:
-    """Return medmnist's file for a data set at a size.
+    """Return the official medmnist file of a data set in a given size.
 
     Args:
         name: One of `list_datasets`.
         size: Height (= width) of the images in pixels.
 
     Raises:
-        ValueError: If there is no such data set, or it does not come in this size.
+        ValueError: If there is no such data set, or it is not available in this size.
     """
     info = dataset_info(name)
     if size not in info.sizes:
         sizes = ", ".join(map(str, info.sizes))
         raise ValueError(
-            f"size={size!r} does not exist for {info.title}; choose one of the numbers {sizes}"
+            f"size={size!r} is not available for {info.title}; choose one of {sizes} (as a number)"
         )
     entry = medmnist_info().INFO[info.name]
     suffix = "" if size == DEFAULT_SIZE else f"_{size}"
@@ -64,16 +63,19 @@ def medmnist_source(name: str, size: int) -> Source:
 
 
 def data_root(root: str | Path | None = None) -> Path:
-    """Return the folder of data files: `root`, else ``MEDZOO_DATA``, else medmnist's own.
+    """Return the folder of data files: `root`, else ``MEDZOO_DATA``, else the default of medmnist.
+
+    Args:
+        root: The folder, if given.
 
     Raises:
-        DatasetError: If none of them is to be had (medmnist could not make its own).
+        DatasetError: If neither is given, and medmnist could not create its default folder.
     """
     chosen = root or os.environ.get("MEDZOO_DATA") or medmnist_info().DEFAULT_ROOT
     if chosen is None:
         raise DatasetError(
-            "there is no folder for data: medmnist's own (~/.medmnist) cannot be made; "
-            "give one as root= or in the environment variable MEDZOO_DATA"
+            "there is no data folder: the default folder of medmnist (~/.medmnist) cannot be "
+            "created; give a folder as root= or in the environment variable MEDZOO_DATA"
         )
     return Path(chosen).expanduser()
 
@@ -88,43 +90,46 @@ def load_dataset(
     classes: Sequence[str] | None = None,
     split: str | Path | Mapping[str, Positions] | None = None,
 ) -> Dataset:
-    """Open a MedMNIST data set by name, or a file or folder of your own by path.
+    """Open a MedMNIST data set by name, or your own images by path.
 
-    A missing MedMNIST file is downloaded from medmnist's URL and its md5 checked. A file whose
-    md5 is not the official one is used, with a warning, and marked ``official=False``, which
-    shows in every title and report. Sets whose images exceed 256 MiB are memory-mapped, from
-    arrays that are extracted once into a folder beside the file.
+    A missing MedMNIST file is downloaded from the URL that medmnist specifies, and its md5 is
+    verified. A local file whose md5 is not the official one is used, with a warning, and marked
+    ``official=False``, which is shown in every title and report. Data sets with more than 256 MiB
+    of images are memory-mapped, from arrays that are extracted once into a folder next to the file.
 
     Args:
-        name: A name out of `list_datasets`; or the path of an .npz file with the arrays
+        name: A name from `list_datasets`; or the path of an .npz file with the arrays
             ``train_images`` ... ``test_labels`` (see `Dataset.from_arrays` for their form), of a
             folder of images (`Dataset.from_folder`, which has more options), or of a .csv table of
-            them (`Dataset.from_table`). An .npz file that is named as medmnist names its own is
-            taken as that set.
+            images (`Dataset.from_table`). An .npz file with the name of an official medmnist file
+            is opened as that data set.
         size: Height (= width) of the images in pixels, 28 by default. MedMNIST has 28, 64, 128 and
-            224; images of a folder or table are brought to any. An .npz file decides itself, and a
-            size given is only checked.
+            224; images of a folder or table are resized to any size. For the path of an .npz file,
+            the size is only checked.
         root: Folder of MedMNIST files; by default the environment variable ``MEDZOO_DATA``, else
-            medmnist's own folder.
-        download: Whether to fetch a missing file.
-        task: Task of your own images; by default told from their labels.
+            the default folder of medmnist.
+        download: Whether to download a missing file.
+        task: Task of your own images; by default inferred from their labels.
         classes: Class names of your own images, in the order of the labels; by default those of the
-            folder or table, and ``"0"``, ``"1"``... of an .npz file.
-        split: Other splits than the file's: positions by split, or the path of a CSV file (see
-            `medzoo.datasets.resplit`). Figures measured on them are marked.
+            folder or table, and ``"0"``, ``"1"``... for an .npz file.
+        split: Custom splits: positions by split, or the path of a CSV file (see
+            `medzoo.datasets.resplit`). Scores measured on them are marked.
 
     Returns:
         The data set; images are uint8 (N, C, H, W).
 
     Raises:
-        ValueError: If an argument does not fit; the message lists close matches.
-        DatasetError: If the file (or that of the split) cannot be found, fetched or read.
+        TypeError: If an argument has the wrong type.
+        ValueError: If an argument has an invalid value; the message lists close matches.
+        DatasetError: If the file (or that of the split) cannot be found, downloaded or read.
     """
     text = os.fspath(name)
     official: tuple[DatasetInfo, Source] | None
     if _is_name(name):
         if task is not None or classes is not None:
-            raise ValueError(f"task= and classes= are for files of your own; {name!r} has its own")
+            raise ValueError(
+                f"task= and classes= are only for your own files; {name!r} defines both itself"
+            )
         official = dataset_info(text), medmnist_source(text, DEFAULT_SIZE if size is None else size)
         path = data_root(root) / official[1].file
         _ensure(path, official[1], download)
@@ -140,28 +145,28 @@ def load_dataset(
         )
     if official and not data.official:
         warnings.warn(
-            f"{path} is not medmnist's own file (md5 {data.provenance.md5}, expected "
-            f"{official[1].md5}); it is used, and figures measured on it are marked {data.title!r}",
+            f"{path} is not the official medmnist file (md5 {data.provenance.md5}, expected "
+            f"{official[1].md5}); it is used, and scores measured on it are marked {data.title!r}",
             stacklevel=2,
         )
     return data if split is None else resplit(data, split)
 
 
 def _is_name(name: str | Path) -> bool:
-    """Tell whether a MedMNIST set is named, rather than a path."""
+    """Return whether a name is that of a MedMNIST data set rather than a path."""
     if not isinstance(name, str) or Path(name).name != name or name.endswith((".npz", ".csv")):
         return False
     return name.lower() in list_datasets() or not Path(name).exists()
 
 
 def _ensure(path: Path, source: Source, download: bool) -> None:
-    """Fetch one of medmnist's files if it is not there."""
+    """Download an official medmnist file if it does not exist."""
     if path.exists():
         return
     if not download:
         raise DatasetError(
-            f"{path} does not exist; allow download=True, or get {source.url} "
-            f"(md5 {source.md5}) and put it there, or give another folder as root="
+            f"{path} does not exist; use download=True, or download {source.url} "
+            f"(md5 {source.md5}) to this place, or give another folder as root="
         )
     with locked(path):
         if not path.exists():  # else another process was faster
@@ -169,7 +174,7 @@ def _ensure(path: Path, source: Source, download: bool) -> None:
 
 
 def _recognise(path: Path) -> tuple[DatasetInfo, Source] | None:
-    """Tell which of medmnist's files a file is by its name, if it is one."""
+    """Return the official medmnist file with the same name as a path, if there is one."""
     for name in list_datasets():
         info = dataset_info(name)
         for source in (medmnist_source(name, size) for size in info.sizes):
@@ -183,7 +188,9 @@ def _open_official(path: Path, info: DatasetInfo, source: Source) -> Dataset:
     official = md5 == source.md5
     counts = {split: len(arrays[f"{split}_images"]) for split in SPLIT_NAMES}
     note = "" if official else known_files().get(md5) or _describe(counts, info.n_samples)
-    return build_dataset(_pairs(arrays), Provenance(path.name, md5, official, note), info=info)
+    return build_dataset(
+        RawDataset(_pairs(arrays), Provenance(path.name, md5, official, note)), info
+    )
 
 
 def _open_own(
@@ -196,11 +203,12 @@ def _open_own(
         return Dataset.from_table(path, classes, size=size, task=task)
     if path.is_file() and path.suffix.lower() != ".npz" and not zipfile.is_zipfile(path):
         raise DatasetError(
-            f"{path} is no data set; give a folder of images, a .csv table of them, or an .npz file"
+            f"{path} is not a data set; give a folder of images, a .csv table of images, or an "
+            ".npz file"
         )
     arrays, md5 = read_archive(path)
     provenance = Provenance(path.name, md5, official=False, note="own data")
-    return build_dataset(_pairs(arrays), provenance, name=path.stem, task=task, classes=classes)
+    return build_dataset(RawDataset(_pairs(arrays), provenance, path.stem, task, classes))
 
 
 def _pairs(arrays: Mapping[str, np.ndarray]) -> dict[SplitName, tuple[np.ndarray, np.ndarray]]:
@@ -208,8 +216,8 @@ def _pairs(arrays: Mapping[str, np.ndarray]) -> dict[SplitName, tuple[np.ndarray
 
 
 def _describe(counts: Mapping[SplitName, int], official: Mapping[str, int]) -> str:
-    """Say what is different about an unknown file, by its number of images."""
-    for split in reversed(SPLIT_NAMES):  # figures are measured on the test split first
+    """Return a note on what is different about an unknown file, by its numbers of images."""
+    for split in reversed(SPLIT_NAMES):  # most scores are measured on the test split
         if counts[split] != official[split]:
             return f"partial: {counts[split]:,} of {official[split]:,} {split} images"
     return "unofficial file"

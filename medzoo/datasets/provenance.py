@@ -1,4 +1,4 @@
-"""Where images came from, and the mark that titles bear if they are not the official ones."""
+"""Where images came from, and the note in titles if they are not the official ones."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ class Provenance:
     """Where images came from, and whether they are the official ones.
 
     Attributes:
-        file: Base name of the file; None if there was none.
-        md5: The file's md5; of several files one of all of theirs, with labels and splits; None if
-            there was none.
-        official: Whether these are medmnist's own images, all of them.
-        note: What is different if not, e.g. ``"rebuilt"``; empty if official.
+        file: Base name of the file; None if there is no file.
+        md5: The md5 of the file; for several files, a digest of all of them with their labels and
+            splits; None if there is no file.
+        official: Whether these are all the images of the official medmnist file.
+        note: What is different otherwise, e.g. ``"rebuilt"``; empty if official.
     """
 
     file: str | None
@@ -28,10 +28,10 @@ class Provenance:
         return asdict(self)
 
     def mark(self, title: str) -> str:
-        """Return a title with what of the note it does not say already behind it.
+        """Return a title, followed by those parts of the note that it does not contain yet.
 
         Args:
-            title: The title to be marked.
+            title: The title.
         """
         new = [part for part in self.note.split("; ") if part.lower() not in title.lower()]
         return f"{title} ({'; '.join(new)})" if new else title

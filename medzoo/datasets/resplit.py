@@ -1,4 +1,4 @@
-"""Splits of your own: other images in train, val and test than the file has there."""
+"""Custom splits: distribute the images of a data set over train, val and test differently."""
 
 from __future__ import annotations
 
@@ -15,46 +15,49 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from medzoo.datasets.dataset import Dataset, Split
+from medzoo.datasets.dataset import Dataset
 from medzoo.datasets.info import SPLIT_NAMES, SplitName
-from medzoo.datasets.storage.mmap import release_pages
+from medzoo.datasets.split import Split
+from medzoo.datasets.validation import check_dataset
 from medzoo.errors import DatasetError, unknown_name
 
 Positions: TypeAlias = "Sequence[int] | np.ndarray | Tensor"
 Sizes: TypeAlias = "Dataset | Mapping[str, int]"
 
-_CHUNK = 1 << 24  # values; keeps memory-mapped sets from being in memory at once
+_CHUNK = 1 << 24  # values; keeps memory-mapped data sets from being in memory at once
 
 
 def resplit(data: Dataset, split: str | Path | Mapping[Any, Positions]) -> Dataset:
     """Distribute the images of a data set over other splits.
 
     Args:
-        data: The data set; its images in the order train, val, test are numbered from 0.
+        data: The data set; its images are numbered from 0 in the order train, val, test.
         split: ``{"train": positions, "val": positions, "test": positions}`` in that numbering, or
             the path of a CSV file with the columns ``split``, ``index`` (a split of `data` and a
-            position in it) and ``new_split``. Images that are not named, or whose new split is
+            position in it) and ``new_split``. Images that are not listed, or whose new split is
             empty, are left out.
 
     Returns:
-        A data set with copies of the images, marked ``official=False``, with a note of the split.
+        A data set with copies of the images, marked ``official=False``, with a note on the split.
 
     Raises:
-        ValueError: If a mapping does not fit: an unknown, missing or empty split, a position out of
-            range or used twice, a class without an image in train.
-        DatasetError: If a file cannot be read, or does not fit likewise.
+        TypeError: If an argument or a position has the wrong type.
+        ValueError: If a mapping is invalid: a split is unknown, missing or empty, a position is out
+            of range or used twice, or a class has no image in train.
+        DatasetError: If a file cannot be read, or is invalid for one of these reasons.
     """
+    check_dataset("data", data)
     if isinstance(split, str | Path):
         path = Path(split).expanduser()
         try:
             positions = _checked(_read_split(path, data), data)
         except (OSError, ValueError, csv.Error) as error:
-            raise DatasetError(f"{path} is no split of {data.title}: {error}") from error
+            raise DatasetError(f"{path} is not a valid split of {data.title}: {error}") from error
         note = f"own split {path.name}"
     elif isinstance(split, Mapping):
         positions, note = _checked(split, data), "own split"
     else:
-        raise ValueError(
+        raise TypeError(
             f"split is {type(split).__name__}, expected a mapping of train, val and test to "
             "positions, or the path of a CSV file"
         )
@@ -74,23 +77,25 @@ def resplit(data: Dataset, split: str | Path | Mapping[Any, Positions]) -> Datas
 def disjoint_split(
     data: Sizes, groups: Sequence[str | int] | np.ndarray | Tensor
 ) -> dict[SplitName, list[int]]:
-    """Leave out what lets the test split leak, so that no group is in two splits.
+    """Leave out images of train and val so that no group is in two splits.
 
-    The test split stays as it is, so figures measured on it can be set beside those of models that
-    saw the whole training split. Validation loses the images whose group is in the test split;
-    training those whose group is in the test split or in what validation keeps.
+    The test split does not change, so scores measured on it can be compared with those of models
+    that were trained on the whole training split. Images whose group is in the test split are
+    removed from validation; images whose group is in the test split or in the remaining validation
+    split are removed from training.
 
     Args:
         data: A data set, or its number of images by split.
-        groups: What each image belongs to (patient, lesion), a name or a number, in the order
-            train, val, test; see `read_groups`.
+        groups: Group of each image (patient, lesion), a name or a number, in the order train, val,
+            test; see `read_groups`.
 
     Returns:
         Positions by split, for `resplit` and ``load_dataset(..., split=)``.
 
     Raises:
-        ValueError: If groups are no sequence, one is missing, their number is not that of the
-            images, or nothing is left of a split.
+        TypeError: If `data` or `groups` has the wrong type.
+        ValueError: If a group is missing, the number of groups differs from that of the images, or
+            a split would be empty.
     """
     sizes = _sizes(data)
     names = _named(groups, sizes)
@@ -102,19 +107,19 @@ def disjoint_split(
         kept[split] = [position for position in span if names[position] not in taken]
         if not kept[split]:
             raise ValueError(
-                f"nothing is left of the {split} split: each of its {sizes[split]:,} images shares "
-                "a group with a later split"
+                f"the {split} split would be empty: each of its {sizes[split]:,} images shares a "
+                "group with a later split"
             )
         taken.update(names[position] for position in kept[split])
     return {split: kept[split] for split in SPLIT_NAMES}
 
 
 def read_groups(path: str | Path, data: Sizes, column: str) -> list[str]:
-    """Read what each image belongs to from a CSV file.
+    """Read the group of each image from a CSV file.
 
     Args:
-        path: A file with the columns ``split`` and ``index``, a row for each image in any order,
-            and the one asked for.
+        path: A file with the columns ``split``, ``index`` and `column`, and one row per image, in
+            any order.
         data: A data set, or its number of images by split.
         column: Name of the column with the groups, e.g. ``"lesion_id"``.
 
@@ -122,7 +127,9 @@ def read_groups(path: str | Path, data: Sizes, column: str) -> list[str]:
         The groups, in the order train, val, test.
 
     Raises:
-        DatasetError: If the file cannot be read, lacks a column, or does not name each image once.
+        TypeError: If `data` has the wrong type.
+        DatasetError: If the file cannot be read, a column is missing, or an image is not listed
+            exactly once.
     """
     path, sizes = Path(path).expanduser(), _sizes(data)
     groups: dict[int, str] = {}
@@ -132,9 +139,9 @@ def read_groups(path: str | Path, data: Sizes, column: str) -> list[str]:
                 raise ValueError(f"line {line}: {column} is empty")
             groups[position] = group
         if missing := sum(sizes.values()) - len(groups):
-            raise ValueError(f"{missing:,} images have no row; one each is expected")
+            raise ValueError(f"{missing:,} images have no row; expected one row per image")
     except (OSError, ValueError, csv.Error) as error:
-        raise DatasetError(f"{path} does not tell the groups: {error}") from error
+        raise DatasetError(f"cannot read the groups from {path}: {error}") from error
     return [groups[position] for position in range(len(groups))]
 
 
@@ -142,8 +149,9 @@ def _sizes(data: Sizes) -> dict[str, int]:
     if isinstance(data, Dataset):
         return {name: len(split) for name, split in data.splits.items()}
     if not isinstance(data, Mapping):
-        raise ValueError(
-            f"data is a {type(data).__name__}; give a whole data set, or its number of images by split"
+        raise TypeError(
+            f"data is a {type(data).__name__}; give a whole data set, or its number of images by "
+            "split"
         )
     for name in data:
         if name not in SPLIT_NAMES:
@@ -154,31 +162,34 @@ def _sizes(data: Sizes) -> dict[str, int]:
 
 
 def _named(groups: object, sizes: Mapping[str, int]) -> list[Hashable]:
-    """Return the group of each image, or raise ValueError."""
+    """Return the group of each image, or raise an error."""
     if isinstance(groups, str | bytes | Mapping | Set) or not isinstance(groups, Iterable):
-        raise ValueError(
-            f"groups is {type(groups).__name__}, expected a sequence with one name or number an image"
+        raise TypeError(
+            f"groups is {type(groups).__name__}, expected a sequence with one name or number per "
+            "image"
         )
     names = groups.tolist() if isinstance(groups, np.ndarray | Tensor) else list(groups)
     total = sum(sizes.values())
     if len(names) != total:
-        raise ValueError(f"{len(names):,} groups for {total:,} images; one each is expected")
+        raise ValueError(
+            f"{len(names):,} groups for {total:,} images; expected one group per image"
+        )
     images = ((split, index) for split in SPLIT_NAMES for index in range(sizes[split]))
     for (split, index), name in zip(images, names, strict=True):
         if not _is_name(name):
             raise ValueError(
                 f"the group of {split} image {index:,} is {name!r}, expected a name or a number; "
-                "give an image that belongs to no other a group of its own"
+                "give each image without a group a unique one"
             )
     return names
 
 
 def _is_name(group: Any) -> bool:
-    """Whether a group can be told from others: None, NaN and the like are none."""
+    """Return whether a value identifies a group, unlike None, NaN or an empty string."""
     try:
         hash(group)
         return bool(group == group) and group not in (None, "")
-    except TypeError:  # lists; and pandas.NA, which is not even unlike itself
+    except TypeError:  # lists are unhashable; pandas.NA cannot be compared
         return False
 
 
@@ -205,12 +216,12 @@ def _rows(path: Path, sizes: Mapping[str, int], column: str) -> Iterable[tuple[i
             text = (row["index"] or "").strip()
             if not text.isdecimal() or int(text) >= sizes[split]:
                 raise ValueError(
-                    f"line {line}: index {text!r} is no position in {split}, "
+                    f"line {line}: index {text!r} is not a position in {split}, "
                     f"expected 0 to {sizes[split] - 1:,}"
                 )
             position = first[split] + int(text)
             if (earlier := seen.setdefault(position, line)) != line:
-                raise ValueError(f"line {line}: {split} {text} has a row already, line {earlier}")
+                raise ValueError(f"line {line}: {split} {text} is already listed in line {earlier}")
             yield line, position, (row[column] or "").strip()
 
 
@@ -225,7 +236,7 @@ def _read_split(path: Path, data: Dataset) -> dict[str, list[int]]:
 
 
 def _checked(split: Mapping[str, Positions], data: Dataset) -> dict[SplitName, Tensor]:
-    """Return the positions of each split as int64, or raise ValueError."""
+    """Return the positions of each split as int64, or raise an error."""
     total = sum(_sizes(data).values())
     for name in split:
         if name not in SPLIT_NAMES:
@@ -244,7 +255,7 @@ def _checked(split: Mapping[str, Positions], data: Dataset) -> dict[SplitName, T
             if position in owner:
                 other = f"in {owner[position]} and {name}" if owner[position] != name else "twice"
                 raise ValueError(
-                    f"{name}: position {position} is used {other}; an image can be used once only"
+                    f"{name}: position {position} is used {other}; an image can be used only once"
                 )
             owner[position] = name
         checked[name] = torch.tensor(positions, dtype=torch.int64)
@@ -253,13 +264,13 @@ def _checked(split: Mapping[str, Positions], data: Dataset) -> dict[SplitName, T
 
 
 def _check_classes(data: Dataset, train: Tensor) -> None:
-    """Refuse a training split without an image of a class that the data set has."""
+    """Check that each class that has images has some in the training split."""
     labels = torch.cat([split.labels for split in data.splits.values()])
     shown = labels if data.info.multi_label else one_hot(labels, data.info.num_classes)
     lost = shown.bool().any(0) & ~shown[train].bool().any(0)
     if names := [name for name, one in zip(data.info.classes, lost.tolist(), strict=True) if one]:
         raise ValueError(
-            f"class {names[0]!r} has no image in train, so it cannot be learnt; put some there"
+            f"class {names[0]!r} has no images in train, so it cannot be learned; add some"
         )
 
 
@@ -272,14 +283,14 @@ def _integers(positions: Positions, name: str) -> list[int]:
             raise TypeError
         return [operator.index(value) for value in values]
     except TypeError:
-        raise ValueError(
-            f"{name}: positions must be a sequence of whole numbers (no mask, no names), "
+        raise TypeError(
+            f"{name}: positions must be a sequence of whole numbers (not a mask, not names), "
             f"got {str(positions)[:60]}"
         ) from None
 
 
 def _gather(data: Dataset, positions: Tensor) -> Split:
-    """Copy the chosen images of all splits into one, in the order of the positions."""
+    """Copy the chosen images of all splits into one split, in the order of the positions."""
     like = data.train.images
     images = torch.empty(
         (len(positions), *like.shape[1:]), dtype=like.dtype, memory_format=torch.channels_last
@@ -290,8 +301,7 @@ def _gather(data: Dataset, positions: Tensor) -> Split:
         rows = ((positions >= first) & (positions < first + len(source))).nonzero()[:, 0]
         for some in rows.split(max(1, _CHUNK // like[0].numel())):
             wanted = positions[some] - first
-            images[some] = source.images[wanted]
+            images[some] = source.take(wanted)
             labels[some] = source.labels[wanted]
-            release_pages(len(some) * like[0].nbytes)
         first += len(source)
     return replace(data.train, images=images, labels=labels)

@@ -1,4 +1,4 @@
-"""Made-up data sets with learnable classes, for tests and trials without any download."""
+"""Synthetic data sets with learnable classes, for tests and examples without a download."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from typing import cast
 
 import numpy as np
 
+from medzoo.datasets.build import RawDataset
 from medzoo.datasets.dataset import Dataset, build_dataset
 from medzoo.datasets.info import SPLIT_NAMES, TASKS, DatasetInfo, SplitName, Task, dataset_info
 from medzoo.datasets.provenance import Provenance
 
-_KNOTS = 6  # free values a side of a quarter of a class's pattern
-_GRID = 5  # points a side of the smooth background that hides it
-_CHUNK = 1 << 22  # values in memory as floats at once
-_PREVALENCE = 0.3  # share of positive images of each label, if multi-label
+_KNOTS = 6  # free values per side in a quarter of the pattern of a class
+_GRID = 5  # points per side of the smooth background that hides the pattern
+_CHUNK = 1 << 22  # values held in memory as floats at once
+_PREVALENCE = 0.3  # share of positive images per label, if multi-label
 
 
 def synthetic(
@@ -28,30 +29,31 @@ def synthetic(
     n_test: int = 256,
     seed: int = 0,
 ) -> Dataset:
-    """Make up a data set whose classes can be learned within seconds, but not perfectly.
+    """Generate a data set whose classes can be learned within seconds, but not perfectly.
 
-    A class is a random pattern, symmetric so that flips and quarter turns keep it; it lies, more
-    or less faint, under a smooth random background and noise. Grades (ordinal-regression) are
-    steps from one such pattern to another; the patterns of labels (multi-label) add up. Classes
-    are equally frequent, labels have 30 % positive images. The same arguments give the same
-    images.
+    Each class is a random pattern, symmetric so that flips and quarter turns do not change it. It
+    is added with varying strength to a smooth random background and noise. Grades
+    (ordinal-regression) are interpolated between two such patterns; the patterns of labels
+    (multi-label) are added up. Classes are equally frequent; each label has 30 % positive images.
+    The same arguments always give the same images.
 
     Args:
-        name: A MedMNIST set whose task, classes and channels to take over, or a task.
-        task: The task, if no set is named; multi-class by default.
-        num_classes: Number of classes; by default the named set's, or else 2 if binary and 4 if not.
-        channels: 1 or 3; by default the named set's, or else 3.
+        name: A MedMNIST data set whose task, classes and channels are copied, or a task.
+        task: The task, if no data set is named; multi-class by default.
+        num_classes: Number of classes; by default that of the named data set, else 2 if binary and
+            4 otherwise.
+        channels: 1 or 3; by default that of the named data set, else 3.
         size: Height (= width) of the images in pixels.
         n_train: Number of training images.
         n_val: Number of validation images.
         n_test: Number of test images.
-        seed: Of everything random.
+        seed: Random seed.
 
     Returns:
         The data set, with SYNTHETIC in its title.
 
     Raises:
-        ValueError: If an argument does not fit.
+        ValueError: If an argument has an invalid value, or arguments contradict each other.
     """
     if name in TASKS:
         name, task = None, cast(Task, name)
@@ -68,9 +70,8 @@ def synthetic(
         rng = np.random.default_rng([seed, index])
         labels = _labels(rng, info, counts[split])
         arrays[split] = _images(rng, labels, patterns, info), labels
-    return build_dataset(
-        arrays, Provenance(file=None, md5=None, official=False, note="synthetic"), info=info
-    )
+    provenance = Provenance(file=None, md5=None, official=False, note="synthetic")
+    return build_dataset(RawDataset(arrays, provenance), info)
 
 
 def _describe(
@@ -86,7 +87,7 @@ def _describe(
         if task not in (None, known.task) or num_classes not in (None, known.num_classes):
             raise ValueError(
                 f"{known.name} is {known.task!r} with {known.num_classes} classes; "
-                "leave task and num_classes out, or the name"
+                "give either the name, or task and num_classes"
             )
         name, title, task, classes = known.name, known.title, known.task, known.classes
         channels = channels or known.channels
@@ -102,25 +103,24 @@ def _describe(
         classes=classes,
         channels=channels or 3,
         licence="CC0-1.0",
-        description="Made-up images; figures measured on them say nothing about medicine.",
+        description="Synthetic images; scores measured on them have no medical meaning.",
         sizes=(size,),
         n_samples=dict(counts),
     )
 
 
 def _patterns(rng: np.random.Generator, info: DatasetInfo, size: int) -> np.ndarray:
-    """Return one pattern a class, (K, size, size, C) float32 with values from -1 to 1."""
+    """Return one pattern per class, (K, size, size, C) float32 with values from -1 to 1."""
     ends = 2 if info.task == "ordinal-regression" else info.num_classes
     shape = (ends, _KNOTS, _KNOTS, info.channels)
     knots = rng.choice([-1.0, 1.0], shape) * rng.uniform(0.5, 1.0, shape)
     upper = np.triu(np.ones((_KNOTS, _KNOTS)))[..., None]
-    knots = np.where(
-        upper, knots, knots.swapaxes(1, 2)
-    )  # one quarter, the same across its diagonal
+    # One quarter, symmetric about its diagonal.
+    knots = np.where(upper, knots, knots.swapaxes(1, 2))
     if info.task == "ordinal-regression":
         grade = np.linspace(0, 1, info.num_classes)[:, None, None, None]
         knots = (1 - grade) * knots[0] + grade * knots[1]
-    fold = _interpolation(np.abs(np.linspace(-1, 1, size)), _KNOTS)  # both halves from one
+    fold = _interpolation(np.abs(np.linspace(-1, 1, size)), _KNOTS)  # both halves are the same
     patterns: np.ndarray = np.einsum("hi,wj,kijc->khwc", fold, fold, knots, optimize=True)
     return patterns.astype(np.float32)
 
@@ -155,10 +155,10 @@ def _images(
 
 
 def _interpolation(positions: np.ndarray, knots: int) -> np.ndarray:
-    """Return the weights (len(positions), knots) of linear interpolation between even knots.
+    """Return weights (len(positions), knots) of linear interpolation between evenly spaced knots.
 
     Args:
-        positions: Places in [0, 1].
+        positions: Positions in [0, 1].
         knots: Number of evenly spaced knots, the first at 0 and the last at 1.
     """
     distance = np.abs(positions[:, None] * (knots - 1) - np.arange(knots))

@@ -1,180 +1,22 @@
-"""Turning anyone's image and label arrays into the tensors the library works on, or one error."""
+"""Checks of arguments that are supposed to be data sets."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Sequence
-from typing import Any, TypeAlias
-
-import numpy as np
-import torch
-from torch import Tensor
-
-from medzoo.datasets.info import DatasetInfo, Task
-from medzoo.errors import DatasetError
-
-Array: TypeAlias = "np.ndarray[Any, Any] | Tensor"
-
-CHANNELS = (1, 3)
+from medzoo.datasets.dataset import Dataset
 
 
-def as_images(images: Array, where: str) -> Tensor:
-    """Bring images into the library's form, without a copy where the layout allows.
+def check_dataset(name: str, value: object) -> None:
+    """Check that an argument is a `Dataset`, and not, for example, the name of one.
 
     Args:
-        images: uint8, of shape (N, H, W), (N, H, W, C) or (N, C, H, W), C being 1 or 3. An axis
-            of 1 or 3 tells where the channels are; if both places could be, it is an error.
-        where: Name of the array for messages.
-
-    Returns:
-        uint8 tensor (N, C, H, W), channels last in memory.
+        name: Name of the argument.
+        value: Value of the argument.
 
     Raises:
-        DatasetError: If dtype or shape do not fit, or there is no image.
+        TypeError: If it is anything else.
     """
-    tensor = _as_tensor(images, where)
-    shape = tuple(tensor.shape)
-    if tensor.dtype != torch.uint8:
-        raise DatasetError(
-            f"{where}: dtype is {_dtype_name(tensor)}, expected uint8; "
-            "scale the images to 0..255 and convert them"
+    if not isinstance(value, Dataset):
+        raise TypeError(
+            f"{name}={value!r:.80} is not a medzoo.Dataset; load one first: "
+            "medzoo.load_dataset(...) or medzoo.Dataset.from_arrays(...)"
         )
-    if tensor.ndim == 3:
-        tensor = tensor.unsqueeze(1)
-    elif tensor.ndim == 4 and (shape[1] in CHANNELS) != (shape[3] in CHANNELS):
-        tensor = tensor if shape[1] in CHANNELS else tensor.permute(0, 3, 1, 2)
-    else:
-        raise DatasetError(
-            f"{where}: shape is {shape}, expected (N, H, W), (N, H, W, C) or (N, C, H, W) "
-            "with 1 or 3 channels"
-        )
-    if 0 in shape:
-        raise DatasetError(f"{where}: shape is {shape}; at least one image is expected")
-    if tensor.shape[2] != tensor.shape[3]:
-        raise DatasetError(
-            f"{where}: images are {tensor.shape[2]} x {tensor.shape[3]} pixels, expected square "
-            "ones; crop or pad them first"
-        )
-    return tensor.contiguous(memory_format=torch.channels_last)
-
-
-def as_labels(labels: Array, count: int, where: str) -> Tensor:
-    """Bring labels into int64, of shape (N,) or, where they have columns, (N, L).
-
-    Args:
-        labels: Integers, booleans, or floats with whole values; shape (N,), (N, 1) or (N, L).
-        count: Number of images that they belong to.
-        where: Name of the array for messages.
-
-    Raises:
-        DatasetError: If dtype, shape or values do not fit.
-    """
-    tensor = _as_tensor(labels, where)
-    if tensor.ndim not in (1, 2) or 0 in tensor.shape[1:] or tensor.is_complex():
-        raise DatasetError(
-            f"{where}: shape is {tuple(tensor.shape)} of {_dtype_name(tensor)}, "
-            "expected whole numbers of shape (N,), (N, 1) or (N, labels)"
-        )
-    if len(tensor) != count:
-        raise DatasetError(
-            f"{where}: {len(tensor):,} labels for {count:,} images; one each is expected"
-        )
-    whole = tensor.to(torch.int64)
-    if tensor.is_floating_point() and not torch.equal(whole.to(tensor.dtype), tensor):
-        raise DatasetError(f"{where}: values are not whole numbers; class indices are expected")
-    return whole.squeeze(1) if whole.ndim == 2 and whole.shape[1] == 1 else whole
-
-
-def infer_task(labels: Sequence[Tensor], where: str) -> tuple[Task, int]:
-    """Tell the task and the number of classes from the labels of all splits.
-
-    Several columns mean multi-label; one column with the values 0 and 1 only is binary, with
-    more values multi-class. (Ordinal labels look like classes, so they need to be said.)
-
-    Raises:
-        DatasetError: If the values cannot be class indices.
-    """
-    if labels[0].ndim == 2:
-        return "multi-label, binary-class", labels[0].shape[1]
-    count = int(max(values.max() for values in labels)) + 1
-    if count > sum(map(len, labels)):
-        raise DatasetError(
-            f"{where}: values go up to {count - 1:,}, which is more than there are images; "
-            "class indices 0, 1, 2... are expected"
-        )
-    return ("binary-class" if count == 2 else "multi-class"), count
-
-
-def fit_labels(labels: Tensor, info: DatasetInfo, where: str) -> Tensor:
-    """Check labels against a data set's classes and give them their final dtype.
-
-    Returns:
-        float32 (N, L) of zeros and ones if multi-label, else int64 (N,).
-
-    Raises:
-        DatasetError: If the shape or a value does not fit.
-    """
-    if info.multi_label:
-        columns = labels.unsqueeze(1) if labels.ndim == 1 else labels
-        if columns.shape[1] != info.num_classes:
-            raise DatasetError(
-                f"{where}: {columns.shape[1]} columns, expected one for each of the "
-                f"{info.num_classes} labels of {info.name}"
-            )
-        highest, labels = 1, columns.to(torch.float32)
-    elif labels.ndim == 2:
-        raise DatasetError(
-            f"{where}: shape is {tuple(labels.shape)}, expected one class index an image for the "
-            f"{info.task!r} set {info.name}"
-        )
-    else:
-        highest = info.num_classes - 1
-    low, high = int(labels.min()), int(labels.max())
-    if low < 0 or high > highest:
-        raise DatasetError(
-            f"{where}: values go from {low} to {high}, expected 0 to {highest} "
-            f"({info.task}, {info.num_classes} classes)"
-        )
-    return labels
-
-
-def check_numbering(labels: Sequence[Tensor], where: str) -> None:
-    """Make sure that classes without names, which are counted by their labels, all have images.
-
-    Args:
-        labels: Class indices of all splits, (N,) each; columns of multi-label sets are let pass.
-        where: Name of the arrays for messages.
-
-    Raises:
-        DatasetError: If a number below the highest occurs in no split.
-    """
-    if labels[0].ndim == 2:
-        return
-    used = set(torch.cat(list(labels)).tolist())
-    if missing := sorted(set(range(max(used))) - used):
-        raise DatasetError(
-            f"{where}: no image has the label {missing[0]}, but some have {max(used)}; number the "
-            "classes 0, 1, 2... without a gap, or name them all with classes="
-        )
-
-
-def _as_tensor(array: Array, where: str) -> Tensor:
-    if isinstance(array, Tensor):
-        return array.detach().cpu()
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
-        kind = f"array of {array.dtype}" if isinstance(array, np.ndarray) else type(array).__name__
-        raise DatasetError(
-            f"{where}: {kind}, expected a NumPy array or a tensor of numbers; images of "
-            "different sizes must be brought to one size first"
-        )
-    native = array.astype(array.dtype.newbyteorder("="), copy=False)
-    if any(stride < 0 for stride in native.strides):
-        native = native.copy()
-    with warnings.catch_warnings():
-        # Arrays that were opened read-only are fine: the library never writes into a split.
-        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-        return torch.from_numpy(native)
-
-
-def _dtype_name(tensor: Tensor) -> str:
-    return str(tensor.dtype).removeprefix("torch.")

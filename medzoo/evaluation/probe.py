@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from medzoo.datasets import Dataset, DatasetInfo
-from medzoo.datasets.dataset import check_dataset
+from medzoo.datasets.validation import check_dataset
 from medzoo.evaluation.evaluate import evaluate
 from medzoo.evaluation.metrics import compute_metrics
 from medzoo.evaluation.report import Report

@@ -1,16 +1,19 @@
-"""One image file or array into pixels: formats, channels, crop and resize."""
+"""Image files and arrays as 8-bit pixels: formats, channels, crop and resize."""
 
 from medzoo.images.batch import read_images
 from medzoo.images.channels import adapt_channels
-from medzoo.images.convert import to_uint8
+from medzoo.images.convert import ImageLike, to_uint8
+from medzoo.images.discover import visible_files
 from medzoo.images.file import is_image, read_image
 from medzoo.images.resize import center_crop_resize
 
 __all__ = [
+    "ImageLike",
     "adapt_channels",
     "center_crop_resize",
     "is_image",
     "read_image",
     "read_images",
     "to_uint8",
+    "visible_files",
 ]

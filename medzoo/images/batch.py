@@ -1,4 +1,4 @@
-"""Reading many images into one uint8 tensor: in threads, each brought to its final size at once."""
+"""Read many images into one uint8 tensor, in threads, each resized immediately."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from medzoo.images.resize import center_crop_resize
 
 OnError: TypeAlias = Literal["raise", "skip"]
 
-_BATCH = 256  # images that wait to be copied into their place, at most
+_BATCH = 256  # maximum number of images that wait to be copied into the tensor
 _WORKERS = min(8, os.cpu_count() or 1)  # each holds one decoded image, which may be large
 
 
 class ImageFile(Protocol):
-    """The content of an image file, with a name (its ``str``) for messages: a path, or a like."""
+    """An image file: a path, or any object that returns its content; ``str`` gives its name."""
 
     def read_bytes(self) -> bytes:
-        """Return the whole content."""
+        """Return the complete content."""
 
 
 def read_images(
@@ -38,20 +38,20 @@ def read_images(
     on_error: OnError = "raise",
     progress: bool | None = None,
 ) -> tuple[Tensor, dict[int, DatasetError]]:
-    """Read images of any size, format and mode, and bring them to squares of one size.
+    """Read images of any size, format and mode, and resize them to squares of one size.
 
-    Only the small images are kept, so memory does not depend on how large the files are.
+    Only the resized images are kept, so the memory does not depend on the size of the files.
 
     Args:
-        files: Paths, or what can be read like one.
-        size: Height (= width) wanted, in pixels; see `center_crop_resize`.
-        on_error: ``"raise"``, or ``"skip"`` to go on after an image that cannot be read.
-        progress: Show a progress bar; by default only on a terminal.
+        files: Paths, or other objects with the content of a file.
+        size: Height (= width) of the result in pixels; see `center_crop_resize`.
+        on_error: ``"raise"``, or ``"skip"`` to continue after an image that cannot be read.
+        progress: Whether to show a progress bar; by default only on a terminal.
 
     Returns:
         uint8 (N, C, size, size), channels last in memory, with one channel if all images are gray
-        (also those whose file has three equal channels), else three; and the errors by position,
-        where the tensor holds nothing of use.
+        (including files with three equal channels), else three; and the errors by position, where
+        the content of the tensor is undefined.
 
     Raises:
         DatasetError: If an image cannot be read, unless `on_error` is ``"skip"``.
@@ -72,30 +72,30 @@ def read_images(
     ):
         for start in range(0, len(files), _BATCH):
             batch = pool.map(partial(_read, size=size), files[start : start + _BATCH])
-            for place, image in enumerate(batch, start):
+            for position, image in enumerate(batch, start):
                 bar.update()
                 if isinstance(image, Tensor):
                     if image.shape[0] > images.shape[1]:
                         images = images.expand(-1, 3, -1, -1)
                         images = images.contiguous(memory_format=torch.channels_last)
-                    images[place] = image
+                    images[position] = image
                 elif on_error == "raise":
                     raise image
                 else:
-                    broken[place] = image
+                    broken[position] = image
     return images, broken
 
 
 def _read(file: ImageFile, size: int) -> Tensor | DatasetError:
     try:
-        image = center_crop_resize(_decoded(file), size)
+        image = center_crop_resize(_decode(file), size)
     except DatasetError as error:
         return error
     gray = len(image) == 3 and bool((image[1:] == image[:1]).all())
     return image[:1] if gray else image
 
 
-def _decoded(file: ImageFile) -> Tensor:
+def _decode(file: ImageFile) -> Tensor:
     """Return an image as uint8 (1 or 3, H, W)."""
     if isinstance(file, Path):
         pixels = torch.from_numpy(read_image(file))
@@ -104,6 +104,6 @@ def _decoded(file: ImageFile) -> Tensor:
         copy = Path(folder) / "image"
         try:
             copy.write_bytes(file.read_bytes())
-            return _decoded(copy)
+            return _decode(copy)
         except (OSError, DatasetError) as error:
-            raise DatasetError(f"{file} cannot be read: {error}") from error
+            raise DatasetError(f"cannot read {file}: {error}") from error

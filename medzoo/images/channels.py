@@ -1,4 +1,4 @@
-"""Gray into RGB and back."""
+"""Convert gray images to RGB and back."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ _LUMINANCE = (19595, 38470, 7471)  # ITU-R 601-2 in 65536ths, as Pillow's mode "
 
 
 def adapt_channels(images: Tensor, channels: int) -> Tensor:
-    """Turn gray into RGB by repetition, or RGB into gray by its luminance.
+    """Convert gray to RGB by repeating the channel, or RGB to gray by its luminance.
 
-    Luminance is ITU-R 601-2's, to the bit what Pillow's ``convert("L")`` gives for 8-bit images.
+    The luminance is that of ITU-R 601-2, bit-identical to ``convert("L")`` of Pillow for 8-bit
+    images.
 
     Args:
         images: (..., C, H, W), of any dtype.
-        channels: The number of channels wanted.
+        channels: Number of channels of the result.
 
     Returns:
         (..., channels, H, W) of the same dtype. Repeated channels share memory (a view).
 
     Raises:
-        ValueError: If there is no way from C to `channels`.
+        ValueError: If C channels cannot be converted to `channels`.
     """
     present = images.shape[-3]
     if present == channels:
@@ -28,7 +29,10 @@ def adapt_channels(images: Tensor, channels: int) -> Tensor:
     if present == 1:
         return images.expand(*images.shape[:-3], channels, *images.shape[-2:])
     if (present, channels) != (3, 1):
-        raise ValueError(f"images have {present} channels; there is no way to {channels}")
+        raise ValueError(
+            f"cannot convert {present}-channel images to {channels} channels; "
+            "expected 1 (gray) or 3 (RGB)"
+        )
     red, green, blue = images.unbind(-3)
     r, g, b = _LUMINANCE
     if images.dtype.is_floating_point:

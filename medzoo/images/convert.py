@@ -1,4 +1,4 @@
-"""Any image, of any depth and with or without transparency, into 8-bit gray or RGB."""
+"""Convert any image, of any bit depth, with or without transparency, to 8-bit gray or RGB."""
 
 from __future__ import annotations
 
@@ -12,35 +12,42 @@ from torch import Tensor
 ImageLike: TypeAlias = "Image.Image | np.ndarray[Any, Any] | Tensor"
 """One image in memory: a PIL image, or an array or tensor of two or three dimensions."""
 
-_FULL_16_BIT = 257  # 65535 / 255
-_ROUNDING = 1e-3  # by which a float image may miss [0, 1]
+MAX_16_BIT = 65535
+"""White in 16 bits."""
+
+_STEP_16_BIT = MAX_16_BIT // 255  # 257 values in 16 bits become one in 8 bits
+_TOLERANCE = 1e-3  # by which the values of a float image may exceed [0, 1]
 _WITH_ALPHA = ("la", "pa", "rgba")  # in upper case, or partly in lower case if premultiplied
+_BLOCK = 1 << 20  # pixels converted at once, so that intermediate results stay small
 
 MAX_PIXELS = 1 << 26
-"""Height times width (8192 x 8192, say) above which a file is refused before it is decoded."""
+"""Height times width (e.g. 8192 x 8192) above which a file is refused before it is decoded."""
 
 
 def check_pixels(width: int, height: int) -> None:
-    """Refuse an image that would not fit into memory.
+    """Check that an image fits into memory, before it is decoded.
 
     Args:
-        width: As the file's header says.
-        height: As the file's header says.
+        width: Width according to the header of the file.
+        height: Height according to the header of the file.
 
     Raises:
-        ValueError: If it has no pixel or more than `MAX_PIXELS`.
+        ValueError: If it has no pixels or more than `MAX_PIXELS`.
     """
     if width < 1 or height < 1 or width * height > MAX_PIXELS:
         raise ValueError(f"it has {width} x {height} pixels, expected 1 to {MAX_PIXELS:,}")
 
 
-def to_8_bit(values: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Map [low, high] to 0..255; what is outside becomes black or white.
+def rescale_to_uint8(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Map [low, high] linearly to [0, 255]; values outside become black or white.
 
     Args:
         values: Finite numbers, of any shape.
-        low: What becomes black.
-        high: What becomes white; may be below `low`. If both are equal, all is black.
+        low: Value that becomes black.
+        high: Value that becomes white; may be below `low`. If both are equal, everything is black.
+
+    Returns:
+        uint8, of the same shape.
     """
     scaled = values.astype(np.float64)
     scaled -= low
@@ -49,14 +56,14 @@ def to_8_bit(values: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 def to_uint8(image: ImageLike) -> Tensor:
-    """Turn any image into 8-bit gray or RGB.
+    """Convert any image to 8-bit gray or RGB.
 
-    - 16-bit (PIL's ``I;16`` and ``I``, uint16 arrays) is scaled by its full range, 65535 to 255;
-      Pillow's own conversion would clip at 255. Data that uses less of the range (12-bit scans)
-      should be windowed first.
+    - 16-bit images (PIL's ``I;16`` and ``I``, uint16 arrays) are scaled by the full range, 65535
+      to 255; the conversion of Pillow would clip at 255. Images that use only a part of the range
+      (12-bit scans) should be windowed first.
     - Floats (also PIL's ``F``) are in [0, 1]; booleans are black and white.
-    - Transparency is laid on black. Palettes, CMYK and the like become RGB.
-    - A PIL image that says it was taken with the camera turned (EXIF) is turned upright.
+    - Transparency is blended with black. Palettes, CMYK and other colour spaces become RGB.
+    - A PIL image with an EXIF orientation is rotated upright.
 
     Args:
         image: A PIL image; an array (H, W) or (H, W, C); or a tensor (H, W) or (C, H, W); with 1
@@ -66,76 +73,146 @@ def to_uint8(image: ImageLike) -> Tensor:
         uint8 (1, H, W) or (3, H, W).
 
     Raises:
-        TypeError: If it is no image.
-        ValueError: If its shape, dtype or values are none of these.
+        TypeError: If it is not an image.
+        ValueError: If its shape, dtype or values are not among these.
     """
     if isinstance(image, Image.Image):
-        tensor = _from_pil(image)
+        tensor = _from_array(_checked_pixels(image))
     elif isinstance(image, np.ndarray):
         if image.dtype.kind not in "biuf":
             raise ValueError(
                 f"image has dtype {image.dtype}, expected uint8, uint16, bool or float"
             )
-        native = np.ascontiguousarray(image, dtype=image.dtype.newbyteorder("="))
-        tensor = torch.from_numpy(native if native.flags.writeable else native.copy())
-        tensor = tensor.permute(2, 0, 1) if tensor.ndim == 3 else tensor
+        tensor = _from_array(image)
     elif isinstance(image, Tensor):
         tensor = image.detach()
     else:
         raise TypeError(
-            f"{type(image).__name__} is no image; expected a PIL image, a NumPy array or a tensor"
+            f"{type(image).__name__} is not an image; expected a PIL image, a NumPy array or a "
+            "tensor"
         )
     if tensor.ndim == 2:
         tensor = tensor.unsqueeze(0)
     if tensor.ndim != 3 or not 1 <= tensor.shape[0] <= 4 or tensor.numel() == 0:
         raise ValueError(
-            f"image has shape {tuple(getattr(image, 'shape', tensor.shape))}, "
-            "expected one image: (H, W) or (H, W, C) as array, (H, W) or (C, H, W) as tensor, with "
-            "1 to 4 channels; prepare_batch takes batches"
+            f"image has shape {tuple(getattr(image, 'shape', tensor.shape))}, expected one image: "
+            "an array (H, W) or (H, W, C), or a tensor (H, W) or (C, H, W), with 1 to 4 channels; "
+            "prepare_batch accepts batches"
         )
-    return _lay_on_black(_to_8_bit(tensor))
+    return _blend_with_black(_depth_to_uint8(tensor))
 
 
-def _from_pil(image: Image.Image) -> Tensor:
+def decode_pixels(image: Image.Image) -> np.ndarray:
+    """Return the pixels of a PIL image, upright according to EXIF.
+
+    Args:
+        image: An image of any mode.
+
+    Returns:
+        Modes of numbers (``F``, ``I`` and ``I;16``) as they are, (H, W); every other mode as
+        uint8, (H, W) if gray, else RGB (H, W, 3), with transparency blended with black.
+    """
     image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I"):
-        values = np.asarray(image).astype(np.int64)
-        if values.size and (values.min() < 0 or values.max() > 65535):
-            raise ValueError(
-                f"image of mode {image.mode} has values from {values.min()} to {values.max()}, "
-                "expected 0 to 65535; window it to that range first"
-            )
-        return torch.from_numpy(values.astype(np.uint16))
-    if image.mode != "F":
-        transparent = image.mode.lower() in _WITH_ALPHA or "transparency" in image.info
-        gray = image.mode in ("1", "L", "LA", "La")
-        image = image.convert(
-            ("LA" if transparent else "L") if gray else "RGBA" if transparent else "RGB"
+    if image.mode == "F" or image.mode.startswith("I"):
+        return np.asarray(image)
+    gray = image.mode in ("1", "L", "LA", "La")
+    if image.mode.lower() not in _WITH_ALPHA and "transparency" not in image.info:
+        return np.array(image.convert("L" if gray else "RGB"))
+    pixels = np.array(image.convert("LA" if gray else "RGBA"))
+    colours = _blend_with_black(_from_array(pixels)).permute(1, 2, 0).numpy()
+    return colours[..., 0] if gray else colours
+
+
+def numbers_to_uint8(values: np.ndarray, full_range: float | None) -> np.ndarray:
+    """Convert numbers of any range to 8 bits: by a fixed range if they fit, else by their extremes.
+
+    Args:
+        values: Gray values (H, W), integers or floats; infinite ones become black or white, and
+            NaN black.
+        full_range: The values are scaled from [0, `full_range`] if all of them are in this range.
+            If one is not, or if this is None, they are scaled from their minimum and maximum.
+
+    Returns:
+        uint8 (H, W).
+
+    Raises:
+        ValueError: If no value is finite.
+    """
+    integers = values.dtype.kind in "iu"
+    finite = values if integers else values[np.isfinite(values)]
+    if not finite.size:
+        raise ValueError("none of its values is a finite number")
+    low, high = float(finite.min()), float(finite.max())
+    if full_range is not None and low >= 0 and high <= full_range:
+        if integers and full_range == MAX_16_BIT:
+            return _depth_to_uint8(torch.from_numpy(values.astype(np.uint16))).numpy()
+        low, high = 0.0, full_range
+    if not integers:
+        values = np.nan_to_num(values, nan=low, posinf=high, neginf=low)
+    return rescale_to_uint8(values, low, high)
+
+
+def _checked_pixels(image: Image.Image) -> np.ndarray:
+    """Return the pixels of a PIL image; refuse integers that are not 16-bit."""
+    pixels = decode_pixels(image)
+    if not image.mode.startswith("I"):
+        return pixels
+    if pixels.size and (pixels.min() < 0 or pixels.max() > MAX_16_BIT):
+        raise ValueError(
+            f"image of mode {image.mode} has values from {pixels.min()} to {pixels.max()}, "
+            f"expected 0 to {MAX_16_BIT}; window it to that range first"
         )
-    pixels = torch.from_numpy(np.array(image))
-    return pixels.permute(2, 0, 1) if pixels.ndim == 3 else pixels
+    return pixels.astype(np.uint16)
 
 
-def _to_8_bit(tensor: Tensor) -> Tensor:
+def _from_array(array: np.ndarray) -> Tensor:
+    """Return an array (H, W) or (H, W, C) as a tensor (H, W) or (C, H, W)."""
+    native = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
+    tensor = torch.from_numpy(native if native.flags.writeable else native.copy())
+    return tensor.permute(2, 0, 1) if tensor.ndim == 3 else tensor
+
+
+def _depth_to_uint8(tensor: Tensor) -> Tensor:
+    """Convert any supported dtype to uint8."""
     if tensor.dtype == torch.uint8:
         return tensor
     if tensor.dtype == torch.bool:
         return tensor.to(torch.uint8) * 255
     if tensor.dtype == torch.uint16:
-        return ((tensor.to(torch.int32) + _FULL_16_BIT // 2) // _FULL_16_BIT).to(torch.uint8)
+        return _sixteen_bits_to_uint8(tensor)
     if not tensor.is_floating_point():
         raise ValueError(
-            f"image has dtype {tensor.dtype}, which does not tell its range; convert it to uint8 "
+            f"image has dtype {tensor.dtype}, whose range is not known; convert it to uint8 "
             "(0 to 255), uint16 (0 to 65535) or float (0 to 1)"
         )
     low, high = float(tensor.min()), float(tensor.max())
-    if not (low >= -_ROUNDING and high <= 1 + _ROUNDING):  # also if either is not a number
+    if not (low >= -_TOLERANCE and high <= 1 + _TOLERANCE):  # also if one of them is NaN
         raise ValueError(f"float image has values from {low:g} to {high:g}, expected 0 to 1")
     return (tensor.float() * 255).round().clamp(0, 255).to(torch.uint8)
 
 
-def _lay_on_black(tensor: Tensor) -> Tensor:
+def _sixteen_bits_to_uint8(tensor: Tensor) -> Tensor:
+    result = torch.empty_like(tensor, dtype=torch.uint8)
+    for target, values in zip(_blocks(result), _blocks(tensor), strict=True):
+        target.copy_((values.to(torch.int32) + _STEP_16_BIT // 2) // _STEP_16_BIT)
+    return result
+
+
+def _blend_with_black(tensor: Tensor) -> Tensor:
+    """Remove the alpha channel of uint8 (2 or 4, H, W), if there is one."""
     if tensor.shape[0] % 2:
         return tensor
-    colour, alpha = tensor[:-1].int(), tensor[-1:].int()
-    return ((colour * alpha + 127) // 255).to(torch.uint8)
+    colours = tensor[:-1]
+    result = torch.empty_like(colours)
+    for target, colour, alpha in zip(
+        _blocks(result), _blocks(colours), _blocks(tensor[-1:]), strict=True
+    ):
+        target.copy_((colour.int() * alpha.int() + 127) // 255)
+    return result
+
+
+def _blocks(tensor: Tensor) -> tuple[Tensor, ...]:
+    """Split (C, H, W), or (H, W), along its longer side into views of about `_BLOCK` pixels."""
+    height, width = tensor.shape[-2:]
+    dim, shorter = (-2, width) if height >= width else (-1, height)
+    return tensor.split(max(1, _BLOCK // max(1, shorter)), dim)

@@ -1,4 +1,4 @@
-"""Reading one DICOM file as people see it on a screen: windowed, in 8 bits."""
+"""Read one DICOM file as it is displayed on a screen: windowed, in 8 bits."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from medzoo.images.convert import check_pixels, to_8_bit
+from medzoo.images.convert import check_pixels, rescale_to_uint8
 from medzoo.images.jpeg2000 import check_first_frame
 
-_SHARED = ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence")
+_FUNCTIONAL_GROUPS = ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence")
 _OF_FRAME = ("PixelValueTransformationSequence", "FrameVOILUTSequence")
 
 
 def is_dicom(head: bytes) -> bool:
-    """Tell a DICOM file by its first bytes.
+    """Return whether the first bytes of a file are those of a DICOM file.
 
     Args:
         head: At least the first 132 bytes of the file.
@@ -24,22 +24,24 @@ def is_dicom(head: bytes) -> bool:
 
 
 def lacks_preamble(head: bytes) -> bool:
-    """Tell whether a file that no format is known of begins like the elements of a DICOM file.
+    """Return whether a file of unknown format starts like the data elements of a DICOM file.
 
     Args:
         head: The first bytes of the file.
     """
-    # Little endian, and of the first groups that there are: 0002, or 0008 with a small element.
+    # In little-endian order, the first data element is of group 0002, or of group 0008 with a low
+    # element number.
     return head[:4] == b"\2\0\0\0" or (head[:2] == b"\x08\0" and head[3:4] == b"\0")
 
 
 def read_dicom(path: Path) -> np.ndarray:
     """Read the first frame of a DICOM file.
 
-    Gray values pass the modality's rescaling or look-up table, then the VOI look-up table or the
-    first window. Without one, up to 8 stored bits keep their range, and deeper values are
-    stretched from the smallest to the largest. MONOCHROME1, where large values are dark, is
-    inverted. Palettes and YBR become RGB; colours of more than 8 bits keep the upper ones.
+    The modality rescaling or look-up table is applied to gray values, then the VOI look-up table
+    or the first window. Without a window, values of up to 8 stored bits keep their range, and
+    deeper values are scaled from their minimum and maximum. MONOCHROME1, where large values are
+    dark, is inverted. Palettes and YBR become RGB; of colours with more than 8 bits, the upper 8
+    are kept.
 
     Args:
         path: The file.
@@ -49,8 +51,8 @@ def read_dicom(path: Path) -> np.ndarray:
 
     Raises:
         ImportError: If pydicom is not installed.
-        Exception: Whatever pydicom raises if the file is damaged or of a kind that it does not
-            know; `medzoo.images.file.read_image` makes one kind of it.
+        Exception: Any error that pydicom raises if the file is damaged or of an unsupported kind;
+            `medzoo.images.file.read_image` converts it to `DatasetError`.
     """
     try:
         from pydicom import dcmread
@@ -59,16 +61,17 @@ def read_dicom(path: Path) -> np.ndarray:
         from pydicom.uid import JPEG2000TransferSyntaxes
     except ImportError as error:
         raise ImportError(
-            f"DICOM needs the package pydicom ({error}); install it with: pip install 'medzoo[dicom]'"
+            f"DICOM needs the package pydicom ({error}); "
+            "install it with: pip install 'medzoo[dicom]'"
         ) from error
     syntax = read_file_meta_info(path).get("TransferSyntaxUID")
     if not syntax:
         raise ValueError(
-            "it is a DICOM file without a transfer syntax (0002,0010), which says how its pixels are "
-            "stored; save it anew with one"
+            "it is a DICOM file without a transfer syntax (0002,0010), which specifies how pixels "
+            "are stored; save it again with one"
         )
     if syntax.is_deflated:
-        # pydicom inflates the whole file before anything can be checked.
+        # pydicom would decompress the whole file before anything can be checked.
         raise ValueError("it is a deflated DICOM file; save it without deflation")
     header = dcmread(path, stop_before_pixels=True)
     if "Rows" not in header or "Columns" not in header:
@@ -92,8 +95,8 @@ def read_dicom(path: Path) -> np.ndarray:
 
 
 def _with_frame(header: Any) -> Any:
-    """Put the first frame's rescaling and window where single-frame files have theirs."""
-    for groups in _SHARED:
+    """Copy rescaling and window of the first frame to where single-frame files have them."""
+    for groups in _FUNCTIONAL_GROUPS:
         for name in _OF_FRAME:
             if header.get(groups) and (found := header[groups][0].get(name)):
                 for element in found[0]:
@@ -102,7 +105,7 @@ def _with_frame(header: Any) -> Any:
 
 
 def _windowed(pixels: np.ndarray, header: Any) -> np.ndarray:
-    """Apply the modality's and the VOI's rescaling or look-up tables; give uint8."""
+    """Apply the rescaling or look-up tables of modality and VOI; return uint8."""
     from pydicom.pixels import apply_modality_lut
 
     bits = header.get("BitsStored", 8 * pixels.itemsize)
@@ -112,14 +115,15 @@ def _windowed(pixels: np.ndarray, header: Any) -> np.ndarray:
         extremes = np.array([pixels.min(), pixels.max()])
     ends = apply_modality_lut(extremes, header)
     if pixels.itemsize > 2:
-        return _shown(apply_modality_lut(pixels, header), ends, header)
-    # All that 16 bits can say goes through the arithmetic once; pixels are then looked up.
+        return _apply_voi(apply_modality_lut(pixels, header), ends, header)
+    # All possible values are converted once, and pixels are then looked up.
     index = pixels.view(f"u{pixels.itemsize}")
     codes = np.arange(1 << 8 * pixels.itemsize, dtype=index.dtype).view(pixels.dtype)
-    return _shown(apply_modality_lut(codes, header), ends, header)[index]
+    return _apply_voi(apply_modality_lut(codes, header), ends, header)[index]
 
 
-def _shown(values: np.ndarray, ends: np.ndarray, header: Any) -> np.ndarray:
+def _apply_voi(values: np.ndarray, ends: np.ndarray, header: Any) -> np.ndarray:
+    """Apply the VOI look-up table or window to values whose range is `ends`; return uint8."""
     from pydicom.pixels import apply_voi, apply_windowing
 
     if header.get("VOILUTSequence"):
@@ -128,4 +132,4 @@ def _shown(values: np.ndarray, ends: np.ndarray, header: Any) -> np.ndarray:
     elif None not in (header.get("WindowCenter"), header.get("WindowWidth")):
         values = apply_windowing(values, header)
         ends = apply_windowing(np.array([-np.inf, np.inf]), header)
-    return to_8_bit(values, float(ends[0]), float(ends[1]))
+    return rescale_to_uint8(values, float(ends[0]), float(ends[1]))

@@ -1,4 +1,4 @@
-"""The files in a folder at any depth, without those that a user does not know of."""
+"""List the files in a folder at any depth, without hidden files."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-UNSEEN = (".", "__MACOSX")
-"""How names of hidden files and folders start."""
+HIDDEN_PREFIXES = (".", "__MACOSX")
+"""Prefixes of the names of hidden files and folders."""
 
 
 def visible_files(folder: str | Path) -> Iterator[Path]:
-    """Yield the files in a folder and the folders in it, except what is hidden.
+    """Yield the files in a folder and its sub-folders, except hidden ones.
 
-    Links to folders are followed. A folder that several ways lead to is searched once, so links that
-    lead back up do no harm.
+    Symbolic links to folders are followed. A folder that can be reached in several ways is searched
+    only once, so cyclic links are safe.
 
     Args:
-        folder: Where to search; its own name may be any.
+        folder: The folder; it is searched even if it is hidden itself.
     """
     searched = set()
     for parent, folders, names in os.walk(folder, followlinks=True):
-        place = os.path.realpath(parent)
-        if place in searched:
+        real = os.path.realpath(parent)
+        if real in searched:
             folders.clear()
             continue
-        searched.add(place)
-        folders[:] = sorted(name for name in folders if not name.startswith(UNSEEN))
-        paths = (Path(parent, name) for name in names if not name.startswith(UNSEEN))
+        searched.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith(HIDDEN_PREFIXES))
+        paths = (Path(parent, name) for name in names if not name.startswith(HIDDEN_PREFIXES))
         yield from (path for path in paths if path.is_file())

@@ -1,22 +1,22 @@
-"""The boxes around a JPEG 2000 image inside a DICOM file, checked before pydicom follows them."""
+"""Check the boxes around a JPEG 2000 image in a DICOM file, before pydicom reads them."""
 
 from __future__ import annotations
 
 from typing import Any
 
 _SIGNATURE = b"\x00\x00\x00\x0cjP  "
-_FIRST = 12  # bytes of the signature's own box
-_HEAD = 8  # bytes of a box's length and type
+_SIGNATURE_BOX = 12  # bytes of the box that contains the signature
+_HEADER = 8  # bytes of the length and type of a box
 
 
 def check_first_frame(dataset: Any) -> None:
-    """Check the boxes of a DICOM file's first frame; see `check_boxes`.
+    """Check the boxes of the first frame of a DICOM file; see `check_boxes`.
 
     Args:
-        dataset: pydicom's data set with its pixels, compressed as JPEG 2000.
+        dataset: A data set of pydicom with pixels compressed as JPEG 2000.
 
     Raises:
-        ValueError: If they are damaged, or there is no such frame.
+        ValueError: If the boxes are damaged, or there is no such frame.
     """
     from pydicom.encaps import get_frame
 
@@ -29,25 +29,26 @@ def check_first_frame(dataset: Any) -> None:
 
 
 def check_boxes(codestream: bytes) -> None:
-    """Make sure that each box before the JPEG 2000 codestream leads on to another.
+    """Check the length of each box before the JPEG 2000 codestream.
 
-    pydicom (3.0) goes from box to box by the first four bytes, and for ever if they are 0. A length of 0
-    ("to the end") or 1 ("64 bits follow") is right for the box of the codestream, where it stops.
+    pydicom (3.0) finds the next box by adding the length in the first four bytes, which never ends
+    if that is 0. A length of 0 ("until the end") or 1 ("64 bits follow") is valid for the box of
+    the codestream, where pydicom stops.
 
     Args:
         codestream: A frame, with boxes around it (JP2) or without.
 
     Raises:
-        ValueError: If another box is shorter than its own head.
+        ValueError: If another box is shorter than its own header.
     """
     if not codestream.startswith(_SIGNATURE):
         return
-    offset = _FIRST
+    offset = _SIGNATURE_BOX
     while offset < len(codestream) and codestream[offset + 4 : offset + 8] != b"jp2c":
         length = int.from_bytes(codestream[offset : offset + 4], "big")
-        if length < _HEAD:
+        if length < _HEADER:
             raise ValueError(
                 f"its JPEG 2000 image is damaged: a box at byte {offset} claims {length} bytes, "
-                f"expected at least {_HEAD}"
+                f"expected at least {_HEADER}"
             )
         offset += length

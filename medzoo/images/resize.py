@@ -1,4 +1,4 @@
-"""Bringing images to a square of the size wanted, the same way for training and for prediction."""
+"""Crop and resize images to a square, in the same way for training and prediction."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from torch import Tensor
 
 
 def center_crop_resize(images: Tensor, size: int) -> Tensor:
-    """Crop the centre to the shorter side and resize it, as MedMNIST was made.
+    """Crop the central square and resize it, as MedMNIST was created.
 
-    By bicubic interpolation with antialiasing; images of the right size pass unchanged.
+    Images are resized by bicubic interpolation with antialiasing, and returned unchanged if they
+    already have the requested size.
 
     Args:
         images: uint8 (..., C, H, W).
-        size: Height (= width) wanted, in pixels.
+        size: Height (= width) of the result in pixels.
 
     Returns:
         uint8 (..., C, size, size).

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from medzoo.datasets import DatasetInfo, Split, Task
-from medzoo.datasets.storage.mmap import release_pages
+from medzoo.datasets.storage import iter_chunks
 from medzoo.device import Precision, autocast, resolve_device
 from medzoo.distributed import device_of_process, gather_rows, rank, shard
 from medzoo.inference.ensemble import Ensemble
@@ -202,18 +202,19 @@ def _run_over(model: Model, images: Tensor, spec: ModelSpec, settings: Settings)
     own = shard(-(-count // size)) if settings.sharded else slice(0, count)
     part = slice(min(own.start * size, count), min(own.stop * size, count))
     # A process without a share computes a batch all the same, to know how many logits there are.
-    starts: Iterable[int] = range(part.start, part.stop, size) or [0]
+    chunks: Iterable[Tensor] = iter_chunks(
+        images[part] if len(images[part]) else images[:size], size
+    )
     if settings.progress and not (settings.sharded and rank()):
         from tqdm.auto import tqdm
 
-        starts = tqdm(starts, desc="evaluating", unit="batch", leave=False)
+        total = -(-(part.stop - part.start) // size)
+        chunks = tqdm(chunks, desc="evaluating", unit="batch", leave=False, total=total)
     target = (device_of_process if settings.sharded else resolve_device)(settings.device)
 
     def batches() -> Iterator[Tensor]:
-        for start in starts:
-            batch = images[start : start + size]
-            yield prepare_batch(batch.to(target, non_blocking=True), spec.input)
-            release_pages(batch.nbytes)
+        for chunk in chunks:
+            yield prepare_batch(chunk.to(target, non_blocking=True), spec.input)
 
     logits = run_batches(model, batches(), spec, settings)
     if not settings.sharded:

@@ -20,7 +20,7 @@ from medzoo.images.channels import adapt_channels
 from medzoo.images.convert import to_uint8
 from medzoo.inference.run import for_inference, probabilities
 from medzoo.prediction.predict import check_classifier, class_names
-from medzoo.prediction.sources import ImageLike, load_image
+from medzoo.prediction.sources import ImageSource, load_image
 from medzoo.spec import ModelSpec, network_of, spec_of
 from medzoo.transforms import create_transform
 
@@ -84,7 +84,7 @@ class Explanation:
 
 def explain(
     model: nn.Module,
-    image: ImageLike,
+    image: ImageSource,
     target: str | int | None = None,
     *,
     spec: ModelSpec | None = None,

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from medzoo.errors import DatasetError
+from medzoo.images import ImageLike
 from medzoo.prediction.result import Failure
-from medzoo.prediction.sources import ImageLike, LoadedImage, load_image, path_of
+from medzoo.prediction.sources import ImageSource, load_image, path_of
 
 _READERS = min(4, os.cpu_count() or 1)  # threads: so many files are in memory in full size
 _PATIENCE = 2.0  # seconds after which a progress bar appears
@@ -34,8 +35,8 @@ class BatchReader:
 
     def __init__(
         self,
-        images: Sequence[ImageLike],
-        transform: Callable[[LoadedImage], Tensor],
+        images: Sequence[ImageSource],
+        transform: Callable[[ImageLike], Tensor],
         batch_size: int,
         skips: bool,
     ) -> None:
@@ -82,7 +83,7 @@ class BatchReader:
                         self.sources.append(path_of(image))
                         yield outcome
 
-    def _prepare(self, numbered: tuple[int, ImageLike]) -> Tensor | Failure:
+    def _prepare(self, numbered: tuple[int, ImageSource]) -> Tensor | Failure:
         index, image = numbered
         path = path_of(image)
         try:

@@ -27,7 +27,7 @@ from medzoo.inference.options import Settings
 from medzoo.inference.run import run_batches
 from medzoo.prediction.loading import BatchReader
 from medzoo.prediction.result import Prediction, Predictions
-from medzoo.prediction.sources import ImageLike, find_sources
+from medzoo.prediction.sources import ImageSource, find_sources
 from medzoo.spec import ModelSpec, spec_of
 from medzoo.transforms import create_transform
 
@@ -67,7 +67,7 @@ def predict(  # type: ignore[overload-overlap]  # a string is a sequence of stri
 ) -> Prediction | Any: ...
 @overload
 def predict(
-    model: Model, images: Sequence[ImageLike], **options: Unpack[PredictOptions]
+    model: Model, images: Sequence[ImageSource], **options: Unpack[PredictOptions]
 ) -> Predictions: ...
 @overload
 def predict(
@@ -75,7 +75,7 @@ def predict(
 ) -> Prediction | Predictions: ...
 def predict(
     model: Model,
-    images: ImageLike | Sequence[ImageLike],
+    images: ImageSource | Sequence[ImageSource],
     *,
     top_k: int | None = None,
     threshold: float | None = None,

@@ -14,13 +14,9 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from medzoo.images.discover import visible_files
-from medzoo.images.file import is_image, read_image
+from medzoo.images import ImageLike, is_image, read_image, visible_files
 
-LoadedImage: TypeAlias = Image.Image | np.ndarray | Tensor
-"""One image in memory: a PIL image, or an array or tensor of two or three dimensions."""
-
-ImageLike: TypeAlias = str | os.PathLike[str] | LoadedImage
+ImageSource: TypeAlias = "str | os.PathLike[str] | ImageLike"
 """One image: a file or one in memory. In place of a file, a folder or a pattern stands for many."""
 
 
@@ -34,12 +30,12 @@ class Sources:
         searched: Whether any of them were found in a folder or by a pattern.
     """
 
-    images: Sequence[ImageLike]
+    images: Sequence[ImageSource]
     single: bool
     searched: bool
 
 
-def find_sources(images: ImageLike | Sequence[ImageLike]) -> Sources:
+def find_sources(images: ImageSource | Sequence[ImageSource]) -> Sources:
     """Find out which images are meant, without reading any.
 
     Args:
@@ -63,7 +59,7 @@ def find_sources(images: ImageLike | Sequence[ImageLike]) -> Sources:
             f"cannot predict for a {type(images).__name__}; give a file, a folder, a pattern, a "
             "PIL image, an array, a tensor, or a list of these (of a data set's split: split.images)"
         )
-    several: list[ImageLike] = []
+    several: list[ImageSource] = []
     searched = False
     for image in images:
         found = _search(image) if isinstance(image, (str, os.PathLike)) else None
@@ -94,7 +90,7 @@ def _refuse_url(name: str) -> None:
         raise ValueError(f"{name!r} is a URL; download the image first")
 
 
-def path_of(image: ImageLike) -> str | None:
+def path_of(image: ImageSource) -> str | None:
     """Return the path of an image file, as it was given; None for what is in memory.
 
     Args:
@@ -103,7 +99,7 @@ def path_of(image: ImageLike) -> str | None:
     return os.fspath(image) if isinstance(image, (str, os.PathLike)) else None
 
 
-def load_image(image: ImageLike) -> LoadedImage:
+def load_image(image: ImageSource) -> ImageLike:
     """Read a file into memory; leave what is already there alone.
 
     Args:

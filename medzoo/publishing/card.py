@@ -305,8 +305,8 @@ def _training(release: Release) -> str:
         how = "By this recipe, with a classifier that was then removed."
     if release.data.get("sets"):
         how = (
-            "By `benchmarks/backbone.py` of medzoo's repository, with this recipe: all classes of all "
-            "sets were the classes of one task. The classifier was then removed."
+            "By `benchmarks/release/backbone.py` of medzoo's repository, with this recipe: all "
+            "classes of all sets were the classes of one task. The classifier was then removed."
         )
     return f"{how}{more}\n\n```json\n{recipe}\n```"
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from medzoo.datasets import Dataset
-from medzoo.datasets.dataset import check_dataset
+from medzoo.datasets.validation import check_dataset
 from medzoo.models import architecture_of, create_model
 from medzoo.spec import find_spec
 from medzoo.training.recipe import Recipe, load_recipe

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from medzoo.datasets import Dataset
-from medzoo.datasets.dataset import check_dataset
+from medzoo.datasets.validation import check_dataset
 from medzoo.device import autocast
 from medzoo.distributed import (
     all_ranks_equal,

@@ -1,4 +1,4 @@
-"""Image files of one's own, made up: what the tests of folders, tables and the command line read."""
+"""Image files for tests of folders, tables and the command line."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medzoo.datasets import Dataset
+from medzoo.datasets.validation import check_dataset
 from medzoo.errors import DatasetError
 
 from .conftest import make_arrays
@@ -41,7 +42,7 @@ def test_memory_is_shared_and_read_only_arrays_do_not_warn(recwarn):
     assert not recwarn.list
 
 
-def test_task_and_classes_are_told_from_the_labels():
+def test_task_and_classes_are_inferred_from_the_labels():
     binary = Dataset.from_arrays(**pairs(classes=2))
     assert (binary.info.task, binary.info.classes) == ("binary-class", ("0", "1"))
     several = Dataset.from_arrays(**pairs(classes=3), classes=["a", "b", "c"], name="mine")
@@ -91,7 +92,6 @@ def test_own_data_is_marked():
         ({"train_images": np.zeros((6, 8, 8, 4), np.uint8)}, "1 or 3 channels"),
         ({"train_images": np.zeros((6, 3, 3, 3), np.uint8)}, "1 or 3 channels"),
         ({"train_images": np.zeros(6, np.uint8)}, "train images: shape is"),
-        ({"train_images": [np.zeros((8, 8)), np.zeros((9, 9))]}, "list, expected a NumPy array"),
         ({"val_images": np.zeros((3, 9, 9), np.uint8)}, "splits differ"),
         ({"val_images": np.zeros((3, 8, 8, 3), np.uint8)}, "splits differ"),
         (
@@ -105,7 +105,7 @@ def test_own_data_is_marked():
         ({"test_labels": np.array([0, 1, np.nan, 1])}, "not whole numbers"),
         (
             {"test_labels": np.array(["a", "b", "a", "b"])},
-            "expected a NumPy array or a tensor of numbers",
+            "test labels: dtype is <U1, expected numbers",
         ),
         ({"test_labels": np.zeros((4, 2, 2), int)}, "test labels: shape is"),
     ],
@@ -120,12 +120,26 @@ def test_arguments_that_do_not_fit_are_value_errors():
         Dataset.from_arrays(**pairs(classes=3), task="binary-class")
     with pytest.raises(ValueError, match="did you mean 'multi-class'"):
         Dataset.from_arrays(**pairs(), task="multiclass")
-    with pytest.raises(ValueError, match="one string"):
-        Dataset.from_arrays(**pairs(), classes="ab")
-    with pytest.raises(ValueError, match=r"train= must be a pair"):
-        Dataset.from_arrays(**pairs() | {"train": np.zeros((6, 8, 8), np.uint8)})
+    with pytest.raises(ValueError, match=r"train= must be a pair \(images, labels\), got 3 items"):
+        Dataset.from_arrays(**pairs() | {"train": (1, 2, 3)})
     with pytest.raises(DatasetError, match="expected 0 to 1"):
         Dataset.from_arrays(**pairs(classes=3), task="multi-class", classes=["a", "b"])
+
+
+def test_arguments_of_other_types_are_type_errors():
+    with pytest.raises(TypeError, match="single string"):
+        Dataset.from_arrays(**pairs(), classes="ab")
+    with pytest.raises(TypeError, match=r"train= must be a pair \(images, labels\), got ndarray"):
+        Dataset.from_arrays(**pairs() | {"train": np.zeros((6, 8, 8), np.uint8)})
+    with pytest.raises(TypeError, match="train images: got list, expected a NumPy array"):
+        Dataset.from_arrays(**pairs(train_images=[np.zeros((8, 8)), np.zeros((9, 9))]))
+
+
+def test_the_name_of_a_data_set_is_not_a_data_set(tiny):
+    check_dataset("data", tiny)
+    for value in ("breastmnist", tiny.train, None):
+        with pytest.raises(TypeError, match=r"data=.* is not a medzoo\.Dataset; load one first"):
+            check_dataset("data", value)
 
 
 @settings(deadline=None, max_examples=20)

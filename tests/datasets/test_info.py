@@ -61,7 +61,7 @@ def test_round_trip_through_json_and_hashable():
         ("cleft", False),
     ],
 )
-def test_sides_are_told_however_words_are_joined(name, sided):
+def test_laterality_is_found_however_words_are_joined(name, sided):
     assert DatasetInfo("x", "X", "multi-class", ("other", name), 1, "").has_laterality == sided
 
 

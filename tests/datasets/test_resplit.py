@@ -59,15 +59,15 @@ def test_positions_from_a_generator(data):
 def test_labels_that_no_training_image_has_are_refused():
     images, labels = np.zeros((4, 8, 8), np.uint8), np.array([[1, 0], [0, 1], [0, 0], [1, 1]])
     data = Dataset.from_arrays((images, labels), (images, labels), (images, labels))
-    with pytest.raises(ValueError, match="class '1' has no image in train"):
+    with pytest.raises(ValueError, match="class '1' has no images in train"):
         resplit(data, {"train": [0, 2], "val": [1], "test": [3]})
     assert len(resplit(data, {"train": [0, 1], "val": [2], "test": [3]}).train) == 2
 
 
 def test_one_split_instead_of_a_data_set(data):
-    with pytest.raises(ValueError, match="data is a Split; give a whole data set"):
+    with pytest.raises(TypeError, match=r"data=Split\(.* is not a medzoo\.Dataset"):
         resplit(data.train, {"train": [0, 1], "val": [2], "test": [3]})
-    with pytest.raises(ValueError, match="data is a Split; give a whole data set"):
+    with pytest.raises(TypeError, match="data is a Split; give a whole data set"):
         disjoint_split(data.train, range(6))
 
 
@@ -91,18 +91,20 @@ def test_own_splits_are_marked_everywhere(data, tmp_path):
         ({"train": [-1], "val": [1], "test": [2]}, "position -1 is out of range"),
         ({"train": [0, 0], "val": [1], "test": [2]}, "position 0 is used twice"),
         ({"train": [0], "val": [1], "test": [0]}, "position 0 is used in train and test"),
-        ({"train": [0.5], "val": [1], "test": [2]}, "whole numbers"),
-        ({"train": [True], "val": [1], "test": [2]}, "whole numbers"),
-        ({"train": 7, "val": [1], "test": [2]}, "whole numbers"),
-        ({"train": {0: 1, 3: 4}, "val": [1], "test": [2]}, "train: positions.*whole numbers"),
-        ({"train": b"\x00\x03", "val": [1], "test": [2]}, "train: positions.*whole numbers"),
-        ({"train": [0, 2], "val": [1], "test": [3]}, "class 'odd' has no image in train"),
-        ([0, 1, 2], "split is list"),
+        ({"train": [0, 2], "val": [1], "test": [3]}, "class 'odd' has no images in train"),
     ],
 )
 def test_mappings_that_do_not_fit(data, split, message):
     with pytest.raises(ValueError, match=message):
         resplit(data, split)
+
+
+@pytest.mark.parametrize("positions", [[0.5], [True], 7, {0: 1, 3: 4}, b"\x00\x03"])
+def test_positions_that_are_not_whole_numbers_are_a_type_error(data, positions):
+    with pytest.raises(TypeError, match="train: positions must be a sequence of whole numbers"):
+        resplit(data, {"train": positions, "val": [1], "test": [2]})
+    with pytest.raises(TypeError, match="split is list"):
+        resplit(data, [0, 1, 2])
 
 
 def test_csv_with_rows_left_out_and_other_columns(data, tmp_path):
@@ -124,17 +126,26 @@ def test_csv_with_rows_left_out_and_other_columns(data, tmp_path):
         ("", "the column split, index, new_split is missing; found none"),
         ("split,index,new_split\ntrian,0,val\n", "line 2: .*did you mean 'train'"),
         ("split,index,new_split\ntrain,0,tests\n", "line 2: .*did you mean 'test'"),
-        ("split,index,new_split\nval,3,val\n", "line 2: index '3' is no position in val.*0 to 2"),
-        ("split,index,new_split\nval,-1,val\n", "index '-1' is no position"),
-        ("split,index,new_split\nval\n", "index '' is no position"),
+        (
+            "split,index,new_split\nval,3,val\n",
+            "line 2: index '3' is not a position in val.*0 to 2",
+        ),
+        ("split,index,new_split\nval,-1,val\n", "index '-1' is not a position"),
+        ("split,index,new_split\nval\n", "index '' is not a position"),
         ("split,index,new_split\nval,0,val\nval,1,test\n", "the train split has no images"),
-        ("split,index,new_split\nval,0,train\nval,0,train\n", "line 3: val 0 has a row.*line 2"),
-        ("split,index,new_split\nval,0,\nval,1,val\nval,0,test\n", "line 4: val 0 has a row"),
+        (
+            "split,index,new_split\nval,0,train\nval,0,train\n",
+            "line 3: val 0 is already listed.*line 2",
+        ),
+        (
+            "split,index,new_split\nval,0,\nval,1,val\nval,0,test\n",
+            "line 4: val 0 is already listed",
+        ),
         (
             "split,index,new_split\ntrain,0,train\ntrain,1,val\ntrain,2,test\n",
-            "class 'odd' has no image in train",
+            "class 'odd' has no images in train",
         ),
-        (b"\xff\xfe\x00", "is no split of"),
+        (b"\xff\xfe\x00", "is not a valid split of"),
     ],
 )
 def test_files_that_do_not_fit(data, tmp_path, text, message):
@@ -167,7 +178,7 @@ def test_disjoint_split_keeps_the_test_split_and_shares_no_group(groups):
     seen = test | {groups[i] for i in expected_val}
     expected_train = [i for i in range(6) if groups[i] not in seen]
     if not expected_val or not expected_train:
-        with pytest.raises(ValueError, match="nothing is left of the"):
+        with pytest.raises(ValueError, match="split would be empty"):
             disjoint_split(SIZES, groups)
         return
     assert disjoint_split(SIZES, groups) == {
@@ -206,14 +217,19 @@ def test_a_missing_group_is_refused_and_its_image_named(missing):
     [
         (np.zeros((TOTAL, 1), int), r"the group of train image 0 is \[0\]"),
         (torch.full((TOTAL,), math.nan), "the group of train image 0 is nan"),
-        (dict.fromkeys(range(TOTAL)), "groups is dict, expected a sequence"),
-        (set(range(TOTAL)), "groups is set, expected a sequence"),
-        ("abcdefghijklm", "groups is str, expected a sequence"),
-        (None, "groups is NoneType, expected a sequence"),
     ],
 )
-def test_groups_that_are_no_sequence_of_names(groups, message):
+def test_groups_that_are_not_names(groups, message):
     with pytest.raises(ValueError, match=message):
+        disjoint_split(SIZES, groups)
+
+
+@pytest.mark.parametrize(
+    "groups", [dict.fromkeys(range(TOTAL)), set(range(TOTAL)), "abcdefghijklm", None]
+)
+def test_groups_that_are_not_a_sequence(groups):
+    message = f"groups is {type(groups).__name__}, expected a sequence"
+    with pytest.raises(TypeError, match=message):
         disjoint_split(SIZES, groups)
 
 
@@ -234,9 +250,9 @@ def test_groups_are_read_in_any_order(data, tmp_path):
     ("change", "message"),
     [
         (lambda rows: rows[1:], "1 images have no row"),
-        (lambda rows: [*rows, rows[0]], "line 15: train 0 has a row already, line 2"),
+        (lambda rows: [*rows, rows[0]], "line 15: train 0 is already listed in line 2"),
         (lambda rows: ["train,0,", *rows[1:]], "line 2: patient is empty"),
-        (lambda rows: [*rows, "train,6,x"], "index '6' is no position in train"),
+        (lambda rows: [*rows, "train,6,x"], "index '6' is not a position in train"),
     ],
 )
 def test_group_files_that_do_not_fit(tmp_path, change, message):

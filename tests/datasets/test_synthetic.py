@@ -67,8 +67,8 @@ def test_patterns_survive_flips_and_quarter_turns():
     [
         ({"name": "dermanist"}, "did you mean 'dermamnist'"),
         ({"task": "multi"}, "unknown task"),
-        ({"name": "dermamnist", "task": "binary-class"}, "leave task and num_classes out"),
-        ({"name": "dermamnist", "num_classes": 3}, "leave task and num_classes out"),
+        ({"name": "dermamnist", "task": "binary-class"}, "give either the name, or task"),
+        ({"name": "dermamnist", "num_classes": 3}, "give either the name, or task"),
         ({"task": "binary-class", "num_classes": 3}, "exactly 2"),
         ({"channels": 2}, "channels=2 must be 1 or 3"),
         ({"n_val": 0}, "n_val=0 must be at least 1"),

@@ -162,9 +162,9 @@ def test_errors_say_what_to_do(data):
     with pytest.raises(ValueError, match=r"validation split of .* has no AUC"):
         medzoo.linear_probe(small(), blind, strengths=[1.0])
     for probe in PROBES:
-        with pytest.raises(ValueError, match=r"data='breastmnist' is no medzoo\.Dataset"):
+        with pytest.raises(TypeError, match=r"data='breastmnist' is not a medzoo\.Dataset"):
             probe(small(), "breastmnist")
-        with pytest.raises(ValueError, match=r"data=Split\(.* is no medzoo\.Dataset"):
+        with pytest.raises(TypeError, match=r"data=Split\(.* is not a medzoo\.Dataset"):
             probe(small(), data.train)
     with pytest.raises(ValueError, match="no setting fits the 96 training images"):
         medzoo.knn_probe(small(), data, neighbours=[97])

@@ -13,8 +13,7 @@ from medzoo.images.batch import read_images
 from medzoo.images.file import read_image
 from medzoo.spec import InputSpec
 from medzoo.transforms import create_transform, prepare_batch
-
-from .own_images import write_image
+from tests.datasets.own_images import write_image
 
 MODES = ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"]
 
@@ -66,7 +65,7 @@ def test_an_unreadable_image_is_an_error_or_left_empty(tmp_path):
         read_images(paths, 8)
     images, broken = read_images(paths, 8, on_error="skip")
     assert list(broken) == [1, 2]
-    assert "gone.png is missing" in str(broken[2])
+    assert "gone.png does not exist" in str(broken[2])
     assert torch.equal(images[0], images[3])
 
 

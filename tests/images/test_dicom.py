@@ -1,7 +1,6 @@
 import io
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -15,10 +14,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, JPEGBa
 from medzoo.errors import DatasetError
 from medzoo.images.file import read_image
 from medzoo.images.jpeg2000 import check_boxes
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-
-from dicom_files import dicom_file
+from tests.fuzz.dicom_files import dicom_file
 
 
 def save(path, *pixels_and_kind, **tags):
@@ -173,7 +169,7 @@ def test_jpeg_2000_inside(boxes, path):
     assert np.array_equal(read_image(path), gray)
 
 
-def test_a_jpeg_2000_box_of_no_length_is_refused(path):
+def test_a_jpeg_2000_box_without_length_is_refused(path):
     data = encapsulate([JP2 + bytes(20)])
     save(path, np.zeros((64, 64), np.uint8), syntax=JPEG2000Lossless, PixelData=data)
     # In a process of its own, since what goes wrong here would never end.

@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image, PngImagePlugin
 
 from medzoo.errors import DatasetError
-from medzoo.images.convert import MAX_PIXELS, to_8_bit, to_uint8
+from medzoo.images.convert import MAX_PIXELS, rescale_to_uint8, to_uint8
 from medzoo.images.file import IMAGE_SUFFIXES, is_image, read_image
 
 LOSSLESS = ["png", "bmp", "tif", "ppm", "tga", "qoi", "pcx", "sgi", "jp2"]
@@ -63,7 +63,7 @@ def test_sixteen_bits_are_scaled_by_their_full_range(tmp_path):
         assert read_image(tmp_path / f"a.{suffix}").tolist() == [[0, 0, 1, 128, 255]]
 
 
-def test_sixteen_bits_are_no_32_where_pillow_opens_both_in_mode_i(tmp_path, monkeypatch):
+def test_16_and_32_bits_are_distinguished_where_pillow_opens_both_in_mode_i(tmp_path, monkeypatch):
     path = tmp_path / "a.tif"
     signed = {258: 16, 339: 2}  # bits a sample, and their sign
     Image.fromarray(np.array([[0, 257, 32767]], np.uint16)).save(path, tiffinfo=signed)
@@ -94,7 +94,7 @@ def test_numbers_without_a_range_are_stretched(values, expected, tmp_path):
     assert read_image(tmp_path / "a.tif").tolist() == expected
 
 
-def test_only_nan_is_no_image(tmp_path):
+def test_an_image_of_nan_only_is_refused(tmp_path):
     Image.fromarray(np.full((2, 2), np.nan, np.float32)).save(tmp_path / "a.tif")
     with pytest.raises(DatasetError, match="finite"):
         read_image(tmp_path / "a.tif")
@@ -140,7 +140,7 @@ def test_first_frame_of_several(suffix, tmp_path):
     assert (found == 255).all()
 
 
-def test_what_is_no_image_is_named(tmp_path):
+def test_files_that_are_not_images_are_named(tmp_path):
     (tmp_path / "text.png").write_text("no image")
     (tmp_path / "empty.png").touch()
     Image.new("RGB", (9, 7)).save(tmp_path / "a.eps")
@@ -148,7 +148,7 @@ def test_what_is_no_image_is_named(tmp_path):
         ("text.png", "unknown format"),
         ("empty.png", "unknown format"),
         ("a.eps", "PostScript"),
-        ("nowhere.png", "missing"),
+        ("nowhere.png", "does not exist"),
         (".", "folder"),
     ]:
         with pytest.raises(DatasetError, match=reason) as caught:
@@ -159,7 +159,7 @@ def test_what_is_no_image_is_named(tmp_path):
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 def test_a_pipe_is_refused_instead_of_waited_for(tmp_path):
     os.mkfifo(tmp_path / "a.png")
-    with pytest.raises(DatasetError, match="is no file"):
+    with pytest.raises(DatasetError, match="is not a regular file"):
         read_image(tmp_path / "a.png")
 
 
@@ -217,7 +217,7 @@ def test_a_jpeg_of_endless_scans_is_refused(colour, tmp_path):
     st.floats(-1e6, 1e6),
 )
 def test_eight_bits_keep_the_order(values, low, high):
-    shown = to_8_bit(values, low, high).astype(int)
+    shown = rescale_to_uint8(values, low, high).astype(int)
     if low == high:
         assert not shown.any()
         return

@@ -37,7 +37,7 @@ def test_the_card_of_a_backbone_says_what_a_backbone_is():
     assert card.data.datasets == ["breastmnist", "dermamnist", "pneumoniamnist", "retinamnist"]
     for wrong in ("0 classes", "medzoo.predict(", "logits", "one of its classes", "medzoo train"):
         assert wrong not in card.text
-    for right in ("medzoo.finetune(", "medzoo.linear_probe(", "benchmarks/backbone.py"):
+    for right in ("medzoo.finetune(", "medzoo.linear_probe(", "benchmarks/release/backbone.py"):
         assert right in card.text
     assert (
         "- breastmnist, each image 4 times an epoch; its file and md5 are not recorded" in card.text

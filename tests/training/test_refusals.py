@@ -73,11 +73,11 @@ def test_a_class_without_validation_images_is_named(tiny):
 
 @pytest.mark.parametrize("function", [train, finetune])
 def test_the_name_of_a_data_set_is_no_data_set(tiny, function):
-    with pytest.raises(ValueError, match=r"data='breastmnist' is no medzoo.Dataset; load"):
+    with pytest.raises(TypeError, match=r"data='breastmnist' is not a medzoo.Dataset; load"):
         function("simple_cnn", "breastmnist")
-    with pytest.raises(ValueError, match="data='breastmnist' is no"):
+    with pytest.raises(TypeError, match="data='breastmnist' is not"):
         Trainer(small(tiny), "breastmnist")
-    with pytest.raises(ValueError, match="high_res='dermamnist' is no"):
+    with pytest.raises(TypeError, match="high_res='dermamnist' is not"):
         Trainer(small(tiny), tiny, QUICK, high_res="dermamnist")
 
 

@@ -1,1 +1,6 @@
-"""Images that are in two splits, found from their pixels."""
+"""Data leakage: images that occur in two splits, found by comparing pixels."""
+
+from medzoo.datasets.leakage.report import LeakageReport, LeakedPair
+from medzoo.datasets.leakage.search import find_leakage
+
+__all__ = ["LeakageReport", "LeakedPair", "find_leakage"]

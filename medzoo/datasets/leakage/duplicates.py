@@ -1,4 +1,4 @@
-"""Finding images that are the same in two splits, pixel by pixel."""
+"""Find images that are identical in two splits, pixel by pixel."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from torch import Tensor
 
 
 def exact_copies(
-    queries: Tensor, pool: Tensor, small_queries: Tensor, small_pool: Tensor, most: int
+    queries: Tensor, pool: Tensor, small_queries: Tensor, small_pool: Tensor, limit: int
 ) -> Iterator[tuple[int, int]]:
-    """Yield which images are in a pool, too.
+    """Yield the images that also occur in a pool.
 
-    Whole images are compared only where the small ones are the same, so that large sets are not read
-    once more.
+    Full images are compared only where their thumbnails are equal, so that large data sets are
+    not read a second time.
 
     Args:
         queries: uint8 (Q, C, H, W): the images.
-        pool: uint8 (P, C, H, W): where to look for them.
-        small_queries: uint8 (Q, C, h, w): the images made small.
-        small_pool: uint8 (P, C, h, w): those of the pool, likewise.
-        most: How many copies of one image to find at most; blank images may have thousands.
+        pool: uint8 (P, C, H, W): the images to compare them with.
+        small_queries: uint8 (Q, C, h, w): thumbnails of the images.
+        small_pool: uint8 (P, C, h, w): thumbnails of the pool.
+        limit: Maximum number of copies per image; blank images may have thousands.
 
     Yields:
-        Position of an image, and of its copy in the pool.
+        Index of an image, and index of its copy in the pool.
     """
-    places: dict[bytes, list[int]] = {}
-    for place, small in enumerate(small_pool.numpy()):
-        places.setdefault(small.tobytes(), []).append(place)
+    indices: dict[bytes, list[int]] = {}
+    for index, small in enumerate(small_pool.numpy()):
+        indices.setdefault(small.tobytes(), []).append(index)
     for query, small in enumerate(small_queries.numpy()):
-        alike = places.get(small.tobytes(), ())
-        same = (place for place in alike if torch.equal(pool[place], queries[query]))
-        yield from ((query, place) for place in islice(same, most))
+        equal_thumbnails = indices.get(small.tobytes(), ())
+        copies = (index for index in equal_thumbnails if torch.equal(pool[index], queries[query]))
+        yield from ((query, index) for index in islice(copies, limit))

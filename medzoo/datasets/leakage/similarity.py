@@ -1,4 +1,4 @@
-"""How alike two images are, whatever the turn, zoom, shift and light they were taken with."""
+"""Similarity of two images, regardless of rotation, zoom, shift and brightness."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from medzoo.datasets.storage.mmap import release_pages
+from medzoo.datasets.storage.mmap import iter_chunks
 
 THUMBNAIL = 28
-"""Pixels a side that images are reduced to first."""
+"""Pixels per side of the thumbnails that images are first reduced to."""
 
 TURNS = 8
-"""Ways to lay a square on itself: four quarter turns, and those mirrored."""
+"""Symmetries of a square: four quarter turns, each also mirrored."""
 
-_GRID = 14  # pixels a side that are compared
-_COMPONENTS = 100  # of the whitened space
-_IMAGES_A_COMPONENT = 4  # at least, or the whitened space would fit single images
-_SAMPLE = 20_000  # images that the whitened space is made from
-_CHUNK = 2048  # images as floats at once
+_GRID = 14  # pixels per side that are compared
+_COMPONENTS = 100  # dimensions of the whitened space
+_IMAGES_PER_COMPONENT = 4  # minimum, so that the whitened space does not fit single images
+_SAMPLE = 20_000  # images that the whitened space is computed from
+_CHUNK = 2048  # images held as floats at once
 _SMALL = 1e-6
-_LOG_ZOOM = (-0.9, 0.1)  # beyond, almost anything can be made to look like anything
-_ANGLE = 0.5  # radians
+_LOG_ZOOM = (-0.9, 0.1)  # beyond these limits, almost any two images can be aligned
+_MAX_ANGLE = 0.5  # radians
 
 
 def thumbnails(images: Tensor) -> Tensor:
-    """Reduce images to small ones, piece by piece.
+    """Reduce images to thumbnails, chunk by chunk.
 
     Args:
         images: uint8 (N, C, H, W).
@@ -35,28 +35,27 @@ def thumbnails(images: Tensor) -> Tensor:
     Returns:
         uint8 (N, C, 28, 28).
     """
-    pieces = []
-    step = max(1, (_CHUNK * THUMBNAIL**2) // (images.shape[-1] ** 2))
-    for chunk in images.split(step):
-        small = F.interpolate(chunk.float(), size=(THUMBNAIL, THUMBNAIL), mode="area")
-        pieces.append(small.round().to(torch.uint8).contiguous())
-        release_pages(chunk.nbytes)
-    return torch.cat(pieces)
+    size = max(1, (_CHUNK * THUMBNAIL**2) // (images.shape[-1] ** 2))
+    small = []
+    for chunk in iter_chunks(images, size):
+        reduced = F.interpolate(chunk.float(), size=(THUMBNAIL, THUMBNAIL), mode="area")
+        small.append(reduced.round().to(torch.uint8).contiguous())
+    return torch.cat(small)
 
 
 def turned(images: Tensor, turn: int) -> Tensor:
-    """Lay square images on themselves in one of the eight ways; 0 changes nothing.
+    """Rotate, and possibly mirror, square images in one of eight ways; 0 does not change them.
 
     Args:
         images: (N, C, H, H).
-        turn: 0 to 7: quarter turns, plus 4 if mirrored.
+        turn: 0 to 7: number of quarter turns, plus 4 if mirrored.
     """
     quarter = torch.rot90(images, turn % 4, (2, 3))
     return quarter.flip(3) if turn >= 4 else quarter
 
 
 def centres(images: Tensor) -> Tensor:
-    """Tell where the thing shown is: the centroid of what differs from the image's border.
+    """Locate the object in each image: the centroid of what differs from the image border.
 
     Args:
         images: uint8 (N, C, 28, 28).
@@ -65,7 +64,7 @@ def centres(images: Tensor) -> Tensor:
         (N, 2): x and y, from -1 (left, top) to 1.
     """
     places = (torch.arange(_GRID) + 0.5) / _GRID * 2 - 1
-    window = torch.exp(-(places[:, None] ** 2 + places**2) / 0.8)  # of no account at the border
+    window = torch.exp(-(places[:, None] ** 2 + places**2) / 0.8)  # almost 0 at the border
     found = []
     for chunk in images.split(_CHUNK):
         small = F.avg_pool2d(chunk.float() / 255, THUMBNAIL // _GRID)
@@ -80,37 +79,40 @@ def centres(images: Tensor) -> Tensor:
 
 
 class Similarity:
-    """Compares images by the cosine of whitened pixels.
+    """Compares images by the cosine of their whitened pixels.
 
-    A small image without its mean brightness, scaled to length 1, is looked at along the principal
-    axes of the set, each of which counts the same. What all images of the set share (a dark spot
-    in the middle, two lungs) thus counts little, and what is an image's own counts much.
+    A small image, without its mean brightness and scaled to length 1, is projected on the principal
+    axes of the data set, all with the same weight. So features that all images of the data set
+    share (a dark spot in the centre, two lungs) have little influence, and features that only
+    one image has have much.
     """
 
     def __init__(self, images: Tensor) -> None:
-        """Make the space out of the images of a set.
+        """Compute the whitened space from the images of a data set.
 
         Args:
             images: uint8 (N, C, 28, 28).
         """
         some = images[:: math.ceil(len(images) / _SAMPLE)]
         whole = torch.zeros(1, 4)
-        plain = torch.cat([_plain(_look(c, whole.expand(len(c), 4))) for c in some.split(_CHUNK)])
+        plain = torch.cat(
+            [_standardise(_sample(c, whole.expand(len(c), 4))) for c in some.split(_CHUNK)]
+        )
         self._mean = plain.mean(0)
         plain -= self._mean
         values, axes = torch.linalg.eigh(plain.T @ plain / len(plain))
-        count = max(1, min(_COMPONENTS, len(images) // _IMAGES_A_COMPONENT))
+        count = max(1, min(_COMPONENTS, len(images) // _IMAGES_PER_COMPONENT))
         values, axes = values.flip(0)[:count], axes.flip(1)[:, :count]
         self._axes = axes / values.clamp_min(_SMALL * float(values[0]) + _SMALL**2).sqrt()
 
     def describe(self, images: Tensor, zoom: float, centre: Tensor, size: int) -> Tensor:
-        """Return what images are compared by, so that a dot product is how alike they are.
+        """Return descriptors of images; the similarity of two images is their dot product.
 
         Args:
             images: uint8 (N, C, 28, 28).
-            zoom: Share of the side that is looked at, e.g. 0.5 for the middle quarter.
-            centre: (N, 2): where the middle of that is.
-            size: Number of components: fewer are faster to compare, and coarser.
+            zoom: Visible share of each side, e.g. 0.5 for the central quarter of the image.
+            centre: (N, 2): centre of the visible part, x and y from -1 to 1.
+            size: Number of components: fewer are faster to compare, but coarser.
 
         Returns:
             (N, up to `size`), each of length 1.
@@ -119,25 +121,25 @@ class Similarity:
         for chunk, middle in zip(images.split(_CHUNK), centre.split(_CHUNK), strict=True):
             pose = torch.zeros(len(chunk), 4)
             pose[:, 0], pose[:, 2:] = math.log(zoom), middle
-            found.append(self._describe(_look(chunk, pose), size))
+            found.append(self._describe(_sample(chunk, pose), size))
         return torch.cat(found)
 
     def align(
         self, fixed: Tensor, fixed_pose: Tensor, moving: Tensor, pose: Tensor, steps: int
     ) -> tuple[Tensor, Tensor]:
-        """Turn, zoom and shift images until they look most like others, by gradient ascent.
+        """Rotate, zoom and shift images to maximise their similarity, by gradient ascent.
 
         Args:
-            fixed: uint8 (N, C, 28, 28).
-            fixed_pose: (N, 4): how they are looked at: log of the zoom, angle in radians, x, y.
-            moving: uint8 (N, C, 28, 28), each to be aligned with its fixed one.
-            pose: (N, 4): where to begin.
-            steps: How many steps to take.
+            fixed: uint8 (N, C, 28, 28): images that do not move.
+            fixed_pose: (N, 4): their poses: log of the zoom, angle in radians, x, y.
+            moving: uint8 (N, C, 28, 28): images to align, each with the fixed one at its index.
+            pose: (N, 4): initial poses of the moving images.
+            steps: Number of steps.
 
         Returns:
-            How alike they got, (N,), -1 to 1; and the poses, (N, 4).
+            The highest similarities, (N,), from -1 to 1; and the poses there, (N, 4).
         """
-        target = self._describe(_look(fixed, fixed_pose), _COMPONENTS)
+        target = self._describe(_sample(fixed, fixed_pose), _COMPONENTS)
         source = moving.float()
         best = torch.full((len(pose),), -1.0)
         best_pose = pose
@@ -145,14 +147,14 @@ class Similarity:
         for step in range(steps + 1):
             pose = pose.detach().requires_grad_(step < steps)
             with torch.enable_grad():
-                alike = (self._describe(_look(source, pose), _COMPONENTS) * target).sum(1)
-                better = (alike > best).detach()
-                best = torch.where(better, alike.detach(), best)
+                similarity = (self._describe(_sample(source, pose), _COMPONENTS) * target).sum(1)
+                better = (similarity > best).detach()
+                best = torch.where(better, similarity.detach(), best)
                 best_pose = torch.where(better[:, None], pose.detach(), best_pose)
                 if step == steps:
                     break
-                (slope,) = torch.autograd.grad(alike.sum(), pose)
-            # Adam's rule, one image as independent of the others as one parameter of the next.
+                (slope,) = torch.autograd.grad(similarity.sum(), pose)
+            # The update rule of Adam, so that images do not influence each other.
             speed = 0.8 * speed + 0.2 * slope
             force = 0.95 * force + 0.05 * slope.square()
             move = (speed / (1 - 0.8 ** (step + 1))) / (
@@ -160,15 +162,15 @@ class Similarity:
             )
             pose = pose.detach() + 0.06 * (1 - step / (steps + 1)) * move
             pose[:, 0].clamp_(*_LOG_ZOOM)
-            pose[:, 1].clamp_(-_ANGLE, _ANGLE)
+            pose[:, 1].clamp_(-_MAX_ANGLE, _MAX_ANGLE)
         return best, best_pose
 
-    def _describe(self, looks: Tensor, size: int) -> Tensor:
-        return F.normalize((_plain(looks) - self._mean) @ self._axes[:, :size], eps=_SMALL)
+    def _describe(self, samples: Tensor, size: int) -> Tensor:
+        return F.normalize((_standardise(samples) - self._mean) @ self._axes[:, :size], eps=_SMALL)
 
 
-def _look(images: Tensor, pose: Tensor) -> Tensor:
-    """Sample what poses (N, 4) show of images (N, C, 28, 28); float32 (N, C, 14, 14)."""
+def _sample(images: Tensor, pose: Tensor) -> Tensor:
+    """Sample the part of images (N, C, 28, 28) seen in poses (N, 4); float32 (N, C, 14, 14)."""
     zoom = pose[:, 0].exp()
     along, across = zoom * pose[:, 1].cos(), zoom * pose[:, 1].sin()
     rows = (
@@ -183,7 +185,7 @@ def _look(images: Tensor, pose: Tensor) -> Tensor:
     )
 
 
-def _plain(looks: Tensor) -> Tensor:
-    """Take brightness and contrast away: mean 0, length 1; colours stay as they are."""
-    flat = looks.flatten(1) / 255
+def _standardise(samples: Tensor) -> Tensor:
+    """Remove brightness and contrast (mean 0, length 1), but keep colours."""
+    flat = samples.flatten(1) / 255
     return F.normalize(flat - flat.mean(1, keepdim=True), eps=1e-3)

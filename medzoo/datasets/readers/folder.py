@@ -1,4 +1,4 @@
-"""A folder of images whose sub-folders are the classes."""
+"""Read a folder of images whose sub-folders are the classes."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from medzoo.datasets.dataset import Dataset
+from medzoo.datasets.build import RawDataset
 from medzoo.datasets.info import SplitName
 from medzoo.datasets.readers.labelled import SPLIT_OF, LabelledImages, class_indices
 from medzoo.datasets.readers.read import ReadingOptions, read_labelled
 from medzoo.errors import DatasetError, unknown_name
-from medzoo.images.discover import UNSEEN, visible_files
+from medzoo.images.discover import HIDDEN_PREFIXES, visible_files
 from medzoo.images.file import is_image
 
 if TYPE_CHECKING:
@@ -20,16 +20,24 @@ if TYPE_CHECKING:
 
 def read_folder(
     path: str | Path, classes: Sequence[str] | None = None, **options: Unpack[ReadingOptions]
-) -> Dataset:
+) -> RawDataset:
     """Read a folder of images; see `Dataset.from_folder`.
 
+    Args:
+        path: The folder.
+        classes: The classes in their order; by default the names of the folders, sorted.
+        **options: See `ReadingOptions`.
+
     Raises:
-        ValueError: If an option does not fit.
-        DatasetError: If the folder is not laid out as expected; and as `read_labelled`.
+        TypeError: If an option has the wrong type.
+        ValueError: If an option has an invalid value.
+        DatasetError: If the folder does not have the expected layout; and as for `read_labelled`.
     """
     root = Path(path).expanduser()
     if not root.is_dir():
-        raise DatasetError(f"{root} is no folder; give one that has a sub-folder for each class")
+        raise DatasetError(
+            f"{root} is not a folder; give a folder that has a sub-folder for each class"
+        )
     found = [
         (file, name, split)
         for split, folder in _split_folders(root)
@@ -46,41 +54,45 @@ def read_folder(
 
 
 def _split_folders(root: Path) -> list[tuple[SplitName | None, Path]]:
-    """Return the folders of the splits, or the whole one, of no split, if it has none."""
+    """Return the folder of each split; or the root with split None, if it has no such folders."""
     folders = _folders(root)
     if "train" not in {folder.name.lower() for folder in folders}:
         return [(None, root)]
     for folder in folders:
         if folder.name.lower() not in SPLIT_OF:
             raise DatasetError(
-                f"{root} has a folder train, so its others have to be splits, too: "
+                f"{root} has a folder train, so all of its folders have to be splits: "
                 f"{unknown_name('split', folder.name, SPLIT_OF)}"
             )
     return [(SPLIT_OF[folder.name.lower()], folder) for folder in folders]
 
 
 def _labelled_files(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Yield the class and the path of each image, in the order of their names."""
+    """Yield class and path of each image, sorted by name."""
     loose = [
         file.name
         for file in folder.iterdir()
-        if file.is_file() and not file.name.startswith(UNSEEN) and is_image(file)
+        if file.is_file() and not file.name.startswith(HIDDEN_PREFIXES) and is_image(file)
     ]
     if loose:
         raise DatasetError(
-            f"{folder} holds images of no class, e.g. {min(loose)}; put each into the sub-folder of "
-            "its class, or say the classes in a table (Dataset.from_table)"
+            f"{folder} contains images without a class, e.g. {min(loose)}; move each of them into "
+            "the sub-folder of its class, or list the classes in a table (Dataset.from_table)"
         )
     classes = _folders(folder)
     if not classes:
-        raise DatasetError(f"{folder} has no sub-folders; one for each class is expected")
-    for own in classes:
-        files = sorted(file for file in visible_files(own) if is_image(file))
+        raise DatasetError(f"{folder} has no sub-folders; expected one for each class")
+    for subfolder in classes:
+        files = sorted(file for file in visible_files(subfolder) if is_image(file))
         if not files:
-            raise DatasetError(f"the class folder {own} holds no image; fill it or remove it")
+            raise DatasetError(
+                f"the class folder {subfolder} contains no images; add some or remove it"
+            )
         for file in files:
-            yield own.name, file
+            yield subfolder.name, file
 
 
 def _folders(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(UNSEEN))
+    return sorted(
+        p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(HIDDEN_PREFIXES)
+    )

@@ -1,4 +1,4 @@
-"""A data set of the Hugging Face package ``datasets``: images in one column, classes in another."""
+"""Convert a data set of the Hugging Face package ``datasets`` with images and classes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from medzoo.datasets.dataset import Dataset
+from medzoo.datasets.build import RawDataset
 from medzoo.datasets.readers.labelled import SPLIT_OF, LabelledImages, class_indices
 from medzoo.datasets.readers.read import ReadingOptions, read_labelled
 from medzoo.errors import DatasetError, unknown_name
@@ -29,12 +29,22 @@ def read_huggingface(
     label: str | None = None,
     group: str | None = None,
     **options: Unpack[ReadingOptions],
-) -> Dataset:
-    """Read a data set of the package ``datasets``; see `Dataset.from_huggingface`.
+) -> RawDataset:
+    """Convert a data set of the package ``datasets``; see `Dataset.from_huggingface`.
+
+    Args:
+        data: A ``datasets.DatasetDict`` or ``datasets.Dataset``.
+        classes: The classes in their order; by default those of the label column.
+        image: Column of the images; required if there are several.
+        label: Column of the classes; required if there are several.
+        group: Column of the group (patient, lesion) that an image belongs to.
+        **options: See `ReadingOptions`.
 
     Raises:
-        ValueError: If an option or a column does not fit.
-        DatasetError: If an image has no label; and as `read_labelled`.
+        ImportError: If the package is not installed.
+        TypeError: If `data` is anything else, or an option has the wrong type.
+        ValueError: If an option has an invalid value, or a column cannot be used.
+        DatasetError: If an image has no label; and as for `read_labelled`.
     """
     try:
         import datasets
@@ -45,7 +55,7 @@ def read_huggingface(
         ) from error
 
     if not isinstance(data, datasets.Dataset | datasets.DatasetDict):
-        raise ValueError(
+        raise TypeError(
             f"data is {type(data).__name__}, expected a datasets.Dataset or DatasetDict (load it "
             "without streaming=True)"
         )
@@ -54,7 +64,7 @@ def read_huggingface(
         if name not in SPLIT_OF:
             raise unknown_name("split", name, SPLIT_OF)
     if not any(map(len, parts.values())):
-        raise DatasetError("the data set holds no images")
+        raise DatasetError("the data set contains no images")
     first = next(iter(parts.values()))
     features = first.features
     image = _column("image", image, features, lambda kind: isinstance(kind, datasets.Image))
@@ -63,7 +73,9 @@ def read_huggingface(
         raise unknown_name("column", group, features)
     for name, part in parts.items():
         if part.features != features:
-            raise ValueError(f"{name} has columns {part.features}, expected the same as the first")
+            raise ValueError(
+                f"{name} has columns {part.features}, expected those of the first split: {features}"
+            )
 
     encoded = {
         name: _plain(part, image).cast_column(image, datasets.Image(decode=False))
@@ -94,7 +106,7 @@ def read_huggingface(
 
 @dataclass(frozen=True)
 class _Cell:
-    """An image in a table of the package, not yet decoded."""
+    """One image in a table of the package, not yet decoded."""
 
     data: Any
     column: str
@@ -104,7 +116,7 @@ class _Cell:
     def read_bytes(self) -> bytes:
         value = self.data[self.row][self.column]
         if value is None:
-            raise OSError("there is no image")
+            raise OSError("the cell is empty")
         return value["bytes"] or Path(value["path"]).read_bytes()
 
     def __str__(self) -> str:
@@ -112,7 +124,7 @@ class _Cell:
 
 
 def _plain(part: Any, column: str) -> Any:
-    """Return one column, with values of Python (a table may be set to give tensors)."""
+    """Return one column with plain Python values (a table may be set to return tensors)."""
     return part.select_columns([column]).with_format(None)
 
 
@@ -121,7 +133,7 @@ def _values(parts: Mapping[str, Any], column: str) -> list[Any]:
 
 
 def _class_names(kind: Any) -> list[str] | None:
-    """Return the names of a column of classes, or of lists of them; None for any other column."""
+    """Return the class names of a column of classes or of lists of classes, else None."""
     names = getattr(getattr(kind, "feature", kind), "names", None)
     return list(names) if names else None
 
@@ -129,7 +141,7 @@ def _class_names(kind: Any) -> list[str] | None:
 def _column(
     what: str, given: str | None, features: Mapping[str, Any], fits: Callable[[Any], bool]
 ) -> str:
-    """Return the column of images or labels: the one given, or the only one of that kind."""
+    """Return the column of images or labels: the given one, or the only one of that kind."""
     found = [name for name, kind in features.items() if fits(kind)]
     if given is None and len(found) == 1:
         return found[0]
@@ -138,18 +150,18 @@ def _column(
     if given is not None and given not in features:
         raise unknown_name("column", given, features)
     raise ValueError(
-        f"{what}={given!r}: columns that hold {what}s are {', '.join(found) or 'none'}, of "
-        f"{', '.join(features)}; name one of them, or cast a column to {_FEATURES[what]}"
+        f"{what}={given!r}: columns that contain {what}s are {', '.join(found) or 'none'} (of "
+        f"{', '.join(features)}); name one of them, or cast a column to {_FEATURES[what]}"
     )
 
 
 def _names(known: Sequence[str], value: Any, file: _Cell) -> list[str]:
-    """Return the names of an image's class or labels."""
+    """Return the class name, or the label names, of one image."""
     numbers = value if isinstance(value, list) else [value]
     for number in numbers:
         if number not in range(len(known)):
             raise DatasetError(
-                f"{file}: the label is {number}, expected 0 to {len(known) - 1}; leave out images "
-                "without one (filter)"
+                f"{file}: the label is {number}, expected 0 to {len(known) - 1}; remove images "
+                "without a label (with filter)"
             )
     return [known[number] for number in numbers]

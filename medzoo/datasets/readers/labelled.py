@@ -1,4 +1,4 @@
-"""What a folder, a table or a Hub's data set comes down to: image files with labels."""
+"""Image files with labels: what a folder, a table and a Hub data set have in common."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ SPLIT_OF: dict[str, SplitName] = {
     "validation": "val",
     "test": "test",
 }
-"""What splits are called in folders, tables and on the Hub (in lower case), and here."""
+"""The split for each name used in folders, in tables and on the Hub (in lower case)."""
 
 
 @dataclass(frozen=True)
 class LabelledImages:
-    """What a source of images comes down to: a row an image.
+    """A list of image files with one label, split and group per image.
 
     Attributes:
-        source: Name of the folder, file or collection.
+        source: Name of the folder, file or data set.
         files: The images.
         labels: Class indices (N,), or zeros and ones (N, L).
         classes: Names of the classes (labels, if multi-label).
-        splits: The split of each image; None if the source does not say. ``"val"`` may be missing.
-        groups: What each image belongs to (a patient, a lesion); None if the source does not say.
+        splits: The split of each image; None if the source has no splits. ``"val"`` may be missing.
+        groups: The group (patient, lesion) of each image; None if the source has no groups.
     """
 
     source: str
@@ -45,10 +45,10 @@ class LabelledImages:
         return len(self.files)
 
     def has(self, number: int) -> np.ndarray:
-        """Return which images have a class or label, (N,).
+        """Return which images have a class or label, as booleans (N,).
 
         Args:
-            number: Its place among the classes.
+            number: Index of the class.
         """
         return self.labels[:, number] == 1 if self.labels.ndim == 2 else self.labels == number
 
@@ -56,18 +56,18 @@ class LabelledImages:
 def class_indices(
     labels: Sequence[str], classes: Sequence[str] | None
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Turn names into class indices.
+    """Convert class names into class indices.
 
     Args:
-        labels: The name of each image's class.
-        classes: All classes in their order; by default those that occur, sorted (whole numbers by
-            value).
+        labels: Class name of each image.
+        classes: All classes in their order; by default those that occur, sorted (by value, if all
+            are whole numbers).
 
     Returns:
         The indices, int64 (N,), and the classes.
 
     Raises:
-        ValueError: If a label is not among the classes, or two differ in case only.
+        ValueError: If a label is not one of the classes, or two classes differ only in case.
     """
     found = set(labels)
     if classes is None:
@@ -80,7 +80,7 @@ def class_indices(
     for name in classes:
         if (other := spellings.setdefault(name.casefold(), name)) != name:
             raise ValueError(
-                f"classes {other!r} and {name!r} differ in case only; spell them alike"
+                f"classes {other!r} and {name!r} differ only in case; use one spelling"
             )
     index = {name: number for number, name in enumerate(classes)}
     return np.array([index[name] for name in labels], dtype=np.int64), tuple(classes)

@@ -1,4 +1,4 @@
-"""From image files with labels to a data set: divided, checked, read."""
+"""Read labelled image files: assign splits, check them, decode the images."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import SupportsIndex, TypedDict
 
-from medzoo.datasets.dataset import Dataset, build_dataset
-from medzoo.datasets.info import Task
+from medzoo.datasets.arrays import Array
+from medzoo.datasets.build import RawDataset
+from medzoo.datasets.info import SplitName, Task
 from medzoo.datasets.provenance import Provenance
 from medzoo.datasets.readers.labelled import LabelledImages
 from medzoo.datasets.readers.split import Rows, assign_splits, check_apart, check_classes
@@ -18,28 +19,27 @@ from medzoo.images.batch import ImageFile, OnError, read_images
 
 FRACTIONS = (0.7, 0.15, 0.15)
 
-_SMALLEST = 4  # pixels; an axis of 1 or 3 would be taken for the channels
-_SHOWN = 3  # errors in a warning about many
+_MIN_SIZE = 4  # pixels; an axis of 1 or 3 would be mistaken for the channels
+_SHOWN = 3  # errors listed in a warning
 
 
 class ReadingOptions(TypedDict, total=False):
-    """How images of your own are read, from wherever.
+    """Options for reading images from a folder, a table or a Hub data set.
 
     Attributes:
-        size: Height (= width) in pixels, 28 by default. The centre is cropped to the shorter side and
-            resized, just as `medzoo.predict` does it.
-        task: The task; by default told from the labels (ordinal labels need to be said).
-        fractions: Shares of train, val and test where the source does not say the splits, by
-            default 0.7, 0.15 and 0.15. Each class is divided in these proportions, groups and
-            copies of a file stay together. A source with train and test only gives a part of
-            train to val.
-        seed: Of that division, 0 by default.
-        on_error: ``"raise"`` (the default) if an image cannot be read; or ``"skip"``, which leaves
-            it out, with one warning and a note in the provenance.
-        name: Short name of the set, which is also its title; by default that of the source.
+        size: Height (= width) in pixels, 28 by default. Images are cropped to a centred square and
+            resized, exactly as `medzoo.predict` does it.
+        task: The task; by default inferred from the labels (ordinal-regression has to be given).
+        fractions: Shares of train, val and test if the source has no splits, by default 0.7, 0.15
+            and 0.15. Each class is split in these proportions; groups, and copies of a file, stay
+            together. If the source has only train and test, a part of train becomes val.
+        seed: Random seed of that split, 0 by default.
+        on_error: What to do if an image cannot be read: ``"raise"`` (the default), or ``"skip"`` to
+            leave it out, with a warning and a note in the provenance.
+        name: Short name of the data set, which is also its title; by default that of the source.
         licence: Licence of the images.
-        description: What they show.
-        progress: Show a progress bar; by default only on a terminal.
+        description: What the images show.
+        progress: Whether to show a progress bar; by default only on a terminal.
     """
 
     size: int
@@ -65,49 +65,56 @@ def read_labelled(
     licence: str = "",
     description: str = "",
     progress: bool | None = None,
-) -> Dataset:
-    """Divide labelled images if need be, check them, and read them; see `ReadingOptions`.
+) -> RawDataset:
+    """Assign labelled images to splits if necessary, check them, and read them.
+
+    Args:
+        images: The image files with their labels.
+        size: See `ReadingOptions`, as for all of the following.
+        task: The task.
+        fractions: Shares of train, val and test.
+        seed: Random seed of the split.
+        on_error: ``"raise"`` or ``"skip"``.
+        name: Short name of the data set.
+        licence: Licence of the images.
+        description: What the images show.
+        progress: Whether to show a progress bar.
 
     Raises:
-        ValueError: If an option does not fit.
-        DatasetError: If an image cannot be read, a split has no images, a class has none in train,
+        TypeError: If an option has the wrong type.
+        ValueError: If an option has an invalid value.
+        DatasetError: If an image cannot be read, a split is empty, a class has no training images,
             or a group or copies of one file are in two splits.
     """
-    if not (isinstance(size, SupportsIndex) and size >= _SMALLEST):
-        raise ValueError(f"size={size!r} must be a whole number of at least {_SMALLEST} pixels")
-    if on_error not in ("raise", "skip"):
-        raise unknown_name("on_error", on_error, ("raise", "skip"))
-    if len(fractions) != 3 or min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-6:
-        raise ValueError(
-            f"fractions={fractions!r} must be three numbers above 0 that add up to 1: the shares of "
-            f"train, val and test, e.g. {FRACTIONS}"
-        )
+    _check_options(size, fractions, on_error)
     with ThreadPoolExecutor() as pool:
         digests = list(pool.map(_digest, images.files))
     rows, note = assign_splits(images, digests, fractions, seed)
     check_apart(images, rows, digests)
     check_classes(images, rows)
-    order = [row for own in rows.values() for row in own]
+    order = [row for split_rows in rows.values() for row in split_rows]
     files = [images.files[row] for row in order]
     pixels, broken = read_images(files, size, on_error=on_error, progress=progress)
     if broken:
         first = "; ".join(str(error) for error in list(broken.values())[:_SHOWN])
         counts = f"{len(broken):,} of {len(order):,} images"
-        # The caller of `Dataset.from_...`.
         warnings.warn(
-            f"{images.source}: {counts} are left out, as they cannot be read: {first}",
-            stacklevel=4,
+            f"{images.source}: {counts} cannot be read and are left out: {first}",
+            stacklevel=4,  # the caller of `Dataset.from_...`
         )
         note += f"; {counts} unreadable"
         lost = {order[place] for place in broken}
-        rows = {split: [row for row in own if row not in lost] for split, own in rows.items()}
+        rows = {
+            split: [row for row in split_rows if row not in lost]
+            for split, split_rows in rows.items()
+        }
         pixels = pixels[[place for place in range(len(order)) if place not in broken]]
         check_classes(images, rows)
-    arrays = {}
-    for split, own in rows.items():
-        arrays[split] = pixels[: len(own)], images.labels[own]
-        pixels = pixels[len(own) :]
-    return build_dataset(
+    arrays: dict[SplitName, tuple[Array, Array]] = {}
+    for split, split_rows in rows.items():
+        arrays[split] = pixels[: len(split_rows)], images.labels[split_rows]
+        pixels = pixels[len(split_rows) :]
+    return RawDataset(
         arrays,
         Provenance(images.source, _md5(images, rows, digests), official=False, note=note),
         name=name or images.source.removesuffix(".csv"),
@@ -118,17 +125,31 @@ def read_labelled(
     )
 
 
+def _check_options(size: int, fractions: tuple[float, float, float], on_error: OnError) -> None:
+    if not isinstance(size, SupportsIndex):
+        raise TypeError(f"size={size!r} must be a whole number of pixels, e.g. 28")
+    if size < _MIN_SIZE:
+        raise ValueError(f"size={size!r} must be at least {_MIN_SIZE} pixels")
+    if on_error not in ("raise", "skip"):
+        raise unknown_name("on_error", on_error, ("raise", "skip"))
+    if len(fractions) != 3 or min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-6:
+        raise ValueError(
+            f"fractions={fractions!r} must be three numbers above 0 that add up to 1: the shares "
+            f"of train, val and test, e.g. {FRACTIONS}"
+        )
+
+
 def _digest(file: ImageFile) -> str:
     try:
         return hashlib.md5(file.read_bytes(), usedforsecurity=False).hexdigest()
     except OSError:
-        return str(file)  # reading it will tell what is wrong
+        return str(file)  # decoding it will raise an error that names the file
 
 
 def _md5(images: LabelledImages, rows: Rows, digests: Sequence[str]) -> str:
-    """Return what is the same only if images, labels and splits all are."""
+    """Return a digest that changes if any image, label or split changes."""
     total = hashlib.md5(repr(tuple(images.classes)).encode(), usedforsecurity=False)
-    for split, own in rows.items():
-        for row in own:
+    for split, split_rows in rows.items():
+        for row in split_rows:
             total.update(f"{split} {digests[row]} {images.labels[row].tolist()}\n".encode())
     return total.hexdigest()

@@ -1,4 +1,4 @@
-"""Which image is in which split: as the source says or divided by seed, and checked."""
+"""Assign images to splits, as the source specifies or at random, and check the splits."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from medzoo.errors import DatasetError
 
 Rows: TypeAlias = "dict[SplitName, list[int]]"
 
-_SHOWN = 3  # of many, in a message
+_SHOWN = 3  # groups or images listed in an error message
 
 
 def assign_splits(
@@ -22,13 +22,17 @@ def assign_splits(
     fractions: tuple[float, float, float],
     seed: int,
 ) -> tuple[Rows, str]:
-    """Return the rows of each split, in the order train, val, test, and how they came into it.
+    """Assign each image to a split.
 
     Args:
-        images: The images. If they say no splits, all are divided; if no val, train is.
-        digests: What tells each file's content. Without groups, copies are one.
+        images: The images. If they have no splits, all of them are split at random; if only val is
+            missing, a part of train becomes val.
+        digests: Digest of the content of each file. Without groups, copies stay together.
         fractions: Shares of train, val and test.
-        seed: Of the division.
+        seed: Random seed of the split.
+
+    Returns:
+        The rows of each split, in the order train, val, test; and a note on how they were assigned.
 
     Raises:
         DatasetError: If a class has too few images to be in each split.
@@ -37,7 +41,7 @@ def assign_splits(
     everything = range(len(images))
     if images.splits is None:
         rows: Rows = {split: [] for split in SPLIT_NAMES}
-        divided, note = list(everything), f"own data; divided by seed {seed}"
+        unassigned, note = list(everything), f"own data; split with seed {seed}"
     else:
         rows = {
             split: [row for row in everything if images.splits[row] == split]
@@ -45,105 +49,107 @@ def assign_splits(
         }
         if rows["val"] or not rows["train"]:
             return rows, "own data"
-        divided, note = rows["train"], f"own data; val out of train by seed {seed}"
+        unassigned, note = rows["train"], f"own data; val split from train with seed {seed}"
         del shares["test"]
     rows |= {split: [] for split in shares}
     total = sum(shares.values())
-    groups = [(images.groups or digests)[row] for row in divided]
-    _check_divisible(images, divided, groups, list(shares))
+    groups = [(images.groups or digests)[row] for row in unassigned]
+    _check_class_counts(images, unassigned, groups, list(shares))
     chosen = stratified_group_split(
-        images.labels[divided], groups, {k: v / total for k, v in shares.items()}, seed
+        images.labels[unassigned], groups, {k: v / total for k, v in shares.items()}, seed
     )
-    for row, split in zip(divided, chosen, strict=True):
+    for row, split in zip(unassigned, chosen, strict=True):
         rows[split].append(row)
     return rows, note
 
 
 def check_classes(images: LabelledImages, rows: Rows) -> None:
-    """Refuse splits that nothing can be learnt from.
+    """Check that a model can be trained on the splits.
 
     Args:
         images: The images.
-        rows: Those of each split.
+        rows: Rows of each split.
 
     Raises:
-        DatasetError: If a split is empty, there is one class only, or one has no image in train.
+        DatasetError: If a split is empty, there is only one class, or a class has no training
+            images.
     """
-    for split, own in rows.items():
-        if not own:
+    for split, split_rows in rows.items():
+        if not split_rows:
             raise DatasetError(
                 f"{images.source}: the {split} split has no images; each split needs at least one"
             )
     if images.labels.ndim == 1 and len(images.classes) < 2:
         raise DatasetError(
-            f"{images.source}: there is one class only, {images.classes[0]!r}; a classifier needs "
+            f"{images.source}: there is only one class, {images.classes[0]!r}; a classifier needs "
             "at least two"
         )
     for number, name in enumerate(images.classes):
         if not images.has(number)[rows["train"]].any():
             raise DatasetError(
-                f"{images.source}: class {name!r} has no image in train, so it cannot be learnt; "
-                f"put some there, or leave the class out{_like(name, images)}"
+                f"{images.source}: class {name!r} has no images in train, so it cannot be learned; "
+                f"add some, or leave the class out{_similar_class(name, images)}"
             )
 
 
 def check_apart(images: LabelledImages, rows: Rows, digests: Sequence[str]) -> None:
-    """Refuse splits that share a group, or copies of a file.
+    """Check that no group, and no copy of a file, is in two splits.
 
     Args:
         images: The images.
-        rows: Those of each split.
-        digests: What tells each file's content.
+        rows: Rows of each split.
+        digests: Digest of the content of each file.
 
     Raises:
-        DatasetError: If they do; the message names the first.
+        DatasetError: If one is; the message names the first ones.
     """
-    if crossing := _crossing(rows, images.groups or ()):
-        shown = "; ".join(f"{group!r} in {' and '.join(at)}" for group, at in crossing[:_SHOWN])
+    if shared := _in_several_splits(rows, images.groups or ()):
+        shown = "; ".join(f"{group!r} in {' and '.join(at)}" for group, at in shared[:_SHOWN])
         raise DatasetError(
-            f"{images.source}: {len(crossing):,} groups are in more than one split, so its figures "
-            f"would say too much: {shown}. Correct the splits, or leave them out to have whole "
-            "groups divided"
+            f"{images.source}: {len(shared):,} groups are in more than one split, which would "
+            f"inflate test scores: {shown}. Correct the splits, or leave them out to have them "
+            "assigned by group"
         )
-    if crossing := _crossing(rows, digests):
+    if shared := _in_several_splits(rows, digests):
         shown = "; ".join(
             " = ".join(f"{images.files[row]} ({split})" for split, row in at.items())
-            for _, at in crossing[:_SHOWN]
+            for _, at in shared[:_SHOWN]
         )
         raise DatasetError(
-            f"{images.source}: {len(crossing):,} images are in more than one split, so its figures "
-            f"would say too much: {shown}. Keep each in one split"
+            f"{images.source}: {len(shared):,} images are in more than one split, which would "
+            f"inflate test scores: {shown}. Keep each image in one split"
             + (", and copies in one group" if images.groups else "")
         )
 
 
-def _check_divisible(
+def _check_class_counts(
     images: LabelledImages, rows: Sequence[int], groups: Sequence[Hashable], splits: Sequence[str]
 ) -> None:
-    """Refuse a class that cannot be in each split, which is also what a typing error looks like."""
+    """Check that each class has enough images for all splits; a misspelt class has too few."""
     for number, name in enumerate(images.classes):
         has = images.has(number)[rows]
         found = len({group for group, one in zip(groups, has, strict=True) if one})
         if found < len(splits):
             what = "groups of images" if images.groups else "different images"
             raise DatasetError(
-                f"{images.source}: class {name!r} has too few {what} ({found}) to divide among "
-                f"{', '.join(splits)}; add some, or leave the class out{_like(name, images)}"
+                f"{images.source}: class {name!r} has too few {what} ({found}) to be in each of "
+                f"{', '.join(splits)}; add some, or leave the class out"
+                f"{_similar_class(name, images)}"
             )
 
 
-def _like(name: str, images: LabelledImages) -> str:
+def _similar_class(name: str, images: LabelledImages) -> str:
     others = [other for other in images.classes if other != name]
     close = get_close_matches(name, others, n=1)
-    return f" (or is {close[0]!r} meant?)" if close else ""
+    return f" (or did you mean {close[0]!r}?)" if close else ""
 
 
-def _crossing(
+def _in_several_splits(
     rows: Rows, keys: Sequence[Hashable]
 ) -> list[tuple[Hashable, Mapping[SplitName, int]]]:
-    """Return the keys that are in several splits, and a row of each."""
+    """Return the keys that occur in several splits, with one row for each of these splits."""
     found: dict[Hashable, dict[SplitName, int]] = {}
-    for split, own in rows.items():
-        for row in own if keys else ():
+    for split, split_rows in rows.items():
+        for row in split_rows if keys else ():
             found.setdefault(keys[row], {}).setdefault(split, row)
     return [(key, at) for key, at in found.items() if len(at) > 1]

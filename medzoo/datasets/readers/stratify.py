@@ -1,4 +1,4 @@
-"""Dividing images among splits at random: every class in proportion, no group in two splits."""
+"""Split images at random: each class in proportion, no group in two splits."""
 
 from __future__ import annotations
 
@@ -17,21 +17,22 @@ def stratified_group_split(
 ) -> list[SplitName]:
     """Choose a split for each image.
 
-    Whole groups are dealt out one after the other, those that weigh most first: large ones, and
-    those of rare classes. Each goes to the split that lacks most of what it holds, relative to
-    what that split is to get in the end. So the rarest class reaches every split if it can.
+    Whole groups are assigned greedily, those with the largest weight first: large groups, and
+    groups of rare classes. Each group goes to the split that lacks most of the group's classes,
+    relative to the number of images that the split should have in the end. So the rarest class
+    is in every split if possible.
 
     Args:
         labels: Class indices (N,), or zeros and ones (N, L).
-        groups: What each image belongs to; images of one group stay together.
-        shares: The share of the images that each split gets; they add up to 1.
-        seed: Of the order among groups that weigh the same.
+        groups: Group of each image; the images of a group stay together.
+        shares: Share of the images that each split receives; the shares add up to 1.
+        seed: Random seed of the order among groups with the same weight.
 
     Returns:
         The split of each image; the same arguments give the same splits.
     """
     columns = labels if labels.ndim == 2 else np.eye(labels.max() + 1)[labels]
-    # One column more, for all images: those without a label are to be divided as well.
+    # One more column for all images, so that images without a label are split in proportion, too.
     columns = np.column_stack([columns[:, columns.any(axis=0)], np.ones(len(labels))])
     numbers: dict[Hashable, int] = {}
     group_of = np.array([numbers.setdefault(group, len(numbers)) for group in groups])

@@ -1,4 +1,4 @@
-"""A CSV table of image files and their labels."""
+"""Read a CSV table of image files and their labels."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from medzoo.datasets.dataset import Dataset
+from medzoo.datasets.build import RawDataset
 from medzoo.datasets.readers.labelled import SPLIT_OF, LabelledImages, class_indices
 from medzoo.datasets.readers.read import ReadingOptions, read_labelled
 from medzoo.errors import DatasetError, unknown_name
@@ -29,12 +29,23 @@ def read_table(
     split: str | None = None,
     group: str | None = None,
     **options: Unpack[ReadingOptions],
-) -> Dataset:
-    """Read the images that a CSV table names; see `Dataset.from_table`.
+) -> RawDataset:
+    """Read the images listed in a CSV table; see `Dataset.from_table`.
+
+    Args:
+        path: The table, with one row per image.
+        classes: The classes in their order; by default the names that occur, sorted.
+        root: Folder that image paths are relative to; by default the folder of the table.
+        image: Column of the image paths.
+        label: Column of the class names, or several columns of zeros and ones.
+        split: Column of train, val or test.
+        group: Column of the group (patient, lesion) that an image belongs to.
+        **options: See `ReadingOptions`.
 
     Raises:
-        ValueError: If an option does not fit.
-        DatasetError: If the table cannot be read, or lacks something; and as `read_labelled`.
+        TypeError: If an option has the wrong type.
+        ValueError: If an option has an invalid value.
+        DatasetError: If the table cannot be read or is incomplete; and as for `read_labelled`.
     """
     file = Path(path).expanduser()
     try:
@@ -50,7 +61,7 @@ def read_table(
             others = [name for name in table.columns if name not in (image, split, group)]
             names = tuple(classes or label or others)
             if not names:
-                raise ValueError("there is no column of labels; add one called label")
+                raise ValueError("there is no label column; add one named label")
             labels = np.array([table.zeros_and_ones(name) for name in names], np.int64).T
         folder = Path(root).expanduser() if root is not None else file.parent
         listed = LabelledImages(
@@ -62,7 +73,7 @@ def read_table(
             groups=table.values(group) if group else None,
         )
     except (OSError, ValueError, csv.Error) as error:
-        raise DatasetError(f"{file} is no table of images and labels: {error}") from error
+        raise DatasetError(f"{file} is not a valid table of images and labels: {error}") from error
     return read_labelled(listed, **options)
 
 
@@ -71,8 +82,8 @@ class _Table:
     """The cells of a table.
 
     Attributes:
-        columns: The values of each column by its name.
-        lines: The line of each row in the file, from 1.
+        columns: The values of each column, by column name.
+        lines: The line number of each row in the file, from 1.
     """
 
     columns: dict[str, list[str]]
@@ -81,7 +92,7 @@ class _Table:
     def values(
         self, name: str, known: Sequence[str] | dict | None = None, unique: bool = False
     ) -> list[str]:
-        """Return a column, none of whose values may be empty, unknown or, if so asked, repeated."""
+        """Return a column; refuse empty, unknown or (if `unique`) repeated values."""
         if name not in self.columns:
             raise unknown_name("column", name, self.columns)
         seen: dict[str, int] = {}
@@ -91,17 +102,18 @@ class _Table:
             if known is not None and value not in known:
                 raise ValueError(f"line {line}: {unknown_name(name, value, known)}")
             if unique and (first := seen.setdefault(value, line)) != line:
-                raise ValueError(f"line {line}: {value!r} has a row already, in line {first}")
+                raise ValueError(f"line {line}: {value!r} is already listed in line {first}")
         return self.columns[name]
 
     def zeros_and_ones(self, name: str) -> list[int]:
-        """Return a column of a label that images have (1) or not (0)."""
+        """Return the column of a label as 1 (present) or 0 (absent) for each image."""
         allowed = {"0": 0, "1": 1, "0.0": 0, "1.0": 1}
         for value, line in zip(self.values(name), self.lines, strict=True):
             if value not in allowed:
                 raise ValueError(
-                    f"line {line}: {name} is {value!r}, expected 0 or 1; without a column label, "
-                    "all columns but path, split and group are labels, or say which: label=[...]"
+                    f"line {line}: {name} is {value!r}, expected 0 or 1; without a column named "
+                    "label, all columns except path, split and group are taken as labels, unless "
+                    "you choose them with label=[...]"
                 )
         return [allowed[value] for value in self.columns[name]]
 
@@ -122,7 +134,7 @@ def _read(file: Path) -> _Table:
             rows.append([value.strip() for value in row])
             lines.append(reader.line_num)
     if len(set(header)) < len(header):
-        raise ValueError(f"two columns have one name: {', '.join(header)}")
+        raise ValueError(f"two columns have the same name: {', '.join(header)}")
     if not rows:
         raise ValueError("it has no rows")
     return _Table(dict(zip(header, map(list, zip(*rows, strict=True)), strict=True)), lines)

@@ -1,4 +1,4 @@
-"""Reading MedMNIST's file format: an .npz with images and labels of three splits."""
+"""Read the MedMNIST file format: an .npz file with images and labels of three splits."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ SPLITS = ("train", "val", "test")
 KEYS = tuple(f"{split}_{part}" for part in ("images", "labels") for split in SPLITS)
 
 MMAP_ABOVE = 256 << 20
-"""Bytes of images (all splits together) above which they are memory-mapped instead of read."""
+"""Bytes of images (all splits together) above which they are memory-mapped, not loaded."""
 
 
 @dataclass(frozen=True)
 class _Header:
-    """What an array inside the archive claims to be."""
+    """Shape and type of an array according to its header in the archive."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
@@ -35,7 +35,7 @@ class _Header:
 
 
 def read_archive(path: Path, mmap_above: int | None = None) -> tuple[dict[str, np.ndarray], str]:
-    """Read the six arrays of a MedMNIST file; nothing in it is ever unpickled.
+    """Read the six arrays of a MedMNIST file; pickled objects are never loaded.
 
     Args:
         path: The .npz file.
@@ -46,7 +46,7 @@ def read_archive(path: Path, mmap_above: int | None = None) -> tuple[dict[str, n
         The arrays by key (``train_images`` ... ``test_labels``), and the file's md5.
 
     Raises:
-        DatasetError: If the file is missing, damaged, or lacks or mistypes a key.
+        DatasetError: If the file is missing or damaged, or an array is missing or of a wrong type.
     """
     with _readable(path), zipfile.ZipFile(path) as archive:
         md5 = file_md5(path)
@@ -63,8 +63,8 @@ def read_archive(path: Path, mmap_above: int | None = None) -> tuple[dict[str, n
             return {key: _read_array(archive, key) for key in KEYS}, md5
         if fortran := [key for key in images if headers[key].fortran_order]:
             raise ValueError(
-                f"{', '.join(fortran)} are stored in Fortran order and too large to re-order in "
-                "memory; save them again with np.ascontiguousarray"
+                f"{', '.join(fortran)} are stored in Fortran order and are too large to be "
+                "reordered in memory; save them again with np.ascontiguousarray"
             )
         folder = extract(archive, path, md5, images)
         arrays = {key: open_map(folder / f"{key}.npy") for key in images}
@@ -74,7 +74,7 @@ def read_archive(path: Path, mmap_above: int | None = None) -> tuple[dict[str, n
 
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
-    """Turn every way in which reading can fail into one `DatasetError` that names the file."""
+    """Convert every error that reading can raise into a `DatasetError` that names the file."""
     try:
         yield
     except FileNotFoundError as error:
@@ -83,8 +83,8 @@ def _readable(path: Path) -> Iterator[None]:
         raise DatasetError(f"{path} is a folder; give the .npz file in it") from error
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise DatasetError(
-            f"{path} is damaged, truncated or no .npz file ({error}); "
-            "delete it and get it again, or save it with np.savez_compressed"
+            f"{path} is damaged, truncated or not an .npz file ({error}); "
+            "delete it and download it again, or save it with np.savez_compressed"
         ) from error
     except (OSError, ValueError, RuntimeError) as error:
         raise DatasetError(f"{path} cannot be read: {error}") from error
@@ -125,5 +125,5 @@ def _read_header(archive: zipfile.ZipFile, key: str) -> _Header:
 def _read_array(archive: zipfile.ZipFile, key: str) -> np.ndarray:
     with archive.open(f"{key}.npy") as stream:
         array: np.ndarray = np.lib.format.read_array(stream, allow_pickle=False)
-        stream.read(1)  # at the end of the member zipfile compares its checksum
+        stream.read(1)  # zipfile verifies the checksum at the end of the member
     return array

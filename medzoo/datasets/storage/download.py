@@ -1,4 +1,4 @@
-"""Fetching one file over HTTP: checked, and never half there."""
+"""Download one file over HTTP, verify it, and only then put it in place."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _CHUNK = 1 << 18
 
 
 def download_file(url: str, target: Path, md5: str, timeout: float = 30.0) -> None:
-    """Download a file, check its md5, and only then put it in place.
+    """Download a file, verify its md5, and only then put it in place.
 
     Args:
-        url: Where the file is.
-        target: Where it goes; its folder is made if need be.
+        url: URL of the file.
+        target: Path to write; its folder is created if necessary.
         md5: The expected md5, in hexadecimal digits.
-        timeout: Seconds without any answer after which the server counts as lost.
+        timeout: Seconds without a response after which the download fails.
 
     Raises:
-        DatasetError: If anything fails; the message names the URL, the folder and how to go on
-            by hand. Nothing is left behind.
+        DatasetError: If anything fails; the message names the URL and the folder, and explains
+            how to download the file manually. No partial file remains.
     """
     partial: Path | None = None
     try:
@@ -45,9 +45,10 @@ def download_file(url: str, target: Path, md5: str, timeout: float = 30.0) -> No
         partial = None
     except (OSError, ValueError, http.client.HTTPException) as error:
         raise DatasetError(
-            f"downloading {target.name} failed: {error}. Check the connection and try again, or "
-            f"download {url} by hand (md5 {md5}) and put it into {target.parent} as {target.name}; "
-            "another folder can be given as root= or in the environment variable MEDZOO_DATA."
+            f"downloading {target.name} failed: {error}. Check the connection and try again, "
+            f"or download {url} manually (md5 {md5}) and put it into {target.parent} as "
+            f"{target.name}; another folder can be given as root= or in the environment variable "
+            "MEDZOO_DATA."
         ) from error
     finally:
         if partial is not None:
@@ -56,7 +57,7 @@ def download_file(url: str, target: Path, md5: str, timeout: float = 30.0) -> No
 
 
 def _copy(response: http.client.HTTPResponse, stream: IO[bytes], label: str) -> str:
-    """Copy the body with a progress bar; return its md5."""
+    """Write the response body to a file with a progress bar; return its md5."""
     length = int(response.headers.get("Content-Length") or 0)
     digest = hashlib.md5(usedforsecurity=False)
     received = 0

@@ -1,4 +1,4 @@
-"""Which file this is: its md5, and what is known of files that are not medmnist's own."""
+"""The md5 of data files, and what is known about files that are not the official ones."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from medzoo.cache import recall, remember
 
 _CHUNK = 1 << 20
 REMEMBER_FROM = 64 << 20
-"""Bytes from which a file's md5 is remembered; a smaller file is hashed anew each time."""
+"""Bytes from which the md5 of a file is cached; a smaller file is hashed each time."""
 
 
 def file_md5(path: Path) -> str:
     """Return the md5 of a file as hexadecimal digits.
 
-    The file is read in pieces. For large files the result is remembered under the file's path,
-    size and modification time, because hashing gigabytes takes many seconds.
+    The file is read in chunks. For large files, the result is cached together with the path, size
+    and modification time, because hashing gigabytes takes many seconds.
 
     Args:
         path: An existing file.
@@ -44,7 +44,7 @@ def file_md5(path: Path) -> str:
 
 @cache
 def known_files() -> dict[str, str]:
-    """Return what is known of unofficial files: md5 to a note such as ``"rebuilt"``."""
+    """Return a note such as ``"rebuilt"`` for each known unofficial file, by its md5."""
     table = resources.files("medzoo.datasets.storage").joinpath("known_files.json")
     notes: dict[str, str] = json.loads(table.read_text("utf-8"))
     return notes

@@ -1,4 +1,4 @@
-"""Memory-mapped arrays: extracted out of an archive, mapped, and kept from filling the memory."""
+"""Memory-mapped arrays: extract them from an archive, map them, read them in little memory."""
 
 from __future__ import annotations
 
@@ -8,26 +8,30 @@ import shutil
 import sys
 import weakref
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from medzoo.cache import cache_dir, locked
 from medzoo.errors import DatasetError
 
 _CHUNK = 1 << 22
-# Bytes read out of maps. Far below what may stay in memory: one row read at random can map a whole
-# block of the file cache, some 20 times its size.
+# Bytes read from maps. Far below what may stay in memory, because reading one row at random can
+# map a whole block of the file cache, which is about 20 times larger.
 _RELEASE_AFTER = 16 << 20
 _maps: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()
 _unreleased = 0
 
 
 def open_map(path: Path) -> np.ndarray:
-    """Map a .npy file, copy-on-write, which lets PyTorch share it without being able to harm it.
+    """Memory-map a .npy file, copy-on-write.
+
+    PyTorch requires writable memory; copy-on-write provides it without risk for the file.
 
     Args:
         path: The file.
@@ -38,18 +42,68 @@ def open_map(path: Path) -> np.ndarray:
     return array
 
 
-def release_pages(nbytes: int) -> None:
-    """Take note of pixels read, and now and then give the memory of all maps back.
+def iter_chunks(images: Tensor, size: int) -> Iterator[Tensor]:
+    """Yield consecutive batches of images, without copying them.
 
-    Pages of a file that a process has looked at count as its memory until the system needs
-    room. A container's limit or a colleague's `top` sees them long before that, so they are let
-    go of. They stay in the system's file cache: reading them again costs no disk access.
+    If the images are memory-mapped, their memory is released between batches.
 
     Args:
-        nbytes: How much was read, of whatever images.
+        images: Images (N, ...), in memory or mapped by `open_map`.
+        size: Number of images per batch; the last batch may be smaller.
+
+    Yields:
+        Views of the images, (at most `size`, ...).
+
+    Raises:
+        ValueError: If `size` is below 1.
+    """
+    if size < 1:
+        raise ValueError(f"size={size!r} must be at least 1 image per batch")
+    return _chunks(images, size)
+
+
+def _chunks(images: Tensor, size: int) -> Iterator[Tensor]:
+    for chunk in images.split(size):
+        yield chunk
+        release_pages(chunk.nbytes)
+
+
+def take_rows(images: Tensor, rows: Tensor, out: Tensor | None = None) -> Tensor:
+    """Copy the images at given positions into one batch.
+
+    If the images are memory-mapped, their memory is released afterwards.
+
+    Args:
+        images: Images (N, C, H, W), in memory or mapped by `open_map`.
+        rows: Positions, int64 (M,), each from 0 to N - 1; they may repeat.
+        out: Where to write the images, (M, C, H, W); newly allocated by default.
+
+    Returns:
+        (M, C, H, W): `out`, if it was given, else a tensor with channels last in memory.
+    """
+    if out is None:
+        shape = (len(rows), *images.shape[1:])
+        out = torch.empty(
+            shape, dtype=images.dtype, device=images.device, memory_format=torch.channels_last
+        )
+    # Copies whole rows, whereas images[rows] would visit every pixel.
+    torch.index_select(images, 0, rows, out=out)
+    release_pages(out.nbytes)
+    return out
+
+
+def release_pages(nbytes: int) -> None:
+    """Count the bytes read from maps, and from time to time release the memory of all maps.
+
+    Pages of a mapped file that a process has read count as its memory until the system needs
+    room. The memory limit of a container is reached long before that, so they are released
+    earlier. They stay in the file cache of the system: reading them again needs no disk access.
+
+    Args:
+        nbytes: Number of bytes read, whether or not from a map.
     """
     global _unreleased
-    if not _maps or not sys.platform.startswith("linux"):  # elsewhere the call means other things
+    if not _maps or not sys.platform.startswith("linux"):  # elsewhere the flag means other things
         return
     _unreleased += nbytes
     if _unreleased >= _RELEASE_AFTER:
@@ -59,12 +113,12 @@ def release_pages(nbytes: int) -> None:
 
 
 def extract(archive: zipfile.ZipFile, path: Path, md5: str, keys: Sequence[str]) -> Path:
-    """Make sure that arrays of an archive lie as .npy files in a folder, and return it.
+    """Extract arrays of an archive as .npy files into a folder, if not done yet, and return it.
 
-    The folder is beside the archive, or in the cache folder if that cannot be written. Its name
-    has the archive's md5 in it, so arrays of another version of the file are never taken for
-    these. It appears whole, by one rename: neither a crash nor a second process leaves or sees
-    half of it. The bytes are streamed; no array is ever in memory.
+    The folder is next to the archive, or in the cache folder if that place is not writable. Its
+    name contains the md5 of the archive, so arrays of another version of the file are never
+    confused with these. The folder appears complete, by a single rename, so neither a crash nor a
+    second process leaves or sees a part of it. Arrays are streamed, never loaded into memory.
 
     Args:
         archive: The open archive.
@@ -73,7 +127,7 @@ def extract(archive: zipfile.ZipFile, path: Path, md5: str, keys: Sequence[str])
         keys: Names of the arrays, without ``.npy``.
 
     Raises:
-        DatasetError: If they cannot be written, e.g. because the disk is full.
+        DatasetError: If the files cannot be written, e.g. because the disk is full.
         zipfile.BadZipFile: If the archive is damaged.
     """
     name = f"{path.stem}.arrays-{md5[:12]}"
@@ -107,7 +161,7 @@ def _write(archive: zipfile.ZipFile, folder: Path, sizes: dict[str, int]) -> Non
             with archive.open(file) as source, (partial / file).open("wb") as target:
                 shutil.copyfileobj(source, target, _CHUNK)
         if folder.exists() and not _complete(folder, sizes):
-            shutil.rmtree(folder)  # someone removed or cut a file in it
+            shutil.rmtree(folder)  # a file in it was removed or truncated
         with suppress(FileExistsError):
             partial.rename(folder)
     except OSError as error:
@@ -123,7 +177,7 @@ def _write(archive: zipfile.ZipFile, folder: Path, sizes: dict[str, int]) -> Non
 
 
 def _remove_stale(path: Path, keep: Path) -> None:
-    """Remove arrays of earlier versions of this file; maps that are still open stay valid."""
+    """Remove arrays of earlier versions of this file; maps that are still open remain valid."""
     for folder in path.parent.glob(f"{path.stem}.arrays-{'?' * 12}"):
         if folder != keep:
             shutil.rmtree(folder, ignore_errors=True)

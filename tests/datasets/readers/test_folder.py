@@ -7,8 +7,7 @@ from PIL import Image
 import medzoo
 from medzoo import Dataset, DatasetError, load_dataset
 from medzoo.images.file import read_image
-
-from .own_images import class_counts, write_folder, write_image
+from tests.datasets.own_images import class_counts, write_folder, write_image
 
 SPLIT = {
     "train/no": 4,
@@ -36,11 +35,11 @@ def test_splits_are_those_of_the_folders(tmp_path):
     assert not data.official
 
 
-def test_a_folder_of_classes_is_divided_by_seed_and_in_proportion(tmp_path):
+def test_a_folder_of_classes_is_split_by_seed_and_in_proportion(tmp_path):
     root = write_folder(tmp_path / "moles", WHOLE)
     data = Dataset.from_folder(root, fractions=(0.5, 0.3, 0.2))
     assert class_counts(data) == {"train": [10, 5], "val": [6, 3], "test": [4, 2]}
-    assert data.title == "moles (own data; divided by seed 0)"
+    assert data.title == "moles (own data; split with seed 0)"
     again = Dataset.from_folder(root, fractions=(0.5, 0.3, 0.2))
     other = Dataset.from_folder(root, fractions=(0.5, 0.3, 0.2), seed=1)
     assert torch.equal(data.test.images, again.test.images)
@@ -52,7 +51,7 @@ def test_without_a_validation_split_training_gives_a_part(tmp_path):
     root = write_folder(tmp_path / "moles", {"train/a": 17, "train/b": 17, "test/a": 2})
     data = Dataset.from_folder(root, fractions=(0.8, 0.1, 0.1))
     assert class_counts(data) == {"train": [15, 15], "val": [2, 2], "test": [2, 0]}
-    assert data.provenance.note == "own data; val out of train by seed 0"
+    assert data.provenance.note == "own data; val split from train with seed 0"
 
 
 @pytest.mark.parametrize("name", ["valid", "validation", "Val"])
@@ -72,7 +71,7 @@ def test_copies_of_a_file_stay_together(tmp_path):
     assert not any(image.numpy().tobytes() in known for image in data.test.images)
 
 
-def test_what_is_no_image_or_hidden_is_passed_over(tmp_path):
+def test_other_files_and_hidden_images_are_ignored(tmp_path):
     root = write_folder(tmp_path, SPLIT)
     (root / "train" / "no" / "notes.txt").write_text("not an image")
     (root / "train" / "readme.md").write_text("nor this")
@@ -116,7 +115,7 @@ def test_an_unreadable_image_is_an_error_or_left_out_with_a_warning(tmp_path):
     for name in ("000", "001", "003"):
         (root / "train" / "no" / f"{name}.png").write_bytes(b"")
     with (
-        pytest.raises(DatasetError, match="class 'no' has no image in train"),
+        pytest.raises(DatasetError, match="class 'no' has no images in train"),
         pytest.warns(UserWarning, match="4 of 13"),
     ):
         Dataset.from_folder(root, on_error="skip")
@@ -138,18 +137,21 @@ def test_the_md5_is_that_of_images_labels_and_splits(tmp_path):
     ("counts", "message"),
     [
         ({}, "has no sub-folders"),
-        ({"train": 1}, "images of no class, e.g. 000.png"),
-        ({"yes": 3, ".": 1}, "images of no class"),
-        (SPLIT | {"train/maybe": 0}, "class folder .*maybe holds no image"),
+        ({"train": 1}, "images without a class, e.g. 000.png"),
+        ({"yes": 3, ".": 1}, "images without a class"),
+        (SPLIT | {"train/maybe": 0}, "class folder .*maybe contains no images"),
         (SPLIT | {"extra/no": 1}, "folder train.*unknown split 'extra'"),
-        (SPLIT | {"test/yess": 1}, "'yess' has no image in train.*or is 'yes' meant"),
+        (SPLIT | {"test/yess": 1}, "'yess' has no images in train.*did you mean 'yes'"),
         ({"train/a": 2, "train/b": 2, "val/a": 1}, "the test split has no images"),
-        ({"train/a": 2, "val/a": 1, "test/a": 1}, "there is one class only, 'a'"),
-        ({"no": 9, "yes": 9, "yse": 2}, "'yse' has too few different images .2.*or is 'yes' meant"),
-        ({"no": 9, "No": 9}, "'No' and 'no' differ in case only"),
+        ({"train/a": 2, "val/a": 1, "test/a": 1}, "there is only one class, 'a'"),
+        (
+            {"no": 9, "yes": 9, "yse": 2},
+            "'yse' has too few different images .2.*did you mean 'yes'",
+        ),
+        ({"no": 9, "No": 9}, "'No' and 'no' differ only in case"),
     ],
 )
-def test_folders_of_another_form_give_one_clear_error(tmp_path, counts, message):
+def test_invalid_folders_give_one_clear_error(tmp_path, counts, message):
     root = write_folder(tmp_path, counts)
     for folder, count in counts.items():
         (root / folder).mkdir(parents=True, exist_ok=True)
@@ -170,8 +172,7 @@ def test_one_file_in_two_splits_is_an_error_that_names_both(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"size": 3}, "size=3 must be a whole number of at least 4 pixels"),
-        ({"size": "28"}, "size='28' must be a whole number"),
+        ({"size": 3}, "size=3 must be at least 4 pixels"),
         ({"fractions": (0.5, 0.5)}, "must be three numbers"),
         ({"fractions": (0.5, 0.5, 0.5)}, "add up to 1"),
         ({"fractions": (1.0, 0.0, 0.0)}, "above 0"),
@@ -184,11 +185,17 @@ def test_options_that_do_not_fit(tmp_path, options, message):
         Dataset.from_folder(write_folder(tmp_path, SPLIT), **options)
 
 
+@pytest.mark.parametrize("size", ["28", 28.0, None])
+def test_a_size_that_is_not_an_integer_is_a_type_error(tmp_path, size):
+    with pytest.raises(TypeError, match=f"size={size!r} must be a whole number of pixels"):
+        Dataset.from_folder(write_folder(tmp_path, SPLIT), size=size)
+
+
 def test_unknown_classes_and_folders_are_named(tmp_path):
     root = write_folder(tmp_path, SPLIT)
     with pytest.raises(DatasetError, match="unknown class 'yes'; did you mean 'yess'"):
         Dataset.from_folder(root, ["no", "yess"])
-    with pytest.raises(DatasetError, match="nowhere is no folder"):
+    with pytest.raises(DatasetError, match="nowhere is not a folder"):
         Dataset.from_folder(root / "nowhere")
 
 

@@ -8,8 +8,7 @@ import torch
 from PIL import Image
 
 from medzoo import Dataset, DatasetError, synthetic
-
-from .own_images import class_counts, write_image
+from tests.datasets.own_images import class_counts, write_image
 
 NAMES = ["mole", "melanoma"]
 COUNTS = {"train": 6, "validation": 4, "test": 4}
@@ -52,11 +51,11 @@ def test_columns_are_found_by_their_kind_and_splits_by_name():
     assert data.provenance.md5 != Dataset.from_huggingface(parts(train=20)).provenance.md5
 
 
-def test_what_has_no_test_split_is_divided():
+def test_without_a_test_split_the_images_are_split():
     one = part(30)
     data = Dataset.from_huggingface(one)
     assert sum(map(sum, class_counts(data).values())) == 30
-    assert data.provenance.note == "own data; divided by seed 0"
+    assert data.provenance.note == "own data; split with seed 0"
     wrapped = Dataset.from_huggingface(datasets.DatasetDict({"train": one}))
     assert torch.equal(data.test.images, wrapped.test.images)
     no_val = Dataset.from_huggingface(parts(train=20, test=4))
@@ -75,7 +74,7 @@ def test_lists_of_classes_are_labels():
     assert (found.sum(1) == 0).sum() == (found.sum(1) == 2).sum() == 6
 
 
-def test_classes_are_in_the_order_that_one_says():
+def test_classes_are_in_the_given_order():
     data = Dataset.from_huggingface(parts(**COUNTS), ["melanoma", "mole"])
     assert data.train.labels.tolist() == [1, 0] * 3
     with pytest.raises(ValueError, match="unknown class 'mole'; did you mean 'moles'"):
@@ -119,7 +118,7 @@ def test_an_unreadable_image_is_named_by_its_row():
 
 @pytest.mark.parametrize("data", [part(0), datasets.DatasetDict()])
 def test_a_data_set_without_images_is_an_error(data):
-    with pytest.raises(DatasetError, match="holds no images"):
+    with pytest.raises(DatasetError, match="contains no images"):
         Dataset.from_huggingface(data)
 
 
@@ -132,18 +131,12 @@ def test_images_without_a_label_are_an_error(missing):
 @pytest.mark.parametrize(
     ("data", "options", "message"),
     [
-        (
-            synthetic(n_train=4, n_val=4, n_test=4),
-            {},
-            "data is Dataset, expected a datasets.Dataset",
-        ),
-        (part(6).to_iterable_dataset(), {}, "without streaming"),
         (parts(train=6, extra=6), {}, "unknown split 'extra'"),
         (part(6, label=datasets.Value("string"), labels=["a"] * 6), {}, "class_encode_column"),
-        (part(6), {"label": "picture"}, "label='picture': columns that hold labels are dx"),
+        (part(6), {"label": "picture"}, "label='picture': columns that contain labels are dx"),
         (part(6), {"image": "pictures"}, "unknown column 'pictures'; did you mean 'picture'"),
         (part(6), {"group": "patient"}, "unknown column 'patient'"),
-        (part(6, other=(CLASSES, [0] * 6)), {}, "columns that hold labels are dx, other"),
+        (part(6, other=(CLASSES, [0] * 6)), {}, "columns that contain labels are dx, other"),
         (
             datasets.DatasetDict({"train": part(6), "test": part(6, x=(CLASSES, [0] * 6))}),
             {},
@@ -154,6 +147,18 @@ def test_images_without_a_label_are_an_error(missing):
 def test_what_does_not_fit_gives_one_clear_error(data, options, message):
     with pytest.raises(ValueError, match=message):
         Dataset.from_huggingface(data, **options)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (synthetic(n_train=4, n_val=4, n_test=4), "data is Dataset, expected a datasets.Dataset"),
+        (part(6).to_iterable_dataset(), "without streaming"),
+    ],
+)
+def test_another_type_of_data_is_a_type_error(data, message):
+    with pytest.raises(TypeError, match=message):
+        Dataset.from_huggingface(data)
 
 
 def test_without_the_package_the_error_says_how_to_install_it(monkeypatch):

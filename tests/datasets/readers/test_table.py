@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from medzoo import Dataset, DatasetError, load_dataset
 from medzoo.images.file import read_image
-
-from .own_images import class_counts, write_image
+from tests.datasets.own_images import class_counts, write_image
 
 FILES = 12
 
@@ -55,12 +54,12 @@ def test_labels_are_names_and_splits_those_of_the_table(write, folder):
     assert data.title == "moles (own data)"
 
 
-def test_without_splits_the_seed_divides(write):
+def test_without_splits_the_seed_decides(write):
     table = write(label=LABELS)
     data = Dataset.from_table(table, fractions=(0.5, 0.25, 0.25))
     assert sum(map(sum, class_counts(data).values())) == FILES
     assert min(map(min, class_counts(data).values())) >= 1
-    assert data.provenance.note == "own data; divided by seed 0"
+    assert data.provenance.note == "own data; split with seed 0"
 
 
 def test_columns_of_zeros_and_ones_are_labels(write):
@@ -76,7 +75,7 @@ def test_columns_of_zeros_and_ones_are_labels(write):
     assert load_dataset(table, classes=["mass", "effusion"]).info.classes == ("mass", "effusion")
 
 
-def test_columns_have_the_names_that_one_says(write, folder):
+def test_columns_can_have_any_name(write, folder):
     names = [f"{number}.png" for number in range(FILES)]
     table = write(path=names, dx=LABELS, fold=SPLITS, lesion=range(FILES))
     data = Dataset.from_table(table, root=folder, label="dx", split="fold", group="lesion")
@@ -84,7 +83,7 @@ def test_columns_have_the_names_that_one_says(write, folder):
     assert [len(split) for split in data.splits.values()] == [6, 3, 3]
     with pytest.raises(DatasetError, match="unknown column 'lesions'; did you mean 'lesion'"):
         Dataset.from_table(table, root=folder, label="dx", group="lesions")
-    with pytest.raises(DatasetError, match=r"0\.png is missing"):
+    with pytest.raises(DatasetError, match=r"0\.png does not exist"):
         Dataset.from_table(table, label="dx", split="fold")
 
 
@@ -154,16 +153,16 @@ def changed(values, place, value):
         ({"label": LABELS, "group": changed(LABELS, 2, "")}, "line 4: group is empty"),
         (
             {"label": changed(LABELS, 3, "melanom")},
-            "'melanom' has too few different images .1.*or is 'melanoma' m",
+            "'melanom' has too few different images .1.*or did you mean 'melanoma'",
         ),
-        ({"label": changed(LABELS, 3, "Mole")}, "'Mole' and 'mole' differ in case only"),
+        ({"label": changed(LABELS, 3, "Mole")}, "'Mole' and 'mole' differ only in case"),
         ({"a": [0, 1] * 6, "age": [0, 1, 63] * 4}, "line 4: age is '63', expected 0 or 1"),
         ({"a": [0, 1] * 6, "b": [0] * 12}, "'b' has too few different images .0."),
-        ({"image": LABELS, "path": LABELS, "label": LABELS}, "has a row already, in line 2"),
-        ({}, "there is no column of labels"),
+        ({"image": LABELS, "path": LABELS, "label": LABELS}, "is already listed in line 2"),
+        ({}, "there is no label column"),
     ],
 )
-def test_tables_of_another_form_give_one_clear_error(write, columns, message):
+def test_invalid_tables_give_one_clear_error(write, columns, message):
     with pytest.raises(DatasetError, match=message):
         Dataset.from_table(write(**columns))
 
@@ -176,7 +175,7 @@ def test_tables_of_another_form_give_one_clear_error(write, columns, message):
         ("path;label\na.png;mole\n", "unknown column 'path'"),
         ("path,label\na.png\n", "line 2: 1 values, expected 2"),
         ("path,label\na.png,mole, the large one\n", "line 2: 3 values, expected 2"),
-        ("path,path\na.png,b\n", "two columns have one name"),
+        ("path,path\na.png,b\n", "two columns have the same name"),
         ('path,label\n"a.png,mole\n', "unexpected end of data"),
         (b"path,label\n\xff\xfe,mole\n", "can't decode"),
     ],

@@ -34,7 +34,7 @@ def test_a_bad_answer_is_one_clear_error_and_leaves_nothing(server, tmp_path, pa
     url = f"{server.url}/a.npz"
     with pytest.raises(DatasetError, match=message) as caught:
         download_file(url, tmp_path / "a.npz", MD5)
-    for part in (url, str(tmp_path), MD5, "by hand", "MEDZOO_DATA"):
+    for part in (url, str(tmp_path), MD5, "manually", "MEDZOO_DATA"):
         assert part in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 

@@ -12,10 +12,9 @@ from medzoo.cache import cache_dir
 from medzoo.datasets import load_dataset
 from medzoo.datasets.storage import archive
 from medzoo.datasets.storage.archive import read_archive
-from medzoo.datasets.storage.mmap import open_map, release_pages
+from medzoo.datasets.storage.mmap import iter_chunks, open_map, release_pages, take_rows
 from medzoo.errors import DatasetError
-
-from .conftest import make_arrays
+from tests.datasets.conftest import make_arrays
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +51,7 @@ def test_writing_into_images_does_not_reach_the_disk(write_npz):
     assert load_dataset(path).train.images.any()
 
 
-def test_a_changed_file_is_extracted_anew_and_the_old_arrays_go(write_npz):
+def test_a_changed_file_is_extracted_again_and_old_arrays_are_removed(write_npz):
     path = write_npz()
     old, before = load_dataset(path), folders(path.parent)
     kept = old.train.images.clone()
@@ -132,7 +131,8 @@ def test_opening_a_large_set_takes_little_memory(tmp_path):
 def test_two_processes_at_once(write_npz):
     path = write_npz(shape=(64, 64), classes=2)
     code = (
-        "import sys; from medzoo.datasets import archive, load_dataset; archive.MMAP_ABOVE = 0;"
+        "from medzoo.datasets import load_dataset; from medzoo.datasets.storage import archive;"
+        "archive.MMAP_ABOVE = 0;"
         f"print(load_dataset({str(path)!r}).train.images.sum().item())"
     )
     running = [
@@ -169,3 +169,43 @@ def test_memory_of_maps_is_given_back_and_their_content_stays(tmp_path, monkeypa
     release_pages(1)
     assert _resident(path) < expected.nbytes / 4
     assert np.array_equal(array, expected)
+
+
+COUNT = 256
+
+
+@pytest.fixture
+def mapped(tmp_path, monkeypatch):
+    """A mapped file of 256 images of 64 KiB, and its content; released after every 4 images."""
+    path = tmp_path / "images.npy"
+    expected = np.random.default_rng(0).integers(0, 256, (COUNT, 1, 256, 256), np.uint8)
+    np.save(path, expected)
+    monkeypatch.setattr("medzoo.datasets.storage.mmap._RELEASE_AFTER", 4 << 16)
+    monkeypatch.setattr("medzoo.datasets.storage.mmap._unreleased", 0)
+    return path, torch.from_numpy(open_map(path)), torch.from_numpy(expected)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc/self/smaps")
+def test_memory_stays_flat_while_chunks_are_read(mapped):
+    path, images, expected = mapped
+    resident = []
+    for chunk, same in zip(iter_chunks(images, 4), expected.split(4), strict=True):
+        assert torch.equal(chunk, same)
+        resident.append(_resident(path))
+    # The system maps whole blocks of its file cache, so more than the 4 images that were read.
+    assert 0 < max(resident) < images.nbytes / 2
+    assert _resident(path) < images.nbytes / 10
+    for chunk in images.split(4):  # without releasing, all of them stay
+        chunk.sum()
+    assert _resident(path) >= images.nbytes
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc/self/smaps")
+def test_memory_stays_flat_while_rows_are_taken(mapped):
+    path, images, expected = mapped
+    out = torch.empty(4, 1, 256, 256, dtype=torch.uint8)
+    order = torch.randperm(COUNT, generator=torch.Generator().manual_seed(0))
+    for number, rows in enumerate(order.split(4)):
+        taken = take_rows(images, rows, out if number % 2 else None)
+        assert torch.equal(taken, expected[rows])
+        assert _resident(path) < images.nbytes / 10

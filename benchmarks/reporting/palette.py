@@ -1,0 +1,6 @@
+"""Colours of the plots (Okabe and Ito's, which colour-blind readers can tell apart)."""
+
+from __future__ import annotations
+
+BLUE, ORANGE, GRAY = "#0072b2", "#d55e00", "#999999"
+YELLOW, SKY, GREEN = "#e69f00", "#56b4e9", "#009e73"

@@ -1,0 +1,1 @@
+"""Training and evaluation behind the results table and the published weights."""

@@ -1,0 +1,212 @@
+"""Teachers: ensembles that are trained first and whose predictions the published models learn from.
+
+    python -m benchmarks.reproduction.teachers dermamnist breastmnist   # train the missing ones
+
+`reproduce.py --train` does the same for every row whose data set has teachers, on the same splits
+as the row. Teachers are trained like any model and are never evaluated on a test split; their
+validation scores are stored in ``benchmarks/results/teachers.json``.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import medzoo
+from benchmarks.reporting.format import markdown_table, millions
+from benchmarks.reporting.paths import OUTPUT, RESULTS
+from benchmarks.reporting.results_file import ResultsFile
+from benchmarks.reproduction.source import DISJOINT, Source
+from benchmarks.reproduction.views import Viewer, seen_as, viewing
+from medzoo.files import sha256_of
+from medzoo.training import load_recipe
+
+RECORDS = ResultsFile(RESULTS / "teachers.json")
+HEADER = ("Data", "Teacher", "Size", "Seed", "Epochs", "Validation AUC", "ACC", "Parameters")
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """One member of a teacher ensemble.
+
+    Attributes:
+        seed: Seed of the training; different from the seeds of its students.
+        size: Height and width of its images, in pixels.
+        changes: Changes to the recipe of the data set and the architecture.
+        model: Name of the architecture.
+        view: Transform applied to the images first, a key of `views.VIEWS`; empty for none.
+    """
+
+    seed: int
+    size: int = 28
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    model: str = "advanced_cnn"
+    view: str = ""
+
+    @property
+    def name(self) -> str:
+        """Return the name of its training and of its folder."""
+        return "-".join(filter(None, (self.model, f"{self.size}px", self.view, f"seed{self.seed}")))
+
+
+def _derma(epochs: int, strides: tuple[int, ...]) -> Mapping[str, Any]:
+    return {"epochs": epochs, "validate_every": 5, "model_args": {"strides": strides}}
+
+
+TEACHERS: dict[str, tuple[Teacher, ...]] = {
+    # At 64 x 64 one more stage halves the resolution, so it costs little more than at 28 x 28.
+    "dermamnist": (
+        Teacher(10, 64, _derma(30, (2, 2, 2, 2))),
+        Teacher(11, 64, _derma(26, (2, 2, 2, 1))),
+    ),
+    "breastmnist": tuple(map(Teacher, range(10, 15))),
+    # Members without large-scale brightness make different errors, which improves the ensemble.
+    "retinamnist": (
+        *(Teacher(seed, model="simple_cnn") for seed in (10, 11, 12)),
+        *(Teacher(seed, model="simple_cnn", view="local") for seed in (13, 14)),
+    ),
+}
+"""The ensembles by data set; models of other data sets are trained without teachers."""
+
+
+def teach(dataset: str, source: Source, output: str | Path, device: str = "auto") -> dict[str, Any]:
+    """Train the missing teachers of a data set; return the arguments that the Trainer needs.
+
+    Args:
+        dataset: Name of the data set, a key of `TEACHERS`.
+        source: Source of the images. Teachers and students must use the same splits, because a
+            student also learns what its teachers have learned from an image.
+        output: Folder of results; teachers are in ``<output>/<variant>/<dataset>/teachers``.
+        device: Device to train on.
+
+    Returns:
+        The arguments ``teacher`` and, if the teachers see larger images, ``high_res``.
+    """
+    teachers = TEACHERS[dataset]
+    size = size_of(dataset)
+    folder = Path(output) / source.variant / dataset / "teachers"
+    paths = [_train(dataset, teacher, source, folder, device) for teacher in teachers]
+    models = [
+        Viewer(medzoo.create_model(path), one.view) if one.view else medzoo.create_model(path)
+        for one, path in zip(teachers, paths, strict=True)
+    ]
+    ensemble = medzoo.Ensemble(models)
+    high_res = source.load(dataset, size) if size > 28 else None
+    return {"teacher": ensemble, "high_res": high_res}
+
+
+def size_of(dataset: str) -> int:
+    """Return the size of the images that teachers and students of a data set learn from.
+
+    Args:
+        dataset: Name of the data set, a key of `TEACHERS`.
+    """
+    return max(teacher.size for teacher in TEACHERS[dataset])
+
+
+def trained(dataset: str, variant: str) -> dict[str, str]:
+    """Return the sha256 of the weights of each teacher, by the name of the teacher.
+
+    Args:
+        dataset: Name of the data set, a key of `TEACHERS`.
+        variant: Variant of the source on which they were trained.
+    """
+    known = RECORDS.read()
+    return {one.name: known[_key(dataset, one, variant)]["sha256"] for one in TEACHERS[dataset]}
+
+
+def described(dataset: str) -> list[dict[str, Any]]:
+    """Describe the teachers of a data set in the form in which weights files store teachers.
+
+    Args:
+        dataset: Name of the data set, a key of `TEACHERS`.
+    """
+    channels, known = medzoo.dataset_info(dataset).channels, RECORDS.read()
+    return [
+        {
+            "architecture": viewing(teacher.model, teacher.view),
+            "input_size": [channels, teacher.size, teacher.size],
+            "dataset": dataset,
+            "parameters": known[_key(dataset, teacher, "")]["parameters"],
+        }
+        for teacher in TEACHERS[dataset]
+    ]
+
+
+def _train(dataset: str, teacher: Teacher, source: Source, folder: Path, device: str) -> Path:
+    """Train a teacher or resume its training; return its weights file."""
+    key = _key(dataset, teacher, source.variant)
+    print(f"the teacher {key} ...", flush=True)
+    data = seen_as(source.load(dataset, teacher.size), teacher.view)
+    recipe = load_recipe("default", teacher.model, dataset).with_changes(seed=teacher.seed)
+    run = medzoo.train(
+        teacher.model,
+        data,
+        recipe.with_changes(**teacher.changes),
+        output=folder / teacher.name,
+        device=device,
+        resume=True,
+    )
+    assert run.weights is not None  # an output folder was given
+    record = {
+        "data": data.title,
+        "val_auc": run.val_auc,
+        "val_acc": run.val_acc,
+        "best_epoch": run.best_epoch,
+        "seconds": sum(row["seconds"] for row in run.history),
+        "parameters": sum(p.numel() for p in run.model.parameters()),
+        "sha256": sha256_of(run.weights),
+        "recipe": run.recipe.to_dict(),
+        "history": run.history,
+    }
+    RECORDS.save(key, record)
+    return run.weights
+
+
+def _key(dataset: str, teacher: Teacher, variant: str) -> str:
+    """Return the name of the training of a teacher in the results file."""
+    return "/".join(filter(None, (variant, dataset, teacher.name)))
+
+
+def table() -> str:
+    """Return the validation scores of the teachers as a Markdown table."""
+    rows = []
+    known = RECORDS.read()
+    for variant, (dataset, teachers) in product(("", DISJOINT), TEACHERS.items()):
+        for teacher in teachers:
+            if record := known.get(_key(dataset, teacher, variant)):
+                rows.append(
+                    (
+                        record["data"],
+                        teacher.model,
+                        f"{teacher.size} px",
+                        str(teacher.seed),
+                        str(record["recipe"]["epochs"]),
+                        f"{record['val_auc']:.4f}",
+                        f"{record['val_acc']:.4f}",
+                        millions(record["parameters"]),
+                    )
+                )
+    return markdown_table(HEADER, rows)
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("datasets", nargs="+", choices=TEACHERS, metavar="DATASET")
+    parser.add_argument("--data-root", help="folder of MedMNIST files (or set MEDZOO_DATA)")
+    parser.add_argument("--output", default=OUTPUT, help="output folder (%(default)s)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
+    arguments = parser.parse_args()
+    for dataset in arguments.datasets:
+        teach(dataset, Source(arguments.data_root), arguments.output, arguments.device)
+
+
+if __name__ == "__main__":
+    main()

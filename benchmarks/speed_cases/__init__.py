@@ -1,0 +1,1 @@
+"""The tasks that speed.py measures; each function returns rows of its table."""

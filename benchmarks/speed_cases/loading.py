@@ -1,0 +1,83 @@
+"""Loading: shuffled, augmented, normalised batches, by medzoo and by other tools."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+
+from benchmarks.speed_cases.measurement import OURS, Measurement, Setting
+from benchmarks.speed_cases.peers import (
+    AUGMENTATION,
+    BATCH,
+    COLOUR,
+    ROTATION,
+    SCALE,
+    SHIFT,
+    data_loader,
+    dermamnist,
+    pil_augmentation,
+)
+from benchmarks.speed_cases.timing import in_turn, per_second, ratio
+from medzoo.training import BatchAugmenter, BatchLoader
+
+PIL_2, PIL_0 = "medmnist + torchvision, 2 workers", "medmnist + torchvision, no workers"
+KORNIA = "Kornia, on whole batches"
+
+
+def loading(setting: Setting) -> list[Measurement]:
+    """Load an epoch of DermaMNIST training images with flips, an affine map and colour."""
+    count = 10 * BATCH if setting.quick else len(setting.data.train) // BATCH * BATCH
+    train = setting.data.train.head(count)
+    augmenter = BatchAugmenter(AUGMENTATION, (0.5,) * 3, (0.5,) * 3)
+    ours = BatchLoader(train, BATCH, augmenter, torch.device("cpu"))
+    pil = dermamnist(setting.folder, pil_augmentation(), count=count)
+    contestants: dict[str, Callable[[], Any]] = {
+        OURS: lambda: _drain(ours.epoch(0)),
+        PIL_2: _drainer(data_loader(pil, workers=2)),
+        PIL_0: _drainer(data_loader(pil, workers=0)),
+    }
+    if kornia := _kornia(train.images):
+        contestants[KORNIA] = kornia
+    rates = per_second(count, in_turn(contestants, setting.repeats))
+    return [
+        Measurement(
+            "loader: flips, affine, colour",
+            "images/s",
+            rates,
+            ratio(rates, PIL_2),
+            target=20,
+            note=f"against {PIL_2}",
+        )
+    ]
+
+
+def _drainer(loader: Iterable[Any]) -> Callable[[], None]:
+    return lambda: _drain(loader)
+
+
+def _drain(batches: Iterable[Any]) -> None:
+    for _ in batches:
+        pass
+
+
+def _kornia(images: torch.Tensor) -> Callable[[], None] | None:
+    """Return the same augmentation by Kornia on batches, or None if it is not installed."""
+    try:
+        import kornia.augmentation as K
+    except ImportError:
+        return None
+    augment = K.AugmentationSequential(
+        K.RandomHorizontalFlip(p=0.5),
+        K.RandomVerticalFlip(p=0.5),
+        K.RandomAffine(ROTATION, (SHIFT, SHIFT), (1 - SCALE, 1 + SCALE), p=1.0),
+        K.ColorJiggle(COLOUR, COLOUR, COLOUR, p=1.0),
+        K.Normalize(torch.full((3,), 0.5), torch.full((3,), 0.5)),
+    )
+
+    def run() -> None:
+        for rows in torch.randperm(len(images)).split(BATCH):
+            augment(images[rows].float() / 255)
+
+    return run

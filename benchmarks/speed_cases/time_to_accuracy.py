@@ -1,0 +1,103 @@
+"""Time to accuracy: the recipe "fast" as a whole process, against the official script."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import tempfile
+import time
+from typing import Any
+
+from benchmarks.speed_cases.measurement import DATASET, OURS, Measurement, Setting
+from benchmarks.speed_cases.official_baseline import ACC, AUC
+from benchmarks.speed_cases.report import OFFICIAL
+from benchmarks.speed_cases.timing import run_python
+
+ARCHITECTURE, RECIPE = "advanced_cnn", "fast"
+SEEDS = range(5)
+FACTOR, MARGIN = 20, 1.1
+"""How many times longer the official script may run, with a margin for whole epochs."""
+
+
+def time_to_accuracy(setting: Setting) -> list[Measurement]:
+    """Train the recipe with each seed, evaluate it on test; then run the official script."""
+    runs = [_run(setting, seed) for seed in SEEDS]
+    seconds = statistics.median(run["seconds"] for run in runs)
+    above = sum(run["acc"] >= ACC and run["auc"] >= AUC for run in runs)
+    curve = _official(setting, FACTOR * MARGIN * seconds)
+    last = curve[-1]
+    note = "first epoch with both" if last["reached"] else f"not reached in {last['epoch']} epochs"
+    command = f"medzoo train {ARCHITECTURE} --dataset {DATASET} --recipe {RECIPE}"
+    details = {"acc": ACC, "auc": AUC, "command": command, "medzoo": runs, "official": curve}
+    return [
+        Measurement(
+            f"time to {100 * ACC:.1f} % ACC and {AUC} AUC: recipe `{RECIPE}`, slowest of its seeds",
+            "s",
+            {OURS: seconds},
+            max(run["seconds"] for run in runs),
+            "s",
+            target=60,
+            direction="most",
+            note="a whole process; the test split is read afterwards",
+        ),
+        Measurement(
+            f"seeds of recipe `{RECIPE}` with both figures on the test split",
+            "seeds",
+            {OURS: above},
+            above,
+            "",
+            target=len(SEEDS),
+            note=f"of {len(SEEDS)}; worst ACC {100 * min(r['acc'] for r in runs):.1f} %, "
+            f"worst AUC {min(r['auc'] for r in runs):.3f}",
+        ),
+        Measurement(
+            "time to both figures, against the official script",
+            "s",
+            {OURS: seconds, OFFICIAL: last["seconds"]},
+            last["seconds"] / seconds,
+            target=FACTOR,
+            note=f"official: {note}"
+            + ("" if last["reached"] else ", so the ratio is a lower bound"),
+            details=details,
+        ),
+    ]
+
+
+def _run(setting: Setting, seed: int) -> dict[str, Any]:
+    """Time one run from the command line; then evaluate its weights on the test split."""
+    data = [
+        "--dataset",
+        DATASET,
+        "--data-root",
+        str(setting.folder.resolve()),
+        "--device",
+        "cpu",
+        "--json",
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        train = ["train", ARCHITECTURE, "--recipe", RECIPE, "--seed", str(seed), "--output", folder]
+        start = time.perf_counter()
+        trained = _medzoo(*train, *data)
+        seconds = time.perf_counter() - start
+        report = _medzoo("evaluate", trained["weights"], *data)
+    return {
+        "seed": seed,
+        "seconds": seconds,
+        "acc": report["acc"],
+        "auc": report["auc"],
+        "val_acc": trained["val_acc"],
+        "val_auc": trained["val_auc"],
+        "data": report["title"],
+    }
+
+
+def _medzoo(*arguments: str) -> dict[str, Any]:
+    values: dict[str, Any] = json.loads(run_python("-W", "ignore", "-m", "medzoo", *arguments))
+    return values
+
+
+def _official(setting: Setting, seconds: float) -> list[dict[str, Any]]:
+    script = ("-W", "ignore", "-m", "benchmarks.speed_cases.official_baseline")
+    folder = str(setting.folder.resolve())
+    printed = run_python(*script, "--data-root", folder, "--seconds", str(seconds))
+    return [json.loads(line) for line in printed.splitlines() if line.startswith("{")]

@@ -1,0 +1,1 @@
+"""Studies: measurements behind decisions about recipes, architectures and methods."""

@@ -1,0 +1,101 @@
+"""List and run the studies behind the design of medzoo, and print their tables.
+
+    python -m benchmarks.studies list                  # the studies
+    python -m benchmarks.studies list finetuning       # the trials of a study
+    python -m benchmarks.studies run finetuning        # run the trials without a current record
+    python -m benchmarks.studies run ablations --only optimiser
+    python -m benchmarks.studies table finetuning
+
+A trial is written to ``benchmarks/results/`` as soon as it ends, so a run can be interrupted and
+started again at any time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from benchmarks.reproduction.source import Source
+from benchmarks.studies.ablations import ABLATIONS
+from benchmarks.studies.design_trials import DESIGN_SCORES, DESIGN_SPEED
+from benchmarks.studies.explanations import EXPLANATIONS
+from benchmarks.studies.finetuning import FINETUNING
+from benchmarks.studies.gate_ablation import GATE_ABLATION
+from benchmarks.studies.leakage import LEAKAGE
+from benchmarks.studies.precision import PRECISION
+from benchmarks.studies.study import Study
+from benchmarks.studies.transfer import TRANSFER
+from medzoo.errors import DatasetError
+
+STUDIES: dict[str, Study[Any]] = {
+    study.name: study
+    for study in (
+        ABLATIONS,
+        DESIGN_SCORES,
+        DESIGN_SPEED,
+        GATE_ABLATION,
+        FINETUNING,
+        TRANSFER,
+        EXPLANATIONS,
+        LEAKAGE,
+        PRECISION,
+    )
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line and return the exit code.
+
+    Args:
+        arguments: Arguments; None for those of the process.
+    """
+    options = _arguments(arguments)
+    if options.command == "list" and options.study is None:
+        width = max(map(len, STUDIES))
+        print("\n".join(f"{name:{width}}  {s.description}" for name, s in STUDIES.items()))
+        return 0
+    study = STUDIES[options.study]
+    if options.command == "list":
+        print("\n".join(trial.key for trial in study.selected(options.only)))
+    elif options.command == "table":
+        print(study.table())
+    else:
+        return _run(study, options)
+    return 0
+
+
+def _run(study: Study[Any], options: argparse.Namespace) -> int:
+    source = Source(options.data_root)
+    try:
+        for trial, record in study.run_missing(source, options.only, options.again):
+            print(f"{trial.key}: {study.summary(record)}", flush=True)
+    except DatasetError as error:
+        print(f"studies: error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _arguments(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.studies",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    lister = commands.add_parser("list", help="list the studies, or the trials of one")
+    lister.add_argument("study", nargs="?", choices=STUDIES)
+    runner = commands.add_parser("run", help="run the trials of a study")
+    runner.add_argument("study", choices=STUDIES)
+    runner.add_argument("--again", action="store_true", help="also trials with a current record")
+    runner.add_argument("--data-root", help="folder of MedMNIST files (or set MEDZOO_DATA)")
+    for command in (lister, runner):
+        command.add_argument(
+            "--only", default="", metavar="TEXT", help="trials whose name contains TEXT"
+        )
+    commands.add_parser("table", help="print the table").add_argument("study", choices=STUDIES)
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

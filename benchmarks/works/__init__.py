@@ -1,1 +1,0 @@
-"""The works that speed.py measures; each function returns rows of its table."""

@@ -1,0 +1,144 @@
+"""Check raw arrays and turn them into the three splits of a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from medzoo.datasets.arrays import (
+    Array,
+    as_images,
+    as_labels,
+    check_numbering,
+    fit_labels,
+    infer_task,
+)
+from medzoo.datasets.info import SPLIT_NAMES, DatasetInfo, SplitName, Task
+from medzoo.datasets.provenance import Provenance
+from medzoo.datasets.split import Split
+from medzoo.errors import DatasetError
+
+
+@dataclass(frozen=True, eq=False)
+class RawDataset:
+    """Images and labels of three splits as a reader found them, not yet checked.
+
+    Attributes:
+        arrays: Images and labels of each split, in any layout that `Dataset.from_arrays` accepts.
+        provenance: Where they came from.
+        name: Short name of the data set, which is also its title.
+        task: The task; None to infer it from the labels.
+        classes: Class names in the order of the label values; None to number them.
+        licence: Licence of the images.
+        description: What the images show.
+    """
+
+    arrays: Mapping[SplitName, tuple[Array, Array]]
+    provenance: Provenance
+    name: str = "own"
+    task: Task | None = None
+    classes: Sequence[str] | None = None
+    licence: str = ""
+    description: str = ""
+
+
+def build_splits(raw: RawDataset, info: DatasetInfo | None = None) -> dict[SplitName, Split]:
+    """Check arrays and turn them into splits.
+
+    Args:
+        raw: The arrays and what is known about them.
+        info: Description of the data set that they have to match; if None, it is made from `raw`.
+
+    Returns:
+        The three splits, all with the same description.
+
+    Raises:
+        TypeError: If a split is not a pair of arrays, or `classes` is a single string.
+        DatasetError: If the arrays do not have the expected form, or do not match each other or
+            `info`.
+        ValueError: If task, classes and labels contradict each other.
+    """
+    prefix = f"{raw.provenance.file}: " if raw.provenance.file else ""
+    images, labels = _as_tensors(raw, prefix)
+    channels, size = _common_shape(images, prefix)
+    if info is None:
+        checked = _describe(raw, images, labels, channels, size, prefix)
+    elif channels == info.channels:
+        checked = info
+    else:
+        raise DatasetError(
+            f"{prefix}images have {channels} channels, expected {info.channels} for {info.title}"
+        )
+    splits = {
+        split: Split(
+            images[split],
+            fit_labels(labels[split], checked, f"{prefix}{split} labels"),
+            checked,
+            split,
+            raw.provenance,
+        )
+        for split in SPLIT_NAMES
+    }
+    if info is None and raw.classes is None:
+        check_numbering(list(labels.values()), f"{prefix}labels")
+    return splits
+
+
+def _as_tensors(
+    raw: RawDataset, prefix: str
+) -> tuple[dict[SplitName, Tensor], dict[SplitName, Tensor]]:
+    """Return the images and the labels of each split."""
+    for split in SPLIT_NAMES:
+        pair = raw.arrays[split]
+        if not isinstance(pair, tuple | list):
+            raise TypeError(f"{split}= must be a pair (images, labels), got {type(pair).__name__}")
+        if len(pair) != 2:
+            raise ValueError(f"{split}= must be a pair (images, labels), got {len(pair)} items")
+    images = {
+        split: as_images(raw.arrays[split][0], f"{prefix}{split} images") for split in SPLIT_NAMES
+    }
+    labels = {
+        split: as_labels(raw.arrays[split][1], len(images[split]), f"{prefix}{split} labels")
+        for split in SPLIT_NAMES
+    }
+    return images, labels
+
+
+def _common_shape(images: Mapping[SplitName, Tensor], prefix: str) -> tuple[int, int]:
+    """Return channels and size of the images, which have to be the same in all splits."""
+    shapes = {split: tuple(tensor.shape[1:]) for split, tensor in images.items()}
+    if len(set(shapes.values())) > 1:
+        raise DatasetError(
+            f"{prefix}images of the splits differ in (channels, height, width): {shapes}; "
+            "convert them to one shape"
+        )
+    channels, size, _ = shapes["train"]
+    return channels, size
+
+
+def _describe(
+    raw: RawDataset,
+    images: Mapping[SplitName, Tensor],
+    labels: Mapping[SplitName, Tensor],
+    channels: int,
+    size: int,
+    prefix: str,
+) -> DatasetInfo:
+    """Describe a data set by what its reader and its arrays say."""
+    inferred, count = infer_task(list(labels.values()), f"{prefix}labels")
+    if isinstance(raw.classes, str):
+        raise TypeError(f"classes={raw.classes!r} is a single string; give a list of names")
+    classes = tuple(map(str, range(count))) if raw.classes is None else tuple(raw.classes)
+    return DatasetInfo(
+        name=raw.name,
+        title=raw.name,
+        task=raw.task or inferred,
+        classes=classes,
+        channels=channels,
+        licence=raw.licence,
+        description=raw.description,
+        sizes=(size,),
+        n_samples={split: len(tensor) for split, tensor in images.items()},
+    )

@@ -1,0 +1,61 @@
+"""Measuring rows: ensembles, trainings, and the teachers that are trained before them."""
+
+from dataclasses import replace
+
+import medzoo
+from benchmarks.reporting.results_file import ResultsFile
+from benchmarks.reproduction import teachers
+from benchmarks.reproduction.measure import Options, evaluate_ensemble, train_row
+from benchmarks.reproduction.rows import Row
+from benchmarks.reproduction.source import Source
+
+
+def test_an_ensemble_row_is_measured_as_its_members_together(tmp_path):
+    data = medzoo.synthetic("dermamnist", n_train=14, n_val=14, n_test=28)
+    row = Row("dermamnist", "ensemble", members=["simple_cnn", "efficientnet"], tta="flip")
+    evaluate_ensemble(row, data, Options(device="cpu", output=tmp_path))
+    together = medzoo.Ensemble(["simple_cnn.dermamnist", "efficientnet.dermamnist"])
+    report = medzoo.evaluate(together, data.test, tta="flip", device="cpu")
+    assert row.runs[0]["report"]["auc"] == report.auc
+    assert row.runs[0]["report"]["tta"] == "flip"
+    assert row.parameters == sum(p.numel() for p in together.parameters())
+
+
+def test_teachers_are_trained_before_their_students(tmp_path, monkeypatch):
+    tiny = {"epochs": 1, "batch_size": 16, "model_args": {"widths": (4, 8, 16)}}
+    member = teachers.Teacher(10, 64, tiny, "simple_cnn")
+    monkeypatch.setattr(teachers, "RECORDS", ResultsFile(tmp_path / "teachers.json"))
+    monkeypatch.setitem(teachers.TEACHERS, "dermamnist", (member,))
+    counts = {"n_train": 32, "n_val": 32, "n_test": 8}
+    data = {size: medzoo.synthetic("dermamnist", size=size, **counts) for size in (28, 64)}
+    labels = data[28].train.labels
+    data[64] = replace(data[64], train=replace(data[64].train, labels=labels))
+    monkeypatch.setattr(Source, "load", lambda self, name, size=28: data[size])
+
+    row = Row("dermamnist", "simple_cnn")
+    options = Options(train=True, epochs=1, device="cpu", output=tmp_path)
+    train_row(row, data[28], options, tiny)
+    (run,) = row.runs
+    assert run["teachers"] == ["simple_cnn-64px-seed10"]
+    assert run["recipe"]["distillation"] > 0
+
+    kept = teachers.RECORDS.read()["dermamnist/simple_cnn-64px-seed10"]
+    assert kept["recipe"]["distillation"] == 0
+    assert run["teachers_sha256"] == [kept["sha256"]]
+    assert "report" not in kept  # teachers are never evaluated on the test split
+    again = teachers.teach("dermamnist", Source(), tmp_path, "cpu")
+    assert teachers.RECORDS.read()["dermamnist/simple_cnn-64px-seed10"]["sha256"] == kept["sha256"]
+    assert again["teacher"].pretrained_cfg["input_size"] == (3, 64, 64)
+    assert again["high_res"].size == 64
+
+    plain = Row("dermamnist", "simple_cnn")
+    train_row(plain, data[28], replace(options, plain=True), tiny)
+    assert plain.runs[0]["teachers"] == []
+    assert plain.runs[0]["recipe"]["distillation"] == 0
+
+    apart = Row("dermamnist", "simple_cnn")
+    train_row(apart, data[28], replace(options, source=Source(groups="lesions.csv")), tiny)
+    # Teachers of the same splits as their students.
+    assert "disjoint/dermamnist/simple_cnn-64px-seed10" in teachers.RECORDS.read()
+    folder = tmp_path / "disjoint" / "dermamnist"
+    assert {path.name for path in folder.iterdir()} >= {"models", "teachers"}
