@@ -11,14 +11,13 @@ from medzoo.datasets import Split
 from medzoo.deployment.cache import cache_path, cached
 from medzoo.deployment.description import CompiledPrecision, Description
 from medzoo.deployment.images import CALIBRATION_IMAGES, evenly_spaced, example_images, raw_images
-from medzoo.deployment.onnx_graph import check_exportable, export_onnx
+from medzoo.deployment.onnx_graph import export_onnx, resolve
 from medzoo.deployment.quantise import quantise
 from medzoo.deployment.session import CompiledModel, number_of_threads
 from medzoo.deployment.verify import check_agreement
 from medzoo.errors import unknown_name
-from medzoo.models import Specified
 from medzoo.optional import import_optional
-from medzoo.spec import ModelSpec, network_of
+from medzoo.spec import ModelSpec
 
 
 def compile(
@@ -58,8 +57,7 @@ def compile(
     """
     if precision not in get_args(CompiledPrecision):
         raise unknown_name("precision", precision, get_args(CompiledPrecision))
-    model = Specified(model, spec) if spec else network_of(model)
-    description = check_exportable(model)
+    model, description = resolve(model, spec)
     images = _calibration_images(calibration, precision, description)
     threads = number_of_threads(threads)
     import_optional("onnxruntime")

@@ -12,15 +12,14 @@ from torch import Tensor, nn
 from medzoo.datasets import Split
 from medzoo.deployment.description import CompiledPrecision, Description
 from medzoo.deployment.images import CALIBRATION_IMAGES, evenly_spaced, example_images, raw_images
-from medzoo.deployment.onnx_graph import DEFAULT_OPSET, check_exportable, export_onnx
+from medzoo.deployment.onnx_graph import DEFAULT_OPSET, export_onnx, resolve
 from medzoo.deployment.quantise import quantise
 from medzoo.deployment.session import CompiledModel
 from medzoo.deployment.torch_export import export_program, run_program
 from medzoo.deployment.verify import check_agreement, largest_difference
 from medzoo.errors import unknown_name
 from medzoo.files import write_atomically
-from medzoo.models import Specified
-from medzoo.spec import ModelSpec, network_of
+from medzoo.spec import ModelSpec
 from medzoo.transforms import prepare_batch
 
 CHECKED_IMAGES = 64
@@ -101,8 +100,7 @@ def export(
     """
     path = Path(path)
     _check_format(path, opset, precision)
-    model = Specified(model, spec) if spec else network_of(model)
-    description = check_exportable(model)
+    model, description = resolve(model, spec)
     given = None if images is None else raw_images(images, "images", description)
     if precision == "int8" and given is None:
         raise ValueError("precision='int8' needs images to set its ranges; give images=data.train")

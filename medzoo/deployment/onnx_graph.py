@@ -12,7 +12,9 @@ from torch import Tensor, nn
 
 from medzoo.deployment.description import INPUT, OUTPUT, Description, describe
 from medzoo.deployment.images import example_images
+from medzoo.models import Specified
 from medzoo.optional import import_optional
+from medzoo.spec import ModelSpec, network_of
 
 DEFAULT_OPSET = 18
 """The opset that PyTorch's exporter writes; it can convert to newer ones, not to older ones."""
@@ -98,6 +100,27 @@ def traceable(model: nn.Module) -> Iterator[tuple[Description, Tensor]]:
                 f"(2, {description.spec.num_classes}); only classifiers can be compiled or exported"
             )
         yield description, example
+
+
+def resolve(model: nn.Module, spec: ModelSpec | None) -> tuple[nn.Module, Description]:
+    """Return what is exported when a caller gives a model and perhaps a spec.
+
+    Args:
+        model: A model, or one inside wrappers.
+        spec: What the model is, or None if it says it itself.
+
+    Returns:
+        The network and its description.
+
+    Raises:
+        TypeError: If it is not a module, or does not say what it is.
+        ValueError: If it cannot be exported; see `export_onnx`.
+    """
+    if spec is None or not isinstance(model, nn.Module):
+        model = network_of(model)
+    else:
+        model = Specified(model, spec)
+    return model, check_exportable(model)
 
 
 def check_exportable(model: nn.Module) -> Description:

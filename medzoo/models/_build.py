@@ -111,7 +111,7 @@ def _spec(
         half = (0.5,) * channels
         cfg |= {"input_size": (channels, *cfg["input_size"][1:]), "mean": half, "std": half}
     names = tuple(cfg.get("label_names") or ())
-    names = names if len(names) == model.num_classes else ()
+    names = names if len({*names}) == len(names) == model.num_classes else ()
     is_kept = known is not None and known.classes == names
     takes = signature(cls).parameters.keys() - {"num_classes", "in_chans"}
     return ModelSpec(

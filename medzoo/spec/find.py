@@ -111,7 +111,7 @@ def _own_spec(model: object) -> ModelSpec | None:
     if not isinstance(cfg, Mapping) or not isinstance(num_classes, int):
         return None
     names = tuple(cfg.get("label_names") or ())
-    if len({*names}) != num_classes:  # of another classifier, or ambiguous
+    if not len({*names}) == len(names) == num_classes:  # of another classifier, or ambiguous
         names = ()
     return ModelSpec(
         architecture="",

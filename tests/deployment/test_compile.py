@@ -165,6 +165,16 @@ def test_a_graph_that_computes_something_else_is_refused(content, monkeypatch):
         medzoo.compile(other, cache=False)
 
 
+def test_what_is_in_a_wrapper_is_compiled_and_what_acts_beside_it_is_refused(model, compiled):
+    assert torch.equal(logits_of(medzoo.compile(nn.DataParallel(model))), logits_of(compiled))
+    halved = nn.Sequential(model, nn.Softmax(dim=1))
+    for one in (halved, nn.DataParallel(halved)):
+        with pytest.raises(ValueError, match=r"a model and also Softmax.*give spec="):
+            medzoo.compile(one)
+    found = logits_of(medzoo.compile(halved, spec=model.spec, cache=False))
+    torch.testing.assert_close(found, logits_of(halved), atol=1e-4, rtol=0)
+
+
 def test_threads(model, compiled):
     assert compiled.threads == torch.get_num_threads()
     assert medzoo.compile(model, threads=3).threads == 3
@@ -180,7 +190,7 @@ def test_threads(model, compiled):
         (torch.zeros(4, 3, 28, 28), r"calibration is torch\.float32 \(4, 3, 28, 28\)"),
         (torch.zeros(3, 28, 28, dtype=torch.uint8), r"expected a split"),
         (torch.zeros(0, 3, 28, 28, dtype=torch.uint8), r"no images; give a few hundred"),
-        (torch.zeros(4, 5, 28, 28, dtype=torch.uint8), r"images have 5 channels"),
+        (torch.zeros(4, 5, 28, 28, dtype=torch.uint8), r"cannot convert 5-channel images"),
     ],
 )
 def test_calibration_that_does_not_fit_is_refused(model, calibration, message):
@@ -189,11 +199,14 @@ def test_calibration_that_does_not_fit_is_refused(model, calibration, message):
 
 
 def test_arguments_of_a_wrong_type_are_refused(model, compiled):
+    images = np.zeros((4, 3, 28, 28), np.uint8)
     with pytest.raises(TypeError, match=r"calibration is ndarray, expected a split"):
-        images = np.zeros((4, 3, 28, 28), np.uint8)
         medzoo.compile(model, precision="int8", calibration=images)
     with pytest.raises(TypeError, match=r"cannot compile or export a CompiledModel"):
         medzoo.compile(compiled)
+    # Without modules in it, its code would not be part of the name in the cache.
+    with pytest.raises(TypeError, match=r"cannot compile or export a function"):
+        medzoo.compile(lambda images: images.mean((2, 3)), spec=model.spec)
     for threads in (1.5, True):
         with pytest.raises(TypeError, match=r"threads=.* must be a whole number of at least 1"):
             medzoo.compile(model, threads=threads)

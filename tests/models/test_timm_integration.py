@@ -67,6 +67,7 @@ def test_both_are_imported_even_if_medzoos_models_cannot_be(imports, tmp_path):
     (tmp_path / "torch.py").write_text("raise ImportError('no torch here')")
     (tmp_path / "timm" / "models").mkdir(parents=True)
     (tmp_path / "timm" / "__init__.py").write_text("from . import models")
+    (tmp_path / "timm" / "layers.py").write_text("import torch")
     (tmp_path / "timm" / "models" / "__init__.py").write_text("answer = 42")
     result = run(f"{imports}; print(timm.models.answer)", tmp_path)
     assert result.stdout.strip() == "42", result.stderr
