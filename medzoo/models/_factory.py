@@ -90,7 +90,7 @@ def create_model(
     plan = _resolve(checkpoint, dataset, size, num_classes, in_chans, features_only, model_args)
     model = _build(plan, str(name), pretrained)
     stored = checkpoint.stored
-    is_kept = stored is not None and not features_only and model.num_classes == stored.num_classes
+    is_kept = bool(stored and not features_only and model.num_classes == stored.num_classes)
     if stored and plan.dataset and not features_only and not _same_classes(plan.dataset, stored):
         model.reset_classifier(model.num_classes)  # type: ignore[operator]
         is_kept = False

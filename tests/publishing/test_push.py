@@ -242,7 +242,7 @@ def test_the_command_line_takes_a_report(hub, file, model, tmp_path, monkeypatch
 )
 def test_options_that_would_be_ignored_are_refused(hub, file, capsys, options):
     assert main(["publish", "simple_cnn.dermamnist", *options, "--dry-run"]) == 1
-    assert f"{options[2]}={options[3]} has no meaning with {options[0]}" in capsys.readouterr().err
+    assert f"{options[2]}={options[3]} has no effect with {options[0]}" in capsys.readouterr().err
     assert hub.requests == []
 
 
