@@ -11,11 +11,13 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
+
+Value = TypeVar("Value")
 
 _VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 _opened = 0  # groups that this process has opened
@@ -170,6 +172,21 @@ def all_ranks_equal(value: int) -> bool:
 
     least, negative_most = _reduced(torch.tensor([value, -value]), "MIN").tolist()
     return least == -negative_most
+
+
+def broadcast(value: Value) -> Value:
+    """Return process 0's value, in every process.
+
+    Args:
+        value: This process's; anything that can be pickled.
+    """
+    if not is_initialized():
+        return value
+    import torch.distributed as dist
+
+    values = [value]
+    dist.broadcast_object_list(values, src=0, device=_collective_device())
+    return values[0]
 
 
 def all_reduce_mean(tensors: Sequence[Tensor]) -> None:

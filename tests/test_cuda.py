@@ -52,7 +52,7 @@ def test_a_resumed_run_goes_on_where_it_stopped(data, tmp_path):
 
     class Stop(medzoo.training.Callback):
         def on_epoch_end(self, state):
-            if state.epoch == 1:
+            if state.epoch == 2:
                 raise KeyboardInterrupt
 
     cut = tmp_path / "cut"

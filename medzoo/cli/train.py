@@ -86,14 +86,16 @@ def _train(arguments: argparse.Namespace) -> tuple[Any, str]:
         "best_epoch": run.best_epoch,
         "val_auc": run.val_auc,
         "val_acc": run.val_acc,
+        "stopped": run.stopped,
         "recipe": recipe.to_dict(),
     }
+    ended = f", {run.stopped}" if run.stopped else ""
     option = "--data" if arguments.data else "--dataset"
     root = ["--data-root", arguments.data_root] if arguments.data_root else []
     evaluate = shlex.join(["medzoo", "evaluate", str(run.weights), option, str(chosen), *root])
     text = (
         f"{arguments.model} on {data.title}: validation AUC {run.val_auc:.4f}, "
-        f"ACC {run.val_acc:.4f} (epoch {run.best_epoch})\n{run.weights}\n"
+        f"ACC {run.val_acc:.4f} (epoch {run.best_epoch}{ended})\n{run.weights}\n"
         f"Read the test split once, when all choices are made:\n  {evaluate}"
     )
     return values, text

@@ -104,6 +104,8 @@ def weights_source(
     return dict(cfg) | {
         "state_dict": dict(tensors or {}),
         "input_size": stored.input.shape,
+        "mean": stored.input.mean,
+        "std": stored.input.std,
         "num_classes": stored.num_classes,
     }
 

@@ -1,18 +1,24 @@
-"""Training: recipes, batched augmentation, the batch loader and the Trainer."""
+"""Training: recipes, batched augmentation, the batch loader, callbacks and the Trainer."""
 
 from medzoo.training.augment import BatchAugmenter
+from medzoo.training.callbacks import Callback, RunState, TensorBoard
 from medzoo.training.loader import BatchLoader
 from medzoo.training.recipe import Augmentation, Recipe, load_recipe, recipe_for
-from medzoo.training.train import finetune, train
-from medzoo.training.trainer import Run, Trainer
+from medzoo.training.state import Run
+from medzoo.training.train import TrainerOptions, finetune, train
+from medzoo.training.trainer import Trainer
 
 __all__ = [
     "Augmentation",
     "BatchAugmenter",
     "BatchLoader",
+    "Callback",
     "Recipe",
     "Run",
+    "RunState",
+    "TensorBoard",
     "Trainer",
+    "TrainerOptions",
     "finetune",
     "load_recipe",
     "recipe_for",

@@ -59,6 +59,7 @@ class BatchAugmenter:
         x = images.to(torch.float32, memory_format=torch.contiguous_format)
         x = self._geometry(x, rng)
         x = self._colour(x, rng)
+        x = self._speckle(x, rng)
         # (x / 255 - mean) / std, as one pass; in PyTorch nothing is faster at it than batch norm.
         x = F.batch_norm(x, self.mean, self.variance, eps=0.0)
         # From here on zero is the mean colour, which is what erasing fills in.
@@ -68,7 +69,8 @@ class BatchAugmenter:
 
     def _geometry(self, x: Tensor, rng: np.random.Generator) -> Tensor:
         a, n, (height, width) = self.augmentation, len(x), x.shape[-2:]
-        if not (a.horizontal_flip or a.vertical_flip or a.rotation or a.scale or a.shift):
+        changes = (a.horizontal_flip, a.vertical_flip, a.rotation, a.scale, a.widen, a.shift)
+        if not any(changes):
             return x
         angle = np.deg2rad(rng.uniform(-a.rotation, a.rotation, n))
         zoom = 1 / rng.uniform(1 - a.scale, 1 + a.scale, n)
@@ -78,6 +80,8 @@ class BatchAugmenter:
         shift_x, shift_y = rng.uniform(-2 * a.shift, 2 * a.shift, (2, n))
         cos, sin = zoom * np.cos(angle), zoom * np.sin(angle)
         maps = np.stack([flip_x * cos, -flip_y * sin, shift_x, flip_x * sin, flip_y * cos, shift_y])
+        if a.widen:  # a narrower part of the image is shown
+            maps[:2] /= np.exp(rng.uniform(0, math.log1p(a.widen), n))
         # One product for all images; F.affine_grid does one for each, which is much slower.
         grid = _like(x, maps.T.reshape(2 * n, 3)) @ _positions(height, width, x.device)
         grid = grid.view(n, 2, height, width).permute(0, 2, 3, 1)
@@ -103,6 +107,13 @@ class BatchAugmenter:
         else:
             x = torch.addcmul(bias.unsqueeze(3), x, gain.unsqueeze(3))
         return x.clamp_(0, 255)
+
+    def _speckle(self, x: Tensor, rng: np.random.Generator) -> Tensor:
+        """Multiply each pixel of images in [0, 255] by its own random number around 1."""
+        if not self.augmentation.noise:
+            return x
+        factors = rng.standard_normal((len(x), 1, *x.shape[2:]), np.float32)
+        return (x * _like(x, 1 + self.augmentation.noise * factors)).clamp_(0, 255)
 
     def _erase(self, x: Tensor, rng: np.random.Generator) -> Tensor:
         a, n = self.augmentation, len(x)

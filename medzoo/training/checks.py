@@ -1,35 +1,127 @@
-"""Whether a run can work at all, found out before an hour of training instead of after it."""
+"""Whether a run can work at all, found out before an hour of training instead of after it.
+
+No check changes the model: a `Trainer` that is refused leaves it as it was.
+"""
 
 from __future__ import annotations
+
+import copy
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib.util import find_spec
+from itertools import chain
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from medzoo.datasets import Dataset, Split
+from medzoo.datasets.validation import check_dataset
+from medzoo.distributed import world_size
 from medzoo.images import adapt_channels, center_crop_resize
-from medzoo.spec import find_spec
-from medzoo.training.loss import soft_targets
+from medzoo.inference.model import Model
+from medzoo.inference.run import for_inference
+from medzoo.models import bind_to_dataset
+from medzoo.training.callbacks import Callback
+from medzoo.training.distillation import check_teacher
+from medzoo.training.loader import check_shares
+from medzoo.training.loss import Loss, soft_targets
+from medzoo.training.optim import create_optimizer, frozen_names
+from medzoo.training.recipe import Recipe
+from medzoo.training.records.lineage import can_be_rebuilt
 from medzoo.weights import WeightsConfig
+
+
+def check_run(
+    model: nn.Module,
+    data: Dataset,
+    recipe: Recipe,
+    device: torch.device,
+    *,
+    output: Path | None = None,
+    teacher: Model | None = None,
+    high_res: Dataset | None = None,
+    loss: Loss | None = None,
+    callbacks: Sequence[Callback] = (),
+    compile: bool = False,
+) -> None:
+    """Make sure that a run can work, without changing anything.
+
+    Args:
+        model: What is to be trained, on any device.
+        data: Its training and validation images.
+        recipe: How it is to be trained.
+        device: Where it is to be trained.
+        output: Folder of the run's files, if any.
+        teacher: The teacher, if any.
+        high_res: The training images in a larger size, if any.
+        loss: The loss that replaces the task's, if any.
+        callbacks: The callbacks.
+        compile: Whether the network is to be compiled.
+
+    Raises:
+        TypeError: If an argument is of the wrong type.
+        ValueError: If the run could not work.
+    """
+    if not isinstance(model, nn.Module):
+        raise TypeError(
+            f"model={model!r:.80} is not a PyTorch module; make one with "
+            "medzoo.create_model(..., dataset=data)"
+        )
+    if wrong := [one for one in callbacks if not isinstance(one, Callback)]:
+        raise TypeError(
+            f"callbacks has {wrong[0]!r:.80}; expected objects of subclasses of "
+            "medzoo.training.Callback"
+        )
+    if compile:
+        check_compiler(device)
+    check_logits(model, data, device)
+    bind_to_dataset(copy.copy(model), data)  # a copy, which shares all layers and tensors
+    check_validation(data.val)
+    check_shares(len(data.train), recipe.batch_size, world_size())
+    if high_res is not None:
+        check_dataset("high_res", high_res)
+        check_high_res(high_res, data)
+    check_optimisation(model, recipe, device)
+    if loss is not None:
+        check_loss(loss, data, recipe, device)
+    if output is not None:
+        check_output(model, data, output)
+    if (teacher is not None) != (recipe.distillation > 0):
+        raise ValueError(
+            f"the recipe's distillation={recipe.distillation!r} "
+            + (
+                "would not use the teacher"
+                if teacher is not None
+                else "needs a teacher: give teacher="
+            )
+            + "; a share above 0 and a teacher go together"
+        )
+    if teacher is not None:
+        check_teacher(teacher, high_res or data, device)
 
 
 def check_logits(model: nn.Module, data: Dataset, device: torch.device) -> None:
     """Run one image through the model, so that a wrong head is an error now and not later.
 
     Args:
-        model: The model, on `device`; left in evaluation mode.
+        model: The model; it is run where it is, and left as it was.
         data: What it is to be trained on.
-        device: Where to run it.
+        device: Where to run a model without parameters.
 
     Raises:
         ValueError: If the model cannot take such an image, or gives other than K logits.
     """
     info = data.info
-    images = torch.zeros(1, info.channels, data.size, data.size, device=device)
+    home = next((parameter.device for parameter in model.parameters()), device)
+    images = torch.zeros(1, info.channels, data.size, data.size, device=home)
     advice = "make it with medzoo.create_model(..., dataset=data)"
     try:
-        with torch.inference_mode():
-            logits = model.eval()(images)
-    except (ArithmeticError, AssertionError, RuntimeError) as error:  # so timm's say of sizes
+        with for_inference(model, home), torch.inference_mode():
+            logits = model(images)
+    except (ArithmeticError, AssertionError, RuntimeError) as error:  # timm's, if the size is wrong
         raise ValueError(
             f"the model cannot take an image of {data.title}, {tuple(images.shape[1:])} "
             f"({error}); {advice}"
@@ -59,20 +151,106 @@ def check_validation(val: Split) -> None:
         )
 
 
-def check_output(model: nn.Module) -> None:
-    """Make sure that the weights of a run with a folder can be written at its end.
+def check_optimisation(model: nn.Module, recipe: Recipe, device: torch.device) -> None:
+    """Make sure that something of a model learns, and that it can be optimised and averaged.
+
+    Args:
+        model: The model.
+        recipe: Optimiser, frozen part and decay of the rate by layer.
+        device: Where it is to be trained.
+
+    Raises:
+        ValueError: If the model does not name its layers but the recipe needs them, no parameter
+            would learn, or the model cannot be copied.
+    """
+    frozen = frozen_names(model, recipe.freeze)
+    named = dict(model.named_parameters())
+    if not any(one.requires_grad and name not in frozen for name, one in named.items()):
+        raise ValueError(
+            f"no parameter of the {type(model).__name__} would learn: {len(named)} in all, "
+            f"freeze={recipe.freeze!r}; set requires_grad where it should, or freeze less"
+        )
+    create_optimizer(
+        model,
+        recipe.optimizer,
+        learning_rate=recipe.learning_rate,
+        weight_decay=recipe.weight_decay,
+        layer_decay=recipe.layer_decay,
+        device=device,
+    )
+    # A copy that shares all tensors takes next to no memory.
+    shared = {id(tensor): tensor for tensor in chain(model.parameters(), model.buffers())}
+    try:
+        copy.deepcopy(model, shared)
+    except Exception as error:  # whatever a module's attributes raise
+        raise ValueError(
+            f"the {type(model).__name__} cannot be copied ({error}), which the moving average of "
+            "its weights needs; remove the attribute or hook that copy.deepcopy fails on"
+        ) from error
+
+
+def check_loss(loss: Loss, data: Dataset, recipe: Recipe, device: torch.device) -> None:
+    """Make sure that a loss takes logits and targets of a data set and gives one number.
+
+    Args:
+        loss: The loss.
+        data: The data set.
+        recipe: The recipe, whose class weights only the task's own loss uses.
+        device: Where logits and targets will be.
+
+    Raises:
+        TypeError: If it is not callable.
+        ValueError: If it fails, gives something else, or the recipe weighs classes.
+    """
+    if not callable(loss):
+        raise TypeError(
+            f"loss={loss!r:.80} is not callable; give a function (logits, targets) -> scalar, e.g. "
+            "torch.nn.functional.cross_entropy"
+        )
+    if recipe.class_weights != "none":
+        raise ValueError(
+            f"loss= replaces the task's loss, which class_weights={recipe.class_weights!r} belongs "
+            "to; weigh classes in your own loss, and set class_weights='none'"
+        )
+    few = replace(data.train, images=data.train.images[:2], labels=data.train.labels[:2])
+    targets = soft_targets(few).to(device)
+    try:
+        with torch.no_grad():
+            value = loss(torch.zeros_like(targets), targets)
+    except Exception as error:
+        raise ValueError(
+            f"loss= fails on logits and targets of shape {tuple(targets.shape)} on {device} "
+            f"({type(error).__name__}: {error}); it is given both as float32 (N, K)"
+        ) from error
+    if not isinstance(value, Tensor) or value.ndim:
+        found = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+        raise ValueError(
+            f"loss= gives {found}, expected a tensor without dimensions; average over the images"
+        )
+
+
+def check_output(model: nn.Module, data: Dataset, folder: Path) -> None:
+    """Make sure that the files of a run can be written.
 
     Args:
         model: What is to be trained; one that does not say its architecture has no weights file.
+        data: What it is to be trained on.
+        folder: Folder of the files, which need not exist.
 
     Raises:
-        ValueError: If it says one that could not be made again, as an ensemble does.
+        ValueError: If the folder cannot be written to, or the model could not be built again from
+            its weights file, as an ensemble cannot.
     """
-    spec = find_spec(model)
-    if spec is None or not spec.architecture:
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        raise ValueError(
+            f"output={str(folder)!r} cannot be written to: {str(existing)!r} is not a folder that "
+            "this user may write to; give another one, or leave output= out"
+        )
+    if not can_be_rebuilt(model):
         return
     try:
-        WeightsConfig.of(model)
+        WeightsConfig.of(bind_to_dataset(copy.copy(model), data))
     except ValueError as error:
         raise ValueError(
             f"the weights of a {type(model).__name__} cannot be written to output= ({error}). "
@@ -80,8 +258,31 @@ def check_output(model: nn.Module) -> None:
         ) from error
 
 
+_COMPILERS = ("g++", "clang++", "c++", "gcc", "clang", "cc", "cl")
+
+
 def check_compiler(device: torch.device) -> None:
-    """Compile a trifle, so that a missing compiler is an error now, and one that says what to do.
+    """Look for what `torch.compile` needs, without compiling anything.
+
+    Args:
+        device: Where the compiled network is to run.
+
+    Raises:
+        ValueError: If something is missing.
+    """
+    named = [os.environ[name] for name in ("CXX", "CC") if os.environ.get(name)]
+    if device.type == "cuda" and find_spec("triton") is None:
+        raise _no_compiler(device, "Triton is not installed")
+    if not any(shutil.which(name) for name in (*named, *_COMPILERS)):
+        raise _no_compiler(device, "there is no C++ compiler")
+    try:
+        torch.compile(_double)  # compiles when it is called, but refuses unsupported systems now
+    except Exception as error:
+        raise _no_compiler(device, error) from error
+
+
+def try_compiler(device: torch.device) -> None:
+    """Compile a small function, so that a broken compiler is an error that says what to do.
 
     Args:
         device: Where the compiled network is to run.
@@ -90,25 +291,33 @@ def check_compiler(device: torch.device) -> None:
         ValueError: If `torch.compile` does not work here.
     """
     try:
-        torch.compile(lambda x: 2 * x + 1)(torch.ones(8, device=device))
+        torch.compile(_double)(torch.ones(8, device=device))
     except Exception as error:  # whatever the many tools behind it raise
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise ValueError(
-            f"compile=True does not work on this machine's {device.type} ({lines[0]:.200}); "
-            "torch.compile needs a C++ compiler (e.g. apt install g++), on CUDA also Triton. "
-            "Install what is missing, or leave compile out"
-        ) from error
+        raise _no_compiler(device, error) from error
+
+
+def _double(x: Tensor) -> Tensor:
+    return 2 * x + 1
+
+
+def _no_compiler(device: torch.device, why: object) -> ValueError:
+    lines = str(why).strip().splitlines() or [type(why).__name__]
+    return ValueError(
+        f"compile=True does not work on this machine's {device.type} ({lines[0]:.200}); "
+        "torch.compile needs a C++ compiler (e.g. apt install g++), on CUDA also Triton. "
+        "Install what is missing, or leave compile out"
+    )
 
 
 _COMPARED = 32  # images
-# Sets of MedMNIST's in two sizes reach 0.97 whatever the interpolation, mirrored ones 0.7.
+# MedMNIST's sets in two sizes reach 0.97 with any interpolation, mirrored ones 0.7.
 _ALIKE = 0.8
 
 
 def check_high_res(high_res: Dataset, data: Dataset) -> None:
     """Refuse images that are not the training images of a data set in a size as large or larger.
 
-    A few evenly spaced ones are made small and compared.
+    A few evenly spaced ones are scaled down and compared.
 
     Args:
         high_res: The larger images.
@@ -119,23 +328,23 @@ def check_high_res(high_res: Dataset, data: Dataset) -> None:
     """
     train, other = data.train, high_res.train
     if high_res.size < data.size:
-        wrong = f"they have {high_res.size} pixels a side, fewer than its {data.size}"
+        wrong = f"they have {high_res.size} pixels per side, fewer than {data.size}"
     elif high_res.info.classes != data.info.classes:
         wrong = f"their classes are {high_res.info.classes!r}, not {data.info.classes!r}"
     elif not other.labels.equal(train.labels):
         wrong = "their labels differ"
-    elif (alike := _likeness(train.images, other.images)) < _ALIKE:
+    elif (alike := _similarity(train.images, other.images)) < _ALIKE:
         wrong = f"scaled down they look different (correlation {alike:.2f}, expected {_ALIKE})"
     else:
         return
     raise ValueError(
-        f"high_res={high_res!r} has not the training images of {data.title} in a larger size and in "
-        f"the same order: {wrong}; load the same data set with another size="
+        f"high_res={high_res!r} does not have the training images of {data.title} in a larger size "
+        f"and in the same order: {wrong}; load the same data set with another size="
     )
 
 
-def _likeness(small: Tensor, large: Tensor) -> float:
-    """Return the correlation of some images with larger ones, of what is an image's own."""
+def _similarity(small: Tensor, large: Tensor) -> float:
+    """Return the correlation of some images with larger ones, without what all images share."""
     rows = torch.linspace(0, len(small) - 1, min(_COMPARED, len(small))).long()
     scaled = center_crop_resize(adapt_channels(large[rows], small.shape[1]), small.shape[-1])
     # What all images share says nothing about which is which.

@@ -1,18 +1,18 @@
-"""Learning from a teacher: what it says of an image, blended into the image's target."""
+"""Learning from a teacher: its answers on an image are blended into the image's target."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from medzoo.datasets import Dataset
 from medzoo.device import Precision, autocast
-from medzoo.inference import InputAdapter, Model, logits_of
-from medzoo.inference.run import split_logits
+from medzoo.inference import InputAdapter, Model, logits_of, split_logits
 from medzoo.spec import spec_of
-from medzoo.training.fingerprint import digest_of_weights
+from medzoo.training.records.fingerprint import digest_of_weights
 from medzoo.transforms import input_spec
 
 
@@ -25,17 +25,13 @@ class Teacher:
     which it has learnt by heart.
 
     Args:
-        model: Any callable that `medzoo.evaluate` takes. A module is moved to the device and put
-            into evaluation mode, and gets the images in its own normalisation, size and
-            channels if it says them (``pretrained_cfg``); another callable gets them as they are.
+        model: Any callable that `medzoo.evaluate` takes and `check_teacher` accepts. A module is
+            moved to the device and put into evaluation mode. It gets the images in its own
+            normalisation, size and channels; any other callable gets them as they are.
         data: What batches are made from.
-        share: Of the target that is the teacher's answer instead of the label, in [0, 1].
+        share: Share of the target that is the teacher's answer instead of the label, in [0, 1].
         device: Where the batches are.
-        precision: Of its computation.
-
-    Raises:
-        ValueError: If the teacher is no model, says that it is for other classes, gives another number of logits,
-            or cannot take the images.
+        precision: Precision of its computation.
     """
 
     def __init__(
@@ -46,36 +42,13 @@ class Teacher:
         device: torch.device,
         precision: Precision = "auto",
     ) -> None:
-        if not callable(model):
-            raise ValueError(
-                f"teacher={model!r:.80} maps no images to logits; give a model, or load what it "
-                "names: medzoo.create_model(name, pretrained=True) or medzoo.Ensemble([names])"
-            )
-        spec = spec_of(model)
-        if spec.classes and spec.classes != data.info.classes:
-            made_for = spec.dataset.title if spec.dataset else "other images"
-            raise ValueError(
-                f"the teacher was made for {made_for}, whose classes are {spec.classes!r}; "
-                f"expected those of {data.title}, {data.info.classes!r}. Give a teacher for these"
-            )
-        few = replace(data.train, images=data.train.images[:8], labels=data.train.labels[:8])
-        try:
-            logits = split_logits(model, few, device=device, temperature=1.0)
-        except RuntimeError as error:
-            raise ValueError(
-                f"the teacher cannot take images of {data.title}, {tuple(few.images.shape[1:])} "
-                f"({error}); give a model of medzoo.create_model, whose input is adapted"
-            ) from error
-        # Tells teachers apart when a run is resumed; rounded, since last bits depend on threads.
-        answers = [round(value, 3) for value in logits.flatten().tolist()]
-        weights = digest_of_weights(model) if isinstance(model, nn.Module) else None
-        self.identity = {"answers": answers, "weights": weights}
-        self.multi_label = data.info.multi_label
+        self.given = self.model = model
+        self.data = data
         self.share = share
+        self.device = device
         self.autocast = autocast(device, precision)
+        spec = spec_of(model)
         self.temperature = spec.temperature
-        self.given, self.licence = model, spec.licence
-        self.model = model
         if isinstance(model, nn.Module):
             model.to(device).eval()
             adapted = InputAdapter(model, spec.input, input_spec(data))
@@ -91,5 +64,61 @@ class Teacher:
         """
         with self.autocast:
             logits = logits_of(self.model, images).float() / self.temperature
-        answers = logits.sigmoid() if self.multi_label else logits.softmax(dim=1)
+        multi_label = self.data.info.multi_label
+        answers = logits.sigmoid() if multi_label else logits.softmax(dim=1)
         return targets.lerp(answers, self.share)
+
+    def identity(self) -> dict[str, Any]:
+        """Return what distinguishes it from other teachers when a run is resumed."""
+        # Rounded, since the last bits depend on the number of threads.
+        logits = logits_of_few(self.given, self.data, self.device)
+        answers = [round(value, 3) for value in logits.flatten().tolist()]
+        module = self.given if isinstance(self.given, nn.Module) else None
+        return {"answers": answers, "weights": module and digest_of_weights(module)}
+
+
+def check_teacher(model: Model, data: Dataset, device: torch.device) -> None:
+    """Make sure that a model can teach the classes of a data set.
+
+    Args:
+        model: The teacher; it is left as it was.
+        data: What batches are made from.
+        device: Where to run it.
+
+    Raises:
+        TypeError: If it is not a model, or does not say what it is.
+        ValueError: If it is for other classes, gives another number of logits, or cannot take the
+            images.
+    """
+    if not callable(model):
+        raise TypeError(
+            f"teacher={model!r:.80} is not a model; give a callable from images to logits, or load "
+            "one by name: medzoo.create_model(name, pretrained=True) or medzoo.Ensemble([names])"
+        )
+    spec = spec_of(model)
+    if spec.classes and spec.classes != data.info.classes:
+        made_for = spec.dataset.title if spec.dataset else "other images"
+        raise ValueError(
+            f"the teacher was made for {made_for}, whose classes are {spec.classes!r}; "
+            f"expected those of {data.title}, {data.info.classes!r}. Give a teacher for these"
+        )
+    try:
+        logits_of_few(model, data, device)
+    except RuntimeError as error:
+        shape = tuple(data.train.images.shape[1:])
+        raise ValueError(
+            f"the teacher cannot take images of {data.title}, {shape} ({error}); give a model of "
+            "medzoo.create_model, whose input is adapted"
+        ) from error
+
+
+def logits_of_few(model: Model, data: Dataset, device: torch.device) -> Tensor:
+    """Return a model's own logits for the first few training images, at most (8, K), on the CPU.
+
+    Args:
+        model: Any callable that `medzoo.evaluate` takes; it is left as it was.
+        data: Whose training images.
+        device: Where to run it.
+    """
+    few = replace(data.train, images=data.train.images[:8], labels=data.train.labels[:8])
+    return split_logits(model, few, device=device, temperature=1.0)

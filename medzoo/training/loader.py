@@ -1,4 +1,4 @@
-"""Shuffled batches of a split that is one tensor: gather rows, augment, hand over."""
+"""Shuffled batches of a split that is one tensor: gather rows, augment, resize, ask the teacher."""
 
 from __future__ import annotations
 
@@ -6,12 +6,18 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from medzoo.datasets import Split
-from medzoo.datasets.storage.mmap import release_pages
+from medzoo.datasets import Dataset, Split
+from medzoo.datasets.storage import take_rows
+from medzoo.distributed import rank as current_rank
+from medzoo.distributed import world_size
+from medzoo.inference import InputAdapter
 from medzoo.training.augment import BatchAugmenter
+from medzoo.training.distillation import Teacher
 from medzoo.training.loss import soft_targets
+from medzoo.training.recipe import Recipe
+from medzoo.transforms import input_spec
 
 _SHARE = 0.25  # of a GPU's free memory that images may take: the network needs most of the rest
 
@@ -28,8 +34,8 @@ class BatchLoader:
 
     Args:
         split: The images and labels.
-        batch_size: Images a batch, of all processes; a smaller last batch is left out, because
-            batch normalisation suffers from it, and another order comes next epoch.
+        batch_size: Images per batch, over all processes; a smaller last batch is left out, because
+            batch normalisation suffers from it, and the next epoch has another order.
         augmenter: Applied to every batch.
         device: Where batches go.
         targets: Target probabilities of all images, float32 (N, K); by default the labels.
@@ -55,15 +61,7 @@ class BatchLoader:
         rank: int = 0,
         processes: int = 1,
     ) -> None:
-        if batch_size % processes:
-            raise ValueError(
-                f"batch_size={batch_size} cannot be divided among {processes} processes; use a "
-                f"multiple of {processes}, e.g. {-(-batch_size // processes) * processes}"
-            )
-        if len(split) < processes:
-            raise ValueError(
-                f"{len(split)} training images are too few for {processes} processes; start fewer"
-            )
+        check_shares(len(split), batch_size, processes)
         self.split = split
         self.batch_size = min(batch_size, len(split) // processes * processes)
         self.augmenter = augmenter
@@ -77,7 +75,7 @@ class BatchLoader:
             self.images, self.targets = self.images.to(device), self.targets.to(device)
 
     def __len__(self) -> int:
-        """Return the number of batches an epoch."""
+        """Return the number of batches per epoch."""
         return len(self.split) // self.batch_size
 
     def epoch(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -88,7 +86,7 @@ class BatchLoader:
         """
         rng = np.random.default_rng((self.seed, epoch))
         order = torch.from_numpy(rng.permutation(len(self.split)))
-        # The rows of a batch are chosen where the images are. One copy an epoch, before it begins.
+        # The rows of a batch are chosen where the images are. One copy per epoch, before it begins.
         order = order.to(self.images.device)
         if self.rank:
             rng = np.random.default_rng((self.seed, epoch, self.rank))
@@ -103,10 +101,91 @@ class BatchLoader:
         # New pinned memory each time: PyTorch lends it again when the copy has finished.
         pinned = self.device.type == "cuda" and not source.is_cuda
         batch = torch.empty_like(source[: len(rows)], pin_memory=pinned)
-        # Copies whole rows; source[rows] would visit every pixel.
-        torch.index_select(source, 0, rows, out=batch)
-        release_pages(batch.nbytes)
-        return batch.to(self.device, non_blocking=True)
+        return take_rows(source, rows, out=batch).to(self.device, non_blocking=True)
+
+
+class BatchSource:
+    """What a model learns from: augmented batches in its own size, with its teacher's answers.
+
+    Args:
+        data: The training images and labels.
+        recipe: Batch size, augmentation, label smoothing and seed.
+        device: Where batches go.
+        high_res: The same training images in a larger size. Random changes are made to these, the
+            teacher sees them, and the model gets them scaled down.
+        teacher: A teacher for these images, if any.
+
+    Attributes:
+        loader: The batches as the teacher sees them.
+    """
+
+    def __init__(
+        self,
+        data: Dataset,
+        recipe: Recipe,
+        device: torch.device,
+        high_res: Dataset | None = None,
+        teacher: Teacher | None = None,
+    ) -> None:
+        source = high_res or data
+        shared = input_spec(source)
+        self.loader = BatchLoader(
+            source.train,
+            recipe.batch_size,
+            BatchAugmenter(recipe.augmentation, shared.mean, shared.std, device),
+            device,
+            soft_targets(source.train, recipe.label_smoothing),
+            recipe.seed,
+            rank=current_rank(),
+            processes=world_size(),
+        )
+        self.teacher = teacher
+        self.to_size: nn.Module = nn.Identity()
+        if high_res is not None:
+            self.to_size = InputAdapter(nn.Identity(), input_spec(data), shared).to(device)
+
+    def __len__(self) -> int:
+        """Return the number of batches per epoch."""
+        return len(self.loader)
+
+    @property
+    def images_per_epoch(self) -> int:
+        """Number of images that one epoch trains on, over all processes."""
+        return len(self.loader) * self.loader.batch_size
+
+    def epoch(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the batches of one epoch: images (N, C, H, W) and targets (N, K), float32.
+
+        Args:
+            epoch: Which one, from 0.
+        """
+        for images, targets in self.loader.epoch(epoch):
+            if self.teacher is not None:
+                targets = self.teacher.blend(images, targets)
+            yield self.to_size(images), targets
+
+
+def check_shares(images: int, batch_size: int, processes: int) -> None:
+    """Make sure that batches can be divided among processes.
+
+    Args:
+        images: Number of training images.
+        batch_size: Images per batch.
+        processes: How many processes share a batch.
+
+    Raises:
+        ValueError: If `processes` does not divide `batch_size`, or there are fewer images than
+            processes.
+    """
+    if batch_size % processes:
+        raise ValueError(
+            f"batch_size={batch_size} cannot be divided among {processes} processes; use a "
+            f"multiple of {processes}, e.g. {-(-batch_size // processes) * processes}"
+        )
+    if images < processes:
+        raise ValueError(
+            f"{images} training images are too few for {processes} processes; start fewer"
+        )
 
 
 def _fits(device: torch.device, size: int) -> bool:

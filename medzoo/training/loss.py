@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from medzoo.datasets import Split
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""A function of logits and target probabilities, both float32 (N, K), to a scalar."""
+
+
+def task_loss(split: Split, balanced: bool, device: torch.device) -> Loss:
+    """Return the loss of a data set's task.
+
+    Args:
+        split: The training labels.
+        balanced: Whether every class counts alike.
+        device: Where logits and targets are.
+    """
+    weights = class_weights(split).to(device) if balanced else None
+    return partial(loss_of, multi_label=split.info.multi_label, weights=weights)
 
 
 def loss_of(
@@ -18,7 +36,7 @@ def loss_of(
         logits: (N, K).
         targets: Target probabilities, float32 (N, K).
         multi_label: Whether every column is a label of its own, instead of one of K classes.
-        weights: Of each column, (K,), as `class_weights` gives them; None for all alike.
+        weights: Weight of each column, (K,), as `class_weights` gives them; None for equal ones.
     """
     if multi_label:
         return F.binary_cross_entropy_with_logits(logits, targets, pos_weight=weights)
@@ -52,7 +70,7 @@ def _neighbours(grades: int) -> Tensor:
 
 
 def class_weights(split: Split) -> Tensor:
-    """Weights that make every class count alike, float32 (K,).
+    """Return weights that make every class count alike, float32 (K,).
 
     Args:
         split: Training labels.

@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 from medzoo.datasets import DatasetInfo
 from medzoo.device import Precision
 from medzoo.errors import unknown_name
-from medzoo.training.optimizer import check_optimizer
+from medzoo.training.optim import check_optimizer
 
 ClassWeights = Literal["none", "balanced"]
 FrozenPart = Literal["none", "stem", "backbone"]
@@ -24,17 +24,22 @@ _UPRIGHT = {"augmentation": {"horizontal_flip": 0.0, "vertical_flip": 0.0}}
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Random changes to a training batch; every range is symmetric around "no change".
+    """Random changes to a training batch; every range but `widen`'s is symmetric around "no change".
 
     Attributes:
         horizontal_flip: Probability of a left-right flip.
         vertical_flip: Probability of an upside-down flip.
         rotation: Largest angle in degrees; 180 is any orientation.
         scale: Largest relative change of size, in [0, 1).
+        widen: Largest relative widening: images are stretched horizontally by a factor from 1 to
+            1 + `widen`, spread evenly on a logarithmic scale, and cropped. For scans whose
+            resolution differs along one axis.
         shift: Largest shift as a fraction of the image's side.
         brightness: Largest relative change of brightness.
         contrast: Largest relative change of contrast.
         saturation: Largest relative change of saturation (colour images only).
+        noise: Standard deviation of speckle noise: every pixel is multiplied by 1 plus a normal
+            random number of this spread.
         erasing: Probability that a rectangle is replaced by the mean colour
             (random erasing, Zhong et al., 2020).
         mixup: Beta parameter of mixup (Zhang et al., 2018); 0 is off.
@@ -47,10 +52,12 @@ class Augmentation:
     vertical_flip: float = 0.0
     rotation: float = 0.0
     scale: float = 0.0
+    widen: float = 0.0
     shift: float = 0.0
     brightness: float = 0.0
     contrast: float = 0.0
     saturation: float = 0.0
+    noise: float = 0.0
     erasing: float = 0.0
     mixup: float = 0.0
     cutmix: float = 0.0
@@ -61,7 +68,7 @@ class Augmentation:
             _require(self, name, 0 <= _number(self, name) <= 1, "a probability in [0, 1]")
         for name in ("scale", "shift", "brightness", "contrast", "saturation"):
             _require(self, name, 0 <= _number(self, name) < 1, "a fraction in [0, 1)")
-        for name in ("rotation", "mixup", "cutmix"):
+        for name in ("rotation", "widen", "noise", "mixup", "cutmix"):
             _require(self, name, _number(self, name) >= 0, "0 or more")
 
 
@@ -225,13 +232,14 @@ def load_recipe(
         `Recipe` comes back as it is, but for the backbone.
 
     Raises:
-        ValueError: If the name is unknown, the file is no recipe, or the source is none of these.
+        TypeError: If the source is none of these.
+        ValueError: If the name is unknown, or the file is not a recipe.
     """
     if isinstance(source, Recipe):
         return source.with_changes(backbone=backbone) if backbone else source
     if not isinstance(source, str | Path | Mapping):
-        raise ValueError(
-            f"recipe={source!r} is no recipe; give a medzoo.Recipe, a bundled name such as "
+        raise TypeError(
+            f"recipe={source!r:.80} is not a recipe; give a medzoo.Recipe, a bundled name such as "
             "'default', a JSON file, or a mapping of some fields"
         )
     values = _read(source, architecture, _name_of(dataset))
@@ -304,5 +312,6 @@ def _number(owner: object, name: str) -> float:
 def _require(owner: object, name: str, holds: bool, expected: str) -> None:
     if not holds:
         raise ValueError(
-            f"{type(owner).__name__}.{name}={getattr(owner, name)!r} does not fit; expected {expected}"
+            f"{type(owner).__name__}.{name}={getattr(owner, name)!r} does not fit; "
+            f"expected {expected}"
         )

@@ -2,75 +2,97 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import torch
 from torch import nn
 
 from medzoo.datasets import Dataset
 from medzoo.datasets.validation import check_dataset
+from medzoo.inference.model import Model
 from medzoo.models import architecture_of, create_model
-from medzoo.spec import find_spec
+from medzoo.training.callbacks import Callback
+from medzoo.training.loss import Loss
 from medzoo.training.recipe import Recipe, load_recipe
-from medzoo.training.trainer import Run, Trainer
+from medzoo.training.records.lineage import architecture_name, is_made_for
+from medzoo.training.state import Run
+from medzoo.training.trainer import Trainer
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+
+class TrainerOptions(TypedDict, total=False):
+    """The optional arguments of `Trainer`, which `train` and `finetune` take as well."""
+
+    output: str | Path | None
+    name: str | None
+    teacher: Model | None
+    high_res: Dataset | None
+    device: str | torch.device
+    progress: bool | None
+    tensorboard: bool
+    compile: bool
+    loss: Loss | None
+    callbacks: Sequence[Callback]
 
 
 def train(
-    name: str,
+    architecture: str,
     data: Dataset,
     recipe: Recipe | Mapping[str, Any] | str | Path = "default",
     *,
     resume: bool = False,
-    **trainer_args: Any,
+    **options: Unpack[TrainerOptions],
 ) -> Run:
     """Build a model for a data set and train it; the recipe's seed decides everything.
 
     Args:
-        name: An architecture: medzoo's, or ``"timm/<name>"``. It starts from random weights, or
-            from the recipe's backbone.
+        architecture: One of medzoo's, or ``"timm/<name>"``. It starts from random weights,
+            or from the recipe's backbone.
         data: Training and validation data.
         recipe: A `Recipe`; or a bundled recipe's name, a JSON file or a mapping of some fields,
             e.g. ``{"epochs": 5}``, which refine what is bundled for the architecture and data
             set. By default that itself.
         resume: Go on from the run's last checkpoint, if there is one.
-        **trainer_args: The `Trainer`'s other arguments: output, name, teacher, high_res, device,
-            progress, tensorboard, compile.
+        **options: The `Trainer`'s other arguments: output, name, teacher, high_res, device,
+            progress, tensorboard, compile, loss, callbacks.
 
     Returns:
         The finished run.
 
     Raises:
-        ValueError: If the name is unknown or means trained weights, the recipe's backbone is of
-            another architecture, or an argument is wrong.
+        TypeError: If `architecture` is not a name, or another argument is of the wrong type.
+        ValueError: If the architecture is unknown or means trained weights, the recipe's backbone
+            is of another architecture, or an argument is wrong.
         WeightsError: If the recipe's backbone cannot be loaded.
         TrainingError: If the run cannot go on.
     """
-    if not isinstance(name, str | Path):
-        raise ValueError(
-            f"name is a {type(name).__name__}; train() makes a model by its name. Train one that "
-            "is there with medzoo.Trainer(model, data).fit() or medzoo.finetune(model, data)"
+    if not isinstance(architecture, str | Path):
+        raise TypeError(
+            f"architecture is a {type(architecture).__name__}; train() makes a model by "
+            "name. Train one that exists with medzoo.Trainer(model, data).fit() or "
+            "medzoo.finetune(model, data)"
         )
     check_dataset("data", data)
-    architecture = architecture_of(name)
-    if architecture != str(name):
+    name, known = str(architecture), architecture_of(architecture)
+    if known != name:
         raise ValueError(
-            f"train() starts from random weights, but {str(name)!r} names trained ones; give "
-            f"{architecture!r}, or start from them: medzoo.finetune({str(name)!r}, data), on the "
-            "command line --pretrained"
+            f"train() starts from random weights, but {name!r} names trained ones; give {known!r}, "
+            f"or start from them: medzoo.finetune({name!r}, data), on the command line --pretrained"
         )
-    recipe = load_recipe(recipe, architecture, data.info)
-    if recipe.backbone:
-        if architecture_of(recipe.backbone) != architecture:
-            raise ValueError(
-                f"the recipe's backbone {recipe.backbone!r} does not fit {architecture!r}; give a "
-                f"checkpoint of {architecture!r}, or backbone='' to start from random weights"
-            )
-        return finetune(recipe.backbone, data, recipe, resume=resume, **trainer_args)
-    torch.manual_seed(recipe.seed)
-    model = _create(name, data, recipe)
-    return Trainer(model, data, recipe, **trainer_args).fit(resume=resume)
+    resolved = load_recipe(recipe, name, data.info)
+    backbone = resolved.backbone
+    if backbone and architecture_of(backbone) != name:
+        raise ValueError(
+            f"the recipe's backbone {backbone!r} does not fit {name!r}; give a checkpoint of "
+            f"{name!r}, or backbone='' to start from random weights"
+        )
+    model = _create(backbone or name, data, resolved, pretrained=bool(backbone))
+    return Trainer(model, data, resolved, **options).fit(resume=resume)
 
 
 def finetune(
@@ -79,7 +101,7 @@ def finetune(
     recipe: Recipe | Mapping[str, Any] | str | Path = "finetune",
     *,
     resume: bool = False,
-    **trainer_args: Any,
+    **options: Unpack[TrainerOptions],
 ) -> Run:
     """Train on from trained weights: all but the classifier is kept, the channels are adapted.
 
@@ -92,53 +114,69 @@ def finetune(
         data: Training and validation data.
         recipe: As for `train`. The one named ``"finetune"`` is short; for networks of timm's
             it is gentle, slowest in the early layers. What part of the backbone stays fixed is its
-            `freeze`. The backbone decides the architecture's arguments. A backbone with a name becomes
-            the recipe's `backbone`.
+            `freeze`. The backbone decides the architecture's arguments. A backbone with a name
+            becomes the recipe's `backbone`.
         resume: Go on from the run's last checkpoint, if there is one.
-        **trainer_args: The `Trainer`'s other arguments: output, name, teacher, high_res, device,
-            progress, tensorboard, compile.
+        **options: The `Trainer`'s other arguments: output, name, teacher, high_res, device,
+            progress, tensorboard, compile, loss, callbacks.
 
     Returns:
         The finished run.
 
     Raises:
+        TypeError: If an argument is of the wrong type.
         ValueError: If the name is unknown or means no weights, the model has no classifier to
-            replace or does not take such images, or an argument is wrong.
+            replace or does not take such images, or an argument is wrong. A given model is then
+            as it was.
         WeightsError: If the weights cannot be found, or do not fit the recipe's `model_args`.
         TrainingError: If the run cannot go on.
     """
     check_dataset("data", data)
-    if isinstance(backbone, nn.Module):
-        spec = find_spec(backbone)
-        architecture = (spec and spec.architecture) or type(backbone).__name__
-        recipe = load_recipe(recipe, architecture, data.info)
-        torch.manual_seed(recipe.seed)
-        model = _with_classifier_for(data, backbone)
-    else:
-        recipe = load_recipe(recipe, architecture_of(backbone), data.info, backbone=str(backbone))
-        torch.manual_seed(recipe.seed)
-        model = _create(backbone, data, recipe, pretrained=True)
-    return Trainer(model, data, recipe, **trainer_args).fit(resume=resume)
+    if not isinstance(backbone, nn.Module):
+        name = str(backbone)
+        resolved = load_recipe(recipe, architecture_of(name), data.info, backbone=name)
+        model = _create(name, data, resolved, pretrained=True)
+        return Trainer(model, data, resolved, **options).fit(resume=resume)
+    resolved = load_recipe(recipe, architecture_name(backbone), data.info)
+    with _unchanged_if_refused(backbone):
+        if not is_made_for(backbone, data.info):
+            _renew_classifier(backbone, data, resolved.seed)
+        trainer = Trainer(backbone, data, resolved, **options)
+    return trainer.fit(resume=resume)
 
 
-def _create(name: str | Path, data: Dataset, recipe: Recipe, **options: Any) -> nn.Module:
+def _create(name: str | Path, data: Dataset, recipe: Recipe, *, pretrained: bool) -> nn.Module:
+    torch.manual_seed(recipe.seed)
     try:
-        return create_model(name, dataset=data, **options, **recipe.model_args)
+        return create_model(name, dataset=data, pretrained=pretrained, **recipe.model_args)
     except TypeError as error:  # how Python says that there is no such argument
         raise ValueError(
             f"the recipe's model_args={dict(recipe.model_args)!r} do not fit {str(name)!r}: {error}"
         ) from error
 
 
-def _with_classifier_for(data: Dataset, model: nn.Module) -> nn.Module:
-    """Give a model a new classifier, unless it has one for these classes already."""
-    spec, info = find_spec(model), data.info
-    known = spec.dataset if spec else None
-    if known is None or (known.name, known.classes) != (info.name, info.classes):
-        if not hasattr(model, "reset_classifier"):
-            raise ValueError(
-                f"backbone is a {type(model).__name__} without reset_classifier, so it cannot get "
-                "a new classifier; expected a model of medzoo.create_model or timm.create_model"
-            )
-        model.reset_classifier(info.num_classes)  # type: ignore[operator]
-    return model
+def _renew_classifier(model: nn.Module, data: Dataset, seed: int) -> None:
+    if not hasattr(model, "reset_classifier"):
+        raise ValueError(
+            f"backbone is a {type(model).__name__} without reset_classifier, so it cannot get a "
+            "new classifier; expected a model of medzoo.create_model or timm.create_model"
+        )
+    torch.manual_seed(seed)
+    model.reset_classifier(data.info.num_classes)  # type: ignore[operator]
+
+
+@contextmanager
+def _unchanged_if_refused(model: nn.Module) -> Iterator[None]:
+    """Take back that layers and attributes of a model were replaced, if an error follows."""
+    kinds = ("_modules", "_parameters", "_buffers")
+    before = {
+        module: vars(module) | {kind: dict(vars(module)[kind]) for kind in kinds}
+        for module in model.modules()
+    }
+    try:
+        yield
+    except Exception:
+        for module, attributes in before.items():
+            vars(module).clear()
+            vars(module).update(attributes)
+        raise

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from medzoo import cli, create_model, distributed, evaluate, synthetic
-from medzoo.training import Augmentation, Recipe, Trainer
+from medzoo.training import Augmentation, Callback, Recipe, Trainer
 
 RECIPE = Recipe(
     epochs=3, batch_size=16, ema_decay=0.5, precision="float32", augmentation=Augmentation()
@@ -46,6 +46,25 @@ def plain_run():
     return Trainer(without_batch_norm(), data(), recipe).fit()
 
 
+class StopAfterFirst(Callback):
+    """Stops after an epoch, and keeps which processes called it."""
+
+    def __init__(self):
+        self.called = []
+
+    def on_epoch_end(self, state):
+        self.called.append(state.epoch)
+        state.stop(f"process {distributed.rank()} says so")
+
+
+def stopped_run():
+    """A run that a callback stops before its first validation; what came of it."""
+    callback = StopAfterFirst()
+    run = Trainer(with_batch_norm(seed=0), data(), RICH, callbacks=[callback]).fit()
+    row = {k: v for k, v in run.history[-1].items() if "second" not in k}
+    return {"called": callback.called, "stopped": run.stopped, "row": row, "n": len(run.history)}
+
+
 def command(*arguments):
     """Run the command line; return its exit code and what it printed."""
     out, err = io.StringIO(), io.StringIO()
@@ -61,18 +80,20 @@ def main(folder):
     trainer = Trainer(with_batch_norm(seed=rank), sets, RICH, output=folder / "run", name="run")
     run = trainer.fit()
     tensors = {f"best.{k}": v for k, v in run.model.state_dict().items()}
-    tensors |= {f"average.{k}": v for k, v in trainer.average.module.state_dict().items()}
+    tensors |= {f"average.{k}": v for k, v in trainer.state.average.module.state_dict().items()}
     found = {"history": run.history, "own_draw": torch.rand(1).item()}
 
     # The same run, stopped in its second epoch and resumed.
     stopped = Trainer(with_batch_norm(seed=rank), sets, RICH, output=folder / "stopped", name="run")
-    batches = stopped.loader.epoch
-    stopped.loader.epoch = lambda epoch: batches(epoch) if epoch < 2 else iter(())[1]
+    batches = stopped.batches.epoch
+    stopped.batches.epoch = lambda epoch: batches(epoch) if epoch < 2 else iter(())[1]
     try:
         stopped.fit()
     except TypeError:
         again = Trainer(with_batch_norm(seed=9), sets, RICH, output=folder / "stopped", name="run")
         tensors |= {f"resumed.{k}": v for k, v in again.fit(resume=True).model.state_dict().items()}
+
+    found["callback"] = stopped_run()
 
     with distributed.process_group(torch.device("cpu")):
         reports = [

@@ -2,7 +2,7 @@
 
 import torch
 
-from medzoo import create_model
+from medzoo import ModelSpec, create_model
 from medzoo.training import Augmentation, Recipe
 
 QUICK = Recipe(
@@ -13,6 +13,12 @@ QUICK = Recipe(
 def small(data, seed=0, **arguments):
     torch.manual_seed(seed)
     return create_model("simple_cnn", dataset=data, widths=(4, 8, 16), **arguments)
+
+
+def specified(function, data):
+    """Have a function say that it is a model of a data set's images."""
+    function.spec = ModelSpec.for_data(data)
+    return function
 
 
 def same(one, other):

@@ -102,6 +102,36 @@ def test_scale_zooms_into_the_centre():
     assert (x > 0.5).float().mean() == pytest.approx(0.25 * 1.5**2, abs=0.03)
 
 
+def test_widening_shows_the_middle_of_the_width_and_all_of_the_height():
+    images = torch.zeros(1, 3, 40, 40, dtype=torch.uint8)
+    images[:, :, 10:30, 15:25] = 255
+    x = at_upper_end(images, widen=1.0)
+    bright = x[0, 0] > 0.5
+    assert bright.any(1).nonzero().flatten().tolist() == list(range(10, 30))
+    assert bright.any(0).nonzero().flatten().tolist() == list(range(10, 30))
+
+
+def test_widening_goes_from_none_to_all_evenly_on_a_logarithmic_scale():
+    images = torch.zeros(400, 1, 64, 64, dtype=torch.uint8)
+    images[:, :, :, 24:40] = 255
+    x, _ = augment(images, one_hot(400), widen=1.0)
+    width = (x[:, 0, 32] > x[:, 0, 32].mean()).sum(1) / 16
+    assert width.min() < 1.1
+    assert 1.8 < width.max() <= 2.1
+    assert width.median() == pytest.approx(2**0.5, abs=0.1)
+
+
+def test_speckle_noise_is_proportional_to_the_pixel():
+    images = torch.zeros(8, 3, 32, 32, dtype=torch.uint8)
+    images[:, :, 16:] = 100
+    augmenter = BatchAugmenter(Augmentation(noise=0.1), (0.0,) * 3, (1 / 255,) * 3)
+    x = augmenter(images, one_hot(8), np.random.default_rng(0))[0]
+    assert (x[:, :, :16] == 0).all()
+    assert x[:, :, 16:].mean() == pytest.approx(100, abs=0.5)
+    assert x[:, :, 16:].std() == pytest.approx(10, abs=0.5)
+    assert torch.equal(x[:, 0], x[:, 1])  # gray noise: no colours appear
+
+
 def test_borders_are_reflected():
     images = torch.full((2, 3, 12, 12), 200, dtype=torch.uint8)
     x = at_upper_end(images, rotation=45, shift=0.5, scale=0.2)

@@ -1,6 +1,7 @@
 """Training on from trained weights: what is kept, what is frozen, what learns more slowly."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,9 +10,8 @@ from torch import nn
 import medzoo
 from medzoo.models import create_model
 from medzoo.training import Augmentation, Recipe, Trainer, finetune, load_recipe, train
-from medzoo.training.checkpoint import load_checkpoint, save_checkpoint
-from medzoo.training.freeze import Frozen, layers_of
-from medzoo.training.optimizer import create_optimizer
+from medzoo.training.optim import Frozen, create_optimizer, layers_of
+from medzoo.training.records.run_files import load_checkpoint, save_checkpoint
 
 CPU = torch.device("cpu")
 QUICK = Recipe(
@@ -92,10 +92,10 @@ def test_earlier_layers_learn_more_slowly(tiny, name, optimizer):
     model = create_model(name, dataset=tiny)
     recipe = Recipe(optimizer=optimizer, layer_decay=0.5, freeze="stem", epochs=1, batch_size=14)
     trainer = Trainer(model, tiny, recipe)
-    trainer.scheduler.step_update(trainer.scheduler.warmup_t)  # the peak
+    trainer.state.scheduler.step_update(trainer.state.scheduler.warmup_t)  # the peak
     rates = {
         id(parameter): group["lr"]
-        for group in trainer.optimizer.param_groups
+        for group in trainer.state.optimizer.param_groups
         for parameter in group["params"]
     }
     layers = layers_of(model, "layer_decay")
@@ -130,16 +130,18 @@ def test_resumed_run_equals_the_uninterrupted_one(tiny, tmp_path, optimizer):
     recipe = QUICK.with_changes(optimizer=optimizer, freeze="stem", layer_decay=0.5, ema_decay=0.9)
     whole = Trainer(small(tiny), tiny, recipe).fit()
     stopped = Trainer(small(tiny), tiny, recipe, output=tmp_path, name="run")
-    stopped._finish_epoch(stopped._train_epoch(stopped.model, 0, NoBar()), 1.0)
+    batches = stopped.batches.epoch
+    stopped.batches.epoch = lambda epoch: batches(epoch) if epoch < 1 else interrupted()
+    with pytest.raises(KeyboardInterrupt):
+        stopped.fit()
     resumed = Trainer(small(tiny, seed=9), tiny, recipe, output=tmp_path, name="run").fit(
         resume=True
     )
     assert not changed(state(whole.model), resumed.model)
 
 
-class NoBar:
-    def update(self):
-        pass
+def interrupted():
+    raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize("changes", [{"freeze": "stem"}, {"layer_decay": 0.5}])
@@ -153,10 +155,10 @@ def test_both_belong_to_the_identity_of_a_run(tiny, tmp_path, changes):
 def test_a_checkpoint_from_before_both_existed_goes_on(tiny, tmp_path):
     trainer = Trainer(small(tiny), tiny, QUICK, output=tmp_path, name="run")
     first = trainer.fit()
-    groups, progress = load_checkpoint(trainer.files.checkpoint)
+    state, identity = load_checkpoint(trainer.files.checkpoint)
     for name in ("freeze", "layer_decay"):
-        del progress.identity["recipe"][name]
-    save_checkpoint(trainer.files.checkpoint, groups, progress)
+        del identity["recipe"][name]
+    save_checkpoint(trainer.files.checkpoint, state, identity)
     again = Trainer(small(tiny, seed=9), tiny, QUICK, output=tmp_path, name="run")
     assert again.fit(resume=True).history == first.history
 
@@ -228,7 +230,7 @@ def test_the_backbone_decides_the_architectures_arguments(backbone, monkeypatch)
 def test_a_model_is_trained_in_place(tiny):
     other = medzoo.synthetic("octmnist", channels=None, n_train=8, n_val=8, n_test=1)
     model = create_model("simple_cnn", num_classes=4, in_chans=3, **SMALL)
-    model.dataset = other.info
+    model.spec = replace(model.spec, classes=other.info.classes, dataset=other.info)
     before = state(model)
     run = finetune(model, tiny, {"epochs": 1, "freeze": "backbone"})
     assert run.model is model

@@ -1,4 +1,4 @@
-"""What a weights file says of where its weights come from: data, backbone, teacher, larger images."""
+"""A weights file says where its weights come from: data, backbone, teacher, larger images."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ import pytest
 
 import medzoo
 from medzoo.training import Recipe, finetune, train
-from medzoo.training.lineage import describe_members
+from medzoo.training.records.lineage import describe_members
 from medzoo.weights import read_config
 
 NC, BY = "CC BY-NC 4.0", "CC BY 4.0"
@@ -30,7 +30,7 @@ def small(data, licence=""):
 def licences(run):
     """What a run's file says, and what its model says."""
     config = read_config(run.weights)
-    return {config.training["licence"], config.licence, run.model.licence}
+    return {config.training["licence"], config.spec.licence, run.model.licence}
 
 
 @pytest.mark.parametrize("backbone", ["simple_cnn.dermamnist", "advanced_cnn.medmnist"])

@@ -1,47 +1,125 @@
 """Optimisers: the recipe's, and Muon in an arithmetic that the device is good at."""
 
 import pytest
+import timm.optim
 import timm.optim.muon as timm_muon
 import torch
 from torch import nn
 
-from medzoo.training import Recipe, optimizer
-from medzoo.training.optimizer import create_optimizer, orthogonalise
+from medzoo.training.optim import Muon, create, create_optimizer
+from medzoo.training.optim.muon import QUINTIC, is_orthogonalised, orthogonalise
+from medzoo.training.state import optimizer_state, restore_optimizer
+
+CPU = torch.device("cpu")
 
 
-def step(model, recipe):
-    """Make one step; return the precisions that Newton-Schulz was asked for."""
-    asked = []
-    original = timm_muon.zeropower_via_newtonschulz
+def network():
+    """Layers that Muon moves, wide and nearly square ones, and layers that it leaves to AdamW."""
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Conv2d(8, 8, 3, groups=8), nn.Conv2d(8, 24, 1),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(24, 16), nn.Linear(16, 3),
+    ).to(memory_format=torch.channels_last)  # fmt: skip
 
-    def spy(*args, dtype=torch.bfloat16, **kwargs):
-        asked.append(dtype)
-        return original(*args, dtype=dtype, **kwargs)
 
-    timm_muon.zeropower_via_newtonschulz = spy
-    try:
-        made = create_optimizer(
-            model,
-            recipe.optimizer,
-            learning_rate=recipe.learning_rate,
-            weight_decay=recipe.weight_decay,
-            device=torch.device("cpu"),
-        )
-        model(torch.ones(1, 4)).sum().backward()
-        made.step()
-        assert timm_muon.zeropower_via_newtonschulz is spy  # as it was before the step
-    finally:
-        timm_muon.zeropower_via_newtonschulz = original
-    return set(asked)
+def ours(model, name="muon"):
+    return create_optimizer(model, name, learning_rate=0.01, weight_decay=0.05, device=CPU)
+
+
+def timms(model, name="muon"):
+    return timm.optim.create_optimizer_v2(model, name, lr=0.01, weight_decay=0.05)
+
+
+def steps(model, optimizer, count=3):
+    torch.manual_seed(1)
+    for _ in range(count):
+        images = torch.randn(4, 3, 8, 8).to(memory_format=torch.channels_last)
+        model(images).square().sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    return model.state_dict()
+
+
+@pytest.mark.parametrize("name", ["muon", "nmuon", "adamuon", "nadamuon", "lookahead_muon"])
+def test_in_bfloat16_muon_is_timms_bit_for_bit(monkeypatch, name):
+    monkeypatch.setattr(create, "has_fast_bfloat16", lambda device: True)
+    one, other = network(), network()
+    found, expected = steps(one, ours(one, name), 13), steps(other, timms(other, name), 13)
+    for key, value in expected.items():
+        assert torch.equal(found[key], value), key
 
 
 def test_muon_is_in_float32_only_where_bfloat16_is_slow(monkeypatch):
-    model = nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 8))
-    monkeypatch.setattr(optimizer, "has_fast_bfloat16", lambda device: False)
-    assert step(model, Recipe(optimizer="muon")) == {torch.float32}
-    monkeypatch.setattr(optimizer, "has_fast_bfloat16", lambda device: True)
-    assert step(model, Recipe(optimizer="muon")) == {torch.bfloat16}
-    assert step(model, Recipe(optimizer="adamw")) == set()
+    for fast, dtype in ((False, torch.float32), (True, torch.bfloat16)):
+        monkeypatch.setattr(create, "has_fast_bfloat16", lambda device, fast=fast: fast)
+        optimizer = ours(network())
+        assert isinstance(optimizer, Muon)
+        assert {group["dtype"] for group in optimizer.param_groups} == {dtype}
+
+
+def test_timms_own_function_stays_in_its_place_during_a_step():
+    original = timm_muon.zeropower_via_newtonschulz
+    model = network()
+    optimizer, seen = ours(model), []
+    optimizer.register_step_pre_hook(
+        lambda *_: seen.append(timm_muon.zeropower_via_newtonschulz is original)
+    )
+    steps(model, optimizer, 1)
+    assert seen == [True]
+
+
+@pytest.mark.parametrize("name", ["muon", "adamuon"])
+def test_the_state_has_timms_names_and_goes_on_from_timms(monkeypatch, name):
+    monkeypatch.setattr(create, "has_fast_bfloat16", lambda device: True)
+    model = network()
+    former = timms(model, name)
+    steps(model, former)
+    tensors, numbers = optimizer_state(former)
+    other = network()
+    other.load_state_dict(model.state_dict())
+    optimizer = ours(other, name)
+    restore_optimizer(optimizer, {k: v.clone() for k, v in tensors.items()} | numbers)
+    own, _ = optimizer_state(optimizer)
+    assert own.keys() == tensors.keys()
+    found, expected = steps(other, optimizer), steps(model, former)
+    assert all(torch.equal(found[key], value) for key, value in expected.items())
+
+
+def test_a_closure_is_called_with_gradients():
+    model = network()
+    optimizer = ours(model)
+
+    def closure():
+        loss = model(torch.ones(1, 3, 8, 8)).sum()
+        loss.backward()
+        return loss
+
+    model.eval()
+    assert optimizer.step(closure).requires_grad
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        (4,),
+        (1, 8),
+        (8, 1, 3, 3),
+        (1, 4, 8),
+        (3, 9),
+        (4, 4),
+        (4, 513),
+        (4, 512),
+        (8, 2, 3, 3),
+        (3, 8),
+    ],
+)
+def test_the_rule_for_shapes_is_timms(shape):
+    parameter = torch.zeros(shape)
+    assert is_orthogonalised(parameter) is timm_muon._is_suitable_for_muon(parameter)
+
+
+def test_the_coefficients_are_timms():
+    assert list(QUINTIC) == timm_muon._COEFFICIENTS["quintic"]
 
 
 @pytest.mark.parametrize("shape", [(16, 144), (144, 16), (16, 20), (1, 27)])
@@ -50,25 +128,20 @@ def test_muon_is_in_float32_only_where_bfloat16_is_slow(monkeypatch):
 def test_the_shorter_way_gives_the_same_as_timms(shape, kind, scale):
     torch.manual_seed(0)
     gradient = scale * torch.randn(shape) @ torch.diag(torch.logspace(-3, 0, shape[1]))
-    original = timm_muon.zeropower_via_newtonschulz
     coefficients = timm_muon._COEFFICIENTS[kind]
-    expected = original(gradient, 5, coefficients, dtype=torch.float32)
-    found = orthogonalise(original, gradient, 5, coefficients)
+    expected = timm_muon.zeropower_via_newtonschulz(gradient, 5, coefficients, dtype=torch.float32)
+    found = orthogonalise(gradient, 5, coefficients)
     torch.testing.assert_close(found, expected, atol=2e-4, rtol=0)
 
 
 def test_a_gradient_of_zeros_stays_one():
-    original = timm_muon.zeropower_via_newtonschulz
-    found = orthogonalise(original, torch.zeros(4, 36), 5, timm_muon._COEFFICIENTS["quintic"])
-    assert torch.equal(found, torch.zeros(4, 36))
+    assert torch.equal(orthogonalise(torch.zeros(4, 36), 5), torch.zeros(4, 36))
 
 
 def test_biases_are_not_decayed():
     model = nn.Linear(4, 4)
     nn.init.ones_(model.bias)
-    made = create_optimizer(
-        model, "adamw", learning_rate=0.1, weight_decay=0.5, device=torch.device("cpu")
-    )
+    made = create_optimizer(model, "adamw", learning_rate=0.1, weight_decay=0.5, device=CPU)
     for parameter in model.parameters():
         parameter.grad = torch.zeros_like(parameter)
     before = model.weight.detach().clone()

@@ -79,6 +79,16 @@ def test_processes_agree_on_the_figures_of_every_epoch(folder, found):
         assert one == other
 
 
+def test_all_processes_follow_the_callbacks_of_process_0(found):
+    one, other = (values["callback"] for values in found)
+    assert one.pop("called") == [1]
+    assert other.pop("called") == []
+    assert one == other
+    assert one["stopped"] == "process 0 says so"
+    assert one["n"] == 1
+    assert "val_auc" in one["row"]
+
+
 def test_processes_draw_their_own_dropout(found):
     assert found[0]["own_draw"] != found[1]["own_draw"]
 

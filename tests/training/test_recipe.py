@@ -192,7 +192,7 @@ def test_bundled_recipes_are_valid_for_every_pair(name, architecture):
 
 @pytest.mark.parametrize("source", [None, 3, ["fast"]])
 def test_what_is_no_recipe_is_told(source):
-    with pytest.raises(ValueError, match=r"recipe=.* is no recipe; give a medzoo.Recipe"):
+    with pytest.raises(TypeError, match=r"recipe=.* is not a recipe; give a medzoo.Recipe"):
         load_recipe(source, "net", "data")
 
 
@@ -217,7 +217,7 @@ def test_unknown_optimizer_is_told_when_the_recipe_is_made():
 @pytest.mark.parametrize("name", ["kron", "kronw", "adahessian", "fusedadam", "bnblion8bit"])
 @pytest.mark.parametrize("prefix", ["", "lookahead_"])
 def test_an_optimizer_that_cannot_be_used_is_told_with_the_reason(prefix, name):
-    with pytest.raises(ValueError, match=rf"'{prefix}{name}' cannot be used: it .*; use one"):
+    with pytest.raises(ValueError, match=rf"'{prefix}{name}' cannot be used: it .*; use another"):
         Recipe(optimizer=prefix + name)
 
 

@@ -82,7 +82,7 @@ def test_the_name_of_a_data_set_is_no_data_set(tiny, function):
 
 
 def test_the_name_of_a_teacher_is_no_teacher(tiny):
-    with pytest.raises(ValueError, match=r"teacher='advanced_cnn.dermamnist' .*create_model"):
+    with pytest.raises(TypeError, match=r"teacher='advanced_cnn.dermamnist' .*create_model"):
         Trainer(
             small(tiny),
             tiny,
@@ -92,7 +92,7 @@ def test_the_name_of_a_teacher_is_no_teacher(tiny):
 
 
 def test_train_makes_its_own_model(tiny):
-    with pytest.raises(ValueError, match=r"name is a SimpleCNN; .*medzoo.Trainer") as error:
+    with pytest.raises(TypeError, match=r"architecture is a SimpleCNN; .*medzoo.Trainer") as error:
         train(small(tiny), tiny)
     assert len(str(error.value)) < 300
 

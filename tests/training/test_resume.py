@@ -16,8 +16,9 @@ from medzoo import TrainingError, create_model, synthetic
 from medzoo.datasets import Dataset
 from medzoo.files import sha256_of
 from medzoo.training import Augmentation, Recipe, Trainer
-from medzoo.training.checkpoint import load_checkpoint, optimizer_state
-from medzoo.training.fingerprint import digest_of_split
+from medzoo.training.records.fingerprint import digest_of_split
+from medzoo.training.records.run_files import load_checkpoint
+from medzoo.training.state import optimizer_state
 
 RECIPE = Recipe(
     epochs=4,
@@ -49,7 +50,7 @@ class Stop(BaseException):
 
 def interrupt(run, epoch, step=1):
     """Stop a run in the middle of an epoch."""
-    batches = run.loader.epoch
+    batches = run.batches.epoch
 
     def stopping(index):
         for number, batch in enumerate(batches(index)):
@@ -57,7 +58,7 @@ def interrupt(run, epoch, step=1):
                 raise Stop
             yield batch
 
-    run.loader.epoch = stopping
+    run.batches.epoch = stopping
     with pytest.raises(Stop):
         run.fit()
 
@@ -87,9 +88,8 @@ def test_resuming_a_finished_run_changes_nothing(tiny, tmp_path):
 def test_resuming_a_run_out_of_patience_goes_no_further(tiny, tmp_path, monkeypatch):
     scores = iter([0.9, 0.8, 0.7, 0.99])
     monkeypatch.setattr(
-        Trainer,
-        "_validate",
-        lambda _: {"val_loss": 0.0, "val_auc": next(scores), "val_acc": 0.0},
+        "medzoo.training.trainer.validate",
+        lambda *_: {"val_loss": 0.0, "val_auc": next(scores), "val_acc": 0.0},
     )
     recipe = RECIPE.with_changes(patience=2)
     first = trainer(tiny, tmp_path, recipe).fit()
@@ -171,21 +171,22 @@ def test_killed_process_is_resumed_bit_for_bit(tmp_path, one_thread):
     killed = start(tmp_path / "killed")
     deadline = time.monotonic() + 120
     path = tmp_path / "killed" / checkpoint
-    while not path.exists() or load_checkpoint(path)[1].epoch < 2:
+    while not path.exists() or load_checkpoint(path)[0]["progress"]["epoch"] < 2:
         assert killed.poll() is None, "the run ended before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.01)
     killed.kill()
     assert killed.wait() == -signal.SIGKILL
-    assert 2 <= load_checkpoint(path)[1].epoch < LONG.epochs
+    assert 2 <= load_checkpoint(path)[0]["progress"]["epoch"] < LONG.epochs
     assert not (tmp_path / "killed" / "models" / "run.safetensors").exists()
 
     trainer(data(), tmp_path / "killed", LONG, seed=8).fit(resume=True)
-    (expected, one), (found, other) = (
-        load_checkpoint(tmp_path / name / checkpoint) for name in ("whole", "killed")
+    expected, found = (
+        load_checkpoint(tmp_path / name / checkpoint)[0] for name in ("whole", "killed")
     )
-    assert one.best_epoch == other.best_epoch
-    assert without_times(one.history) == without_times(other.history)
+    one, other = expected.pop("progress"), found.pop("progress")
+    assert one["best_epoch"] == other["best_epoch"]
+    assert without_times(one["history"]) == without_times(other["history"])
     for group, tensors in expected.items():
         assert tensors.keys() == found[group].keys()
         for name, tensor in tensors.items():

@@ -54,7 +54,10 @@ class Operations(TorchDispatchMode):
 
 
 class Calls(TorchFunctionMode):
-    """Keeps calls of Tensor's methods that bring values to the program; on a CPU they cost no operation."""
+    """Keeps calls of Tensor's methods that bring values to the program.
+
+    On a CPU they cost no operation.
+    """
 
     def __init__(self, on_host=()):
         super().__init__()
@@ -81,14 +84,14 @@ def watched_steps(name, recipe):
     model = create_model("simple_cnn", dataset=data, widths=(4, 8, 16), drop_rate=0.2)
     trainer = Trainer(model, data, recipe)
     trainer.model.train()
-    batches = enumerate(trainer.loader.epoch(0))
+    batches = enumerate(trainer.batches.epoch(0))
     # The first makes the optimiser's state.
     step, (images, targets) = next(batches)
-    trainer._step(trainer.model, images, targets, step)
-    on_host = counters(trainer.optimizer)
+    trainer.loop.step(trainer.model, images, targets, step)
+    on_host = counters(trainer.state.optimizer)
     with Operations(on_host) as operations, Calls(on_host) as calls:
         for step, (images, targets) in batches:
-            trainer._step(trainer.model, images, targets, step)
+            trainer.loop.step(trainer.model, images, targets, step)
     return operations, calls
 
 

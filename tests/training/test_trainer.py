@@ -14,7 +14,7 @@ from medzoo.inference import predict_logits
 from medzoo.training import Augmentation, Recipe, Trainer
 from medzoo.training.loss import class_weights
 from medzoo.weights import read_config
-from tests.training.quick import QUICK, same, small
+from tests.training.quick import QUICK, same, small, specified
 
 
 @pytest.mark.parametrize(
@@ -130,12 +130,14 @@ def test_moving_average_is_what_is_kept(tiny, decay, differs):
     trainer = Trainer(small(tiny), tiny, QUICK.with_changes(epochs=1, ema_decay=decay))
     trained = {}
 
-    def remember(groups, progress):
-        trained.update({k: v.clone() for k, v in groups["model"].items()})
+    def remember(state, identity):
+        trained.update({k: v.clone() for k, v in state["model"].items()})
 
     trainer.files.write = remember
     kept = trainer.fit().model.state_dict()
-    assert all(torch.equal(v, kept[k]) for k, v in trainer.average.module.state_dict().items())
+    assert all(
+        torch.equal(v, kept[k]) for k, v in trainer.state.average.module.state_dict().items()
+    )
     assert differs is any(not torch.equal(v, kept[k]) for k, v in trained.items())
 
 
@@ -167,13 +169,13 @@ def test_learning_rate_rises_linearly_and_falls_as_a_cosine_over_the_whole_run(t
     recipe = QUICK.with_changes(epochs=4, batch_size=14, warmup=0.25, learning_rate=0.1)
     trainer = Trainer(small(tiny), tiny, recipe)
     rates = []
-    step = trainer.optimizer.step
+    step = trainer.state.optimizer.step
 
     def record():
-        rates.append(trainer.optimizer.param_groups[0]["lr"])
+        rates.append(trainer.state.optimizer.param_groups[0]["lr"])
         step()
 
-    trainer.optimizer.step = record
+    trainer.state.optimizer.step = record
     trainer.fit()
     rise = [0.1 * i / 4 for i in range(4)]
     fall = [0.05 * (1 + math.cos(math.pi * i / 12)) for i in range(12)]
@@ -213,9 +215,9 @@ def test_class_weights():
 
 def test_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(tiny, tmp_path):
     trainer = Trainer(small(tiny), tiny, QUICK.with_changes(epochs=5), output=tmp_path, name="run")
-    whole = trainer._loss
-    trainer._loss = lambda logits, targets: (
-        whole(logits, targets) * (float("nan") if trainer.state.epoch == 2 else 1)
+    whole = trainer.loop.loss
+    trainer.loop.loss = lambda logits, targets: (
+        whole(logits, targets) * (float("nan") if trainer.state.progress.epoch == 2 else 1)
     )
     with pytest.raises(TrainingError, match=r"epoch 3 of run; the checkpoint after epoch 2") as e:
         trainer.fit()
@@ -230,14 +232,14 @@ def test_weights_that_are_not_finite_stop_the_run(tiny, tmp_path):
     # The only step of the epoch spoils the weights: its loss was still fine.
     recipe = QUICK.with_changes(batch_size=56)
     trainer = Trainer(small(tiny), tiny, recipe, output=tmp_path, name="run")
-    step = trainer.optimizer.step
+    step = trainer.state.optimizer.step
 
     def spoil():
         step()
         with torch.no_grad():
             trainer.model.head.fc.bias.fill_(float("nan"))
 
-    trainer.optimizer.step = spoil
+    trainer.state.optimizer.step = spoil
     with pytest.raises(TrainingError, match="outputs became infinite or NaN in epoch 1 of run"):
         trainer.fit()
     assert not (tmp_path / "models").exists()
@@ -267,7 +269,7 @@ def test_a_student_comes_to_answer_as_its_teacher_does(tiny):
         recipe = QUICK.with_changes(
             epochs=8, validate_every=8, learning_rate=0.05, distillation=share
         )
-        given = sure_of_the_first if share else None
+        given = specified(sure_of_the_first, tiny) if share else None
         run = Trainer(small(tiny), tiny, recipe, teacher=given).fit()
         return predict_logits(run.model, tiny.train.images).softmax(dim=1)[:, 0]
 

@@ -8,9 +8,8 @@ def scored(monkeypatch, scores):
     """Have every validation give the next of some scores."""
     scores = iter(scores)
     monkeypatch.setattr(
-        Trainer,
-        "_validate",
-        lambda _: {"val_loss": 0.0, "val_auc": next(scores), "val_acc": 0.0},
+        "medzoo.training.trainer.validate",
+        lambda *_: {"val_loss": 0.0, "val_auc": next(scores), "val_acc": 0.0},
     )
 
 
@@ -46,4 +45,4 @@ def test_how_often_is_validated_does_not_change_the_weights(tiny):
     ]
     for trainer in trainers:
         trainer.fit()
-    assert same(*(trainer.average.module for trainer in trainers))
+    assert same(*(trainer.state.average.module for trainer in trainers))

@@ -65,7 +65,7 @@ def iter_chunks(images: Tensor, size: int) -> Iterator[Tensor]:
 def _chunks(images: Tensor, size: int) -> Iterator[Tensor]:
     for chunk in images.split(size):
         yield chunk
-        release_pages(chunk.nbytes)
+        _release_pages(chunk.nbytes)
 
 
 def take_rows(images: Tensor, rows: Tensor, out: Tensor | None = None) -> Tensor:
@@ -88,11 +88,11 @@ def take_rows(images: Tensor, rows: Tensor, out: Tensor | None = None) -> Tensor
         )
     # Copies whole rows, whereas images[rows] would visit every pixel.
     torch.index_select(images, 0, rows, out=out)
-    release_pages(out.nbytes)
+    _release_pages(out.nbytes)
     return out
 
 
-def release_pages(nbytes: int) -> None:
+def _release_pages(nbytes: int) -> None:
     """Count the bytes read from maps, and from time to time release the memory of all maps.
 
     Pages of a mapped file that a process has read count as its memory until the system needs

@@ -12,7 +12,7 @@ from medzoo.cache import cache_dir
 from medzoo.datasets import load_dataset
 from medzoo.datasets.storage import archive
 from medzoo.datasets.storage.archive import read_archive
-from medzoo.datasets.storage.mmap import iter_chunks, open_map, release_pages, take_rows
+from medzoo.datasets.storage.mmap import _release_pages, iter_chunks, open_map, take_rows
 from medzoo.errors import DatasetError
 from tests.datasets.conftest import make_arrays
 
@@ -164,9 +164,9 @@ def test_memory_of_maps_is_given_back_and_their_content_stays(tmp_path, monkeypa
     array = open_map(path)
     assert np.array_equal(array, expected)
     assert _resident(path) >= expected.nbytes
-    release_pages(expected.nbytes - 1)
+    _release_pages(expected.nbytes - 1)
     assert _resident(path) >= expected.nbytes
-    release_pages(1)
+    _release_pages(1)
     assert _resident(path) < expected.nbytes / 4
     assert np.array_equal(array, expected)
 

@@ -1,4 +1,4 @@
-"""Which part of a network training leaves as it is, by the layers that the network tells."""
+"""Which part of a network training leaves as it is, by the layers that the network names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class Frozen:
     """The frozen part of a model: its parameters do not learn, its batch norms do not count.
 
     Args:
-        model: A model; those of medzoo and timm tell which layers they have.
+        model: A model; those of medzoo and timm name their layers.
         freeze: ``"none"``, ``"stem"``, ``"backbone"``, or a number of stages; see `Recipe`.
 
     Attributes:
@@ -18,11 +18,11 @@ class Frozen:
         norms: The modules with running statistics.
 
     Raises:
-        ValueError: If the model does not tell its layers, or has fewer stages.
+        ValueError: If the model does not name its layers, or has fewer stages.
     """
 
     def __init__(self, model: nn.Module, freeze: str | int) -> None:
-        names = _frozen_names(model, freeze)
+        names = frozen_names(model, freeze)
         self.parameters = [
             parameter
             for name, parameter in model.named_parameters()
@@ -49,7 +49,7 @@ class Frozen:
 
 
 def layers_of(model: nn.Module, wanted_by: str) -> dict[str, int]:
-    """Return the layer of each parameter and module: 0 for the stem, then the stages, then the rest.
+    """Return the layer of each parameter and module: 0 for the stem, then stages, then the rest.
 
     Args:
         model: A model with timm's ``group_matcher``.
@@ -60,7 +60,7 @@ def layers_of(model: nn.Module, wanted_by: str) -> dict[str, int]:
     """
     if not hasattr(model, "group_matcher"):
         raise ValueError(
-            f"{type(model).__name__} does not tell its layers, which the recipe's {wanted_by} "
+            f"{type(model).__name__} does not name its layers, which the recipe's {wanted_by} "
             "needs; give it timm's method group_matcher, or take a model of medzoo.create_model"
         )
     matcher = model.group_matcher(coarse=True)  # type: ignore[operator]
@@ -70,8 +70,16 @@ def layers_of(model: nn.Module, wanted_by: str) -> dict[str, int]:
     }
 
 
-def _frozen_names(model: nn.Module, freeze: str | int) -> set[str]:
-    """Return the names of the frozen parameters and modules."""
+def frozen_names(model: nn.Module, freeze: str | int) -> set[str]:
+    """Return the names of the parameters and modules that `Recipe.freeze` keeps as they are.
+
+    Args:
+        model: A model; it is not changed.
+        freeze: ``"none"``, ``"stem"``, ``"backbone"``, or a number of stages.
+
+    Raises:
+        ValueError: If the model does not name its layers, or has fewer stages.
+    """
     if freeze == "none":
         return set()
     layers = layers_of(model, "freeze")

@@ -1,4 +1,4 @@
-"""What a resumed run shares with the one that was interrupted, told by digests."""
+"""What a resumed run has to share with the one that was interrupted, as digests."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from itertools import chain
 from typing import Any, Protocol
 
@@ -14,18 +14,20 @@ import torch
 from torch import Tensor, nn
 
 from medzoo.datasets import Dataset, Split
-from medzoo.datasets.storage.mmap import release_pages
+from medzoo.datasets.storage import iter_chunks
 from medzoo.spec import find_spec
 from medzoo.training.recipe import Recipe
+from medzoo.training.records.lineage import architecture_name
 
 _SAMPLE = 1 << 26  # bytes of images that count: all of most sets, evenly spaced ones of large ones
 _CHUNK = 1 << 22  # bytes at once, for memory-mapped sets
 
 
 class HasIdentity(Protocol):
-    """Whatever tells what it is; a teacher."""
+    """Whatever can be told from others of its kind: a teacher."""
 
-    identity: dict[str, Any]
+    def identity(self) -> dict[str, Any]:
+        """Return JSON-safe values that others do not share."""
 
 
 def run_fingerprint(
@@ -34,23 +36,25 @@ def run_fingerprint(
     data: Dataset,
     high_res: Dataset | None,
     teacher: HasIdentity | None,
+    loss: Callable[..., Tensor] | None,
 ) -> dict[str, Any]:
-    """Return, JSON-safe, all that decides a run.
+    """Return all that decides a run, as JSON-safe values.
 
     Args:
         model: What is trained; its weights do not count, since they change.
-        recipe: How.
-        data: On which training and validation images.
+        recipe: How it is trained.
+        data: Its training and validation images.
         high_res: The larger training images, if any.
         teacher: The teacher, if any.
+        loss: The loss that replaces the task's, if any.
     """
-    spec = find_spec(model)
     return {
-        "architecture": (spec and spec.architecture) or type(model).__name__,
+        "architecture": architecture_name(model),
         "layers": digest_of_layers(model),
         "recipe": recipe.to_dict(),
         "high_res": high_res and digest_of_split(high_res.train),
-        "teacher": teacher and teacher.identity,
+        "teacher": teacher and teacher.identity(),
+        "loss": None if loss is None else name_of_loss(loss),
         "data": {
             "name": data.info.name,
             "md5": data.provenance.md5,
@@ -60,45 +64,53 @@ def run_fingerprint(
     }
 
 
-def digest_of_split(split: Split) -> str:
-    """Return a short text that other labels, images or another order of them would change.
+def name_of_loss(loss: Callable[..., Tensor]) -> str:
+    """Return a text by which losses are told apart: a function's name, or a module's settings.
 
     Args:
-        split: Labels and images. All labels count; of more than 64 MB of images, evenly spaced ones.
+        loss: A function, a module, or any other callable.
+    """
+    name = getattr(loss, "__qualname__", None) or _without_addresses(repr(loss))
+    return f"{name} {digest_of_weights(loss)}" if isinstance(loss, nn.Module) else name
+
+
+def digest_of_split(split: Split) -> str:
+    """Return a digest of a split; other labels, images or another order of them change it.
+
+    Args:
+        split: Labels and images. All labels count; of more than 64 MB of images, evenly spaced
+            ones.
     """
     images = split.images[:: max(1, math.ceil(split.images.nbytes / _SAMPLE))]
     # Channels last, as they lie in memory, so that nothing is copied.
-    chunks = images.permute(0, 2, 3, 1).split(max(1, _CHUNK // images[0].nbytes))
-    return _digest(chain([split.labels], _read(chunks)), list(split.images.shape))
+    chunks = iter_chunks(images.permute(0, 2, 3, 1), max(1, _CHUNK // images[0].nbytes))
+    return _digest(chain([split.labels], chunks), list(split.images.shape))
 
 
 def digest_of_weights(model: nn.Module) -> str:
-    """Return a short text that other weights, or another temperature, would change.
+    """Return a digest of a module's weights and temperature.
 
     Args:
         model: Any module.
     """
     state = {k: v for k, v in model.state_dict().items() if isinstance(v, Tensor)}
-    return _digest(
-        state.values(), [spec.temperature if (spec := find_spec(model)) else 1.0, *state]
-    )
+    spec = find_spec(model)
+    return _digest(state.values(), [spec.temperature if spec else 1.0, *state])
 
 
 def digest_of_layers(model: nn.Module) -> str:
-    """Return a short text that another width, depth, stride or dropout would change.
+    """Return a digest of a module's layers; another width, depth or dropout changes it.
 
     Args:
         model: Any module; its weights do not count.
     """
     shapes = {name: list(value.shape) for name, value in model.named_parameters()}
-    layers = re.sub(r" at 0x\w+", "", str(model))  # addresses of functions differ between processes
-    return _digest([], [layers, shapes])
+    return _digest([], [_without_addresses(str(model)), shapes])
 
 
-def _read(chunks: tuple[Tensor, ...]) -> Iterator[Tensor]:
-    for chunk in chunks:
-        yield chunk
-        release_pages(chunk.nbytes)
+def _without_addresses(text: str) -> str:
+    """Remove the addresses of functions, which differ between processes."""
+    return re.sub(r" at 0x\w+", "", text)
 
 
 def _digest(tensors: Iterable[Tensor], about: object) -> str:

@@ -1,0 +1,153 @@
+"""One epoch: its steps, and the validation after it."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from medzoo.datasets import Split
+from medzoo.device import Precision, autocast
+from medzoo.distributed import average_buffers, process_mean, rank
+from medzoo.evaluation import compute_metrics
+from medzoo.inference import predict_logits, probabilities
+from medzoo.training.loader import BatchSource
+from medzoo.training.loss import Loss, loss_of, soft_targets
+from medzoo.training.recipe import Recipe
+from medzoo.training.state import TrainState
+
+
+class NotFiniteError(FloatingPointError):
+    """Training has diverged: the loss, or an output of the model, is infinite or NaN."""
+
+
+class TrainLoop:
+    """The steps of an epoch.
+
+    Args:
+        state: What the steps change.
+        batches: What the model learns from.
+        loss: What is minimised.
+        recipe: Seed, precision and clipping of gradients.
+        device: Where model and batches are.
+    """
+
+    def __init__(
+        self,
+        state: TrainState,
+        batches: BatchSource,
+        loss: Loss,
+        recipe: Recipe,
+        device: torch.device,
+    ) -> None:
+        self.state = state
+        self.batches = batches
+        self.loss = loss
+        self.recipe = recipe
+        self.device = device
+        self.autocast = autocast(device, recipe.precision)
+
+    def epoch(self, network: nn.Module, epoch: int, after_step: Callable[[], object]) -> float:
+        """Train on every batch once.
+
+        Args:
+            network: The model, or what wraps it to run on several devices or compiled.
+            epoch: Which one, from 0.
+            after_step: Called after every step.
+
+        Returns:
+            The mean loss, over all processes.
+
+        Raises:
+            NotFiniteError: If it is infinite or NaN.
+        """
+        # Dropout and stochastic depth depend on seed, epoch and process alone, as order and
+        # augmentation do. Only the lowest 32 bits of a seed count, so the factor is odd.
+        torch.manual_seed(self.recipe.seed * 1_000_003 + epoch + rank() * 0x9E3779B1)
+        network.train()
+        self.state.frozen.freeze()
+        total, steps = torch.zeros((), device=self.device), len(self.batches)
+        for number, (images, targets) in enumerate(self.batches.epoch(epoch), epoch * steps):
+            # Summed on the device and read once per epoch: reading it here would make a GPU wait.
+            total += self.step(network, images, targets, number)
+            after_step()
+        # All else is equal in all processes.
+        average_buffers(self.state.model, self.state.average.module)
+        loss = process_mean(total).item() / steps
+        if not math.isfinite(loss):
+            raise NotFiniteError(f"the loss became {loss}")
+        return loss
+
+    def step(self, network: nn.Module, images: Tensor, targets: Tensor, number: int) -> Tensor:
+        """Update the weights once. Nothing here may wait for the device.
+
+        Args:
+            network: As in `epoch`.
+            images: Float32 (N, C, H, W), normalised.
+            targets: Target probabilities, float32 (N, K).
+            number: Steps before this one, in the whole run.
+
+        Returns:
+            The loss, without gradient.
+        """
+        state = self.state
+        state.scheduler.step_update(number)
+        with self.autocast:
+            logits = network(images)
+        loss = self.loss(logits.float(), targets)
+        loss.backward()
+        if self.recipe.clip_gradient is not None:
+            nn.utils.clip_grad_norm_(state.model.parameters(), self.recipe.clip_gradient)
+        state.optimizer.step()
+        state.optimizer.zero_grad()
+        state.average.update(state.model, step=number)
+        return loss.detach()
+
+
+def validate(
+    model: nn.Module, split: Split, device: torch.device, precision: Precision
+) -> dict[str, float]:
+    """Score a model on a validation split.
+
+    Every process of an open group computes a part, and all get the same figures.
+
+    Args:
+        model: The model, which says how images are prepared for it.
+        split: The validation split.
+        device: Where to compute.
+        precision: Precision of the computation.
+
+    Returns:
+        ``val_loss`` (the task's loss), ``val_auc`` and ``val_acc``.
+
+    Raises:
+        NotFiniteError: If an output is infinite or NaN.
+    """
+    info = split.info
+    logits = predict_logits(model, split.images, device=device, precision=precision, sharded=True)
+    if not logits.isfinite().all():
+        raise NotFiniteError("the model's outputs became infinite or NaN")
+    scores = probabilities(logits, info.task)
+    metrics = compute_metrics(split.labels, scores, info.task, info.classes)
+    return {
+        "val_loss": loss_of(logits.float(), soft_targets(split), info.multi_label).item(),
+        "val_auc": metrics.auc,
+        "val_acc": metrics.acc,
+    }
+
+
+def progress_bar(name: str, done: int, steps: int, shown: bool | None) -> tqdm:
+    """Return the progress bar of a run; only process 0 shows one.
+
+    Args:
+        name: Name of the run.
+        done: Steps that were done before.
+        steps: Steps of the whole run.
+        shown: Whether to show it; None shows it only on a terminal.
+    """
+    hidden = True if rank() else None if shown is None else not shown
+    return tqdm(total=steps, initial=done, desc=name, unit="step", disable=hidden, file=sys.stderr)

@@ -1,0 +1,99 @@
+"""What a model says about itself, and where the weights of a run come from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from medzoo.datasets import Dataset, DatasetInfo
+from medzoo.inference import Ensemble
+from medzoo.inference.model import Model
+from medzoo.spec import find_spec, network_of
+from medzoo.weights.licence import strictest
+
+
+def architecture_name(model: object) -> str:
+    """Return the name that builds a model, or its class's name if it does not say.
+
+    Args:
+        model: Any model.
+    """
+    spec = find_spec(model)
+    return (spec and spec.architecture) or type(network_of(model)).__name__
+
+
+def can_be_rebuilt(model: object) -> bool:
+    """Whether a model says how it was built, so that a weights file of it can be loaded.
+
+    Args:
+        model: Any model.
+    """
+    spec = find_spec(model)
+    return spec is not None and bool(spec.architecture)
+
+
+def is_made_for(model: object, info: DatasetInfo) -> bool:
+    """Whether a model's classifier is one for a data set.
+
+    Args:
+        model: Any model.
+        info: The data set.
+    """
+    spec = find_spec(model)
+    known = spec.dataset if spec else None
+    return known is not None and (known.name, known.classes) == (info.name, info.classes)
+
+
+def lineage(
+    model: nn.Module, data: Dataset, teacher: Model | None, high_res: Dataset | None
+) -> dict[str, Any]:
+    """Describe where the weights of a run come from, for their file.
+
+    Args:
+        model: The model. Before it was trained it may have had weights, which have a licence.
+        data: What it was trained on.
+        teacher: The model that taught it, if any.
+        high_res: The larger images that were augmented instead of the data's, if any.
+
+    Returns:
+        JSON-safe values: data, licence, teacher (a description of each member) and high_res (size
+        and md5). The last two are None if there was none.
+    """
+    return {
+        "data": data.provenance.to_dict(),
+        "licence": strictest(data.info.licence, _licence(model), _licence(teacher)),
+        "teacher": None if teacher is None else describe_members(teacher),
+        "high_res": {"size": high_res.size, "md5": high_res.provenance.md5} if high_res else None,
+    }
+
+
+def describe_members(model: Model) -> list[dict[str, Any]]:
+    """Describe the models that answer together, or the single one that answers.
+
+    Args:
+        model: Any callable; of an `Ensemble` its members are described.
+
+    Returns:
+        For each its architecture, input size (channels, height, width), the name of the data set
+        that it was made for, and its number of parameters; None for what is unknown.
+    """
+    network = network_of(model)
+    if isinstance(network, Ensemble):
+        return [one for member in network.members for one in describe_members(member)]
+    spec = find_spec(model)
+    return [
+        {
+            "architecture": architecture_name(model),
+            "input_size": list(spec.input.shape) if spec else None,
+            "dataset": spec.dataset.name if spec and spec.dataset else None,
+            "parameters": sum(p.numel() for p in network.parameters())
+            if isinstance(network, nn.Module)
+            else None,
+        }
+    ]
+
+
+def _licence(model: object) -> str:
+    spec = find_spec(model)
+    return spec.licence if spec else ""

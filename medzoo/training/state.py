@@ -1,0 +1,241 @@
+"""Everything that changes during a training run, and what is left of it at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from timm.scheduler import CosineLRScheduler
+from timm.utils import ModelEmaV3
+from torch import Tensor, nn
+
+from medzoo.errors import TrainingError
+from medzoo.models import Classifier
+from medzoo.training.optim import Frozen, create_optimizer
+from medzoo.training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished training run.
+
+    Attributes:
+        model: The model with the weights of the best epoch, in evaluation mode.
+        recipe: What it was trained by.
+        history: One row per epoch: epoch, loss, lr, images_per_second, seconds; and val_loss,
+            val_auc, val_acc where it was validated.
+        best_epoch: The epoch, from 1, with the best validation AUC, whose weights are kept.
+        val_auc: Its validation AUC.
+        val_acc: Its validation accuracy.
+        weights: The weights file, or None if the run wrote none.
+        stopped: Why the run ended before the recipe's last epoch; empty if it did not.
+    """
+
+    model: Classifier = field(repr=False)
+    recipe: Recipe = field(repr=False)
+    history: list[dict[str, Any]] = field(repr=False)
+    best_epoch: int
+    val_auc: float
+    val_acc: float
+    weights: Path | None
+    stopped: str = ""
+
+    @classmethod
+    def of(cls, model: Classifier, recipe: Recipe, progress: Progress, weights: Path | None) -> Run:
+        """Describe a run that has ended.
+
+        Args:
+            model: The model with the weights of the best epoch.
+            recipe: What it was trained by.
+            progress: How far it came.
+            weights: The weights file, if any.
+        """
+        figures = progress.figures()
+        return cls(
+            model,
+            recipe,
+            progress.history,
+            best_epoch=figures["best_epoch"],
+            val_auc=figures["val_auc"],
+            val_acc=figures["val_acc"],
+            weights=weights,
+            stopped=progress.stopped if progress.epoch < recipe.epochs else "",
+        )
+
+
+@dataclass
+class Progress:
+    """How far a run has come.
+
+    Attributes:
+        epoch: Finished epochs.
+        history: One row of figures per finished epoch; ``val_*`` where it was validated.
+        best_epoch: The epoch, from 1, with the best validation AUC; 0 before the first.
+        stopped: Why the run ends after this epoch; empty if it goes on.
+    """
+
+    epoch: int = 0
+    history: list[dict[str, Any]] = field(default_factory=list)
+    best_epoch: int = 0
+    stopped: str = ""
+
+    @property
+    def best(self) -> dict[str, Any] | None:
+        """The row of the best epoch; None before the first validation."""
+        return self.history[self.best_epoch - 1] if self.best_epoch else None
+
+    def stale(self) -> int:
+        """Number of epochs from the best one to the last one that was validated."""
+        validated = [row["epoch"] for row in self.history if "val_auc" in row]
+        return validated[-1] - self.best_epoch if validated else 0
+
+    def figures(self) -> dict[str, Any]:
+        """Return the best epoch, its scores, and the seconds of all epochs."""
+        best = self.history[self.best_epoch - 1]
+        return {
+            "best_epoch": self.best_epoch,
+            "val_auc": best["val_auc"],
+            "val_acc": best["val_acc"],
+            "seconds": sum(row["seconds"] for row in self.history),
+        }
+
+
+class TrainState:
+    """Model, moving average, optimiser, learning rate, best weights and progress of one run.
+
+    Args:
+        model: The model, on `device`. What the recipe freezes no longer learns.
+        recipe: How it is trained.
+        steps: Steps per epoch.
+        device: Where it is trained.
+
+    Attributes:
+        average: The moving average of the weights, which is validated and kept.
+        best: The averaged weights of the best epoch; empty before the first validation.
+        scheduler: Sets the learning rate. It depends on the step alone, so it is not saved.
+        frozen: The part of the model that does not learn.
+    """
+
+    def __init__(self, model: nn.Module, recipe: Recipe, steps: int, device: torch.device) -> None:
+        self.model = model
+        self.frozen = Frozen(model, recipe.freeze)
+        self.optimizer = create_optimizer(
+            model,
+            recipe.optimizer,
+            learning_rate=recipe.learning_rate,
+            weight_decay=recipe.weight_decay,
+            layer_decay=recipe.layer_decay,
+            device=device,
+        )
+        total = recipe.epochs * steps
+        warmup = min(round(recipe.warmup * total), total - 1)
+        self.scheduler = CosineLRScheduler(
+            self.optimizer, total - warmup, warmup_t=warmup, warmup_prefix=True, t_in_epochs=False
+        )
+        # The warm-up of the decay keeps random initial weights out of the average of short runs.
+        self.average = ModelEmaV3(model, recipe.ema_decay, use_warmup=True)
+        self.best: dict[str, Tensor] = {}
+        self.progress = Progress()
+
+    def keep_if_best(self, row: Mapping[str, Any]) -> None:
+        """Keep the averaged weights if a validation was the best so far.
+
+        Args:
+            row: Figures of the epoch, not yet in the history.
+        """
+        best = self.progress.best
+        if best is None or row["val_auc"] > best["val_auc"]:
+            self.progress.best_epoch = row["epoch"]
+            self.best = {k: v.clone() for k, v in self.average.module.state_dict().items()}
+
+    def state_dict(self) -> dict[str, dict[str, Any]]:
+        """Return all that is needed to go on.
+
+        Returns:
+            ``model``, ``average``, ``best`` and ``optimizer``: named tensors. ``progress``:
+            JSON-safe, with the optimiser's numbers.
+
+        Raises:
+            TrainingError: If the optimiser keeps something that a file cannot hold.
+        """
+        tensors, numbers = optimizer_state(self.optimizer)
+        return {
+            "model": self.model.state_dict(),
+            "average": self.average.module.state_dict(),
+            "best": self.best,
+            "optimizer": tensors,
+            "progress": vars(self.progress) | {"optimizer": numbers},
+        }
+
+    def load_state_dict(self, values: Mapping[str, Mapping[str, Any]]) -> None:
+        """Take over what `state_dict` returned.
+
+        Args:
+            values: Of a run of the same model by the same recipe.
+        """
+        progress = dict(values["progress"])
+        numbers = progress.pop("optimizer", {})
+        self.model.load_state_dict(values["model"])
+        self.average.module.load_state_dict(values["average"])
+        self.best = dict(values.get("best", {}))  # empty before the first validation
+        restore_optimizer(self.optimizer, {**values.get("optimizer", {}), **numbers})
+        self.progress = Progress(**progress)
+
+
+def optimizer_state(
+    optimizer: torch.optim.Optimizer,
+) -> tuple[dict[str, Tensor], dict[str, int | float]]:
+    """Split an optimiser's state into named tensors and named numbers.
+
+    Args:
+        optimizer: After at least one step.
+
+    Returns:
+        ``"3.exp_avg"`` is a slot of the fourth parameter, ``"group0.step"`` a value of the first
+        group: some optimisers count their steps there, as a tensor or as a plain number. Whatever
+        else is in a group is a setting, which a new optimiser has anyway.
+
+    Raises:
+        TrainingError: If it keeps something else for a parameter, which would be lost.
+    """
+    state = optimizer.state_dict()
+    for slots in state["state"].values():
+        for name, value in slots.items():
+            if not isinstance(value, Tensor | int | float):
+                raise TrainingError(
+                    f"{type(optimizer).__name__} keeps {name!r} as a {type(value).__name__}, which "
+                    "a checkpoint cannot hold; use another optimizer, e.g. 'adamw'"
+                )
+    owners = {str(index): slots for index, slots in state["state"].items()}
+    owners |= {f"group{index}": group for index, group in enumerate(state["param_groups"])}
+    flat = {f"{owner}.{name}": v for owner, values in owners.items() for name, v in values.items()}
+    tensors = {name: value for name, value in flat.items() if isinstance(value, Tensor)}
+    numbers = {name: value for name, value in flat.items() if isinstance(value, int | float)}
+    return tensors, numbers
+
+
+def restore_optimizer(
+    optimizer: torch.optim.Optimizer, values: Mapping[str, Tensor | int | float]
+) -> None:
+    """Put what `optimizer_state` gave back into an optimiser over the same parameters.
+
+    Args:
+        optimizer: Freshly made.
+        values: The named tensors and numbers.
+    """
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    state = optimizer.state_dict()
+    for key, value in values.items():
+        owner, _, name = key.partition(".")
+        if owner.startswith("group"):
+            state["param_groups"][int(owner.removeprefix("group"))][name] = value
+            continue
+        parameter = parameters[int(owner)]
+        if isinstance(value, Tensor) and value.shape == parameter.shape:
+            # Same memory layout as the parameter, hence the same kernels and the same bits.
+            value = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+        state["state"].setdefault(int(owner), {})[name] = value
+    optimizer.load_state_dict(state)
