@@ -45,8 +45,9 @@ class WeightsConfig:
         """
         spec = spec_of(model)
         # Ensembles, feature extractors and `Specified` carry a spec as well, but their tensors
-        # are not those of the architecture.
-        if not spec.architecture or not hasattr(network_of(model), "get_classifier"):
+        # are not those of the architecture. The class is asked, because torch.compile's module
+        # passes attributes of the instance on.
+        if not spec.architecture or not hasattr(type(network_of(model)), "get_classifier"):
             raise ValueError(
                 f"medzoo cannot build a {type(model).__name__} again, so its weights could not be "
                 "loaded; save a model that medzoo.create_model made, without features_only"

@@ -163,6 +163,7 @@ def test_model_of_unknown_make_is_refused(tmp_path, model):
     for one in (
         Specified(model, spec_of(model)),
         medzoo.Ensemble([model]),
+        bind_to_dataset(torch.compile(create_model("simple_cnn", num_classes=2)), data),
         bind_to_dataset(torch.nn.Linear(2, 2), data),
     ):
         with pytest.raises(ValueError, match=r"medzoo\.create_model"):
