@@ -25,6 +25,7 @@ recipe = bundled.with_changes(
     epochs=5,
     batch_size=32,
     ema_decay=0.9,
+    validate_every=1,
     augmentation=medzoo.Augmentation(horizontal_flip=0.5, vertical_flip=0.5),
 )
 

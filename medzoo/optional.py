@@ -1,4 +1,4 @@
-"""The packages that ``medzoo[onnx]`` installs, imported when they are needed."""
+"""Importing the optional packages of ``medzoo[onnx]`` when they are needed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def import_optional(module: str) -> Any:
-    """Import a module of the extra.
+    """Import a module that ``medzoo[onnx]`` installs.
 
     Args:
         module: Its full name, e.g. ``"onnxruntime.quantization"``.

@@ -1,9 +1,9 @@
-"""After `import medzoo`, timm knows medzoo's architectures, whichever is imported first.
+"""Registering medzoo's architectures with timm, whichever of the two is imported first.
 
-timm has no way for a package to announce its models; they are registered when their modules are
-imported. To import them with medzoo would cost seconds (PyTorch) that most uses of the package do
-not need, so medzoo waits for somebody to import timm: a finder in front of Python's own lets timm's
-models be imported as ever, and imports medzoo's after them.
+timm has no entry point for the models of other packages: models are registered when their modules
+are imported. Importing them in `import medzoo` would take seconds (PyTorch), also for users who do
+not need them. So medzoo waits until timm is imported: an import finder lets Python import timm's
+models as usual, and then imports medzoo's.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _AWAITED = "timm.models"
 
 
 def register_with_timm() -> None:
-    """Register medzoo's architectures with timm: now if it is imported, else as soon as it is."""
+    """Register medzoo's architectures with timm: now or as soon as timm is imported."""
     if _AWAITED in sys.modules:
         _import_architectures()
     else:
@@ -30,7 +30,7 @@ class _TimmFinder:
     def find_spec(
         name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Find timm's models as Python does; leave all else to the other finders."""
+        """Find ``timm.models`` as Python does; leave all other modules to the other finders."""
         spec = PathFinder.find_spec(name, path, target) if name == _AWAITED else None
         if spec is not None and isinstance(spec.loader, SourceFileLoader):
             spec.loader = _TimmLoader(spec.loader.name, spec.loader.path)
@@ -47,7 +47,7 @@ def _import_architectures() -> None:
     try:
         import medzoo.models  # noqa: F401
     except Exception as error:
-        # Whoever imports timm may not need medzoo; whoever needs it gets the error itself.
+        # Users of timm alone must not see an error; `import medzoo.models` raises it.
         warnings.warn(
             f"timm works, but does not know medzoo's architectures: {error!r}. "
             "`import medzoo.models` shows the whole error",

@@ -1,4 +1,4 @@
-"""The ``medzoo`` command: a thin face over the library's public functions, a file a command."""
+"""The ``medzoo`` command: a thin layer over the public functions, one file per command."""
 
 from medzoo.cli.main import main
 

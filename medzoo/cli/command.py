@@ -1,4 +1,4 @@
-"""What the commands share: how one is added, and the options that several have."""
+"""Adding a command to the command line, and options that several commands have."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 Run = Callable[[argparse.Namespace], tuple[Any, str]]
-"""A command: from its arguments to what ``--json`` prints and to what is printed otherwise."""
+"""A command: from its arguments to the values for ``--json`` and the text printed otherwise."""
 
 
 class Commands:
@@ -21,13 +21,13 @@ class Commands:
         self._commands = parser.add_subparsers(title="commands", required=True, metavar="command")
 
     def add(self, name: str, run: Run, text: str, example: str) -> argparse.ArgumentParser:
-        """Add a command, and return its parser for the command's own arguments.
+        """Add a command, and return its parser, to which its own arguments are added.
 
         Args:
             name: What the user types.
-            run: What it does.
-            text: One line that says so, in lower case and without a full stop.
-            example: A whole command line.
+            run: The function that runs it.
+            text: A one-line summary, in lower case and without a full stop.
+            example: A complete command line.
         """
         parser: argparse.ArgumentParser = self._commands.add_parser(
             name,
@@ -45,7 +45,7 @@ def add_tta_option(parser: argparse.ArgumentParser) -> None:
     """Add ``--tta``.
 
     Args:
-        parser: Of a command.
+        parser: The parser of a command.
     """
     parser.add_argument(
         "--tta",
@@ -55,11 +55,11 @@ def add_tta_option(parser: argparse.ArgumentParser) -> None:
 
 
 def add_data_options(parser: argparse.ArgumentParser, size: int | None) -> None:
-    """Add what says where data is, how large its images are, and what computes.
+    """Add ``--size``, ``--data-root`` and ``--device``.
 
     Args:
-        parser: Of a command.
-        size: The size by default; None leaves it to the model.
+        parser: The parser of a command.
+        size: The default size; None for the model's.
     """
     parser.add_argument("--size", type=int, default=size, help="image height (28, 64, 128, 224)")
     parser.add_argument("--data-root", help="folder of MedMNIST's files (or set MEDZOO_DATA)")
@@ -70,6 +70,6 @@ def add_device_option(parser: argparse.ArgumentParser) -> None:
     """Add ``--device``.
 
     Args:
-        parser: Of a command.
+        parser: The parser of a command.
     """
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps (%(default)s)")

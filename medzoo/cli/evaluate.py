@@ -26,7 +26,7 @@ def add(commands: Commands) -> None:
     sub.add_argument("model", help="a checkpoint's name or a weights file")
     add_model_data_options(sub)
     sub.add_argument("--split", choices=("train", "val", "test"), default="test")
-    sub.add_argument("--seed", type=int, default=0, help="of the bootstrap (%(default)s)")
+    sub.add_argument("--seed", type=int, default=0, help="seed of the bootstrap (%(default)s)")
     add_tta_option(sub)
     add_data_options(sub, size=None)
 

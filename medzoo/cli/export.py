@@ -35,7 +35,7 @@ def add(commands: Commands) -> None:
         action="store_true",
         help="score model and file on the validation split",
     )
-    add_model_data_options(sub, "of --check: ")
+    add_model_data_options(sub, "with --check: ")
     sub.add_argument("--data-root", help="folder of MedMNIST's files (or set MEDZOO_DATA)")
 
 

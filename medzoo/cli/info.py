@@ -1,4 +1,4 @@
-"""``medzoo models``, ``datasets`` and ``info``: what there is."""
+"""``medzoo models``, ``datasets`` and ``info``: lists and descriptions."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _info(arguments: argparse.Namespace) -> tuple[Any, str]:
             "name": name,
             "summary": (type(model).__doc__ or "").splitlines()[0],
             "parameters": sum(p.numel() for p in model.parameters()),
-            "stages": getattr(model, "feature_info", []),
+            "stages": model.feature_info,
             "pretrained": [
                 n for n in medzoo.list_models(pretrained=True) if n.startswith(f"{name}.")
             ],
@@ -75,14 +75,19 @@ def _info(arguments: argparse.Namespace) -> tuple[Any, str]:
 
 
 def readable(values: Any, indent: str = "") -> str:
-    """Lay nested values out as indented lines; leave out what is not known."""
+    """Format nested values as indented lines; unknown values are left out.
+
+    Args:
+        values: Values by name, as they are printed by ``--json``.
+        indent: What each line starts with.
+    """
     lines = []
     for key, value in values.items():
         if value is None or value == "":
             continue
         if isinstance(value, list) and not any(isinstance(item, dict) for item in value):
             lines.append(f"{indent}{key}: {', '.join(map(str, value)) or 'none'}")
-        elif isinstance(value, list):  # a row each
+        elif isinstance(value, list):  # one row per item
             rows = ("; ".join(f"{k}: {v}" for k, v in row.items()) for row in value)
             lines += [f"{indent}{key}:", *(f"{indent}  {row}" for row in rows)]
         elif isinstance(value, dict) and value:

@@ -30,7 +30,7 @@ examples:
 For research and teaching; not for clinical use.
 """
 
-_PATIENCE = 5.0  # seconds for which processes other than the first keep an error to themselves
+_PATIENCE = 5.0  # seconds for which processes other than the first delay an error message
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,30 +40,30 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The arguments, by default the process's.
 
     Returns:
-        The exit code: 0 if all went well, 1 after an error that one line explains, 2 if the
-        arguments were wrong.
+        The exit code: 0 for success, 1 after an error with a one-line message, 2 for wrong
+        arguments.
     """
     arguments = _parser().parse_args(argv)
-    speaks = distributed.rank() == 0  # under torchrun, one process does so for all
-    if not speaks:
+    prints = distributed.rank() == 0  # under torchrun, one process does so for all
+    if not prints:
         warnings.simplefilter("ignore")
     try:
         values, text = arguments.run(arguments)
-        if speaks:
+        if prints:
             print(json.dumps(values, indent=2) if arguments.json else text, flush=True)
     except BrokenPipeError:
-        # The reader (head, less) has gone; nothing may be printed on the way out either.
+        # The reader (head, less) has closed the pipe; nothing may be printed at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (DatasetError, TrainingError, WeightsError, ValueError, OSError, ImportError) as error:
-        if not speaks:
-            # Most errors strike all processes. When process 0 has told of this one and ended,
-            # torchrun ends the others while they wait here; else it is theirs to tell.
+        if not prints:
+            # Most errors occur in all processes. Once process 0 has printed it and exited,
+            # torchrun stops the others while they wait here. Otherwise they print it themselves.
             time.sleep(_PATIENCE)
         print(f"medzoo: error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        if speaks:
+        if prints:
             print("medzoo: interrupted", file=sys.stderr)
         return 130
     return 0

@@ -10,11 +10,11 @@ from medzoo.models import Classifier
 
 
 def add_model_data_options(parser: argparse.ArgumentParser, purpose: str = "") -> None:
-    """Add ``--dataset`` and ``--data``, of which one can be given.
+    """Add ``--dataset`` and ``--data``, of which only one can be given.
 
     Args:
-        parser: Of a command.
-        purpose: What they are for, to begin the help with.
+        parser: The parser of a command.
+        purpose: What they are for; the start of their help.
     """
     data = parser.add_mutually_exclusive_group()
     data.add_argument(
@@ -28,27 +28,27 @@ def add_model_data_options(parser: argparse.ArgumentParser, purpose: str = "") -
 def load_model_data(
     arguments: argparse.Namespace, model: Classifier, size: int | None = None
 ) -> medzoo.Dataset:
-    """Load what was asked for, or what a model was trained on; in a size that it expects.
+    """Load the given data, or by default the data that a model was trained on.
 
     Args:
-        arguments: Of the command; with those that `add_model_data_options` adds.
+        arguments: The command's arguments, including those of `add_model_data_options`.
         model: The model.
-        size: Of the images; by default the model's.
+        size: Height and width of the images; by default the model's.
 
     Raises:
-        ValueError: If nothing was asked for and the model does not say its data set.
-        DatasetError: If the data cannot be had or read.
+        ValueError: If no data is given and the model does not name its data set.
+        DatasetError: If the data cannot be found or read.
     """
     info, size = model.spec.dataset, size or model.spec.input.size
     chosen = arguments.data or arguments.dataset
     if chosen and str(chosen) not in medzoo.list_datasets() and Path(chosen).exists():
-        # Names of folders or in a table have to be the model's classes, and take their order.
+        # Names of folders or in a table must be the model's classes, and get the same order.
         task, classes = (info.task, info.classes) if info else (None, None)
         return medzoo.load_dataset(chosen, size=size, task=task, classes=classes)
     name = chosen or (info.name if info else None)
     if name is None or not (chosen or name in medzoo.list_datasets()):
         raise ValueError(
-            f"{arguments.model} was trained on {name or 'data that it does not name'}; give --data "
-            "or --dataset"
+            f"{arguments.model} was trained on {name or 'data that it does not name'}; give "
+            "--data or --dataset"
         )
     return medzoo.load_dataset(name, size=size, root=arguments.data_root)

@@ -32,19 +32,20 @@ def add(commands: Commands) -> None:
     sub.add_argument("model", help="a checkpoint's name or a weights file")
     sub.add_argument("images", nargs="+", help="image files, folders, or patterns in quotes")
     sub.add_argument("--top-k", type=int, help="only the most probable classes")
-    sub.add_argument("--threshold", type=float, help="of multi-label models' labels (0.5)")
+    sub.add_argument("--threshold", type=float, help="for labels of multi-label models (0.5)")
     sub.add_argument("--csv", metavar="FILE", help="write a row for each file")
     sub.add_argument(
         "--explain",
         metavar="OUT",
-        help="write an overlay of the places that speak for the answer: an image file, or a folder if there are several images",
+        help="write a heat map of the regions that support the prediction: an image file, or a "
+        "folder for several images",
     )
     add_device_option(sub)
     add_tta_option(sub)
 
 
 def _predict(arguments: argparse.Namespace) -> tuple[Any, str]:
-    # Imported here, so that other commands do not wait for what this one needs.
+    # Imported here, so that other commands start quickly.
     from PIL import Image
 
     from medzoo.files import write_atomically
@@ -56,11 +57,12 @@ def _predict(arguments: argparse.Namespace) -> tuple[Any, str]:
         check_destination("--csv", Path(arguments.csv))
     model = medzoo.create_model(arguments.model, pretrained=True)
     if overlays:
-        # What would fail after all predictions (the model, captum, the ending) fails on a blank image.
+        # Fail now, on a blank image, and not after all predictions: the model may not be
+        # supported, captum not be installed, or the file's suffix be unknown.
         blank = medzoo.explain(model, Image.new("RGB", (32, 32)))
         blank.encoded(next(iter(overlays.values())))
     with warnings.catch_warnings():
-        # What was skipped is in the output already, file by file.
+        # The output lists each skipped file.
         warnings.filterwarnings("ignore", message=r"\d+ of \d+ images were skipped")
         predictions = medzoo.predict(
             model,
@@ -85,13 +87,13 @@ def _predict(arguments: argparse.Namespace) -> tuple[Any, str]:
             source = str(prediction.source)
             medzoo.explain(model, source).save(overlays[source])
     blocks = [f"{outcome.source}\n{outcome}" for outcome in predictions.outcomes()]
-    # Names of files need not be UTF-8, but what is printed does.
+    # File names need not be UTF-8, but printed text must be.
     text = "\n".join(blocks).encode(errors="surrogateescape").decode(errors="replace")
     return values, text
 
 
 def _overlays(given: str, paths: list[str]) -> dict[str, Path]:
-    """Tell where the overlay of each image goes: in a folder, they lie as the images do."""
+    """Return the path of each image's overlay; in a folder, they keep the images' folders."""
     out = Path(given)
     if out.suffix and not out.is_dir() and not given.endswith(("/", os.sep)):
         if len(paths) > 1:
@@ -112,7 +114,7 @@ def _values(outcome: dict[str, Any]) -> dict[str, Any]:
 
 
 def _table(outcomes: list[dict[str, Any]], classes: Sequence[str]) -> str:
-    """Return a table with a row for each file; classes that ``--top-k`` left out are empty."""
+    """Return a CSV table with one row per file; classes that ``--top-k`` left out are empty."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["path", "label", *classes, "error"])

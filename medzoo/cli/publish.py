@@ -29,22 +29,22 @@ def add(commands: Commands) -> None:
     where = sub.add_mutually_exclusive_group(required=True)
     where.add_argument(
         "--repo",
-        help="organisation/name, for a weights file or one name; nothing is written into the index",
+        help="organisation/name, for a weights file or one name; the index is not changed",
     )
     where.add_argument(
         "--org",
-        help="organisation; repositories get the weights' names, and the index their commits",
+        help="organisation; repositories are named like the weights, and recorded in the index",
     )
-    sub.add_argument("--private", action="store_true", help="make private repositories")
-    sub.add_argument("--revision", help="a branch, made if need be (main)")
+    sub.add_argument("--private", action="store_true", help="create private repositories")
+    sub.add_argument("--revision", help="a branch, created if necessary (main)")
     sub.add_argument("--token", help="access token (default: that of `hf auth login`, or HF_TOKEN)")
-    sub.add_argument("--licence", help="with --repo: of the weights (default: that of their data)")
+    sub.add_argument("--licence", help="with --repo: licence (default: that of their data)")
     sub.add_argument(
         "--report",
-        help="with --repo: what `medzoo evaluate --json` printed for the weights, as a file; its "
-        "scores and plots go into the model card",
+        help="with --repo: a file with the output of `medzoo evaluate --json`; its scores and "
+        "plots go into the model card",
     )
-    sub.add_argument("--index", help="with --org: the index to read and write (medzoo's own)")
+    sub.add_argument("--index", help="with --org: the index to read and write (medzoo's)")
     sub.add_argument("--dry-run", action="store_true", help="only print what would be uploaded")
 
 
@@ -77,12 +77,12 @@ def _publish(arguments: argparse.Namespace) -> tuple[Any, str]:
 
 
 def _check_options(arguments: argparse.Namespace) -> None:
-    """Refuse what would be ignored."""
+    """Refuse options that would be ignored."""
     where, other = ("--repo", "--org") if arguments.repo else ("--org", "--repo")
     for name in ("index",) if arguments.repo else ("licence", "report"):
         if value := getattr(arguments, name):
             raise ValueError(
-                f"--{name}={value} has no meaning with {where}; leave it out, or give {other} "
+                f"--{name}={value} has no effect with {where}; leave it out, or give {other} "
                 f"instead of {where}"
             )
 
@@ -92,6 +92,6 @@ def _read_report(path: str) -> medzoo.Report:
         return medzoo.Report.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(
-            f"--report={path} holds no report ({error}); write one with "
+            f"--report={path} does not contain a report ({error}); write one with "
             "`medzoo evaluate WEIGHTS --json > report.json`"
         ) from error

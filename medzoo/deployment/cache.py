@@ -1,4 +1,4 @@
-"""Compiled models are kept in the cache folder, under a name made from all that they depend on."""
+"""Compiled models in the cache folder, each under a hash of everything that it depends on."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from medzoo.files import sha256_of, write_atomically
 _KNOWN = {"medzoo", "timm", "torch", "torchvision"}
 _PACKAGES = ("medzoo", "onnx", "onnxruntime", "onnxscript", "timm", "torch", "torchvision")
 _FILES = 32
-"""Files kept; of more, those go that have not been used for longest."""
+"""Maximum number of files; the least recently used ones are removed."""
 _DIGEST = 64
 
 
@@ -30,13 +30,13 @@ def cache_path(
     """Return the file in the cache for a compiled model, whether it exists or not.
 
     Args:
-        model: The model: its weights, its layers and their code count.
-        description: What the file will say about itself.
+        model: The model; its weights, its layers and their code are hashed.
+        description: The description that the file will carry.
         images: Calibration images, uint8 (N, C, H, W), or None.
 
     Returns:
-        The path; None for a model with layers that are not medzoo's, timm's or PyTorch's, as no
-        version tells when such code changes.
+        The path; None for a model with layers that are not from medzoo, timm or PyTorch, since no
+        version number shows when their code changes.
     """
     modules = {type(module).__module__ for module in model.modules()}
     if {name.partition(".")[0] for name in modules} - _KNOWN:
@@ -61,13 +61,13 @@ def cache_path(
 
 
 def cached(slot: Path | None, make: Callable[[], bytes]) -> bytes:
-    """Return what the cache holds, or make it and keep it.
+    """Return the content of a file in the cache; make and store it if it is not there.
 
-    A file begins with the sha256 of the rest. One that is damaged is made again, and where the
-    cache cannot be written, the result is simply not kept.
+    A file begins with the sha256 of the rest. A damaged one is made again. If the cache cannot be
+    written, the result is not stored.
 
     Args:
-        slot: The file, or None to make it in any case.
+        slot: The file, or None not to use the cache.
         make: Makes the content.
     """
     if slot is None:
@@ -88,7 +88,7 @@ def cached(slot: Path | None, make: Callable[[], bytes]) -> bytes:
 def _version(package: str) -> str | None:
     try:
         return version(package)
-    except PackageNotFoundError:  # an exporter's package, not needed where the cache has the file
+    except PackageNotFoundError:  # exporters are not needed if the file is in the cache
         return None
 
 

@@ -1,4 +1,4 @@
-"""`compile`: from a model to one that runs faster on CPUs."""
+"""`compile`: make a model run faster on CPUs."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from medzoo.datasets import Split
 from medzoo.deployment.cache import cache_path, cached
 from medzoo.deployment.description import CompiledPrecision, Description
 from medzoo.deployment.images import CALIBRATION_IMAGES, evenly_spaced, example_images, raw_images
-from medzoo.deployment.onnx_graph import check_exportable, export_onnx
+from medzoo.deployment.onnx_graph import export_onnx, resolve
 from medzoo.deployment.quantise import quantise
 from medzoo.deployment.session import CompiledModel, number_of_threads
 from medzoo.deployment.verify import check_agreement
 from medzoo.errors import unknown_name
-from medzoo.models import Specified
 from medzoo.optional import import_optional
-from medzoo.spec import ModelSpec, network_of
+from medzoo.spec import ModelSpec
 
 
 def compile(
@@ -32,20 +31,20 @@ def compile(
 ) -> CompiledModel:
     """Make a model run faster on CPUs, by ONNX Runtime.
 
-    ``"float32"`` gives the same logits up to rounding, and helps with single images. ``"int8"``
-    computes in 8-bit integers, which on processors with instructions for it (VNNI) is faster for
-    batches as well, and changes a few predictions: evaluate the result before you rely on it.
+    ``"float32"`` gives the same logits up to rounding, and is faster for single images. ``"int8"``
+    computes in 8-bit integers, which is also faster for batches on processors with the necessary
+    instructions (VNNI), and changes a few predictions: evaluate the result before you rely on it.
     Needs ``pip install 'medzoo[onnx]'``.
 
     Args:
-        model: A classifier of medzoo's or timm's, on the CPU; it is left as it was. Later changes
-            of its weights do not reach the compiled one.
+        model: A medzoo or timm classifier, on the CPU; it is not changed. The compiled model does
+            not follow later changes of its weights.
         precision: ``"float32"`` or ``"int8"``.
-        calibration: For ``"int8"``: images like those to come, which set the ranges of the
-            integers; a split, e.g. ``data.train``, or uint8 (N, C, H, W). 512 of them are used.
-        threads: Threads that one call may use; PyTorch's number when not given.
-        cache: Keep the result in the cache folder, so that the next start is quick.
-        spec: What the model is, for one that does not say it itself.
+        calibration: For ``"int8"``: representative images, which set the ranges of the integers; a
+            split, e.g. ``data.train``, or uint8 (N, C, H, W). 512 of them are used.
+        threads: Threads that one call may use; by default as many as PyTorch uses.
+        cache: Keep the result in the cache folder, so that the next call is fast.
+        spec: What the model is; needed only for one that does not say it itself.
 
     Returns:
         A callable from normalised images (N, C, H, W) to logits (N, K), which `medzoo.evaluate`
@@ -53,13 +52,12 @@ def compile(
 
     Raises:
         ImportError: If the extra ``medzoo[onnx]`` is missing.
-        TypeError: If the model says nothing about its input.
+        TypeError: If an argument has the wrong type, or the model does not say what it is.
         ValueError: If an argument does not fit, or the model cannot be exported.
     """
     if precision not in get_args(CompiledPrecision):
         raise unknown_name("precision", precision, get_args(CompiledPrecision))
-    model = Specified(model, spec) if spec else network_of(model)
-    description = check_exportable(model)
+    model, description = resolve(model, spec)
     images = _calibration_images(calibration, precision, description)
     threads = number_of_threads(threads)
     import_optional("onnxruntime")
@@ -88,7 +86,7 @@ def _calibration_images(
     if precision != "int8":
         if calibration is not None:
             raise ValueError(
-                f"calibration is for precision='int8', and precision={precision!r}; leave it out"
+                f"calibration is for precision='int8', but precision={precision!r}; leave it out"
             )
         return None
     if calibration is None:

@@ -1,4 +1,4 @@
-"""What an exported file says about itself: what it is, how to feed it, what its logits mean."""
+"""The description in an exported file: the model, how to prepare input, what logits mean."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ METADATA_FILE = "medzoo.json"
 INPUT, OUTPUT = "images", "logits"
 """Names of the graph's input, float32 (N, C, H, W), and output, float32 (N, K)."""
 _STEPS = [
-    "make the image 8-bit, in this colour",
-    "crop the centre to the shorter side",
+    "convert the image to 8 bits, in this colour mode",
+    "crop the central square, whose side is the shorter side of the image",
     "resize to size x size by this interpolation, and round to 8 bits",
     "multiply by scale, subtract mean, divide by std, for each channel",
     "arrange as (N, channels, size, size)",
@@ -34,8 +34,8 @@ class Description:
     """What is needed to use an exported model without the code that built it.
 
     Attributes:
-        spec: What the model is. The graph gives the model's own logits, which its user divides by
-            the temperature.
+        spec: What the model is. The graph gives raw logits, which its user divides by the
+            temperature.
         precision: ``"float32"``, or ``"int8"`` if quantised.
     """
 
@@ -48,7 +48,7 @@ class Description:
 
         Args:
             model: A medzoo or timm model.
-            spec: What the model is, for one that does not say it itself.
+            spec: What the model is; needed only for one that does not say it itself.
 
         Raises:
             TypeError: If the model does not say what it is.
@@ -64,9 +64,9 @@ class Description:
         return cls(spec)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return JSON-safe values, from which those without medzoo learn how to use the model.
+        """Return JSON-safe values that explain how to use the model without medzoo.
 
-        The spec is what medzoo reads; the rest says the same in steps.
+        medzoo reads only the spec; the rest says the same in steps.
         """
         spec, expected = self.spec, self.spec.input
         return {
@@ -99,19 +99,20 @@ class Description:
             values: The values, as read from JSON.
 
         Raises:
+            TypeError: If a value has the wrong type.
             ValueError: If the spec is missing or does not fit.
         """
         return cls(ModelSpec.from_dict(values.get("spec", {})), values.get("precision", "float32"))
 
 
 def describe(content: bytes, description: Description) -> bytes:
-    """Write a description into an ONNX file's metadata, in place of any other there.
+    """Write a description into an ONNX file's metadata, instead of any other metadata.
 
-    What the exporter notes at each node goes: it names files and folders of this machine.
+    The exporter's notes at each node are removed: they name files and folders of this machine.
 
     Args:
         content: The ONNX file.
-        description: What it says from now on.
+        description: The description to write.
 
     Returns:
         The new file. Equal arguments give equal bytes.

@@ -1,4 +1,4 @@
-"""`export`: from a model to a file that others run, without medzoo."""
+"""`export`: write a model into a file that runs without medzoo."""
 
 from __future__ import annotations
 
@@ -12,19 +12,18 @@ from torch import Tensor, nn
 from medzoo.datasets import Split
 from medzoo.deployment.description import CompiledPrecision, Description
 from medzoo.deployment.images import CALIBRATION_IMAGES, evenly_spaced, example_images, raw_images
-from medzoo.deployment.onnx_graph import DEFAULT_OPSET, check_exportable, export_onnx
+from medzoo.deployment.onnx_graph import DEFAULT_OPSET, export_onnx, resolve
 from medzoo.deployment.quantise import quantise
 from medzoo.deployment.session import CompiledModel
 from medzoo.deployment.torch_export import export_program, run_program
 from medzoo.deployment.verify import check_agreement, largest_difference
 from medzoo.errors import unknown_name
 from medzoo.files import write_atomically
-from medzoo.models import Specified
-from medzoo.spec import ModelSpec, network_of
+from medzoo.spec import ModelSpec
 from medzoo.transforms import prepare_batch
 
 CHECKED_IMAGES = 64
-"""Of more images, this many are used to compare the file with the model."""
+"""Maximum number of images on which the file is compared with the model."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +34,11 @@ class Exported:
         path: The file.
         precision: ``"float32"`` or ``"int8"``.
         opset: The version of ONNX's operators that it uses; None for a .pt2 file.
-        difference: The largest difference of a logit from the model's, on the images that it was
-            checked with.
+        difference: The largest absolute difference between a logit of the file and of the model,
+            on the images of the check.
         bytes: Its size.
-        model: The file's content, loaded again: a callable from normalised images (N, C, H, W) to
-            logits (N, K).
+        model: The file, loaded again: a callable from normalised images (N, C, H, W) to logits
+            (N, K).
     """
 
     path: Path
@@ -71,38 +70,37 @@ def export(
 ) -> Exported:
     """Write a model into a file that runs without medzoo: ``.onnx``, or ``.pt2`` of `torch.export`.
 
-    The file maps any number of normalised images to logits, and says in JSON how images become
-    its input and logits become probabilities of named classes: an .onnx file in its metadata,
-    under ``"medzoo"``; a .pt2 file in its extra file ``"medzoo.json"``. It is loaded again and
-    compared with the model before it is put in its place, where an older one stays if that fails.
+    The file maps any number of normalised images to logits. It describes in JSON how to prepare
+    images, and how to turn logits into probabilities of named classes: an .onnx file in its
+    metadata, under ``"medzoo"``; a .pt2 file in its extra file ``"medzoo.json"``. It is loaded
+    again and compared with the model before it replaces an existing file.
 
     Args:
-        model: A classifier of medzoo's or timm's, or a `medzoo.Ensemble`, float32 and on the CPU;
-            it is left as it was.
+        model: A medzoo or timm classifier, or a `medzoo.Ensemble`, float32 and on the CPU; it is
+            not changed.
         path: The file. Its suffix, ``.onnx`` or ``.pt2``, decides the format.
-        opset: The version of ONNX's operators, 18 when not given, which is also the oldest.
+        opset: The version of ONNX's operators; 18 by default, which is also the lowest.
         precision: ``"float32"``, or for .onnx files ``"int8"``: weights and activations in 8-bit
             integers, as in `medzoo.compile`. That changes a few predictions.
-        images: Images like those to come, a split, e.g. ``data.train``, or uint8 (N, C, H, W).
-            They calibrate ``"int8"``, which needs them (512 are used), and the file is compared
-            on them (on 64); without them, on noise.
-        spec: What the model is, for one that does not say it itself.
+        images: Representative images: a split, e.g. ``data.train``, or uint8 (N, C, H, W). They
+            calibrate ``"int8"``, which needs them (512 are used), and the file is compared with
+            the model on them (on 64); without them, on noise.
+        spec: What the model is; needed only for one that does not say it itself.
 
     Returns:
-        What was written, with the largest difference found. In float32 that is rounding.
+        What was written, with the largest difference found. In float32 it is due to rounding.
 
     Raises:
         ImportError: If the extra ``medzoo[onnx]`` is missing, and the file is to be .onnx.
-        TypeError: If the model says nothing about its input.
-        ValueError: If an argument does not fit, the model cannot be exported, or the file
-            computes something else than the model: in float32, if a logit differs by more than
-            1e-4 (of the largest logit, if that is above 1).
+        TypeError: If an argument has the wrong type, or the model does not say what it is.
+        ValueError: If an argument does not fit, the model cannot be exported, or the file does not
+            compute what the model does: in float32, if a logit differs by more than 1e-4 (of the
+            largest logit, if that is above 1).
         OSError: If the file cannot be written.
     """
     path = Path(path)
     _check_format(path, opset, precision)
-    model = Specified(model, spec) if spec else network_of(model)
-    description = check_exportable(model)
+    model, description = resolve(model, spec)
     given = None if images is None else raw_images(images, "images", description)
     if precision == "int8" and given is None:
         raise ValueError("precision='int8' needs images to set its ranges; give images=data.train")
@@ -129,7 +127,7 @@ def export(
 def _check_format(path: Path, opset: int | None, precision: CompiledPrecision) -> None:
     if path.suffix not in (".onnx", ".pt2"):
         raise ValueError(
-            f"cannot tell the format of {str(path)!r}; name it *.onnx for ONNX, or *.pt2 for "
+            f"cannot infer the format of {str(path)!r}; name it *.onnx for ONNX, or *.pt2 for "
             "torch.export"
         )
     if precision not in get_args(CompiledPrecision):

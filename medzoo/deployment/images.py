@@ -1,4 +1,4 @@
-"""The images that a model is traced with, calibrated with and checked with."""
+"""Images with which a model is traced, calibrated and checked."""
 
 from __future__ import annotations
 
@@ -10,46 +10,43 @@ from medzoo.deployment.description import Description
 from medzoo.images.channels import adapt_channels
 
 CALIBRATION_IMAGES = 512
-"""Of more images, this many are used, evenly spaced; further ones hardly move the ranges."""
+"""Maximum number of calibration images; more would hardly change the ranges."""
 
 
 def example_images(description: Description) -> Tensor:
-    """Return two images of noise as the model expects them, always the same.
+    """Return two images of noise in the model's input shape; always the same ones.
 
     Args:
-        description: What the model expects.
+        description: The model's description.
     """
     generator = torch.Generator().manual_seed(0)
     return torch.randn(2, *description.spec.input.shape, generator=generator)
 
 
 def raw_images(given: Split | Tensor, argument: str, description: Description) -> Tensor:
-    """Return the images that a caller gave, or say what is wrong with them.
+    """Return the images that a caller gave, after checking them.
 
     Args:
         given: A split, or uint8 (N, C, H, W).
-        argument: Its name, for errors.
-        description: What the model expects.
+        argument: The argument's name, for errors.
+        description: The model's description.
 
     Returns:
         uint8 (N, C, H, W) as they were given, on any device.
 
     Raises:
-        ValueError: If they are none, or the model cannot see them.
+        TypeError: If they are neither a split nor a tensor.
+        ValueError: If they are not a uint8 batch, empty, or have channels that the model cannot
+            take.
     """
     images = given.images if isinstance(given, Split) else given
-    if not isinstance(images, Tensor) or images.dtype != torch.uint8 or images.ndim != 4:
-        found = (
-            f"{images.dtype} {tuple(images.shape)}"
-            if isinstance(images, Tensor)
-            else type(images).__name__
-        )
-        raise ValueError(
-            f"{argument} is {found}, expected a split, e.g. data.train, or a uint8 tensor "
-            "(N, C, H, W)"
-        )
+    expected = "expected a split, e.g. data.train, or a uint8 tensor (N, C, H, W)"
+    if not isinstance(images, Tensor):
+        raise TypeError(f"{argument} is {type(images).__name__}, {expected}")
+    if images.dtype != torch.uint8 or images.ndim != 4:
+        raise ValueError(f"{argument} is {images.dtype} {tuple(images.shape)}, {expected}")
     if not len(images):
-        raise ValueError(f"{argument} has no images; give some hundreds")
+        raise ValueError(f"{argument} has no images; give a few hundred")
     adapt_channels(images[:1], description.spec.input.channels)  # refuses what does not fit
     return images
 

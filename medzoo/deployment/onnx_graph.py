@@ -12,20 +12,22 @@ from torch import Tensor, nn
 
 from medzoo.deployment.description import INPUT, OUTPUT, Description, describe
 from medzoo.deployment.images import example_images
+from medzoo.models import Specified
 from medzoo.optional import import_optional
+from medzoo.spec import ModelSpec, network_of
 
 DEFAULT_OPSET = 18
-"""The opset that PyTorch's exporter writes by itself; it converts to newer ones, not to older."""
+"""The opset that PyTorch's exporter writes; it can convert to newer ones, not to older ones."""
 
 
 def export_onnx(model: nn.Module, *, opset: int = DEFAULT_OPSET) -> bytes:
     """Write a classifier as an ONNX graph in float32, as it computes in evaluation mode.
 
     The graph takes any number of images: ``images`` (N, C, H, W) to ``logits`` (N, K). C, H and W
-    are those of the model's configuration. The model itself is left as it was.
+    are those of the model's spec. The model itself is not changed.
 
     Args:
-        model: A model of medzoo's or timm's, float32 and on the CPU.
+        model: A medzoo or timm model, float32 and on the CPU.
         opset: The version of ONNX's operators, at least 18.
 
     Returns:
@@ -33,9 +35,9 @@ def export_onnx(model: nn.Module, *, opset: int = DEFAULT_OPSET) -> bytes:
 
     Raises:
         ImportError: If the extra ``medzoo[onnx]`` is missing.
-        TypeError: If the model says nothing about its input.
-        ValueError: If it is no model, has no classifier, is elsewhere or in another precision, or
-            does something that ONNX has no words for; or PyTorch does not write that opset.
+        TypeError: If it is not a module, or does not say what it is.
+        ValueError: If the model has no classifier, is not on the CPU or not in float32, or has an
+            operation that ONNX lacks; or if PyTorch does not write this opset.
     """
     if isinstance(opset, bool) or not isinstance(opset, int) or opset < DEFAULT_OPSET:
         raise ValueError(f"opset={opset!r} must be a whole number, at least {DEFAULT_OPSET}")
@@ -55,13 +57,13 @@ def export_onnx(model: nn.Module, *, opset: int = DEFAULT_OPSET) -> bytes:
             )
         except (RuntimeError, torch.onnx.errors.OnnxExporterError) as error:
             raise ValueError(
-                f"{description.spec.architecture or type(model).__name__} cannot be written as ONNX: "
-                f"{error}"
+                f"{description.spec.architecture or type(model).__name__} cannot be written as "
+                f"ONNX: {error}"
             ) from error
-    assert program is not None  # only the older exporter gives nothing back
+    assert program is not None  # only the older exporter returns None
     graph = program.model_proto
     written = next(one.version for one in graph.opset_import if one.domain in ("", "ai.onnx"))
-    if written != opset:  # of which the exporter only warns
+    if written != opset:  # the exporter only warns
         raise ValueError(
             f"opset={opset} is unknown to this version of PyTorch, which wrote {written} instead; "
             f"give opset={written}"
@@ -71,11 +73,11 @@ def export_onnx(model: nn.Module, *, opset: int = DEFAULT_OPSET) -> bytes:
 
 @contextmanager
 def traceable(model: nn.Module) -> Iterator[tuple[Description, Tensor]]:
-    """Hold a classifier in evaluation mode and without gradients, for an exporter to trace it.
+    """Put a classifier into evaluation mode and turn gradients off, for an exporter to trace it.
 
-    It is run once before. That shows that it gives logits; and what is computed on a first call
-    and kept, e.g. by the transform of an ensemble's member, is then not kept from the tracer,
-    whose tensors hold no values.
+    The model is run once before, to check that it gives logits. This also fills caches (e.g. in
+    the transforms of an ensemble) with real tensors, before the tracer runs the model on tensors
+    without values.
 
     Args:
         model: The model.
@@ -84,7 +86,7 @@ def traceable(model: nn.Module) -> Iterator[tuple[Description, Tensor]]:
         Its description and two images.
 
     Raises:
-        TypeError: If the model says nothing about its input.
+        TypeError: If it is not a module, or does not say what it is.
         ValueError: If it cannot be exported.
     """
     description = check_exportable(model)
@@ -100,6 +102,27 @@ def traceable(model: nn.Module) -> Iterator[tuple[Description, Tensor]]:
         yield description, example
 
 
+def resolve(model: nn.Module, spec: ModelSpec | None) -> tuple[nn.Module, Description]:
+    """Return what is exported when a caller gives a model and perhaps a spec.
+
+    Args:
+        model: A model, or one inside wrappers.
+        spec: What the model is, or None if it says it itself.
+
+    Returns:
+        The network and its description.
+
+    Raises:
+        TypeError: If it is not a module, or does not say what it is.
+        ValueError: If it cannot be exported; see `export_onnx`.
+    """
+    if spec is None or not isinstance(model, nn.Module):
+        model = network_of(model)
+    else:
+        model = Specified(model, spec)
+    return model, check_exportable(model)
+
+
 def check_exportable(model: nn.Module) -> Description:
     """Refuse what cannot be exported, before any work; see `export_onnx`.
 
@@ -107,10 +130,10 @@ def check_exportable(model: nn.Module) -> Description:
         model: The model.
 
     Returns:
-        What the exported model will say about itself.
+        The description that the exported file will carry.
     """
     if not isinstance(model, nn.Module):
-        raise ValueError(
+        raise TypeError(
             f"cannot compile or export a {type(model).__name__}; give a model that "
             "medzoo.create_model made"
         )
@@ -130,7 +153,7 @@ def check_exportable(model: nn.Module) -> Description:
 
 @contextmanager
 def in_evaluation_mode(model: nn.Module) -> Iterator[None]:
-    """Hold a model in evaluation mode, and put each submodule back into its own mode.
+    """Keep a model in evaluation mode, then restore the mode of each submodule.
 
     Args:
         model: The model.
@@ -146,7 +169,7 @@ def in_evaluation_mode(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence what ONNX's tools say of their own insides; what fails raises all the same."""
+    """Silence the logs and warnings of ONNX's tools; errors are still raised."""
     before = logging.root.manager.disable
     logging.disable(max(before, logging.WARNING))
     try:

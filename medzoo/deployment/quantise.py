@@ -1,4 +1,4 @@
-"""From an ONNX graph in float32 to one that computes in 8-bit integers."""
+"""Quantising an ONNX graph: from float32 to 8-bit integers."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ def quantise(
 ) -> bytes:
     """Turn weights and activations into 8-bit integers (static quantisation).
 
-    Weights are scaled by output channel. Activations are scaled by the range that they take on
-    the given images, so these should look like what the model will see: training images, some
-    hundreds of them. Some layers stay in float32: see `better_in_float32`.
+    Weights are scaled per output channel. Activations are scaled by their range on the given
+    images, which should be representative: a few hundred training images. Some layers stay in
+    float32: see `better_in_float32`.
 
     Args:
         content: An ONNX file that `medzoo.deployment.export_onnx` wrote.
-        description: What that file says about itself.
+        description: The description in this file.
         images: uint8 (N, C, H, W), of any size, gray or RGB.
-        portable: Whether the result may run on other machines: then weights use 7 bits, whatever
-            this one needs (see `needs_reduced_range`).
+        portable: Whether the result may run on other machines: then weights use 7 bits, even if
+            this machine does not need it (see `needs_reduced_range`).
 
     Returns:
-        The quantised ONNX file, which says so in its `Description`.
+        The quantised ONNX file, with this precision in its `Description`.
 
     Raises:
         ImportError: If the extra ``medzoo[onnx]`` is missing.
@@ -49,7 +49,7 @@ def quantise(
             Path(folder, name) for name in ("source.onnx", "prepared.onnx", "target.onnx")
         )
         source.write_bytes(content)
-        # Folds batch norms into convolutions first; scales belong to what is then computed.
+        # Folds batch norms into convolutions first, since scales are those of the folded layers.
         shape_inference.quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
         quantization.quantize_static(
             str(prepared),
@@ -66,12 +66,12 @@ def quantise(
 
 
 def better_in_float32(content: bytes) -> list[str]:
-    """Name the nodes of a graph that would lose accuracy as integers and gain hardly any speed.
+    """Return the nodes of a graph that would lose accuracy as integers and hardly be faster.
 
-    - Convolutions on 1x1 maps, as in the gates of squeeze-and-excitation, and products of one
-      vector an image, as in the classifier. They are a sliver of the work, and their rounding
-      shifts whole channels, or the logits themselves.
-    - Batch norms that no convolution could take in. ONNX Runtime has none in integers.
+    - Convolutions on 1x1 maps, as in the gates of squeeze-and-excitation, and matrix products with
+      one vector per image, as in the classifier. They take little time, and their rounding would
+      shift whole channels, or the logits themselves.
+    - Batch norms that could not be folded into a convolution. ONNX Runtime has no integer version.
 
     Args:
         content: An ONNX file, with the shapes of its values.
@@ -101,10 +101,10 @@ def better_in_float32(content: bytes) -> list[str]:
 
 
 def needs_reduced_range() -> bool:
-    """Whether weights may use 7 bits only, so that sums of two products do not overflow.
+    """Return whether weights may use only 7 bits, so that sums of two products do not overflow.
 
     x86 processors without the VNNI instructions add pairs of 8-bit products in 16 bits, and
-    clip them there without a word.
+    silently clip the sum.
     """
     x86 = platform.machine().lower() in ("x86_64", "amd64", "i386", "i686", "x86")
     return x86 and not torch.cpu._is_vnni_supported()

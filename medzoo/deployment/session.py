@@ -1,4 +1,4 @@
-"""The compiled model: an ONNX graph in ONNX Runtime that looks like any other model."""
+"""The compiled model: an ONNX graph in ONNX Runtime, called like any other model."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from medzoo.deployment.description import (
 )
 from medzoo.optional import import_optional
 from medzoo.spec import SpecCarrier
+from medzoo.spec.checks import check_whole
 
 _ERRORS_ONLY = 3
 
@@ -24,11 +25,11 @@ class CompiledModel(SpecCarrier):
     """A classifier that ONNX Runtime runs on the CPU; `medzoo.compile` makes it.
 
     It is called like the model it was made from, and can be given to `medzoo.evaluate` and
-    `medzoo.predict`. It only infers: it has no parameters and no gradients.
+    `medzoo.predict`. It has no parameters and no gradients.
 
     Args:
         content: An ONNX file that medzoo wrote.
-        threads: Threads that one call may use; PyTorch's number when not given.
+        threads: Threads that one call may use; by default as many as PyTorch uses.
 
     Attributes:
         spec: What the model is.
@@ -38,6 +39,7 @@ class CompiledModel(SpecCarrier):
 
     Raises:
         ImportError: If the extra ``medzoo[onnx]`` is missing.
+        TypeError: If `threads` is not a whole number.
         ValueError: If the file was not written by medzoo, or `threads` is below 1.
     """
 
@@ -57,7 +59,7 @@ class CompiledModel(SpecCarrier):
         metadata = self._session.get_modelmeta().custom_metadata_map
         if METADATA_KEY not in metadata:
             raise ValueError(
-                "this ONNX file does not say how its input is prepared; give one that medzoo wrote"
+                "this ONNX file does not say how to prepare its input; give one that medzoo wrote"
             )
         description = Description.from_dict(json.loads(metadata[METADATA_KEY]))
         self.spec = description.spec
@@ -88,16 +90,16 @@ class CompiledModel(SpecCarrier):
 
 
 def number_of_threads(threads: int | None) -> int:
-    """Return how many threads are meant.
+    """Return a number of threads.
 
     Args:
         threads: A number, or None for as many as PyTorch uses.
 
     Raises:
-        ValueError: If it is neither.
+        TypeError: If it is neither a whole number nor None.
+        ValueError: If it is below 1.
     """
     if threads is None:
         return torch.get_num_threads()
-    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
-        raise ValueError(f"threads={threads!r} must be at least 1, or None for PyTorch's number")
+    check_whole("threads", threads, 1)
     return threads

@@ -14,35 +14,35 @@ from medzoo.deployment.onnx_graph import quiet, traceable
 
 
 def export_program(model: nn.Module) -> bytes:
-    """Write a classifier as a program of PyTorch's own operations, as it computes in evaluation mode.
+    """Write a classifier in evaluation mode as a program of PyTorch operations.
 
     The program takes any number of images (N, C, H, W) and gives logits (N, K). C, H and W are
-    those of the model's configuration. The model itself is left as it was.
+    those of the model's spec. The model itself is not changed.
 
     Args:
-        model: A model of medzoo's or timm's, float32 and on the CPU.
+        model: A medzoo or timm model, float32 and on the CPU.
 
     Returns:
         The .pt2 file, with a `Description` in its extra file ``medzoo.json``.
 
     Raises:
-        TypeError: If the model says nothing about its input.
-        ValueError: If it is no model, has no classifier, is elsewhere or in another precision, or
-            cannot be traced.
+        TypeError: If it is not a module, or does not say what it is.
+        ValueError: If the model has no classifier, is not on the CPU or not in float32, or cannot
+            be traced.
     """
     with traceable(model) as (description, example), quiet():
         try:
             program = torch.export.export(
                 model, (example,), dynamic_shapes=({0: torch.export.Dim("n")},), strict=False
             )
-        except Exception as error:  # PyTorch's tracer raises many kinds, of modules of its own
+        except Exception as error:  # the tracer raises many types, from private modules
             raise ValueError(
                 f"{description.spec.architecture or type(model).__name__} cannot be traced by "
                 f"torch.export: {error}"
             ) from error
         for module in program.graph_module.modules():
             if isinstance(module, torch.fx.GraphModule):
-                for node in module.graph.nodes:  # names files and folders of this machine
+                for node in module.graph.nodes:  # traces name files and folders of this machine
                     node.meta.pop("stack_trace", None)
         file = io.BytesIO()
         text = json.dumps(description.to_dict(), indent=2)
@@ -51,10 +51,9 @@ def export_program(model: nn.Module) -> bytes:
 
 
 def run_program(content: bytes) -> Callable[[Tensor], Tensor]:
-    """Make a callable of what `export_program` has just given.
+    """Load what `export_program` has just written.
 
-    Only of that: PyTorch's reader unpickles what a file asks it to, so files of unknown origin
-    are not safe to open.
+    Do not use it for files of unknown origin: PyTorch unpickles whatever a file contains.
 
     Args:
         content: The .pt2 file.

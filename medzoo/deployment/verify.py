@@ -1,4 +1,4 @@
-"""Whether what was exported computes what the model does."""
+"""Checking that an exported file computes what the model does."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from medzoo.deployment.onnx_graph import in_evaluation_mode
 from medzoo.spec import find_spec
 
 TOLERANCE = 1e-4
-"""By how much a float32 logit may differ, as a share of the largest logit where that is above 1."""
+"""Allowed difference of a float32 logit, relative to the largest logit if that is above 1."""
 
 
 def largest_difference(
     model: nn.Module, exported: Callable[[Tensor], Tensor], images: Tensor
 ) -> tuple[float, float]:
-    """Run both on the same images: all at once, and the first one alone.
+    """Run both on the same images: on all at once, and on the first one alone.
 
     Args:
         model: The model, on the CPU.
-        exported: What was made of it.
+        exported: The exported model.
         images: Normalised images (N, C, H, W).
 
     Returns:
-        The largest difference of a logit, and the largest of the model's own logits, in
-        absolute value. The former is NaN if a logit is.
+        The largest difference of a logit and the largest logit of the model, both in absolute
+        value. The former is NaN if a logit is.
     """
     differences, sizes = [], []
     with in_evaluation_mode(model), torch.inference_mode():
@@ -40,15 +40,15 @@ def largest_difference(
 def check_agreement(
     model: nn.Module, exported: Callable[[Tensor], Tensor], images: Tensor
 ) -> float:
-    """Refuse what computes something else, so that a fault of an exporter cannot go unseen.
+    """Raise an error if the exported model computes something else than the model.
 
     Args:
         model: The model, on the CPU.
-        exported: What was made of it, in float32.
+        exported: The exported model, in float32.
         images: Normalised images (N, C, H, W).
 
     Returns:
-        The largest difference of a logit, in absolute value.
+        The largest absolute difference of a logit.
 
     Raises:
         ValueError: If it is above `TOLERANCE`, or a logit is NaN.
@@ -60,7 +60,7 @@ def check_agreement(
         name = (spec and spec.architecture) or type(model).__name__
         raise ValueError(
             f"the exported {name} does not compute what the model does: logits differ by "
-            f"{difference:.2g}, and at most {allowed:.2g} is rounding; use the model itself, and "
-            "please report it"
+            f"{difference:.2g}, and rounding explains at most {allowed:.2g}; use the model itself, "
+            "and please report this"
         )
     return difference

@@ -59,12 +59,12 @@ class ImageClassifier(Classifier):
             self.spec = spec.with_num_classes(num_classes)
 
     def group_matcher(self, coarse: bool = False) -> dict[str, str]:
-        """Return which parameters are the stem's and each stage's, as timm's method of the same name.
+        """Return which parameters belong to the stem and to each stage, as in timm.
 
-        What is in neither (final, head, decoder) counts as the last layer.
+        All others (final, head, decoder) count as the last layer.
 
         Args:
-            coarse: Accepted for timm's interface; a stage is one layer either way.
+            coarse: Accepted for timm's interface; a stage is one layer in both cases.
         """
         return {"stem": r"^stem", "stages": r"^stages\.(\d+)"}
 
@@ -80,7 +80,7 @@ class ImageClassifier(Classifier):
         return maps
 
     def combine_maps(self, maps: list[Tensor]) -> Tensor:
-        """Make the final feature map from those of `forward_maps`; here from the last alone.
+        """Make the final feature map from those of `forward_maps`; here from the last one only.
 
         Args:
             maps: The stem's map and each stage's, (N, channels, h, w) each.
@@ -96,7 +96,7 @@ class ImageClassifier(Classifier):
         output_fmt: str = "NCHW",
         intermediates_only: bool = False,
     ) -> list[Tensor] | tuple[Tensor, list[Tensor]]:
-        """Return the feature pyramid's maps, as timm's method of the same name.
+        """Return the maps of the feature pyramid, as timm's method of the same name.
 
         Args:
             x: Images, (N, C, H, W), normalised.
@@ -107,7 +107,7 @@ class ImageClassifier(Classifier):
             intermediates_only: Return only the list of maps.
 
         Returns:
-            The list of maps, or the final features and that list.
+            The list of maps, or the final features and this list.
 
         Raises:
             ValueError: If `output_fmt` is not ``"NCHW"``.
@@ -128,11 +128,11 @@ class ImageClassifier(Classifier):
         return self.combine_maps(self.forward_maps(x))
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
-        """Map the final feature map to logits (N, num_classes), or to what the classifier sees.
+        """Map the final feature map to logits (N, num_classes), or to pooled features.
 
         Args:
             x: The final feature map, (N, num_features, h, w).
-            pre_logits: Return what the classifier sees, (N, num_features), instead of logits.
+            pre_logits: Return the classifier's input, (N, num_features), instead of logits.
         """
         return self.head(x, pre_logits=pre_logits)
 
@@ -148,15 +148,15 @@ class ImageClassifier(Classifier):
 def pyramid_levels(
     widths: Sequence[int], strides: Sequence[int], stem_stride: int
 ) -> list[dict[str, Any]]:
-    """Describe the levels of a feature pyramid: the last stage at each resolution, as in timm.
+    """Describe the levels of a feature pyramid: the last stage of each resolution, as in timm.
 
     Args:
         widths: Channels of each stage.
         strides: Stride of each stage.
-        stem_stride: Stride of what comes before them.
+        stem_stride: Stride of the layers before them.
 
     Returns:
-        A dictionary a level: ``num_chs``, ``reduction`` (of the input's height and width),
+        A dictionary for each level: ``num_chs``, ``reduction`` (of the input's height and width),
         ``stage`` (its number) and ``module`` (its name).
     """
     reductions = list(accumulate(strides, mul, initial=stem_stride))[1:]

@@ -1,4 +1,4 @@
-"""Building a registered architecture through timm, with published weights or those that timm is given."""
+"""Building a registered architecture through timm, which also loads its weights."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def build(
     pretrained_cfg: Any = None,
     **kwargs: Any,
 ) -> nn.Module:
-    """Build a registered architecture through timm, which loads weights and wraps for features.
+    """Build a registered architecture through timm, with weights or as a feature extractor.
 
     If the weights are published ones, their file is verified, and the architecture's arguments are
     those that they were trained with, unless the caller gives others.
@@ -53,12 +53,12 @@ def build(
         cls: The architecture.
         name: Its registered name.
         pretrained: Load the weights that the configuration names.
-        pretrained_cfg: A tag of published weights, or a configuration of timm's.
-        **kwargs: The constructor's arguments and timm's own (`features_only`, `out_indices`).
+        pretrained_cfg: A tag of published weights, or timm's configuration.
+        **kwargs: Arguments of the constructor and of timm (`features_only`, `out_indices`).
 
     Raises:
         ValueError: If weights are wanted but not named.
-        WeightsError: If published weights are nowhere to be had, or damaged.
+        WeightsError: If published weights cannot be found or are damaged.
     """
     cfg = resolve_pretrained_cfg(name, pretrained_cfg)
     entry = published_entry(cfg)
@@ -96,7 +96,7 @@ def _spec(
     model: ImageClassifier,
     known: ModelSpec | None,
 ) -> ModelSpec:
-    """Return what a network is that timm has just built.
+    """Return the spec of a network that timm has just built.
 
     Args:
         cls: Its architecture.
@@ -107,11 +107,11 @@ def _spec(
     """
     cfg = model.pretrained_cfg
     channels = arguments.get("in_chans", cfg["input_size"][0])
-    if channels != cfg["input_size"][0]:
+    if {channels} != {cfg["input_size"][0], len(cfg["mean"]), len(cfg["std"])}:
         half = (0.5,) * channels
         cfg |= {"input_size": (channels, *cfg["input_size"][1:]), "mean": half, "std": half}
     names = tuple(cfg.get("label_names") or ())
-    names = names if len(names) == model.num_classes else ()
+    names = names if len({*names}) == len(names) == model.num_classes else ()
     is_kept = known is not None and known.classes == names
     takes = signature(cls).parameters.keys() - {"num_classes", "in_chans"}
     return ModelSpec(
@@ -128,7 +128,7 @@ def _spec(
 
 
 def _in_single_precision(tensors: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
-    """Undo the half precision of files, before timm adds up a stem's channels in it."""
+    """Convert half precision to float32, before timm sums the channels of the stem."""
     return {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
 
 
@@ -141,8 +141,8 @@ def _pyramid(
     chosen = range(-out_indices, 0) if isinstance(out_indices, int) else out_indices
     if not all(-levels <= index < levels for index in chosen):
         raise ValueError(
-            f"out_indices={out_indices!r}: the feature pyramid has {levels} levels, one a "
-            f"resolution, so they are below {levels} (encoder_depth={levels} at most, as "
-            "segmentation_models_pytorch calls it)"
+            f"out_indices={out_indices!r}: the feature pyramid has {levels} levels, one for each "
+            f"resolution; give indices below {levels} (in segmentation_models_pytorch, "
+            f"encoder_depth={levels} at most)"
         )
     return FeatureGetterNet(model, tuple(chosen), **kwargs)

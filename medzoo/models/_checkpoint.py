@@ -1,4 +1,4 @@
-"""Which architecture a name means, and which weights belong to it."""
+"""From a name to an architecture and its weights."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from medzoo.weights import (
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a name means.
+    """The architecture and weights that a name stands for.
 
     Attributes:
         architecture: medzoo's or timm's, the latter with its prefix.
-        stored: What the weights file says; None without one.
+        stored: The spec in the weights file; None without one.
         tensors: Its tensors; None without one.
     """
 
@@ -40,7 +40,7 @@ class Checkpoint:
 def find_checkpoint(
     name: str, dataset: str | DatasetInfo | Dataset | None, pretrained: bool
 ) -> Checkpoint:
-    """Find out which architecture is meant, and read the weights that belong to it.
+    """Find the architecture that a name stands for, and read its weights.
 
     Args:
         name: As in `create_model`.
@@ -49,7 +49,7 @@ def find_checkpoint(
 
     Raises:
         ValueError: If a name is unknown, or it is unclear which weights are wanted.
-        WeightsError: If there are no such weights, or they cannot be had or read.
+        WeightsError: If there are no such weights, or they cannot be found or read.
     """
     path = locate_named(name)
     if path is not None:
@@ -68,7 +68,7 @@ def find_checkpoint(
         if tag:
             raise ValueError(
                 f"create_model({name!r}) names trained weights but pretrained=False; "
-                f"say pretrained=True, or create_model({architecture!r}, dataset={tag!r}) "
+                f"give pretrained=True, or create_model({architecture!r}, dataset={tag!r}) "
                 "for an untrained model"
             )
         return Checkpoint(architecture)
@@ -86,14 +86,14 @@ def find_checkpoint(
 
 
 def architecture_of(name: str | Path) -> str:
-    """Return the architecture that a name means, as in `create_model`.
+    """Return the architecture that a name stands for, as in `create_model`.
 
     Args:
-        name: An architecture, a checkpoint, a weights file, a repository on the Hub, or one of
-            timm's names.
+        name: An architecture, a checkpoint, a weights file, a repository on the Hub, or a timm
+            architecture.
 
     Raises:
-        WeightsError: If it is a weights file that cannot be had or read.
+        WeightsError: If it is a weights file that cannot be found or read.
     """
     text = str(name)
     path = locate_named(text)
@@ -103,7 +103,7 @@ def architecture_of(name: str | Path) -> str:
 
 
 def check_architecture(name: str) -> None:
-    """Make sure that an architecture exists.
+    """Raise an error if an architecture does not exist.
 
     Args:
         name: medzoo's or timm's, the latter with its prefix.

@@ -81,13 +81,13 @@ def with_spec(model: nn.Module, spec: ModelSpec) -> Classifier:
         spec: What it is.
 
     Raises:
-        ValueError: If the module has attributes of its own with the names of a classifier's.
+        ValueError: If the module already has attributes with the names of a classifier's.
     """
     if not isinstance(model, Classifier):
         taken = [name for name in _RESERVED if name in vars(model) or hasattr(type(model), name)]
         if taken:
             raise ValueError(
-                f"{type(model).__name__} has attributes that medzoo's models have, too: "
+                f"{type(model).__name__} has attributes with names that medzoo's models use: "
                 f"{', '.join(taken)}; rename them, or hold the network in a module without them"
             )
         kind: Any = type(model)
@@ -100,8 +100,7 @@ def with_spec(model: nn.Module, spec: ModelSpec) -> Classifier:
 class Specified(nn.Module):
     """Any callable from a float batch to logits, with a spec that says what it is.
 
-    For models that cannot say it themselves, where several are needed: as members of a
-    `medzoo.Ensemble`, or as a teacher.
+    For models without a spec as members of a `medzoo.Ensemble` or as a teacher.
 
     Args:
         model: A module, or any other callable from a float batch (N, C, H, W) to logits (N, K).
@@ -120,11 +119,11 @@ class Specified(nn.Module):
 
 
 class _Adopted(Classifier):
-    """What a network of another class gains when it becomes a `Classifier`."""
+    """Base of the classes that `with_spec` makes for networks of other classes."""
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         make, arguments, *state = cast(tuple[Any, ...], super().__reduce_ex__(protocol))
-        if make is not copyreg.__newobj__:  # type: ignore[attr-defined]  # the class's own way
+        if make is not copyreg.__newobj__:  # type: ignore[attr-defined]  # its own __reduce__
             return (make, arguments, *state)
         return (_new, (type(self).__bases__[1],), *state)
 

@@ -28,7 +28,7 @@ _BUILD_ERRORS = (
     TypeError,
     ValueError,
 )
-"""What a constructor raises when it is given arguments of the wrong kind."""
+"""What a constructor raises if it is given wrong arguments."""
 
 
 def list_models(pretrained: bool = False) -> list[str]:
@@ -65,43 +65,43 @@ def create_model(
             on the Hugging Face Hub that holds one (``"hf-hub:org/name"``, also
             ``"hf-hub:org/name@revision"``; always loaded), or any of timm's architectures
             (``"timm/resnet18"``), which get a stem for small images.
-        dataset: What the model is for: it decides channels and classes. If it is another one
-            than the weights were trained on, the backbone is kept, the stem adapted to the
-            channels, and the classifier is new.
+        dataset: What the model is for; it decides channels and classes. If the weights were
+            trained on another data set, the backbone is kept, the stem is adapted to the channels,
+            and the classifier is new.
         pretrained: Load trained weights: those of the name's tag, else of the data set.
         size: Height and width of the images; by default the weights', the data set's, or 28.
         num_classes: Number of logits, if no data set decides it.
         in_chans: Number of channels, if not the data set's.
-        features_only: Return a network that gives the list of the stages' feature maps instead
-            of logits, as timm's does.
+        features_only: Return a network that gives a list of feature maps, one for each stage,
+            instead of logits, as in timm.
         **model_args: The architecture's own arguments, e.g. ``drop_rate=0.2``.
 
     Returns:
         The model, in evaluation mode if pretrained, channels last in memory. Its `spec` says what
-        it is; `medzoo.create_transform`, `medzoo.evaluate` and `medzoo.predict` read it. The
-        temperature that was stored with the weights holds unless the classifier is new.
+        it is; `medzoo.create_transform`, `medzoo.evaluate` and `medzoo.predict` read it. It has
+        the temperature that was stored with the weights, unless the classifier is new.
 
     Raises:
         ValueError: If a name is unknown, or `num_classes` contradicts the data set.
         WeightsError: If there are no such weights, their file is missing or damaged, or they do
-            not fit the model that the other arguments ask for.
+            not fit the model that the other arguments describe.
     """
     checkpoint = find_checkpoint(str(name), dataset, pretrained)
-    plan = _resolve(checkpoint, dataset, size, num_classes, in_chans, model_args)
-    model = _build(plan, str(name), pretrained, features_only)
+    plan = _resolve(checkpoint, dataset, size, num_classes, in_chans, features_only, model_args)
+    model = _build(plan, str(name), pretrained)
     stored = checkpoint.stored
-    is_kept = stored is not None and getattr(model, "num_classes", None) == stored.num_classes
+    is_kept = bool(stored and not features_only and model.num_classes == stored.num_classes)
     if stored and plan.dataset and not features_only and not _same_classes(plan.dataset, stored):
         model.reset_classifier(model.num_classes)  # type: ignore[operator]
         is_kept = False
-    # The layout of its inputs. Otherwise every call, even for one image, lays all weights out anew.
+    # The layout of its inputs; otherwise every call would convert all weights again.
     model = model.to(memory_format=torch.channels_last)
     classifier = with_spec(model, _spec(plan, model, is_kept))
     return classifier.eval() if pretrained or checkpoint.tensors else classifier
 
 
 def bind_to_dataset(model: nn.Module, data: Dataset) -> Classifier:
-    """Make a model remember the data that it is about to be trained on.
+    """Give a model the spec of the data that it is about to be trained on.
 
     Its classes, input size and normalisation (the training split's mean and standard deviation)
     become those of the data; its temperature becomes 1.0, as logits will change.
@@ -114,7 +114,7 @@ def bind_to_dataset(model: nn.Module, data: Dataset) -> Classifier:
         The model itself.
 
     Raises:
-        ValueError: If the module has attributes of its own with the names of a classifier's.
+        ValueError: If the module already has attributes with the names of a classifier's.
     """
     known = find_spec(model)
     spec = ModelSpec.for_data(data, known.architecture if known else "")
@@ -133,6 +133,7 @@ class _Plan:
         size: Height (= width) of the images.
         num_classes: Number of logits; None for the architecture's own.
         in_chans: Number of channels; None for the architecture's own.
+        features_only: Whether it gives feature maps instead of logits.
         stored_args: The architecture's arguments that the weights file gives.
         model_args: Those that the caller gives.
     """
@@ -142,6 +143,7 @@ class _Plan:
     size: int
     num_classes: int | None
     in_chans: int | None
+    features_only: bool
     stored_args: dict[str, Any]
     model_args: dict[str, Any]
 
@@ -152,9 +154,10 @@ def _resolve(
     size: int | None,
     num_classes: int | None,
     in_chans: int | None,
+    features_only: bool,
     model_args: dict[str, Any],
 ) -> _Plan:
-    """Decide what is to be built: first what the caller says, then the data set, then the weights."""
+    """Decide what is built: arguments come first, then the data set, then the weights."""
     stored = checkpoint.stored
     target = _target(dataset, stored)
     if target and num_classes not in (None, target.num_classes):
@@ -163,7 +166,7 @@ def _resolve(
                 f"num_classes={num_classes!r} contradicts {target.title}, which has "
                 f"{target.num_classes} classes; give one of the two"
             )
-        target = None  # the classes of the weights' own data set no longer name the logits
+        target = None  # the classes of the weights' data set no longer name the logits
     if num_classes is None:
         num_classes = target.num_classes if target else (stored.num_classes if stored else None)
     if in_chans is None:
@@ -172,7 +175,9 @@ def _resolve(
         own = dataset.size if isinstance(dataset, Dataset) else None
         size = own or (stored.input.size if stored else 28)
     stored_args = constructor_args(stored) if stored else {}
-    return _Plan(checkpoint, target, size, num_classes, in_chans, stored_args, model_args)
+    return _Plan(
+        checkpoint, target, size, num_classes, in_chans, features_only, stored_args, model_args
+    )
 
 
 def _target(
@@ -197,7 +202,7 @@ def _same_classes(dataset: DatasetInfo, stored: ModelSpec) -> bool:
     return known is not None and (known.name, known.classes) == (dataset.name, dataset.classes)
 
 
-def _build(plan: _Plan, name: str, pretrained: bool, features_only: bool) -> nn.Module:
+def _build(plan: _Plan, name: str, pretrained: bool) -> nn.Module:
     """Build the network and load its weights."""
     checkpoint = plan.checkpoint
     architecture, stored, tensors = checkpoint.architecture, checkpoint.stored, checkpoint.tensors
@@ -206,7 +211,7 @@ def _build(plan: _Plan, name: str, pretrained: bool, features_only: bool) -> nn.
         kwargs["num_classes"] = plan.num_classes
     if plan.in_chans is not None:
         kwargs["in_chans"] = plan.in_chans
-    if features_only:
+    if plan.features_only:
         kwargs["features_only"] = True
     try:
         if architecture.startswith(TIMM_PREFIX):
@@ -216,8 +221,8 @@ def _build(plan: _Plan, name: str, pretrained: bool, features_only: bool) -> nn.
         if stored is None or plan.model_args:
             raise  # the caller's arguments may be at fault
         raise WeightsError(
-            f"{name} says that {architecture} is built with {kwargs}, which is not possible "
-            f"({type(error).__name__}: {error}); fetch the file again or update medzoo"
+            f"{name} says that {architecture} is built with {kwargs}, which fails "
+            f"({type(error).__name__}: {error}); download the file again or update medzoo"
         ) from error
 
 
@@ -235,17 +240,17 @@ def _create_own(checkpoint: Checkpoint, kwargs: dict[str, Any]) -> nn.Module:
 
 
 def _spec(plan: _Plan, model: nn.Module, is_kept: bool) -> ModelSpec:
-    """Return what was built."""
+    """Return the spec of what was built."""
     stored, architecture = plan.checkpoint.stored, plan.checkpoint.architecture
     cfg: dict[str, Any] = vars(model)["pretrained_cfg"]
     cfg["state_dict"] = None  # the tensors are in the network now
     channels = plan.in_chans or cfg["input_size"][0]
-    # What the data say comes first, then what the weights were trained with.
+    # Statistics of the data come first, then those that the weights were trained with.
     normalisations = [(info.mean, info.std) for info in (plan.dataset,) if info]
     normalisations += [(stored.input.mean, stored.input.std)] if stored else []
     normalisations += [(cfg["mean"], cfg["std"]), ((0.5,) * channels, (0.5,) * channels)]
     mean, std = next((m, s) for m, s in normalisations if m and s and len(m) == channels)
-    num_classes = int(getattr(model, "num_classes", 0))
+    num_classes = 0 if plan.features_only else int(model.num_classes)  # type: ignore[arg-type]
     has_classes = plan.dataset is not None and plan.dataset.num_classes == num_classes
     return ModelSpec(
         architecture=architecture,

@@ -1,4 +1,4 @@
-"""Published weights as timm sees them: tags of an architecture's name."""
+"""Published weights in timm's registry: tags of an architecture's name."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PREFIX = "medzoo_"
 def published_cfgs(name: str, default: Mapping[str, Any]) -> DefaultCfg:
     """Configure an architecture for timm: untrained, and with each of its published weights.
 
-    The name without a tag stays untrained, so that nobody gets weights that were not named.
+    The name without a tag has no weights, so that nobody gets weights by accident.
 
     Args:
         name: timm's name of the architecture.
@@ -32,11 +32,11 @@ def published_cfgs(name: str, default: Mapping[str, Any]) -> DefaultCfg:
 
 
 def published_entry(cfg: PretrainedCfg) -> WeightsEntry | None:
-    """Return the published weights that a configuration means, or None.
+    """Return the published weights that a configuration refers to, or None.
 
     Args:
-        cfg: What timm was asked for. A user's own weights under a published tag (timm's
-            ``file=``, or a repository on the Hub) are not the published ones.
+        cfg: timm's configuration. A user's own weights under a published tag (timm's ``file=``,
+            or a repository on the Hub) are not the published ones.
     """
     entry = weights_index().get(f"{str(cfg.architecture).removeprefix(PREFIX)}.{cfg.tag}")
     is_own = cfg.source or cfg.state_dict

@@ -1,4 +1,4 @@
-"""medzoo's own architectures by name, and the arguments that say how a network is built."""
+"""medzoo's architectures by name, and the arguments from which a network is built."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ ARCHITECTURES: dict[str, type[ImageClassifier]] = {
     "simple_cnn": SimpleCNN,
 }
 
-# timm's networks differ in their arguments. What all have in common is timm's own: which weights to
-# load, from where, and how to wrap the network.
+# Arguments of timm's own functions, which say which weights to load, from where, and how to wrap
+# the network. All other arguments are the network's, and differ between architectures.
 _TIMMS_OWN = {*signature(create_model).parameters, *signature(build_model_with_cfg).parameters}
 _TIMMS_OWN |= {"features_only", "out_indices", "feature_cls", "num_classes", "in_chans"}
 _TIMMS_OWN -= {"scriptable", "exportable", "no_jit"}
 
 
 def building_args(architecture: str, model_args: dict[str, Any]) -> dict[str, Any]:
-    """Return those arguments that say how a network is built.
+    """Return the arguments from which a network is built.
 
     Args:
         architecture: As in `create_model`.
@@ -46,22 +46,22 @@ def building_args(architecture: str, model_args: dict[str, Any]) -> dict[str, An
 
 
 def constructor_args(spec: ModelSpec) -> dict[str, Any]:
-    """Return the arguments that a weights file gives its network.
+    """Return the arguments from which the network of a weights file is built.
 
-    A file may come from anyone, and timm would fetch and load whatever it is asked to.
+    A file may come from anyone, and timm would download and load whatever its arguments name.
 
     Args:
-        spec: What the file says.
+        spec: The spec in the file.
 
     Raises:
-        WeightsError: If one of them does not say how the network is built.
+        WeightsError: If the file has any other argument.
     """
     given = dict(spec.model_args)
     known = building_args(spec.architecture, given)
     for name in given.keys() - known.keys():
         raise WeightsError(
-            f"the weights file asks for {name}={given[name]!r}, which does not say how "
-            f"{spec.architecture} is built; update medzoo if a newer version wrote the file, and "
-            "do not use the file if you do not trust its source"
+            f"the weights file asks for {name}={given[name]!r}, which is not an argument of "
+            f"{spec.architecture}; update medzoo if a newer version wrote the file, and do not use "
+            "the file if you do not trust its source"
         )
     return known

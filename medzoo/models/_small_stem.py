@@ -1,4 +1,4 @@
-"""Fitting timm's networks, made for 224 x 224 images, to small ones."""
+"""Adapting timm's networks, which are made for 224 x 224 images, to small ones."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from torch import nn
 
 
 def stem_of(model: nn.Module) -> nn.Conv2d | None:
-    """Return the first convolution of one of timm's networks, if it has one that can be smaller.
+    """Return the first convolution of a timm network, if there is one that can be made smaller.
 
-    A transformer's patch embedding is none: its stride is the size of its tokens.
+    The patch embedding of a transformer is left alone: its stride is the size of the patches.
 
     Args:
-        model: A model of timm's, whose `pretrained_cfg` names the first convolution.
+        model: A timm model, whose `pretrained_cfg` names the first convolution.
     """
     name = (getattr(model, "pretrained_cfg", None) or {}).get("first_conv")
     modules = dict(model.named_modules())
@@ -27,16 +27,16 @@ def stem_of(model: nn.Module) -> nn.Conv2d | None:
 
 @torch.no_grad()
 def use_small_stem(model: nn.Module) -> None:
-    """Keep a network's stem from shrinking the image, in place.
+    """Change a network's stem, in place, so that it does not shrink the image.
 
-    The first convolution gets stride 1, and a kernel of 3 x 3 (the centre of the former one,
-    so that trained weights keep their meaning) if it was larger and odd; the max-pool of a
-    ResNet-style stem goes. This is what MedMNIST's own ResNets do at 28 x 28. A network without
-    a first convolution (a transformer's patch embedding) stays as it is. `feature_info` tells the
-    new reductions.
+    The first convolution gets stride 1 and, if its kernel was larger and odd, a 3 x 3 kernel: the
+    centre of the original one, so that trained weights stay useful. The max-pool of a ResNet-style
+    stem is removed. MedMNIST's own ResNets do the same at 28 x 28. A network without a first
+    convolution (one with a patch embedding) is not changed. `feature_info` gives the new
+    reductions.
 
     Args:
-        model: A model of timm's, whose `pretrained_cfg` names the first convolution.
+        model: A timm model, whose `pretrained_cfg` names the first convolution.
     """
     conv = stem_of(model)
     if conv is None:

@@ -1,4 +1,4 @@
-"""timm's own architectures, under ``"timm/<name>"``, fitted to small images."""
+"""timm's architectures, under ``"timm/<name>"``, adapted to small images."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from medzoo.weights.hub import reason, run_with_timeout, time_limit
 
 TIMM_PREFIX = "timm/"
 LARGEST_SMALL_IMAGE = 64
-"""Up to this height and width timm's networks get a stem that does not shrink the image."""
+"""Up to this height and width, timm's networks get a stem that does not shrink the image."""
 
 
 def check_timm_name(architecture: str) -> None:
-    """Make sure that timm knows an architecture, and the weights of its tag.
+    """Raise an error if timm does not know an architecture, or the weights of its tag.
 
     Args:
         architecture: With medzoo's prefix: ``"timm/resnet18"``, ``"timm/resnet18.a1_in1k"``.
@@ -47,19 +47,19 @@ def create_timm(
     tensors: Mapping[str, Tensor] | None,
     kwargs: dict[str, Any],
 ) -> nn.Module:
-    """Build one of timm's networks with a stem for small images, and load its weights.
+    """Build a network of timm with a stem for small images, and load its weights.
 
     Args:
         architecture: With medzoo's prefix.
         size: Height (= width) of the images.
-        pretrained: Load timm's own weights, if there are no others.
+        pretrained: Load timm's weights, if no others are given.
         stored: What the weights file says, if there is one.
         tensors: Its tensors.
         kwargs: Arguments of timm's `create_model`.
 
     Raises:
         ValueError: If timm cannot build it for such images.
-        WeightsError: If weights cannot be had, or do not fit.
+        WeightsError: If weights cannot be downloaded, or do not fit.
     """
     name = architecture.removeprefix(TIMM_PREFIX)
     if (timm.get_pretrained_cfg(name) or timm.models.PretrainedCfg()).fixed_input_size:
@@ -73,7 +73,7 @@ def create_timm(
     except (ArithmeticError, AssertionError) as error:
         raise ValueError(
             f"timm cannot build {name!r} for size={size} with {kwargs}: {error}; give another "
-            "size, a multiple of what it divides the image into"
+            "size, a multiple of its patch size or total stride"
         ) from error
     _check_patches(model, name, size)
     # Weights keep the stem that they were trained with.
@@ -81,8 +81,8 @@ def create_timm(
         use_small_stem(model)
     if stored is not None:
         source = weights_source(model.pretrained_cfg, stored, tensors)
-        # All tensors must be used, except for a classifier of other classes.
-        classes = getattr(model, "num_classes", stored.num_classes)
+        # All tensors must be used, except for those of a classifier for other classes.
+        classes = stored.num_classes if kwargs.get("features_only") else model.num_classes
         channels = kwargs.get("in_chans", stored.input.channels)
         try:
             load_pretrained(model, source, classes, channels)
@@ -94,7 +94,7 @@ def create_timm(
 def weights_source(
     cfg: Mapping[str, Any], stored: ModelSpec, tensors: Mapping[str, Tensor] | None
 ) -> dict[str, Any]:
-    """Describe weights as timm does; it adapts the stem and leaves out another set's classifier.
+    """Describe weights as timm does, which adapts the stem and drops a classifier that differs.
 
     Args:
         cfg: timm's configuration of the architecture.
@@ -116,7 +116,7 @@ def _load_from_timm(name: str, kwargs: dict[str, Any]) -> nn.Module:
             time_limit(), lambda: timm.create_model(name, pretrained=True, **kwargs)
         )
     except (ArithmeticError, AssertionError, TypeError, ValueError):
-        raise  # an argument is wrong, not the Hub
+        raise  # caused by an argument, not by the Hub
     except Exception as error:  # several HTTP libraries' errors, depending on huggingface_hub
         raise WeightsError(
             f"timm could not load the weights of {name!r}: {reason(error)}"
@@ -124,13 +124,13 @@ def _load_from_timm(name: str, kwargs: dict[str, Any]) -> nn.Module:
 
 
 def _check_patches(model: nn.Module, name: str, size: int) -> None:
-    """Raise now what timm would raise at the first image: that it is not made of whole patches."""
+    """Refuse a size that is not made of whole patches; timm would do so at the first image."""
     embed = getattr(model, "patch_embed", None)
     if not isinstance(embed, PatchEmbed) or embed.strict_img_size or embed.dynamic_img_pad:
         return
     patch = max(embed.patch_size)
     if size % patch:
         raise ValueError(
-            f"size={size} is not a multiple of {patch}, the size of the patches of {name!r}; give "
+            f"size={size} is not a multiple of {patch}, the patch size of {name!r}; give "
             f"size={size + -size % patch}"
         )

@@ -41,7 +41,7 @@ class PreActBlock(nn.Module):
         if stride == 1 and in_chs == out_chs:
             self.shortcut: nn.Module | None = None
         else:
-            # Averaging before the projection keeps all pixels; a strided 1x1 would drop three in four.
+            # Averaging before the projection uses all pixels; a strided 1x1 would drop 3 of 4.
             pool = nn.AvgPool2d(stride, ceil_mode=True, count_include_pad=False)
             self.shortcut = nn.Sequential(
                 pool if stride > 1 else nn.Identity(), nn.Conv2d(in_chs, out_chs, 1, bias=False)
@@ -67,7 +67,8 @@ class AdvancedCNN(ImageClassifier):
         widths: Channels of each stage.
         depths: Blocks of each stage.
         strides: Stride of each stage's first block.
-        attention: timm's name of a channel gate (``"se"``, ``"eca"``, ``"cbam"``), or ``""`` for none.
+        attention: timm's name of a channel gate (``"se"``, ``"eca"``, ``"cbam"``), or ``""`` for
+            none.
         global_pool: timm's name of the pooling before the classifier.
         drop_rate: Dropout before the classifier, in [0, 1).
         drop_path_rate: Stochastic depth of the last block, growing linearly from 0.

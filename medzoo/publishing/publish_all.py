@@ -1,4 +1,4 @@
-"""`publish`: all weights that the index lists, one after the other, as often as it takes."""
+"""`publish`: publish all weights of the index; can be repeated until it succeeds."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ def publish(
     token: str | None = None,
     dry_run: bool = False,
 ) -> Iterator[Publication]:
-    """Publish the index's weights, and write into it where they are.
+    """Publish the weights of the index, and record their repositories in it.
 
-    Each goes into a repository of its own name and is entered into the index as soon as it is
-    there. After a failure, the same call goes on: what is up to date is only looked at.
+    Each checkpoint gets a repository of its name, and is recorded in the index as soon as it is
+    uploaded. After a failure, repeat the call: nothing that is up to date is uploaded again.
 
     Args:
-        organisation: On the Hub, or a user.
+        organisation: An organisation or a user on the Hub.
         names: Which weights; by default all.
-        index: The index file, which is also written; by default the package's own.
+        index: The index file, which is also written; by default the one in the package.
         private: Make private repositories.
         revision: A branch; by default the main one.
         token: As in `push_to_hub`.
-        dry_run: Only say what would be uploaded.
+        dry_run: Only report what would be uploaded.
 
     Yields:
-        What was published, one after the other.
+        Each publication, as soon as it is complete.
 
     Raises:
         ValueError: If a name is not in the index.
-        WeightsError: If the index cannot be read or written, or the Hub does not take the weights.
-        ImportError: If matplotlib is not installed, which draws the model card's plots.
+        WeightsError: If the index cannot be read or written, or the Hub rejects the weights.
+        ImportError: If matplotlib is not installed, which draws the plots of the model card.
     """
     entries = read_index(index)
     for name in names:
@@ -50,8 +50,8 @@ def publish(
             raise unknown_name("weights", name, entries)
     if not dry_run and not os.access(index, os.W_OK):
         raise WeightsError(
-            f"{index} cannot be written, so nobody would know what was published; give the path "
-            "of a copy as index (--index)"
+            f"{index} cannot be written, so what is published could not be recorded; give the "
+            "path of a copy as index (--index)"
         )
     for done, name in enumerate(wanted := list(names or entries)):
         entry = entries[name]
@@ -66,7 +66,7 @@ def publish(
             )
         except WeightsError as error:
             raise WeightsError(
-                f"{error}. {done} of {len(wanted)} are up to date; the same command goes on there"
+                f"{error}. {done} of {len(wanted)} are up to date; repeat the command to continue"
             ) from error
         if publication.commit and not dry_run:
             hub = {"repo_id": publication.repo_id, "revision": publication.commit}

@@ -28,10 +28,10 @@ class PublishedFile:
     """One file of a repository.
 
     Attributes:
-        path: In the repository.
+        path: Path in the repository.
         bytes: Its size.
         sha256: Of its content.
-        state: Against what was there before: only new and changed files are uploaded.
+        state: Compared with the repository: only new and changed files are uploaded.
     """
 
     path: str
@@ -46,9 +46,9 @@ class Publication:
 
     Attributes:
         repo_id: The repository.
-        commit: The commit that holds the files; None if there is none yet, after a dry run.
+        commit: The commit that contains the files; None after a dry run that found changes.
         files: Every file of the publication.
-        dry_run: Whether nothing was done.
+        dry_run: Whether nothing was uploaded.
     """
 
     repo_id: str
@@ -61,7 +61,7 @@ class Publication:
         return asdict(self) | {"files": [asdict(file) for file in self.files]}
 
     def __str__(self) -> str:
-        """Say what happens to each file, a line each."""
+        """Describe what happens to each file, one per line."""
         is_done = all(file.state == "unchanged" for file in self.files)
         if is_done:
             heading = f"{self.repo_id}: up to date at {self.commit}"
@@ -92,29 +92,29 @@ def push_to_hub(
 ) -> Publication:
     """Publish weights on the Hugging Face Hub, with timm's ``config.json`` and a model card.
 
-    The repository is made if need be. Files that are already there are not uploaded again, and if
-    nothing changed there is no new commit, so the same call can be repeated until it went through.
+    The repository is created if necessary. Unchanged files are not uploaded again, and if nothing
+    changed there is no new commit, so the call can be repeated until it succeeds.
 
     Args:
-        model: A model, a weights file (which knows how it was trained), or the name of published
-            weights (``"advanced_cnn.dermamnist"``).
+        model: A model, a weights file (which records how it was trained), or the name of
+            published weights (``"advanced_cnn.dermamnist"``).
         repo_id: ``"organisation/name"``.
-        private: Make the repository private. One that exists stays as it is.
-        revision: A branch, made if need be; by default the main one.
+        private: Create the repository as a private one. An existing one is not changed.
+        revision: A branch, created if necessary; by default the main one.
         token: An access token that may write; by default that of ``hf auth login`` or ``HF_TOKEN``.
-        report: What `medzoo.evaluate` returned; its scores and plots go into the model card. Of
-            weights that the index lists, its own figures do, unless one is given.
-        licence: Of the weights, e.g. ``"CC BY 4.0"``; by default that of the training data.
-        dry_run: Only say what would be uploaded.
+        report: What `medzoo.evaluate` returned; its scores and plots go into the model card. For
+            weights of the index, the scores in the index are used by default.
+        licence: Licence of the weights, e.g. ``"CC BY 4.0"``; by default that of the training data.
+        dry_run: Only report what would be uploaded.
 
     Returns:
-        What was published, and as which commit.
+        The files and the commit.
 
     Raises:
+        TypeError: If an argument has the wrong type, or the model does not say what it is.
         ValueError: If the model was not made by `create_model`, a name is unknown or malformed,
-            the report is not of this model's task, or the repository is public and `private` was
-            asked for.
-        WeightsError: If the weights do not load, or the Hub does not take them.
+            the report is for another task, or the repository is public and `private` was given.
+        WeightsError: If the weights do not load, or the Hub rejects them.
         ImportError: If there is a report to plot and matplotlib is not installed.
     """
     from huggingface_hub import HfApi
@@ -127,7 +127,7 @@ def push_to_hub(
         return _push(api, contents, repo_id, private, revision, dry_run)
     except Exception as error:  # several HTTP libraries' errors, depending on huggingface_hub
         if isinstance(error, ValueError) and not isinstance(error, HfHubHTTPError):
-            raise  # an argument is wrong, not the Hub
+            raise  # caused by an argument, not by the Hub
         raise WeightsError(f"{repo_id} could not be published: {reason(error)}") from error
 
 
@@ -158,9 +158,10 @@ def repository_files(release: Release, repo_id: str) -> dict[str, bytes]:
 def _check_repo_id(repo_id: object) -> None:
     from huggingface_hub.utils import HFValidationError, validate_repo_id
 
-    message = f"repo_id={repo_id!r} names no repository; write 'organisation/name'"
-    # The Hub's own check lets names without an organisation pass.
-    if not isinstance(repo_id, str) or "/" not in repo_id:
+    message = f"repo_id={repo_id!r} does not name a repository; write 'organisation/name'"
+    if not isinstance(repo_id, str):
+        raise TypeError(message)
+    if "/" not in repo_id:  # which the Hub's own check allows
         raise ValueError(message)
     try:
         validate_repo_id(repo_id)
@@ -222,7 +223,7 @@ def _compare(path: str, content: bytes, info: ModelInfo | None) -> PublishedFile
     state: State = "new"
     if path in there:
         lfs = there[path].lfs
-        blob = sha1(b"blob %d\0" % len(content) + content).hexdigest()  # git's name of it
+        blob = sha1(b"blob %d\0" % len(content) + content).hexdigest()  # its name in git
         is_same = lfs.sha256 == digest if lfs else there[path].blob_id == blob
         state = "unchanged" if is_same else "changed"
     return PublishedFile(path, len(content), digest, state)

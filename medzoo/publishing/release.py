@@ -1,4 +1,4 @@
-"""What is to be published: weights, and everything that is known of how they came about."""
+"""What is published: weights, and the record of how they were made."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from medzoo.weights import (
 )
 
 Publishable = nn.Module | WeightsEntry | str | Path
-"""A model, a weights file, or weights that the index lists (or their name)."""
+"""A model, a weights file, or published weights (an entry of the index, or its name)."""
 
 
 @dataclass(frozen=True)
@@ -34,18 +34,18 @@ class Release:
 
     Attributes:
         content: The weights file.
-        spec: What the model is, as the file says it.
+        spec: What the model is, as in the file's header.
         parameters: Number of parameters.
         data: Provenance of the training data (`Provenance.to_dict`); empty if unknown.
         recipe: The recipe of the training; empty if unknown.
-        metrics: What was measured, a split: reports as `Report.to_dict` gives them.
+        metrics: Reports by split, as `Report.to_dict` gives them.
         licence: Of the weights; empty if unknown.
         teacher: As in `WeightsEntry`; None if there was none or it is not known.
-        high_res: Likewise.
+        high_res: As in `WeightsEntry`; None if there was none or it is not known.
         seed_stats: As in `WeightsEntry`.
-        validation: AUC and ACC that training wrote down, as far as it did.
-        report: What plots are drawn of: what was given, else what the index knows of the test
-            split; None if that is not enough.
+        validation: AUC and ACC that training recorded, if any.
+        report: The report to plot: the given one, else that of the test split in the index; None
+            if there is neither.
     """
 
     content: bytes
@@ -68,10 +68,10 @@ class Release:
 
     @property
     def title(self) -> str:
-        """The training data's name, with a note if they are not the official ones."""
+        """Name of the training data, with a note if it is not the official file."""
         if self.data and (sets := self.data.get("sets")):
             return f"{', '.join(sets)} together"
-        title = self.spec.dataset.title if self.spec.dataset else "data that it does not name"
+        title = self.spec.dataset.title if self.spec.dataset else "unnamed data"
         if not self.data:
             return title
         return provenance_of(self.data).mark(title)
@@ -80,21 +80,22 @@ class Release:
     def of(
         cls, model: Publishable, report: Report | None = None, licence: str | None = None
     ) -> Release:
-        """Gather what is known of a model, a weights file, or an entry of the index.
+        """Collect the record of a model, a weights file, or an entry of the index.
 
         Args:
-            model: Which. A model knows less of its training than the file that training wrote.
-            report: What `evaluate` returned for it; takes the place of what is known for the same
-                split.
-            licence: Of the weights; by default the index's, else what the file or model says of
-                itself, else that of the data.
+            model: What to publish. A model has no record of its training; the file that training
+                wrote has.
+            report: What `evaluate` returned for it; replaces the known report on the same split.
+            licence: Of the weights; by default that in the index, else that in the file or model,
+                else that of the data.
 
         Returns:
-            The weights, ready to be published; what is not known is empty.
+            The weights, ready to be published; unknown values are empty.
 
         Raises:
+            TypeError: If the report is not a `Report`, or the model does not say what it is.
             ValueError: If the name is unknown, the model was not made by `create_model`, or the
-                report is none or of another task.
+                report is for another task.
             WeightsError: If the file is missing, damaged, or does not load.
         """
         if isinstance(model, nn.Module):
@@ -125,7 +126,7 @@ class Release:
         if licence is None:
             licence = entry.licence if entry else config.spec.licence
         measured = {report.split: report.to_dict()} if report else {}
-        # Built once, since weights that do not load should not be published.
+        # Weights that do not load must not be published.
         model = create_model(path)
         return cls(
             content=path.read_bytes(),
@@ -161,12 +162,12 @@ def _check_report(report: object, spec: ModelSpec) -> None:
         expected = f"{info.task} with {info.num_classes} classes {info.classes}"
     if found != expected:
         raise ValueError(
-            f"the report on {report.title} is of another task than the weights: {found}, "
+            f"the report on {report.title} is for another task than the weights: {found}, "
             f"expected {expected}; give the report that medzoo.evaluate returned for these weights"
         )
 
 
 def _test_report(entry: WeightsEntry | None) -> Report | None:
-    """Return what the index knows of the test split; a backbone was not measured."""
+    """Return the report of the test split in the index; a backbone has none."""
     test = entry.metrics.get("test") if entry else None
     return Report.from_dict(dict(test)) if test else None

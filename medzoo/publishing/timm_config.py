@@ -1,4 +1,4 @@
-"""The ``spec.json`` of a repository on the Hub, from which timm builds the model."""
+"""The ``config.json`` of a repository on the Hub, from which timm builds the model."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from medzoo.models._timm import LARGEST_SMALL_IMAGE, TIMM_PREFIX
 from medzoo.spec import ModelSpec
 
 _KEPT = ("first_conv", "classifier", "fixed_input_size")
-"""What timm's own configuration of an architecture adds to what a weights file says."""
+"""Fields of timm's configuration of an architecture that a spec does not have."""
 
 
 def timm_config(spec: ModelSpec) -> dict[str, Any]:
     """Describe weights in timm's Hub format, for a ``config.json`` beside ``model.safetensors``.
 
     With it, ``timm.create_model("hf-hub:org/name", pretrained=True)`` builds the same network, with
-    the same logits. timm knows no temperature, so probabilities that its users make of them are
-    not calibrated; the temperature is given under the key ``medzoo``.
+    the same logits. timm does not apply a temperature, so its users' probabilities are not
+    calibrated; the temperature is given under the key ``medzoo``.
 
-    One of timm's networks whose stem medzoo made smaller is nothing that timm can build. It keeps
-    medzoo's name (``timm/resnet18``), which timm refuses; it loads with medzoo.
+    timm cannot build a network whose stem medzoo made smaller. Such a network keeps medzoo's name
+    (``timm/resnet18``), which timm refuses; it loads with medzoo.
 
     Args:
         spec: What the model is.

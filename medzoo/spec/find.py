@@ -15,9 +15,9 @@ def spec_of(model: object, spec: ModelSpec | None = None) -> ModelSpec:
     """Return what a model is, also through the wrappers that people put around models.
 
     Looked through are `DataParallel`, `DistributedDataParallel`, `torch.compile`'s module,
-    `AveragedModel`, `ModelEmaV3`, and any other module (a LightningModule, say) that holds one
-    medzoo or timm classifier and no other parameters. timm's own classifiers say in their
-    `pretrained_cfg` what they expect.
+    `AveragedModel`, `ModelEmaV3`, and any other module (a LightningModule, for example) that
+    holds one medzoo or timm classifier and no other parameters. For a classifier that timm built,
+    its `pretrained_cfg` is read. timm's feature extractors give no logits and have no spec.
 
     Args:
         model: A module, or any other callable from a float batch to logits.
@@ -51,35 +51,50 @@ def find_spec(model: object) -> ModelSpec | None:
     Raises:
         ValueError: As `spec_of`.
     """
-    own = _own_spec(model)
-    if own is not None or not isinstance(model, nn.Module):
-        return own
-    inner = list({id(one): one for one in _classifiers(model)}.values())
-    if not inner:
-        return None
-    held = {id(parameter) for one in inner for parameter in one.parameters()}
-    others = [name for name, p in model.named_parameters() if id(p) not in held]
-    if isinstance(model, nn.Sequential):  # whatever is in it changes the images or the logits
-        others += [type(m).__name__ for m in model if m not in inner and type(m) is not nn.Identity]
-    if len(inner) > 1 or others:
-        what = f"{len(inner)} models" if len(inner) > 1 else f"a model and also {others[0]}"
-        raise ValueError(
-            f"{_name_of(model)} holds {what}, so it is unclear which images it expects and "
-            "what its logits are; give spec=medzoo.ModelSpec(...)"
-        )
-    return _own_spec(inner[0])
+    return _own_spec(_unwrapped(model))
 
 
 def network_of(model: Any) -> Any:
-    """Return the model inside the wrappers that `spec_of` looks through.
+    """Return the model inside the wrappers that `spec_of` looks through, or the model itself.
 
     Args:
         model: A module; another callable is returned as it is.
+
+    Raises:
+        ValueError: As `spec_of`.
     """
+    return _unwrapped(model)
+
+
+def _unwrapped(model: Any) -> Any:
+    """Return the one module inside a model that says what it is; the model if there is none."""
     if not isinstance(model, nn.Module) or _own_spec(model) is not None:
         return model
     inner = list({id(one): one for one in _classifiers(model)}.values())
-    return inner[0] if len(inner) == 1 else model
+    if not inner:
+        return model
+    held = {id(parameter) for one in inner for parameter in one.parameters()}
+    others = [name for name, p in model.named_parameters() if id(p) not in held]
+    others += [type(one).__name__ for one in _before_or_after(model, inner[0])]
+    if len(inner) > 1 or others:
+        what = f"{len(inner)} models" if len(inner) > 1 else f"a model and also {others[0]}"
+        raise ValueError(
+            f"{_name_of(model)} holds {what}, so it is unclear which images it expects and what "
+            "its logits are; give spec=medzoo.ModelSpec(...)"
+        )
+    return inner[0]
+
+
+def _before_or_after(model: nn.Module, inner: nn.Module) -> Iterator[nn.Module]:
+    """Yield the modules that an `nn.Sequential` around a model applies to its input or output.
+
+    Elsewhere, a module without parameters may be a loss or a metric, which changes neither.
+    """
+    for module in model.modules():
+        if isinstance(module, nn.Sequential) and inner in set(module.modules()):
+            for part in module:
+                if type(part) is not nn.Identity and inner not in set(part.modules()):
+                    yield part
 
 
 def _own_spec(model: object) -> ModelSpec | None:
@@ -96,11 +111,13 @@ def _own_spec(model: object) -> ModelSpec | None:
     if not isinstance(cfg, Mapping) or not isinstance(num_classes, int):
         return None
     names = tuple(cfg.get("label_names") or ())
+    if not len({*names}) == len(names) == num_classes:  # of another classifier, or ambiguous
+        names = ()
     return ModelSpec(
         architecture="",
         input=input_of_timm(cfg),
         num_classes=num_classes,
-        classes=names if len(names) == num_classes else (),
+        classes=names,
     )
 
 
@@ -123,6 +140,8 @@ def input_of_timm(cfg: Mapping[str, Any]) -> InputSpec:
 
 def _classifiers(module: nn.Module) -> Iterator[nn.Module]:
     """Yield the outermost modules inside a module that say what they are."""
+    if type(module).__module__ == "timm.models._features":  # gives feature maps, not logits
+        return
     for child in module.children():
         if _own_spec(child) is not None:
             yield child

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from medzoo.datasets import Dataset, DatasetInfo, Split
-from medzoo.spec.checks import exactly, is_finite, is_whole
+from medzoo.spec.checks import as_tuple, check_whole, exactly, is_finite
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,7 @@ class InputSpec:
         std: Standard deviation of each channel, for images scaled to [0, 1]; above 0.
 
     Raises:
+        TypeError: If a value has the wrong type.
         ValueError: If a value does not fit.
 
     Example:
@@ -34,11 +35,10 @@ class InputSpec:
     std: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        if not (is_whole(self.channels, 1) and is_whole(self.size, 1)):
-            raise ValueError(
-                f"channels={self.channels!r} and size={self.size!r} must be whole numbers of at "
-                "least 1"
-            )
+        for name in ("channels", "size"):
+            check_whole(name, getattr(self, name), 1)
+        for name in ("mean", "std"):
+            object.__setattr__(self, name, as_tuple(name, getattr(self, name)))
         if len(self.mean) != self.channels or len(self.std) != self.channels:
             raise ValueError(
                 f"mean={self.mean!r} and std={self.std!r} need one value for each of the "
@@ -71,12 +71,10 @@ class InputSpec:
             values: The values, as read from JSON.
 
         Raises:
+            TypeError: If a value has the wrong type.
             ValueError: If a value is missing, unknown, or does not fit.
         """
-        given = exactly(cls, values)
-        if not (isinstance(given["mean"], list | tuple) and isinstance(given["std"], list | tuple)):
-            raise ValueError(f"mean={given['mean']!r} and std={given['std']!r} must be lists")
-        return cls(**{**given, "mean": tuple(given["mean"]), "std": tuple(given["std"])})
+        return cls(**exactly(cls, values))
 
     @classmethod
     def for_data(cls, data: Dataset | Split | DatasetInfo) -> InputSpec:

@@ -13,7 +13,7 @@ from typing import Any
 from medzoo.datasets import TASKS, Dataset, DatasetInfo, Split, Task
 from medzoo.datasets.info import names_have_laterality
 from medzoo.errors import unknown_name
-from medzoo.spec.checks import check_temperature, exactly, is_whole
+from medzoo.spec.checks import as_tuple, check_temperature, check_whole, exactly
 from medzoo.spec.input import InputSpec
 
 
@@ -35,6 +35,7 @@ class ModelSpec:
         licence: Of the weights; empty if unknown or untrained.
 
     Raises:
+        TypeError: If a value has the wrong type.
         ValueError: If a value does not fit, or two of them contradict each other.
 
     Example:
@@ -54,11 +55,13 @@ class ModelSpec:
     licence: str = ""
 
     def __post_init__(self) -> None:
+        self._check_types()
         info = self.dataset
         # What the data set says need not be said again, but must not be contradicted.
         if info is not None:
             object.__setattr__(self, "classes", self.classes or info.classes)
             object.__setattr__(self, "task", self.task or info.task)
+        object.__setattr__(self, "classes", tuple(self.classes))
         if self.num_classes == -1:
             object.__setattr__(self, "num_classes", len(self.classes))
         # Lists, which are what JSON gives back, so that a spec survives its file.
@@ -67,15 +70,30 @@ class ModelSpec:
         object.__setattr__(self, "temperature", check_temperature(self.temperature))
         self._check()
 
-    def _check(self) -> None:
-        if not isinstance(self.architecture, str) or not isinstance(self.licence, str):
-            raise ValueError(
-                f"architecture={self.architecture!r} and licence={self.licence!r} must be text"
+    def _check_types(self) -> None:
+        for name, kind in (
+            ("architecture", str),
+            ("licence", str),
+            ("input", InputSpec),
+            ("model_args", Mapping),
+        ):
+            value = getattr(self, name)
+            if not isinstance(value, kind):
+                raise TypeError(
+                    f"{name}={value!r:.80} is a {type(value).__name__}, expected {kind.__name__}"
+                )
+        if not (self.dataset is None or isinstance(self.dataset, DatasetInfo)):
+            raise TypeError(
+                f"dataset={self.dataset!r:.80} is a {type(self.dataset).__name__}, expected a "
+                "DatasetInfo, e.g. medzoo.dataset_info('dermamnist'), or None"
             )
-        if not is_whole(self.num_classes, 0):
-            raise ValueError(f"num_classes={self.num_classes!r} must be a whole number from 0")
-        if not all(isinstance(name, str) for name in self.classes):
-            raise ValueError(f"classes={self.classes!r} must be names")
+        if not all(isinstance(name, str) for name in as_tuple("classes", self.classes)):
+            raise TypeError(f"classes={self.classes!r} must be names")
+
+    def _check(self) -> None:
+        check_whole("num_classes", self.num_classes, 0)
+        if len(set(self.classes)) != len(self.classes):
+            raise ValueError(f"classes={self.classes!r} has a name twice; each class needs its own")
         if self.classes and len(self.classes) != self.num_classes:
             raise ValueError(
                 f"num_classes={self.num_classes} contradicts the {len(self.classes)} classes "
@@ -83,6 +101,10 @@ class ModelSpec:
             )
         if self.task is not None and self.task not in TASKS:
             raise unknown_name("task", self.task, TASKS)
+        if self.task == "binary-class" and self.num_classes not in (0, 2):
+            raise ValueError(
+                f"num_classes={self.num_classes} contradicts the task 'binary-class', which has 2"
+            )
         info = self.dataset
         if info is not None and (info.classes, info.task) != (self.classes, self.task):
             raise ValueError(
@@ -167,23 +189,16 @@ class ModelSpec:
             values: The values, as read from JSON.
 
         Raises:
+            TypeError: If a value has the wrong type.
             ValueError: If a value is missing, unknown, or does not fit.
         """
         given = exactly(cls, values)
-        for name, kind in (("classes", list | tuple), ("model_args", Mapping), ("input", Mapping)):
-            if not isinstance(given[name], kind):
-                raise ValueError(f"{name}={given[name]!r} is a {type(given[name]).__name__}")
-        if not is_whole(given["num_classes"], 0):
-            raise ValueError(f"num_classes={given['num_classes']!r} must be a whole number from 0")
-        dataset = given["dataset"]
-        return cls(
-            **{
-                **given,
-                "classes": tuple(given["classes"]),
-                "input": InputSpec.from_dict(given["input"]),
-                "dataset": None if dataset is None else DatasetInfo.from_dict(dataset),
-            }
-        )
+        check_whole("num_classes", given["num_classes"], 0)
+        if (dataset := given["dataset"]) is not None:
+            if not isinstance(dataset, Mapping):
+                raise TypeError(f"dataset={dataset!r:.80} is a {type(dataset).__name__}")
+            dataset = DatasetInfo.from_dict(dataset)
+        return cls(**given | {"input": InputSpec.from_dict(given["input"]), "dataset": dataset})
 
     def timm_config(self) -> dict[str, Any]:
         """Return input and classes as fields of timm's `PretrainedCfg`."""
@@ -204,4 +219,4 @@ class ModelSpec:
 
 
 def _as_list(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
+    return [_as_list(item) for item in value] if isinstance(value, list | tuple) else value

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from medzoo.errors import WeightsError
 from medzoo.files import write_atomically
+from medzoo.spec import network_of
 from medzoo.weights.header import WeightsConfig
 
 _KEY = "medzoo"
@@ -29,7 +30,8 @@ def save_weights(
     """Write a model's weights and configuration into one safetensors file, atomically.
 
     Args:
-        model: A model that `medzoo.create_model` made.
+        model: A model that `medzoo.create_model` made; `torch.compile` and other wrappers around
+            it are looked through.
         path: The file to write, ``*.safetensors``.
         training: How it was trained, kept in the file's header.
         half: Store convolution and linear weights in half precision. Normalisation layers'
@@ -48,7 +50,7 @@ def save_weights(
     config = WeightsConfig.of(model, training)
     tensors = {
         name: (tensor.half() if half and tensor.ndim > 1 else tensor).contiguous()
-        for name, tensor in model.state_dict().items()
+        for name, tensor in network_of(model).state_dict().items()
     }
     # One header entry only: safetensors writes several in random order, and the same weights
     # should give the same bytes.
@@ -69,8 +71,8 @@ def read_config(path: str | Path) -> WeightsConfig:
         header = (file.metadata() or {}).get(_KEY)
     if header is None:
         raise WeightsError(
-            f"{path} is a safetensors file but holds no medzoo configuration; "
-            "load its tensors into a model of your own with safetensors.torch.load_model"
+            f"{path} is a safetensors file without a medzoo configuration; load its tensors into "
+            "your own model with safetensors.torch.load_model"
         )
     try:
         return WeightsConfig.from_json(header)

@@ -14,7 +14,7 @@ BUNDLED = INDEX.parent / "files"
 
 
 def locate_weights(entry: WeightsEntry) -> Path:
-    """Return the verified file of a published checkpoint, downloading it only if need be.
+    """Return the verified file of a published checkpoint; download it only if necessary.
 
     The files bundled with the package come first, then the Hugging Face cache, then the Hub at
     the revision that the index pins, if it pins one.
@@ -23,7 +23,7 @@ def locate_weights(entry: WeightsEntry) -> Path:
         entry: The checkpoint.
 
     Raises:
-        WeightsError: If it is nowhere to be had, or its sha256 differs from the index's.
+        WeightsError: If it cannot be found, or its sha256 differs from the index.
     """
     bundled = bundled_path(entry)
     if bundled.is_file():
@@ -38,7 +38,7 @@ def locate_weights(entry: WeightsEntry) -> Path:
 
 
 def bundled_path(entry: WeightsEntry) -> Path:
-    """Return where a checkpoint's file lies if it comes with the package.
+    """Return the path that a checkpoint's file has if it comes with the package.
 
     Args:
         entry: The checkpoint.
@@ -47,17 +47,17 @@ def bundled_path(entry: WeightsEntry) -> Path:
 
 
 def locate_named(name: str) -> Path | None:
-    """Return the weights file that a name itself means: a path, or a repository on the Hub.
+    """Return the weights file if a name is a path or a repository on the Hub.
 
     Args:
         name: ``"*.safetensors"``, ``"hf-hub:org/name"`` or ``"hf-hub:org/name@revision"``.
 
     Returns:
-        The file, or None if it is any other name.
+        The file, or None for any other name.
 
     Raises:
         ValueError: If the repository's name is malformed.
-        WeightsError: If the repository's file cannot be had.
+        WeightsError: If the repository's file cannot be downloaded.
     """
     if name.startswith(HUB_PREFIX):
         return locate_on_hub(name)
@@ -69,7 +69,7 @@ def verify(path: Path, sha256: str) -> None:
 
     Args:
         path: The file.
-        sha256: What it must be, as hexadecimal digits.
+        sha256: The expected checksum, as hexadecimal digits.
 
     Raises:
         WeightsError: If it differs.
@@ -78,5 +78,5 @@ def verify(path: Path, sha256: str) -> None:
     if found != sha256:
         raise WeightsError(
             f"{path} is damaged or was replaced: its sha256 is {found}, expected {sha256}. "
-            "Delete it and try again, or reinstall medzoo if it lies in the package"
+            "Delete it and try again, or reinstall medzoo if the file is part of the package"
         )

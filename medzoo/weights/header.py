@@ -10,7 +10,8 @@ from typing import Any
 from torch import nn
 
 from medzoo.datasets import DatasetInfo
-from medzoo.spec import InputSpec, ModelSpec, spec_of
+from medzoo.spec import InputSpec, ModelSpec, network_of, spec_of
+from medzoo.spec.checks import check_whole
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class WeightsConfig:
         """Return the configuration with which a model's weights are saved.
 
         Args:
-            model: A model that medzoo can build again.
+            model: A model that medzoo can build again; wrappers are looked through.
             training: How it was trained.
 
         Returns:
@@ -43,10 +44,13 @@ class WeightsConfig:
             ValueError: If medzoo could not build it again.
         """
         spec = spec_of(model)
-        if not spec.architecture or not hasattr(model, "get_classifier"):
+        # Ensembles, feature extractors and `Specified` carry a spec as well, but their tensors
+        # are not those of the architecture. The class is asked, because torch.compile's module
+        # passes attributes of the instance on.
+        if not spec.architecture or not hasattr(type(network_of(model)), "get_classifier"):
             raise ValueError(
                 f"medzoo cannot build a {type(model).__name__} again, so its weights could not be "
-                "loaded; save models that medzoo.create_model made"
+                "loaded; save a model that medzoo.create_model made, without features_only"
             )
         if not spec.licence and spec.dataset:
             spec = replace(spec, licence=spec.dataset.licence)
@@ -66,12 +70,13 @@ class WeightsConfig:
             text: What `to_json` gave, or the header of a file from before there were specs.
 
         Raises:
+            TypeError: If a value has the wrong type.
             ValueError: If it is not JSON, a value is missing or unknown, or values do not fit
                 each other.
         """
         values = json.loads(text)
         if not isinstance(values, dict):
-            raise ValueError(f"expected an object, found {text!r:.40}")
+            raise TypeError(f"expected an object, found {text!r:.40}")
         if "spec" not in values:
             return _from_first_format(values)
         if values.keys() != {"spec", "training"}:
@@ -92,12 +97,16 @@ def _from_first_format(values: Mapping[str, Any]) -> WeightsConfig:
         )
     for name in ("input_size", "mean", "std"):
         if not isinstance(values[name], list):
-            raise ValueError(f"{name}={values[name]!r} must be a list")
+            raise TypeError(f"{name}={values[name]!r} must be a list")
     size = values["input_size"]
     if len(size) != 3 or size[1] != size[2]:
         raise ValueError(f"input_size={size!r} must be channels, height and the same width")
-    dataset = values.get("dataset")
-    info = DatasetInfo.from_dict(dataset) if dataset else None
+    check_whole("num_classes", values["num_classes"], 0)
+    for pixels in size:
+        check_whole("input_size", pixels, 1)
+    info = None
+    if values.get("dataset") is not None:
+        info = DatasetInfo.from_dict(_object(values, "dataset"))
     training = _renamed(_object(values, "training"))
     spec = ModelSpec(
         architecture=values["architecture"],
@@ -112,7 +121,7 @@ def _from_first_format(values: Mapping[str, Any]) -> WeightsConfig:
 
 
 def _renamed(training: Mapping[str, Any]) -> dict[str, Any]:
-    """Give values the names that they have today."""
+    """Rename values to what they are called today."""
     values = dict(training)
     if "larger" in values:
         values["high_res"] = values.pop("larger")
@@ -128,5 +137,5 @@ def _renamed(training: Mapping[str, Any]) -> dict[str, Any]:
 def _object(values: Mapping[str, Any], name: str) -> dict[str, Any]:
     value = values.get(name, {})
     if not isinstance(value, dict):
-        raise ValueError(f"{name}={value!r} must be an object")
+        raise TypeError(f"{name}={value!r} must be an object")
     return value

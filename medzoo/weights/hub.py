@@ -15,9 +15,9 @@ from medzoo.files import sha256_of
 from medzoo.weights.file import read_config
 
 HUB_PREFIX = "hf-hub:"
-"""What a name of a repository on the Hub begins with, as in timm."""
+"""Prefix of the names of repositories on the Hub, as in timm."""
 WEIGHTS_FILE = "model.safetensors"
-"""What the weights are called in a repository."""
+"""Name of the weights file in a repository."""
 
 _NAME = re.compile(r"hf-hub:(?P<repo_id>[\w.-]+/[\w.-]+)(?:@(?P<revision>[^@\s]+))?")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -28,21 +28,21 @@ T = TypeVar("T")
 
 
 def locate_on_hub(name: str) -> Path:
-    """Return the verified weights file that a name of a repository means.
+    """Return the verified weights file of a repository.
 
     Args:
         name: ``"hf-hub:org/name"`` or ``"hf-hub:org/name@revision"``: a branch, tag or commit.
 
     Raises:
         ValueError: If the name is malformed.
-        WeightsError: If the file cannot be had, is not what the Hub says it is, or was not
+        WeightsError: If the file cannot be downloaded, its checksum differs, or it was not
             written by medzoo.
     """
     match = _NAME.fullmatch(name)
     if match is None:
         raise ValueError(
-            f"{name!r} names no repository; write hf-hub:organisation/name, and behind it "
-            "@revision for a certain branch, tag or commit"
+            f"{name!r} does not name a repository; write hf-hub:organisation/name, or "
+            "hf-hub:organisation/name@revision for a branch, tag or commit"
         )
     path = fetch(match["repo_id"], match["revision"] or "main")
     try:
@@ -58,20 +58,20 @@ def locate_on_hub(name: str) -> Path:
 def fetch(repo_id: str, revision: str, sha256: str | None = None) -> Path:
     """Return the weights file of a repository, from the Hugging Face cache or from the Hub.
 
-    huggingface_hub's own settings hold: ``HF_HOME``, ``HF_ENDPOINT``, ``HF_HUB_OFFLINE``,
-    ``HF_TOKEN``. A file that is not what it should be is taken out of the cache. Where no branch
-    can be looked up, what was cached of it is used.
+    huggingface_hub's own settings apply: ``HF_HOME``, ``HF_ENDPOINT``, ``HF_HUB_OFFLINE``,
+    ``HF_TOKEN``. A file with a wrong checksum is removed from the cache. If a branch cannot be
+    looked up, its cached file is used.
 
     Args:
         repo_id: ``"organisation/name"``.
-        revision: A branch, tag or commit. A commit that is cached is not asked for again.
-        sha256: What the file must be; by default what the Hub says it is, if it is in its large
-            file storage.
+        revision: A branch, tag or commit. A cached commit is not requested again.
+        sha256: Expected checksum; by default the one that the Hub states, if the file is in its
+            large file storage.
 
     Raises:
         ValueError: If ``MEDZOO_HUB_TIMEOUT`` is not a number of seconds.
-        WeightsError: If the file cannot be had, or not within ``MEDZOO_HUB_TIMEOUT`` seconds
-            (300), or its content is not the right one.
+        WeightsError: If the file cannot be downloaded within ``MEDZOO_HUB_TIMEOUT`` seconds
+            (300), or its checksum differs.
     """
     seconds = time_limit()
     try:
@@ -90,25 +90,28 @@ def fetch(repo_id: str, revision: str, sha256: str | None = None) -> Path:
         removed = f"Delete {path}" if path.exists() else "It was removed from the cache"
         raise WeightsError(
             f"{WEIGHTS_FILE} of {repo_id} at {revision} is damaged or was replaced: its sha256 is "
-            f"{found}, expected {expected}. {removed}; try again, and if this comes back, look for "
-            "a proxy or mirror (HF_ENDPOINT) that serves another file"
+            f"{found}, expected {expected}. {removed}; try again, and if this happens again, check "
+            "whether a proxy or mirror (HF_ENDPOINT) serves another file"
         )
     return path
 
 
 def run_with_timeout(seconds: float, work: Callable[[], T]) -> T:
-    """Return what some work gives, or give up waiting for it.
+    """Run a function; raise `TimeoutError` after `seconds`.
 
-    huggingface_hub retries, and each try has a limit of its own, but their number has none when
-    a server keeps cutting off or trickles.
+    huggingface_hub limits the time of each attempt, but not the number of attempts when a server
+    keeps closing the connection or sends data very slowly.
 
     Args:
         seconds: How long to wait.
-        work: The work. If it takes longer, it goes on in a thread that nobody waits for.
+        work: The function. If it takes longer, its thread continues in the background.
+
+    Returns:
+        What the function returns.
 
     Raises:
         TimeoutError: If it takes longer.
-        Exception: What the work raises.
+        Exception: What the function raises.
     """
     results: list[T] = []
     errors: list[BaseException] = []
@@ -130,7 +133,7 @@ def run_with_timeout(seconds: float, work: Callable[[], T]) -> T:
 
 
 def reason(error: Exception) -> str:
-    """Say in one line why the Hub did not do what it was asked for, and what to do about it.
+    """Explain in one line why a request to the Hub failed, and what to do about it.
 
     Args:
         error: What huggingface_hub raised.
@@ -138,30 +141,33 @@ def reason(error: Exception) -> str:
     from huggingface_hub import errors
 
     if isinstance(error, errors.LocalEntryNotFoundError) and isinstance(error.__cause__, Exception):
-        error = error.__cause__  # it says that nothing is cached; this one, why nothing came
-    login = "log in with `hf auth login`, or set HF_TOKEN to a token that may do this"
+        error = error.__cause__  # only the cause says why nothing was downloaded
+    login = "log in with `hf auth login`, or set HF_TOKEN to a token with access"
     status = getattr(getattr(error, "response", None), "status_code", None)
     if isinstance(error, errors.GatedRepoError):
-        return f"its owner asks you to accept terms: do so on its page, then {login}"
+        return f"its owner asks you to accept terms: accept them on its page, then {login}"
     if isinstance(error, errors.RepositoryNotFoundError):
-        return f"there is no such repository, or it is private. Check the name; if it is private, {login}"
+        return (
+            "there is no such repository, or it is private. Check the name; if it is private, "
+            f"{login}"
+        )
     if isinstance(error, errors.RevisionNotFoundError):
         return "the repository has no such revision; check its branches, tags and commits"
     if isinstance(error, errors.OfflineModeIsEnabled):
         return "it is not in the cache, and HF_HUB_OFFLINE is set; unset it to download"
     if isinstance(error, errors.EntryNotFoundError) and status == 404:
-        return "the repository has no such file, so it holds no weights that medzoo could load"
+        return "the repository has no such file, so it has no weights that medzoo could load"
     if status in (401, 403):
-        return f"the Hub refuses ({status}); {login}"
+        return f"the Hub denied access ({status}); {login}"
     if status == 429:
-        return "the Hub answers that there were too many requests (429); wait a few minutes"
+        return "too many requests (429); wait a few minutes"
     if status is not None:
-        return f"the Hub answers {status} ({_line(error)}); try again later"
+        return f"the Hub answered {status} ({_line(error)}); try again later"
     return f"{_line(error)}; check the connection and try again"
 
 
 def time_limit() -> float:
-    """Return the seconds that a download may take, as ``MEDZOO_HUB_TIMEOUT`` says.
+    """Return the seconds that a download may take, from ``MEDZOO_HUB_TIMEOUT``.
 
     Raises:
         ValueError: If it is not a number.
@@ -186,7 +192,7 @@ def _download(repo_id: str, revision: str) -> Path:
 
     cached = try_to_load_from_cache(repo_id, WEIGHTS_FILE, revision=revision)
     if not isinstance(cached, str):
-        # Asked once and briefly, or a Hub that is down would be asked again for minutes.
+        # One short request first: without it, a Hub that is down would be retried for minutes.
         url = hf_hub_url(repo_id, WEIGHTS_FILE, revision=revision)
         get_hf_file_metadata(url, timeout=constants.HF_HUB_ETAG_TIMEOUT)
     return Path(hf_hub_download(repo_id, WEIGHTS_FILE, revision=revision))

@@ -1,4 +1,4 @@
-"""The index of published weights: which exist, what is in them, and how they were made."""
+"""The index of published weights: which exist, what they contain, how they were made."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ class WeightsEntry:
         file: Base name of the weights file.
         sha256: Of the file; checked before anything is read from it.
         bytes: Size of the file.
-        spec: What the model is, as the file says it.
+        spec: What the model is, as in the file's header.
         parameters: Number of parameters.
         data: Provenance of the training data: file, md5, whether it is the official file, title.
         recipe: The recipe it was trained with, as `medzoo.Recipe.to_dict` gives it.
         seed: Of the training run.
-        metrics: Reports of the file as shipped by split, as `medzoo.Report.to_dict` gives them;
+        metrics: Reports on the shipped file, by split, as `medzoo.Report.to_dict` gives them;
             empty for a backbone.
-        seed_stats: Mean and standard deviation of test AUC and ACC over the seeds of the
-            trainings of which this is the best one by validation AUC, or None if unknown.
-        teacher: What each member of the teacher was (architecture, input size, data set and
-            parameters), or None if there was no teacher.
-        high_res: Size and md5 of the larger images to which random changes were made in place of
-            the data's, or None if there were none.
+        seed_stats: Mean and standard deviation of test AUC and ACC over several seeds, if this
+            is the run with the best validation AUC among them; None if unknown.
+        teacher: Architecture, input size, data set and parameters of each member of the teacher;
+            None if there was no teacher.
+        high_res: Size and md5 of the larger images that were augmented instead of the data's own;
+            None if there were none.
         hub: ``{"repo_id", "revision"}`` of the copy on the Hugging Face Hub, or None if it was
             not published there.
     """
@@ -66,12 +66,12 @@ class WeightsEntry:
 
     @property
     def tag(self) -> str:
-        """What the weights are called among those of their architecture."""
+        """Name of the weights among those of the same architecture."""
         return self.name.partition(".")[2]
 
     @property
     def dataset(self) -> str:
-        """Name of the data set; of a backbone of several sets, its tag."""
+        """Name of the data set; the tag for a backbone that was trained on several."""
         return self.spec.dataset.name if self.spec.dataset else self.tag
 
     @property
@@ -111,7 +111,7 @@ def read_index(path: str | Path) -> dict[str, WeightsEntry]:
         path: The file.
 
     Raises:
-        WeightsError: If it cannot be read or is no index.
+        WeightsError: If it cannot be read or is not an index.
     """
     try:
         entries = json.loads(Path(path).read_text(encoding="utf-8"))

@@ -1,21 +1,21 @@
-"""The licence of weights: it follows them into whatever is made from them."""
+"""The licence of weights, which also applies to what is made from them."""
 
 from __future__ import annotations
 
 import re
 
 _TERMS = frozenset({"NC", "ND", "SA"})
-"""What a Creative Commons licence asks for beyond attribution."""
+"""Terms of Creative Commons licences beyond attribution."""
 
 
 def strictest(own: str, *others: str) -> str:
-    """Return the licence that binds what was made from several things the most.
+    """Return the strictest of several licences, for a work that was made from all of them.
 
-    What is not for commercial use stays so in whatever is made from it.
+    What is made from a non-commercial work is non-commercial, too.
 
     Args:
-        own: The licence that holds unless another asks for more, e.g. that of the images.
-        others: Those of what else it was made from; empty if unknown, which changes nothing.
+        own: The licence that applies unless another is stricter, e.g. that of the images.
+        others: Licences of the other sources; an empty one (unknown) changes nothing.
     """
     return max(own, *others, key=_strictness) if others else own
 

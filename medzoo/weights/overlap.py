@@ -1,4 +1,4 @@
-"""Whether images that weights are evaluated on may have been among those they were trained on."""
+"""Warning if weights may have been trained on the images that they are evaluated on."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from medzoo.weights.find import locate_named
 from medzoo.weights.index import weights_index
 
 _OWN_SPLIT = "own split"
-"""How the note of images begins that `medzoo.datasets.resplit` has distributed anew."""
+"""Start of the provenance note of data that `medzoo.datasets.resplit` has split again."""
 
 
 def provenance_of(data: Mapping[str, Any]) -> Provenance:
-    """Return the provenance of the training data that a weights file or the index names.
+    """Return the provenance of the training data from a weights file or the index.
 
     Args:
         data: As `Provenance.to_dict` gave it.
@@ -27,18 +27,18 @@ def provenance_of(data: Mapping[str, Any]) -> Provenance:
 
 
 def warn_if_trained_on(name: str | Path, data: Dataset) -> None:
-    """Warn if weights may have been trained on images that are in other splits of a data set.
+    """Warn if weights may have been trained on images from the other splits of a data set.
 
-    That is so if the set is the one that they were trained on, but divided otherwise, or if it
-    cannot be told: another file, which is not known to keep MedMNIST's splits. Of weights that do
-    not say which file they were trained on nothing can be told, and nothing is said.
+    This is the case if the data set is the one that they were trained on, but with other splits,
+    or with a file that is not known to keep MedMNIST's splits. If the weights do not record their
+    training file, there is no warning.
 
     Args:
         name: A published checkpoint, a weights file, or a repository on the Hub.
         data: What they are to be evaluated on.
 
     Raises:
-        WeightsError: If it is a weights file that cannot be had or read.
+        WeightsError: If it is a weights file that cannot be found or read.
     """
     dataset, values = _training(str(name))
     if dataset != data.info.name or values.get("md5") is None:
@@ -47,9 +47,9 @@ def warn_if_trained_on(name: str | Path, data: Dataset) -> None:
     if _division(trained) != _division(data.provenance):
         warnings.warn(
             f"{name} was trained on {trained.mark(data.info.title)}, md5 {trained.md5}, and is "
-            f"evaluated on {data.title}, md5 {data.provenance.md5}, which is divided otherwise or "
-            "may be: it may have been trained on these very images, and its figures then mean "
-            "little. Evaluate it on the splits that it was trained with, in Python: "
+            f"evaluated on {data.title}, md5 {data.provenance.md5}, whose splits are or may be "
+            "different: it may have been trained on these very images, which would inflate its "
+            "scores. Evaluate it on the splits that it was trained with, in Python: "
             "medzoo.load_dataset(..., split=...)",
             stacklevel=2,
         )
@@ -66,7 +66,7 @@ def _training(name: str) -> tuple[str, Mapping[str, Any]]:
 
 
 def _division(provenance: Provenance) -> tuple[str | None, ...]:
-    """Return what is the same for images that were divided in the same way."""
+    """Return a key that is equal for data with the same splits."""
     own = [part for part in provenance.note.split("; ") if part.startswith(_OWN_SPLIT)]
     known = provenance.official or provenance.md5 in known_files()
     # All of MedMNIST's files of a set, small and large, have each image in the same split.

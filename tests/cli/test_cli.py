@@ -1,5 +1,6 @@
 """The command line, as a user calls it."""
 
+import importlib
 import json
 
 import numpy as np
@@ -146,7 +147,9 @@ def test_a_process_that_is_not_the_first_says_nothing_but_its_own_errors(monkeyp
     for name, value in values.items():
         monkeypatch.setenv(name, str(value))
     waited = []
-    monkeypatch.setattr("medzoo.cli.main.time.sleep", waited.append)
+    # By its full name, because `medzoo.cli.main` is the function.
+    module = importlib.import_module("medzoo.cli.main")
+    monkeypatch.setattr(module.time, "sleep", waited.append)
     assert main(["models"]) == 0
     assert capsys.readouterr() == ("", "")
     assert main(["info", "dermamnits"]) == 1

@@ -7,7 +7,7 @@ import pytest
 import medzoo
 from medzoo.cli import main
 
-from .datasets.own_images import write_folder
+from ..datasets.own_images import write_folder
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """Models compiled for ONNX Runtime: they agree, are kept, and refuse what does not fit."""
 
 import importlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -65,8 +66,7 @@ def test_a_compiled_model_says_what_the_model_says(model, compiled, quantised):
         assert one.dataset == model.dataset
         assert one.num_classes == 7
         assert one.precision == precision
-        for key in ("input_size", "mean", "std"):
-            assert tuple(one.pretrained_cfg[key]) == tuple(model.pretrained_cfg[key])
+        assert one.spec == model.spec == medzoo.spec_of(one)
         assert precision in repr(one)
 
 
@@ -128,7 +128,8 @@ def test_whatever_changes_the_result_changes_its_place_in_the_cache(model, tiny,
         patch.setattr("medzoo.deployment.cache._version", lambda package: "0")
         places.append(place())
     with monkeypatch.context() as patch:
-        patch.setattr(model, "pretrained_cfg", model.pretrained_cfg | {"std": (1.0, 1.0, 1.0)})
+        other = replace(model.spec, input=replace(model.spec.input, std=(1.0, 1.0, 1.0)))
+        patch.setattr(model, "spec", other)
         places.append(place())
     with torch.no_grad():
         weight = next(model.parameters())
@@ -164,11 +165,21 @@ def test_a_graph_that_computes_something_else_is_refused(content, monkeypatch):
         medzoo.compile(other, cache=False)
 
 
+def test_what_is_in_a_wrapper_is_compiled_and_what_acts_beside_it_is_refused(model, compiled):
+    assert torch.equal(logits_of(medzoo.compile(nn.DataParallel(model))), logits_of(compiled))
+    halved = nn.Sequential(model, nn.Softmax(dim=1))
+    for one in (halved, nn.DataParallel(halved)):
+        with pytest.raises(ValueError, match=r"a model and also Softmax.*give spec="):
+            medzoo.compile(one)
+    found = logits_of(medzoo.compile(halved, spec=model.spec, cache=False))
+    torch.testing.assert_close(found, logits_of(halved), atol=1e-4, rtol=0)
+
+
 def test_threads(model, compiled):
     assert compiled.threads == torch.get_num_threads()
     assert medzoo.compile(model, threads=3).threads == 3
-    for threads in (0, -1, 1.5, True):
-        with pytest.raises(ValueError, match=r"threads=.* must be at least 1"):
+    for threads in (0, -1):
+        with pytest.raises(ValueError, match=r"threads=.* must be a whole number of at least 1"):
             medzoo.compile(model, threads=threads)
 
 
@@ -178,9 +189,8 @@ def test_threads(model, compiled):
         (None, r"give calibration=data\.train"),
         (torch.zeros(4, 3, 28, 28), r"calibration is torch\.float32 \(4, 3, 28, 28\)"),
         (torch.zeros(3, 28, 28, dtype=torch.uint8), r"expected a split"),
-        (np.zeros((4, 3, 28, 28), np.uint8), r"calibration is ndarray"),
-        (torch.zeros(0, 3, 28, 28, dtype=torch.uint8), r"no images; give some hundreds"),
-        (torch.zeros(4, 5, 28, 28, dtype=torch.uint8), r"images have 5 channels"),
+        (torch.zeros(0, 3, 28, 28, dtype=torch.uint8), r"no images; give a few hundred"),
+        (torch.zeros(4, 5, 28, 28, dtype=torch.uint8), r"cannot convert 5-channel images"),
     ],
 )
 def test_calibration_that_does_not_fit_is_refused(model, calibration, message):
@@ -188,13 +198,25 @@ def test_calibration_that_does_not_fit_is_refused(model, calibration, message):
         medzoo.compile(model, precision="int8", calibration=calibration)
 
 
-def test_other_bad_arguments_are_refused(model, tiny, compiled):
+def test_arguments_of_a_wrong_type_are_refused(model, compiled):
+    images = np.zeros((4, 3, 28, 28), np.uint8)
+    with pytest.raises(TypeError, match=r"calibration is ndarray, expected a split"):
+        medzoo.compile(model, precision="int8", calibration=images)
+    with pytest.raises(TypeError, match=r"cannot compile or export a CompiledModel"):
+        medzoo.compile(compiled)
+    # Without modules in it, its code would not be part of the name in the cache.
+    with pytest.raises(TypeError, match=r"cannot compile or export a function"):
+        medzoo.compile(lambda images: images.mean((2, 3)), spec=model.spec)
+    for threads in (1.5, True):
+        with pytest.raises(TypeError, match=r"threads=.* must be a whole number of at least 1"):
+            medzoo.compile(model, threads=threads)
+
+
+def test_other_bad_arguments_are_refused(model, tiny):
     with pytest.raises(ValueError, match=r"calibration is for precision='int8'"):
         medzoo.compile(model, calibration=tiny.train)
     with pytest.raises(ValueError, match=r"unknown precision 'int9'.*int8"):
         medzoo.compile(model, precision="int9", calibration=tiny.train)
-    with pytest.raises(ValueError, match=r"cannot compile or export a CompiledModel"):
-        medzoo.compile(compiled)
     with pytest.raises(ValueError, match=r"is torch\.float64.*give model\.float\(\)"):
         medzoo.compile(tiny_model("simple_cnn").double())
     with pytest.raises(ValueError, match=r"is on meta.*give model\.cpu\(\)"):
@@ -212,7 +234,7 @@ def test_images_of_another_shape_are_refused(compiled, shape):
 def test_a_file_of_someone_else_is_refused(content):
     foreign = onnx.load_model_from_string(content)
     del foreign.metadata_props[:]
-    with pytest.raises(ValueError, match="does not say how its input is prepared"):
+    with pytest.raises(ValueError, match="does not say how to prepare its input"):
         CompiledModel(foreign.SerializeToString())
 
 

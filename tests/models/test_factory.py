@@ -37,7 +37,7 @@ def same_backbone(one, other, *apart):
         ("resnet99.dermamnist", "unknown model 'resnet99'"),
         (
             "timm/resnet18.foo",
-            r"unknown weights of timm's 'resnet18\.foo'; did you mean 'resnet18\.",
+            r"unknown timm weights 'resnet18\.foo'; did you mean 'resnet18\.",
         ),
         ("timm/resnet1", "unknown timm architecture 'resnet1'; did you mean 'resnet18'"),
         ("model.pt", "unknown model 'model'"),
@@ -136,7 +136,7 @@ def test_model_arguments_reach_the_model_and_the_file(saved):
     path, model = saved
     assert model.head.drop.p == 0.1
     again = create_model(path)
-    assert again.model_args == {"widths": [4, 8, 16], "drop_rate": 0.1}
+    assert again.spec.model_args == {"widths": [4, 8, 16], "drop_rate": 0.1}
     assert create_model(path, drop_rate=0.3).head.drop.p == 0.3
     with pytest.raises(TypeError, match="wdith"):
         create_model("simple_cnn", wdith=4)
@@ -273,7 +273,7 @@ def test_timm_families_run_on_small_images(name, arguments):
 @pytest.mark.parametrize(
     ("name", "match"),
     [
-        ("test_vit", "size=28 is no multiple of 16.*'test_vit'; give size=32"),
+        ("test_vit", "size=28 is not a multiple of 16.*'test_vit'; give size=32"),
         ("xcit_nano_12_p8_224", "'xcit_nano_12_p8_224' for size=28.*give another size"),
     ],
 )

@@ -34,7 +34,7 @@ def repository(folder: Path, weights: Path) -> Path:
     """A folder as it would lie on the Hub."""
     folder.mkdir(exist_ok=True)
     shutil.copy(weights, folder / "model.safetensors")
-    config = json.dumps(timm_config(read_config(weights)))
+    config = json.dumps(timm_config(read_config(weights).spec))
     (folder / "config.json").write_text(config)
     return folder
 
@@ -67,6 +67,7 @@ def test_both_are_imported_even_if_medzoos_models_cannot_be(imports, tmp_path):
     (tmp_path / "torch.py").write_text("raise ImportError('no torch here')")
     (tmp_path / "timm" / "models").mkdir(parents=True)
     (tmp_path / "timm" / "__init__.py").write_text("from . import models")
+    (tmp_path / "timm" / "layers.py").write_text("import torch")
     (tmp_path / "timm" / "models" / "__init__.py").write_text("answer = 42")
     result = run(f"{imports}; print(timm.models.answer)", tmp_path)
     assert result.stdout.strip() == "42", result.stderr
@@ -84,7 +85,7 @@ def test_tags_give_medzoos_logits(tag):
 
 @pytest.mark.parametrize("tag", TAGS)
 def test_stem_and_classifier_are_adapted_alike(tag):
-    channels = 4 - read_config(path_of(tag)).input_size[0]
+    channels = 4 - read_config(path_of(tag)).spec.input.channels
     model = timm.create_model(f"medzoo_{tag}", pretrained=True, in_chans=channels, num_classes=5)
     expected = create_model(tag, pretrained=True, in_chans=channels, num_classes=5)
     assert model.get_classifier().out_features == 5
@@ -115,17 +116,17 @@ def test_a_tag_alone_gives_the_architecture_of_its_weights():
 
 def test_timm_feeds_images_as_medzoo_trained():
     model = timm.create_model(f"medzoo_{GRAY}", pretrained=True)
-    config = read_config(path_of(GRAY))
+    expected = read_config(path_of(GRAY)).spec.input
     found = timm.data.resolve_model_data_config(model)
     assert found == {
-        "input_size": config.input_size,
-        "mean": config.mean,
-        "std": config.std,
+        "input_size": expected.shape,
+        "mean": expected.mean,
+        "std": expected.std,
         "interpolation": "bicubic",
         "crop_pct": 1.0,
         "crop_mode": "center",
     }
-    assert get_pretrained_cfg(f"medzoo_{GRAY}").mean == config.mean
+    assert get_pretrained_cfg(f"medzoo_{GRAY}").mean == expected.mean
     assert model.pretrained_cfg["label_names"] == ("normal", "pneumonia")
     assert model.pretrained_cfg["license"] == "cc-by-4.0"
 
@@ -244,7 +245,7 @@ def test_a_smaller_stem_is_nothing_that_timm_would_build_wrongly(tmp_path):
 
 def test_a_backbone_without_a_data_set_is_described():
     model = create_model("simple_cnn", num_classes=0, in_chans=1, widths=(4, 8, 16))
-    config = json.loads(json.dumps(timm_config(WeightsConfig.of(model))))
+    config = json.loads(json.dumps(timm_config(WeightsConfig.of(model).spec)))
     assert (config["num_classes"], config["num_features"]) == (0, 16)
     assert config["model_args"] == {"widths": [4, 8, 16]}
     assert config["label_names"] is None

@@ -22,7 +22,7 @@ def test_timm_creates_the_architectures(name):
     assert model.eval()(noise(1, 1, 28, 28)).shape == (1, 3)
     assert model.head.drop.p == 0.25
     data = timm.data.resolve_model_data_config(model)
-    assert (data["input_size"], data["mean"], data["crop_pct"]) == ((3, 28, 28), (0.5,) * 3, 1.0)
+    assert (data["input_size"], data["mean"], data["crop_pct"]) == ((1, 28, 28), (0.5,), 1.0)
 
 
 def test_timm_reads_the_data_config_of_a_fitted_model(tiny):

@@ -40,7 +40,8 @@ def test_the_card_of_a_backbone_says_what_a_backbone_is():
     for right in ("medzoo.finetune(", "medzoo.linear_probe(", "benchmarks/release/backbone.py"):
         assert right in card.text
     assert (
-        "- breastmnist, each image 4 times an epoch; its file and md5 are not recorded" in card.text
+        "- breastmnist, each image 4 times per epoch; its file and md5 are not recorded"
+        in card.text
     )
 
 
@@ -50,7 +51,7 @@ def test_the_card_of_a_backbone_names_the_files_that_are_recorded():
     data = dict(release.data) | {"files": {"dermamnist": file}}
     text = model_card(replace(release, data=data), "org/backbone").text
     expected = f"file `dermamnist.npz`, md5 `{'5' * 32}`, not medmnist's official file (rebuilt)"
-    assert f"- dermamnist, each image once an epoch; {expected}" in text
+    assert f"- dermamnist, each image once per epoch; {expected}" in text
 
 
 def test_what_the_card_of_a_backbone_shows_works(hub):
@@ -72,7 +73,7 @@ def test_the_hub_accepts_the_metadata(release):
     entry_licence = release.licence.lower().replace(" ", "-")
     assert (data.license, data.library_name) == (entry_licence, "timm")
     assert data.pipeline_tag == "image-classification"
-    assert data.datasets == [release.config.dataset.name]
+    assert data.datasets == [release.spec.dataset.name]
     assert {"timm", "medzoo", "image-classification"} <= set(data.tags)
 
 
@@ -92,11 +93,11 @@ def test_the_text_says_what_has_to_be_said(release):
     assert "Not for clinical use" in text
     assert 'medzoo.create_model("hf-hub:org/name")' in text
     assert 'timm.create_model("hf-hub:org/name", pretrained=True)' in text
-    assert f"{release.config.temperature:.4g}" in text
+    assert f"{release.spec.temperature:.4g}" in text
     assert release.title in text
     assert f"md5 `{release.data['md5']}`" in text
     assert ("not medmnist's official file" in text) is not release.data["official"]
-    assert all(name in text for name in release.config.dataset.classes)
+    assert all(name in text for name in release.spec.dataset.classes)
     low, high = release.metrics["test"]["intervals"]["acc"]
     assert f"{release.metrics['test']['acc']:.3f} [{low:.3f}, {high:.3f}]" in text
     assert f'"epochs": {release.recipe["epochs"]}' in text
@@ -107,7 +108,7 @@ def test_the_text_says_what_has_to_be_said(release):
 def test_seeds_are_told(release):
     seeds = {"seeds": [0, 1], "auc": {"mean": 0.91, "sd": 0.01}, "acc": {"mean": 0.8, "sd": 0.02}}
     text = model_card(replace(release, seed_stats=seeds), "org/name").text
-    assert "best of 2 trainings" in text
+    assert "best of 2 runs" in text
     assert "AUC 0.9100 ± 0.0100, ACC 0.8000 ± 0.0200" in text
 
 
@@ -121,7 +122,7 @@ def test_the_card_of_a_distilled_checkpoint_names_teachers_and_larger_images(nam
         "retinamnist": ("3 x simple_cnn", "3 x 28 x 28", ""),
     }[entry.dataset]
     assert (
-        f"0.8 of the targets was the answers of a teacher, the mean of {len(entry.teacher)} models"
+        f"a teacher had a weight of 0.8 in the targets, the mean of {len(entry.teacher)} models"
         in text
     )
     assert f"{count} (made for {entry.dataset}; input {size}; " in text
@@ -145,7 +146,7 @@ def test_the_card_of_a_run_of_ones_own_names_its_published_teacher(tmp_path, tin
     run = medzoo.Trainer(model, data, recipe, teacher=teacher, output=tmp_path).fit()
     text = model_card(Release.of(run.weights), "me/own").text
     assert (
-        "0.25 of the targets was the answers of a teacher: simple_cnn (made for dermamnist; input "
+        "a teacher had a weight of 0.25 in the targets: simple_cnn (made for dermamnist; input "
         "3 x 28 x 28; 1,101,663 parameters)." in text
     )
     assert "reproduce.py" not in text
@@ -157,7 +158,7 @@ def test_the_card_of_a_run_without_teacher_names_none(file):
     assert "teacher" not in model_card(release, "me/own").text
     # A file from before training told who taught.
     older = replace(release, recipe={"distillation": 0.8})
-    assert "teacher; which one is not known" in model_card(older, "me/own").text
+    assert "there is no record of which teacher" in model_card(older, "me/own").text
 
 
 def test_the_same_release_gives_the_same_card(file):
@@ -169,7 +170,7 @@ def test_a_file_tells_of_its_training(file):
     text = model_card(release, "me/own").text
     assert release.title == "DermaMNIST (rebuilt)"
     assert '"seed": 7' in text
-    assert "Nothing was measured" in text
+    assert "These weights were not evaluated" in text
     assert ModelCard(str(model_card(release, "me/own"))).data.eval_results is None
 
 
@@ -177,8 +178,9 @@ def test_validation_scores_of_a_file_are_told_but_are_no_results(model, tmp_path
     training = {"val_auc": 0.9126, "val_acc": 0.7, "recipe": {"epochs": 3}}
     file = medzoo.save_weights(model, tmp_path / "own.safetensors", training=training)
     card = model_card(Release.of(file), "me/own")
-    assert "had on the validation split: AUC 0.913, ACC 0.700" in card.text
-    assert "Nothing was measured" not in card.text
+    assert "On the validation split, the selected epoch had AUC 0.913, ACC 0.700" in card.text
+    assert "not test results" in card.text
+    assert "not evaluated" not in card.text
     assert ModelCard(str(card)).data.eval_results is None
 
 
@@ -191,7 +193,7 @@ def test_a_model_for_data_of_ones_own(tmp_path, tiny):
     assert card.data.license is None
     assert card.data.datasets is None
     assert "official" not in card.text
-    assert "How it was trained is not known" in card.text
+    assert "no record of the training" in card.text
     assert "ask the author" in card.text
 
 
@@ -247,4 +249,4 @@ def test_the_card_of_what_was_finetuned_has_the_backbones_licence(tmp_path):
         card = model_card(release, "me/own")
         assert card.data.license == "cc-by-nc-4.0"
         assert "non-commercial" in card.text
-        assert timm_config(release.config)["pretrained_cfg"]["license"] == "cc-by-nc-4.0"
+        assert timm_config(release.spec)["pretrained_cfg"]["license"] == "cc-by-nc-4.0"

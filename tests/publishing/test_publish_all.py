@@ -35,7 +35,7 @@ def test_an_entry_loads_from_the_hub_once_its_file_is_no_longer_bundled(hub, ind
 
 def test_publishing_goes_on_where_it_stopped(hub, index):
     hub.fail(f"org/{NAMES[1]}/commit", status=403)
-    with pytest.raises(WeightsError, match=r"1 of 3 are up to date; the same command goes on"):
+    with pytest.raises(WeightsError, match=r"1 of 3 are up to date; repeat the command"):
         list(publish("org", index=index, token=hub.token))
     first = commits(index)
     assert [bool(commit) for commit in first.values()] == [True, False, False]

@@ -1,19 +1,21 @@
 """The weights file: what goes in comes out, and a bad file is one clear error."""
 
-import json
 import os
 import stat
+from dataclasses import replace
 
 import pytest
 import torch
-from safetensors import safe_open
 from safetensors.torch import save_file
 
+import medzoo
 from medzoo.datasets import synthetic
 from medzoo.errors import WeightsError
 from medzoo.files import sha256_of, write_atomically
-from medzoo.models import bind_to_dataset, create_model
+from medzoo.models import Specified, bind_to_dataset, create_model
+from medzoo.spec import spec_of
 from medzoo.weights import WeightsConfig, read_config, read_tensors, save_weights
+from tests.weights.headers import first_format, read_header, write_header
 
 
 @pytest.fixture
@@ -33,45 +35,80 @@ def test_tensors_and_configuration_round_trip(model, path):
     assert all(torch.equal(tensors[name], t) for name, t in model.state_dict().items())
     config = read_config(path)
     assert config == WeightsConfig.of(model, {"seed": 3})
-    assert WeightsConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
-    assert (config.architecture, config.num_classes) == ("simple_cnn", 7)
-    assert config.dataset == model.dataset
+    assert WeightsConfig.from_json(config.to_json()) == config
+    assert (config.spec.architecture, config.spec.num_classes) == ("simple_cnn", 7)
+    assert config.spec == replace(model.spec, licence=model.dataset.licence)
+    assert config.spec.dataset == model.dataset
 
 
 def test_header_is_plain_json_that_anyone_can_read(path):
-    with safe_open(path, framework="pt") as file:
-        header = json.loads(file.metadata()["medzoo"])
+    header = read_header(path)
+    assert header.keys() == {"spec", "training"}
     assert header["training"] == {"seed": 3}
-    assert header["dataset"]["classes"][4] == "melanoma"
+    assert header["spec"]["classes"][4] == "melanoma"
+    assert header["spec"]["dataset"]["classes"][4] == "melanoma"
 
 
 def test_the_temperature_is_part_of_the_file(model, path, tmp_path):
-    assert read_config(path).temperature == create_model(path).temperature == 1.0
+    assert read_config(path).spec.temperature == create_model(path).temperature == 1.0
     model.temperature = 1.0 / 3
     calibrated = save_weights(model, tmp_path / "calibrated.safetensors")
-    assert read_config(calibrated).temperature == 1.0 / 3
+    assert read_config(calibrated).spec.temperature == 1.0 / 3
     assert create_model(calibrated).temperature == 1.0 / 3
 
 
 def test_a_file_without_a_temperature_reads_as_1(path):
-    with safe_open(path, framework="pt") as file:
-        header = json.loads(file.metadata()["medzoo"])
+    header = first_format(read_header(path))
     del header["temperature"]
-    save_file(read_tensors(path), path, {"medzoo": json.dumps(header)})
-    assert read_config(path).temperature == create_model(path).temperature == 1.0
+    write_header(path, header)
+    assert read_config(path).spec.temperature == create_model(path).temperature == 1.0
 
 
+def test_a_file_of_the_first_format_reads_as_one_of_todays(model, path, tmp_path):
+    model.temperature = 2.5
+    today = save_weights(model, tmp_path / "today.safetensors", training={"seed": 3})
+    write_header(path, first_format(read_header(today)))
+    assert "spec" not in read_header(path)
+    assert read_config(path) == read_config(today)
+    assert create_model(path).spec == create_model(today).spec
+    x = torch.rand(2, 3, 28, 28)
+    assert torch.equal(create_model(path)(x), create_model(today)(x))
+
+
+def test_values_of_the_first_format_have_todays_names(path):
+    recipe = {"epochs": 2, "trunk": "simple_cnn.dermamnist", "freeze": "trunk"}
+    training = {"larger": {"size": 64}, "recipe": recipe, "licence": "CC0"}
+    write_header(path, first_format(read_header(path)) | {"training": training})
+    config = read_config(path)
+    assert config.training["high_res"] == {"size": 64}
+    assert config.training["recipe"] == {
+        "epochs": 2,
+        "backbone": "simple_cnn.dermamnist",
+        "freeze": "backbone",
+    }
+    assert config.spec.licence == "CC0"
+    assert read_config(save_weights(create_model(path), path)).spec.licence == "CC0"
+
+
+def test_a_backbone_of_the_first_format_has_no_data_set(path):
+    values = {"dataset": None, "num_classes": 0}
+    write_header(path, first_format(read_header(path)) | values)
+    spec = read_config(path).spec
+    assert (spec.dataset, spec.num_classes, spec.classes, spec.licence) == (None, 0, (), "")
+
+
+@pytest.mark.parametrize("old", [True, False])
 @pytest.mark.parametrize("temperature", [0.0, -2.0, float("nan"), float("inf"), "1.0", None, True])
-def test_a_temperature_that_makes_no_sense_is_refused(model, path, temperature):
-    with safe_open(path, framework="pt") as file:
-        header = json.loads(file.metadata()["medzoo"]) | {"temperature": temperature}
-    save_file(read_tensors(path), path, {"medzoo": json.dumps(header)})
+def test_a_temperature_that_makes_no_sense_is_refused(model, path, temperature, old):
+    header = read_header(path)
+    header["spec"]["temperature"] = temperature
+    write_header(path, first_format(header) if old else header)
     with pytest.raises(WeightsError, match=r"model\.safetensors.*finite number above 0"):
         create_model(path)
-    if isinstance(temperature, float):
+    kind = ValueError if isinstance(temperature, float) else TypeError
+    with pytest.raises(kind, match="finite number above 0"):
         model.temperature = temperature
-        with pytest.raises(ValueError, match="finite number above 0"):
-            save_weights(model, path)
+    assert model.temperature == 1.0
 
 
 @pytest.mark.parametrize("architecture", ["simple_cnn", "timm/test_resnet"])
@@ -119,10 +156,29 @@ def test_memory_layout_does_not_matter(model, path, tmp_path):
     assert sha256_of(last) == sha256_of(path)
 
 
-def test_model_of_unknown_make_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"medzoo\.create_model"):
+def test_model_of_unknown_make_is_refused(tmp_path, model):
+    with pytest.raises(TypeError, match="Linear does not say"):
         save_weights(torch.nn.Linear(2, 2), tmp_path / "x.safetensors")
+    data = synthetic("breastmnist", n_train=4, n_val=2, n_test=2)
+    for one in (
+        Specified(model, spec_of(model)),
+        medzoo.Ensemble([model]),
+        bind_to_dataset(torch.compile(create_model("simple_cnn", num_classes=2)), data),
+        bind_to_dataset(torch.nn.Linear(2, 2), data),
+    ):
+        with pytest.raises(ValueError, match=r"medzoo\.create_model"):
+            save_weights(one, tmp_path / "x.safetensors")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_wrappers_around_a_model_are_looked_through(model, path, tmp_path):
+    for wrapped in (
+        torch.nn.DataParallel(model),
+        torch.compile(model),
+        torch.optim.swa_utils.AveragedModel(model),
+    ):
+        again = save_weights(wrapped, tmp_path / "again.safetensors", training={"seed": 3})
+        assert again.read_bytes() == path.read_bytes()
 
 
 def _truncate(path):
@@ -167,6 +223,9 @@ def _header(content):
         _header("{}"),
         _header("[1]"),
         _header('{"architecture": "simple_cnn", "input_size": [3, 28]}'),
+        _header('{"spec": {}, "training": {}}'),
+        _header('{"spec": [], "training": {}}'),
+        _header('{"spec": {"architecture": "simple_cnn"}}'),
     ],
 )
 def test_bad_file_is_one_clear_error(path, damage):
@@ -176,7 +235,7 @@ def test_bad_file_is_one_clear_error(path, damage):
 
 
 def test_unknown_architecture_in_a_file_is_one_clear_error(model, path):
-    model.architecture = "from_the_future"
+    model.spec = replace(model.spec, architecture="from_the_future")
     save_weights(model, path)
     with pytest.raises(WeightsError, match="from_the_future"):
         create_model(path)
@@ -212,7 +271,7 @@ def test_other_suffixes_are_refused(model, tmp_path):
 
 def test_a_feature_extractor_is_refused(tmp_path):
     backbone = create_model("simple_cnn", features_only=True)
-    with pytest.raises(ValueError, match="no classifier"):
+    with pytest.raises(ValueError, match="without features_only"):
         save_weights(backbone, tmp_path / "backbone.safetensors")
 
 

@@ -6,6 +6,7 @@ import huggingface_hub
 import pytest
 
 from medzoo.errors import WeightsError
+from medzoo.spec import InputSpec, ModelSpec
 from medzoo.weights import WeightsEntry, find, locate_weights, verify
 
 CONTENT = b"the weights"
@@ -18,14 +19,12 @@ def entry(hub=None, content=CONTENT) -> WeightsEntry:
         file="not-bundled.safetensors",
         sha256=hashlib.sha256(content).hexdigest(),
         bytes=len(content),
-        architecture="simple_cnn",
-        dataset="test",
+        spec=ModelSpec("simple_cnn", InputSpec(1, 28, (0.5,), (0.5,)), licence="Apache-2.0"),
         parameters=1,
         data={},
         recipe={},
         seed=0,
         metrics={},
-        licence="Apache-2.0",
         hub=hub,
     )
 

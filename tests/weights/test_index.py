@@ -18,12 +18,13 @@ CLASSIFIERS = sorted(name for name, entry in weights_index().items() if entry.me
 def test_entry_describes_its_file(name):
     entry = weights_index()[name]
     config = read_config(locate_weights(entry))  # checks the sha256
-    assert name.split(".")[0] == entry.architecture == config.architecture
-    assert config.dataset.name == entry.dataset
+    assert entry.spec == config.spec  # from which medzoo.models configures timm
+    assert name.split(".")[0] == entry.architecture
+    assert config.spec.dataset.name == entry.dataset
     assert entry.architecture in list_models()
     assert entry.dataset in list_datasets()
-    assert config.dataset.mean is not None
-    assert config.mean == config.dataset.mean
+    assert config.spec.dataset.mean is not None
+    assert config.spec.input.mean == config.spec.dataset.mean
     assert Recipe.from_dict(entry.recipe).seed == entry.seed
     assert all(0 <= value <= 1 for value in (entry.metrics["test"]["auc"],))
     assert entry.licence
@@ -45,7 +46,17 @@ def test_entry_loads_and_counts_right(name):
 def test_entries_are_plain_json():
     for entry in weights_index().values():
         values = entry.to_dict()
-        assert WeightsEntry(**json.loads(json.dumps(values))).to_dict() == values
+        assert WeightsEntry.from_dict(json.loads(json.dumps(values))) == entry
+        assert WeightsEntry.from_dict(json.loads(json.dumps(values))).to_dict() == values
+
+
+def test_a_backbone_of_several_sets_has_the_spec_of_its_file_and_is_named_by_its_tag():
+    for name, entry in weights_index().items():
+        if name in CLASSIFIERS:
+            continue
+        assert entry.spec == read_config(locate_weights(entry)).spec
+        assert (entry.dataset, entry.spec.num_classes) == (name.partition(".")[2], 0)
+        assert entry.licence
 
 
 def test_no_two_entries_share_a_file():

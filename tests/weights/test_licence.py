@@ -4,7 +4,7 @@ import pytest
 
 import medzoo
 from medzoo.weights import read_config, save_weights, weights_index
-from medzoo.weights.licence import is_noncommercial, licence_of, strictest
+from medzoo.weights.licence import is_noncommercial, strictest
 
 NC, BY = "CC BY-NC 4.0", "CC BY 4.0"
 
@@ -38,28 +38,27 @@ def test_only_what_says_so_is_noncommercial(licence):
 @pytest.mark.parametrize("name", ["simple_cnn.dermamnist", "advanced_cnn.medmnist"])
 def test_a_model_knows_the_licence_of_its_weights(name, tmp_path):
     model = medzoo.create_model(name, dataset="breastmnist", pretrained=True)
-    assert licence_of(model) == weights_index()[name].licence == NC
+    assert model.licence == weights_index()[name].licence == NC
     assert model.dataset.licence == BY  # the images', not the weights'
     path = save_weights(model, tmp_path / "own.safetensors")
-    assert read_config(path).licence == NC
-    assert licence_of(medzoo.create_model(path)) == NC
+    assert read_config(path).spec.licence == NC
+    assert medzoo.create_model(path).licence == NC
 
 
 def test_a_model_that_timm_built_of_published_weights_knows_it_too():
     import timm
 
     model = timm.create_model("medzoo_simple_cnn.dermamnist", pretrained=True)
-    assert licence_of(model) == NC
+    assert model.licence == medzoo.spec_of(model).licence == NC
 
 
 def test_untrained_weights_have_none():
-    assert licence_of(medzoo.create_model("simple_cnn", dataset="dermamnist")) == ""
-    assert licence_of(lambda images: images) == ""
+    assert medzoo.create_model("simple_cnn", dataset="dermamnist").licence == ""
 
 
 def test_an_ensemble_has_its_strictest_members_licence():
     names = ["simple_cnn.breastmnist", "efficientnet.breastmnist"]
     ensemble = medzoo.Ensemble(names)
-    assert licence_of(ensemble) == BY
+    assert ensemble.licence == BY
     ensemble.members[1].licence = NC
-    assert licence_of(ensemble) == NC
+    assert medzoo.Ensemble(ensemble.members).licence == NC
