@@ -3,7 +3,7 @@ VENV ?= .venv
 PYTHON ?= python3
 RUN := $(VENV)/bin/python
 
-.PHONY: reproduce speed test lint types docs tables check-tables wheel clean
+.PHONY: reproduce speed test test-slow lint types docs tables check-tables wheel clean
 
 reproduce: $(VENV)/.bench  ## evaluate the published weights and print the results table
 	$(RUN) benchmarks/reproduce.py
@@ -14,7 +14,10 @@ speed: $(VENV)/.bench  ## measure speed against other tools; takes an hour on an
 
 # One process per processor, with one thread each: small networks gain little from more threads.
 test: $(VENV)/.dev  ## run the tests
-	OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses=logical --dist=worksteal
+	OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses=logical --dist=worksteal -m "not slow"
+
+test-slow: $(VENV)/.dev  ## run the tests that take longer: whole pipelines, all published weights
+	OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses=logical --dist=worksteal -m slow
 
 lint: $(VENV)/.dev  ## check style and format
 	$(RUN) -m ruff check .

@@ -54,7 +54,10 @@ def test_one_variable_alone_is_no_launch(monkeypatch):
 
 
 def test_asking_for_the_rank_does_not_load_torch():
-    code = "import sys; from medzoo import distributed; distributed.rank(); print('torch' in sys.modules)"
+    code = (
+        "import sys; from medzoo import distributed; distributed.rank(); "
+        "print('torch' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 
@@ -91,7 +94,9 @@ for again in range(2):  # a second group after the first
         rank = distributed.rank()
         parts = {count: distributed.shard(count) for count in (0, 1, 5, 6)}
         found["shards"] = {count: [part.start, part.stop] for count, part in parts.items()}
-        rows = torch.tensor([[-1.5, float("inf")], [0.1, 2.0], [3.0, float("nan")], [4.0, 5.0], [6.0, 7.0]])
+        rows = torch.tensor(
+            [[-1.5, float("inf")], [0.1, 2.0], [3.0, float("nan")], [4.0, 5.0], [6.0, 7.0]]
+        )
         found["gathered"] = str(distributed.gather_rows(rows[parts[5]], parts[5], 5).tolist())
         found["expected"] = str(rows.tolist())
         found["agree"] = [distributed.all_ranks_equal(4), distributed.all_ranks_equal(rank)]

@@ -63,8 +63,8 @@ class Metrics:
     Attributes:
         auc: Area under the ROC curve as MedMNIST defines it: the mean over classes of
             one-against-rest AUCs; for binary tasks, the AUC of the second class.
-        acc: Accuracy as MedMNIST defines it: the share of images classified correctly; for multi-label
-            tasks, the mean over labels of the share of correct decisions at 0.5.
+        acc: Accuracy as MedMNIST defines it: the share of images classified correctly; for
+            multi-label tasks, the mean over labels of the share of correct decisions at 0.5.
         exact_match: Share of the images with every label correct; for single-label tasks equal to
             `acc`.
         balanced_acc: Mean recall over classes; for multi-label tasks, the mean over labels of

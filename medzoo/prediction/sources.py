@@ -57,7 +57,8 @@ def find_sources(images: ImageSource | Sequence[ImageSource]) -> Sources:
     if not isinstance(images, Sequence):
         raise ValueError(
             f"cannot predict for a {type(images).__name__}; give a file, a folder, a pattern, a "
-            "PIL image, an array, a tensor, or a list of these (of a data set's split: split.images)"
+            "PIL image, an array, a tensor, or a list of these (of a split of a data set: "
+            "split.images)"
         )
     several: list[ImageSource] = []
     searched = False

@@ -24,7 +24,7 @@ _UPRIGHT = {"augmentation": {"horizontal_flip": 0.0, "vertical_flip": 0.0}}
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Random changes to a training batch; every range but `widen`'s is symmetric around "no change".
+    """Random changes to a training batch, all symmetric around "no change" except `widen`.
 
     Attributes:
         horizontal_flip: Probability of a left-right flip.

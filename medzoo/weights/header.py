@@ -36,8 +36,8 @@ class WeightsConfig:
             training: How it was trained.
 
         Returns:
-            The model's spec and the training. Weights whose licence is unknown have that of the
-            images that they were trained on.
+            The model's spec and the training. The licence that `training` names is the spec's;
+            weights whose licence is unknown have that of the images that they were trained on.
 
         Raises:
             TypeError: If the model does not say what it is.
@@ -52,9 +52,11 @@ class WeightsConfig:
                 f"medzoo cannot build a {type(model).__name__} again, so its weights could not be "
                 "loaded; save a model that medzoo.create_model made, without features_only"
             )
-        if not spec.licence and spec.dataset:
-            spec = replace(spec, licence=spec.dataset.licence)
-        return cls(spec, dict(training or {}))
+        about = dict(training or {})
+        licence = about.pop("licence", "") or spec.licence
+        if not licence and spec.dataset:
+            licence = spec.dataset.licence
+        return cls(replace(spec, licence=licence), about)
 
     def to_json(self) -> str:
         """Return the text of the header."""

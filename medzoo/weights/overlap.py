@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -67,7 +68,7 @@ def _training(name: str) -> tuple[str, Mapping[str, Any]]:
 
 def _division(provenance: Provenance) -> tuple[str | None, ...]:
     """Return a key that is equal for data with the same splits."""
-    own = [part for part in provenance.note.split("; ") if part.startswith(_OWN_SPLIT)]
+    own = [part for part in re.split("[;,] ", provenance.note) if part.startswith(_OWN_SPLIT)]
     known = provenance.official or provenance.md5 in known_files()
     # All of MedMNIST's files of a set, small and large, have each image in the same split.
     return (None,) if known and not own else (provenance.md5, *own)

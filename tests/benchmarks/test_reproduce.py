@@ -28,6 +28,7 @@ def reproduce(tmp_path, *arguments, data_root):
     return done.stdout
 
 
+@pytest.mark.slow
 def test_without_data_the_pipeline_runs_on_synthetic_data(tmp_path):
     (tmp_path / "empty").mkdir()
     printed = reproduce(tmp_path, "--json", str(tmp_path / "r.json"), data_root=tmp_path / "empty")
@@ -40,6 +41,7 @@ def test_without_data_the_pipeline_runs_on_synthetic_data(tmp_path):
     assert (folder / "model_comparison.png").stat().st_size > 1000
 
 
+@pytest.mark.slow
 def test_chest_row_trains_and_is_marked_partial(tmp_path, data_root):
     printed = reproduce(
         tmp_path,
@@ -56,6 +58,7 @@ def test_chest_row_trains_and_is_marked_partial(tmp_path, data_root):
     assert len(list((folder / "plots").glob("*.png"))) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not medzoo.list_models(pretrained=True), reason="no checkpoint is bundled")
 def test_published_weights_score_what_the_index_says(tmp_path, data_root):
     # Without the ensemble, which passes each image through three networks eight times.

@@ -1,4 +1,4 @@
-"""Probes: features of a fixed backbone, a classifier chosen on validation, one look at the test split."""
+"""Probes: a fixed backbone, a classifier chosen on validation, one look at the test split."""
 
 from dataclasses import replace
 

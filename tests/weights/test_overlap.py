@@ -14,6 +14,8 @@ from medzoo.weights.overlap import warn_if_trained_on
 OFFICIAL = Provenance("breastmnist.npz", "a" * 32, official=True)
 LARGER = Provenance("breastmnist_64.npz", "b" * 32, official=True)
 KNOWN = Provenance("breastmnist.npz", next(iter(known_files())), official=False, note="rebuilt")
+REBUILT = next(md5 for md5, note in known_files().items() if note == "rebuilt, own split")
+OWN_SPLIT = Provenance("breastmnist.npz", REBUILT, official=False, note="rebuilt, own split")
 OTHER = Provenance("breastmnist.npz", "c" * 32, official=False, note="partial: 3 of 4 test images")
 OWN = Provenance("own.npz", "d" * 32, official=False, note="own data")
 UNREADABLE = replace(OWN, note="own data; 1 of 9 images unreadable")
@@ -53,6 +55,7 @@ def warned(tmp_path):
         (resplit(OFFICIAL), LARGER),
         (OTHER, OFFICIAL),
         (OFFICIAL, OTHER),
+        (OWN_SPLIT, OFFICIAL),
         (OWN, replace(OWN, md5="e" * 32)),
     ],
 )
@@ -66,7 +69,10 @@ def test_another_division_is_warned_of_once(warned, trained, tested):
 @pytest.mark.parametrize(
     ("trained", "tested"),
     [
-        *((same, same) for same in (OFFICIAL, KNOWN, OTHER, OWN, resplit(OFFICIAL, "a.csv"))),
+        *(
+            (same, same)
+            for same in (OFFICIAL, KNOWN, OTHER, OWN, OWN_SPLIT, resplit(OFFICIAL, "a.csv"))
+        ),
         (OFFICIAL, LARGER),
         (KNOWN, OFFICIAL),
         (UNREADABLE, OWN),

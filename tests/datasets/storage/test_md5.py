@@ -6,7 +6,13 @@ from medzoo.datasets.storage import md5 as checksum
 
 def test_the_table_of_known_files():
     known = checksum.known_files()
-    assert set(known.values()) == {"rebuilt", "official images, re-ordered", "partial"}
+    assert set(known.values()) == {
+        "rebuilt",
+        "rebuilt, own split",
+        "official images, re-ordered",
+        "test rebuilt; 5,443 substitute training images",
+        "partial",
+    }
     assert all(len(md5) == 32 for md5 in known)
 
 
