@@ -28,7 +28,14 @@ from benchmarks.reporting.toml_file import read_toml
 from benchmarks.reproduction.record import Record, seed_stats
 from benchmarks.reproduction.rows import Row
 
-SETS = ("dermamnist", "pneumoniamnist", "breastmnist", "retinamnist")
+SETS = (
+    "dermamnist",
+    "octmnist",
+    "pneumoniamnist",
+    "breastmnist",
+    "retinamnist",
+    "bloodmnist",
+)
 FORMATS = {"auc": ".3f", "acc": ".2%"}
 HEADER = (
     "Model",
@@ -111,6 +118,23 @@ def _report(row: Row) -> dict[str, Any]:
     return row.chosen["report"]
 
 
+def classes_table(dataset: str) -> str:
+    """Return precision, recall and AUC of each class, and what its images are taken for.
+
+    Args:
+        dataset: Name of the data set.
+    """
+    rows = []
+    for row in measured().get(dataset, []):
+        report = _report(row)
+        names = [one["name"] for one in report["per_class"]]
+        for one, counts in zip(report["per_class"], report["confusion"], strict=True):
+            scores = [f"{one[score]:.3f}" for score in ("precision", "recall", "auc")]
+            rows.append((row.title, one["name"], *scores, *map(str, counts)))
+    header = ("Model", "Class", "Precision", "Recall", "AUC", *(f"as {name}" for name in names))
+    return markdown_table(header, rows)
+
+
 def trainings() -> str:
     """Return the scores of advanced_cnn on DermaMNIST by the way it was trained."""
     rows = []
@@ -167,7 +191,7 @@ def _draw_references(axis: Axes, dataset: str) -> None:
     """Draw published accuracies: points, or lines where the parameters are not known."""
     for entry in references():
         scores = entry.get(dataset)
-        if not scores:
+        if not scores or entry.get("only_in_tables"):
             continue
         acc = 100 * scores["acc"]
         if "parameters" in entry:
