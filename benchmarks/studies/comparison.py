@@ -7,6 +7,7 @@ measured here.
 from __future__ import annotations
 
 import json
+import textwrap
 from statistics import mean
 from typing import Any
 
@@ -36,6 +37,7 @@ SETS = (
     "retinamnist",
     "bloodmnist",
 )
+_CLOSE = 1.2  # ratio of sizes at which names would overlap in the plot
 FORMATS = {"auc": ".3f", "acc": ".2%"}
 HEADER = (
     "Model",
@@ -179,9 +181,12 @@ def plot() -> Figure:
             xticks=(1, 2, 5, 10, 20, 50),
             xlabel="Parameters, millions",
             ylabel="Test ACC, %",
-            title=rows[0].data_title,
+            title=textwrap.fill(rows[0].data_title, 44),
         )
+        low, high = axis.get_ylim()
+        axis.set_ylim(low, high + 0.5 * (high - low))  # room for names above the intervals
         axis.xaxis.set_major_formatter("{x:g}")
+        axis.yaxis.set_major_formatter(lambda value, _: f"{value:g}" if value <= 100 else "")
         axis.xaxis.set_minor_locator(NullLocator())
         axis.spines[["top", "right"]].set_visible(False)
     return figure
@@ -196,12 +201,18 @@ def _draw_references(axis: Axes, dataset: str) -> None:
         acc = 100 * scores["acc"]
         if "parameters" in entry:
             point = (entry["parameters"] / 1e6, acc)
-            axis.plot(*point, "s", color=ORANGE)
+            name, _, size = entry["name"].partition(" (")
+            face = ORANGE if size.startswith("28") else "none"
+            axis.plot(*point, "s", color=ORANGE, markerfacecolor=face)
+            # On the side where no other name is.
+            side = 1 if name == "ResNet-50" else -1
             axis.annotate(
-                entry["name"].replace(" (", "\n("),
+                name,
                 point,
                 textcoords="offset points",
-                xytext=(6, -8),
+                xytext=(6 * side, 0),
+                ha="left" if side > 0 else "right",
+                va="center",
                 fontsize=7,
                 color=ORANGE,
             )
@@ -220,10 +231,15 @@ def _draw_references(axis: Axes, dataset: str) -> None:
 
 def _draw_measured(axis: Axes, rows: list[Row]) -> None:
     """Draw accuracies of medzoo with their intervals."""
-    for number, row in enumerate(sorted(rows, key=lambda row: row.parameters or 0)):
+    sizes = [(row.parameters or 0) / 1e6 for row in rows]
+    for row, size in zip(rows, sizes, strict=True):
         report = _report(row)
         low, high = report["intervals"]["acc"]
-        acc, size = report["acc"], (row.parameters or 0) / 1e6
+        acc = report["acc"]
+        smaller, larger = (
+            any(1 < pair < _CLOSE for pair in ratios)
+            for ratios in ([size / other for other in sizes], [other / size for other in sizes])
+        )
         axis.errorbar(
             size,
             100 * acc,
@@ -234,9 +250,13 @@ def _draw_measured(axis: Axes, rows: list[Row]) -> None:
         )
         axis.annotate(
             row.title,
-            (size, 100 * acc),
+            (size, 100 * high),
             textcoords="offset points",
-            xytext=(4, -11 if number % 2 else 5),  # names of neighbours would overlap
+            # Upright, and apart from the name of a network of almost the same size.
+            xytext=(4 * smaller - 3 * larger, 4),
+            rotation=90,
+            ha="center",
+            va="bottom",
             fontsize=7,
             color=BLUE,
         )
