@@ -22,7 +22,7 @@ else:
     import tomli as tomllib
 
 import medzoo
-import medzoo.training  # the last package of all, hence imports every module
+import medzoo.training  # the topmost package, so this imports every module
 
 ROOT = Path(__file__).parent.parent
 MARKER = re.compile(r"^<!-- build:(\w+) ?(.*?) -->$", re.MULTILINE)

@@ -110,8 +110,12 @@ __all__ = [
 ]
 
 
+# Packages and modules without top-level names, whose public functions users call as well.
+_MODULES = {*_HOME, "device", "distributed", "images"}
+
+
 def __getattr__(name: str) -> Any:
-    if name in _HOME:
+    if name in _MODULES:
         return import_module(f"medzoo.{name}")
     if name not in _MODULE_OF:
         raise AttributeError(f"module 'medzoo' has no attribute {name!r}")

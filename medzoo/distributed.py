@@ -51,7 +51,7 @@ def _of_group(function: str, variable: str, alone: int) -> int:
 
 
 def device_of_process(device: str | torch.device = "auto") -> torch.device:
-    """Choose this process's device: with several processes, each has a CUDA device of its own.
+    """Choose this process's device: with several processes, each has its own CUDA device.
 
     Args:
         device: As for `medzoo.device.resolve_device`; with several processes ``"auto"`` is CUDA or
@@ -249,7 +249,7 @@ def data_parallel(model: nn.Module, device: torch.device) -> nn.Module:
     options: dict[str, Any] = {"gradient_as_bucket_view": True}
     if device.type == "cuda":
         options["device_ids"] = [device]
-    # Later versions of PyTorch have another name for it.
+    # Later versions of PyTorch use another name.
     known = inspect.signature(DistributedDataParallel).parameters
     options["forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"] = (
         False

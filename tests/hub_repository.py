@@ -63,7 +63,7 @@ class Repository:
 
 
 def is_large(path: str, sample: bytes) -> bool:
-    """Whether the Hub keeps a file in its large file storage: weights, and all that is no text."""
+    """Whether the Hub keeps a file in its large file storage: weights, and all that is not text."""
     return path.endswith(".safetensors") or b"\0" in sample
 
 
@@ -76,7 +76,7 @@ def card_errors(text: str) -> Iterator[str]:
     try:
         card = yaml.safe_load(found[1])
     except yaml.YAMLError as error:
-        yield f"the metadata is no YAML: {error}"
+        yield f"the metadata is not YAML: {error}"
         return
     if card.get("license", "unknown") not in LICENCES:
         yield f'"license" must be one of {sorted(LICENCES)}'
@@ -98,4 +98,4 @@ def card_errors(text: str) -> Iterator[str]:
         return
     for result in results:
         if not isinstance(result.metric_value, int | float):
-            yield f'"model-index": {result.metric_type} is no number: {result.metric_value!r}'
+            yield f'"model-index": {result.metric_type} is not a number: {result.metric_value!r}'

@@ -16,7 +16,7 @@ ALONE = torch.device("cpu")
 
 @pytest.fixture
 def second_of_three(monkeypatch):
-    """What torchrun tells the second of three processes."""
+    """What torchrun passes to the second of three processes."""
     values = {"RANK": 1, "WORLD_SIZE": 3, "LOCAL_RANK": 1, "MASTER_ADDR": "x", "MASTER_PORT": 1}
     for name, value in values.items():
         monkeypatch.setenv(name, str(value))

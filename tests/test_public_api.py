@@ -23,6 +23,7 @@ PACKAGES = [
     "models",
     "prediction",
     "publishing",
+    "spec",
     "training",
     "weights",
 ]
@@ -121,7 +122,15 @@ def test_documented_arguments_are_those_of_the_signature(name):
         assert names == [n for n in inspect.signature(value).parameters if n != "self"]
 
 
-def test_packages_are_reachable_after_a_plain_import():
-    code = "import medzoo; print(medzoo.training.Recipe.__name__)"
+@pytest.mark.parametrize(
+    "name", ["training.Recipe", "images.read_image", "spec.spec_of", "device.resolve_device"]
+)
+def test_packages_are_reachable_after_a_plain_import(name):
+    code = f"import medzoo; print(medzoo.{name}.__name__)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "Recipe"
+    assert done.stdout.strip() == name.partition(".")[2]
+
+
+def test_every_documented_package_is_reachable():
+    assert {*PACKAGES} <= medzoo._MODULES
+    assert all(getattr(medzoo, name).__name__ == f"medzoo.{name}" for name in medzoo._MODULES)

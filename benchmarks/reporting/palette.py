@@ -1,4 +1,4 @@
-"""Colours of the plots (Okabe and Ito's, which colour-blind readers can tell apart)."""
+"""Colours of the plots (Okabe and Ito), which colour-blind readers can distinguish."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from benchmarks.reporting.format import markdown_table, millions
 from benchmarks.reporting.paths import OUTPUT, RESULTS
 from benchmarks.reporting.results_file import ResultsFile
 from benchmarks.reproduction.source import DISJOINT, Source
-from benchmarks.reproduction.views import Viewer, seen_as, viewing
+from benchmarks.reproduction.views import ViewClassifier, apply_view, name_with_view
 from medzoo.files import sha256_of
 from medzoo.training import load_recipe
 
@@ -91,7 +91,9 @@ def teach(dataset: str, source: Source, output: str | Path, device: str = "auto"
     folder = Path(output) / source.variant / dataset / "teachers"
     paths = [_train(dataset, teacher, source, folder, device) for teacher in teachers]
     models = [
-        Viewer(medzoo.create_model(path), one.view) if one.view else medzoo.create_model(path)
+        ViewClassifier(medzoo.create_model(path), one.view)
+        if one.view
+        else medzoo.create_model(path)
         for one, path in zip(teachers, paths, strict=True)
     ]
     ensemble = medzoo.Ensemble(models)
@@ -128,7 +130,7 @@ def described(dataset: str) -> list[dict[str, Any]]:
     channels, known = medzoo.dataset_info(dataset).channels, RECORDS.read()
     return [
         {
-            "architecture": viewing(teacher.model, teacher.view),
+            "architecture": name_with_view(teacher.model, teacher.view),
             "input_size": [channels, teacher.size, teacher.size],
             "dataset": dataset,
             "parameters": known[_key(dataset, teacher, "")]["parameters"],
@@ -141,7 +143,7 @@ def _train(dataset: str, teacher: Teacher, source: Source, folder: Path, device:
     """Train a teacher or resume its training; return its weights file."""
     key = _key(dataset, teacher, source.variant)
     print(f"the teacher {key} ...", flush=True)
-    data = seen_as(source.load(dataset, teacher.size), teacher.view)
+    data = apply_view(source.load(dataset, teacher.size), teacher.view)
     recipe = load_recipe("default", teacher.model, dataset).with_changes(seed=teacher.seed)
     run = medzoo.train(
         teacher.model,

@@ -59,7 +59,7 @@ VIEWS: Mapping[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-def viewing(architecture: str, view: str) -> str:
+def name_with_view(architecture: str, view: str) -> str:
     """Return the name of an architecture together with the view that it sees.
 
     Args:
@@ -69,7 +69,7 @@ def viewing(architecture: str, view: str) -> str:
     return f"{architecture} (view: {view})" if view else architecture
 
 
-def seen_as(data: medzoo.Dataset, view: str) -> medzoo.Dataset:
+def apply_view(data: medzoo.Dataset, view: str) -> medzoo.Dataset:
     """Return a data set with transformed training and validation images.
 
     Args:
@@ -84,7 +84,7 @@ def seen_as(data: medzoo.Dataset, view: str) -> medzoo.Dataset:
     return replace(data, train=train, val=val)
 
 
-class Viewer(Classifier):
+class ViewClassifier(Classifier):
     """A model that was trained on a view; takes the original images and applies the view itself.
 
     Args:
@@ -100,7 +100,7 @@ class Viewer(Classifier):
         self.num_classes = model.num_classes
         channels = self.own.channels
         plain = replace(self.own, mean=(0.0,) * channels, std=(1.0,) * channels)
-        architecture = viewing(model.architecture, view)
+        architecture = name_with_view(model.architecture, view)
         self.spec = replace(model.spec, architecture=architecture, input=plain)
 
     def forward(self, x: Tensor) -> Tensor:

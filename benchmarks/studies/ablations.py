@@ -25,7 +25,7 @@ from benchmarks.reporting.paths import OUTPUT, RESULTS
 from benchmarks.reporting.results_file import ResultsFile
 from benchmarks.reproduction.source import Source
 from benchmarks.reproduction.teachers import teach
-from benchmarks.reproduction.views import Viewer, seen_as
+from benchmarks.reproduction.views import ViewClassifier, apply_view
 from benchmarks.studies.ablation_trials import Ablation, Member, ablations
 from benchmarks.studies.folds import FOLDS
 from benchmarks.studies.study import Study
@@ -62,7 +62,7 @@ def _run_model(trial: Ablation, source: Source) -> dict[str, Any]:
     if trial.group == "start":  # seeds on one split, because a backbone may know the images
         plan = [(data, recipe.with_changes(seed=seed)) for seed in START_SEEDS]
     else:
-        plan = [(seen_as(part, trial.view), recipe) for part in FOLDS[trial.folds](data)]
+        plan = [(apply_view(part, trial.view), recipe) for part in FOLDS[trial.folds](data)]
     runs = [_train(trial, part, recipe, arguments) for part, recipe in plan]
     scores = [
         _other_scores(trial, run, part, source) or run.history[-1]
@@ -156,10 +156,10 @@ def _member(member: Member, data: medzoo.Dataset, name: str) -> nn.Module:
     path = output / "models" / f"{member.model}-seed{member.seed}.safetensors"
     if not path.exists():
         recipe = load_recipe("default", member.model, data.info.name)
-        seen = seen_as(data, member.view)
+        seen = apply_view(data, member.view)
         medzoo.train(member.model, seen, recipe.with_changes(seed=member.seed), output=output)
     model = medzoo.create_model(path)
-    return Viewer(model, member.view) if member.view else model
+    return ViewClassifier(model, member.view) if member.view else model
 
 
 def table(dataset: str, alike: bool = False) -> str:

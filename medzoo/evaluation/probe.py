@@ -56,7 +56,7 @@ class Features(nn.Module):
 
 
 class Probe(Classifier):
-    """A fixed backbone with a fitted classifier of scikit-learn's; used like any model.
+    """A fixed backbone with a fitted scikit-learn classifier; used like any model.
 
     Args:
         features: The backbone.
@@ -114,11 +114,11 @@ def linear_probe(
 ) -> ProbeResult:
     """Fit a logistic regression to a fixed backbone's features; choose its C by validation AUC.
 
-    Features are standardised. In a multi-label set each label has a regression of its own.
+    Features are standardised. In a multi-label set each label has its own regression.
 
     Args:
-        backbone: A checkpoint (``"advanced_cnn.dermamnist"``), a weights file, an architecture of
-            timm's with weights of its own (``"timm/resnet18"``), or a model.
+        backbone: A checkpoint (``"advanced_cnn.dermamnist"``), a weights file, a timm
+            architecture with pretrained weights (``"timm/resnet18"``), or a model.
         data: Fitted to its training split, chosen on its validation split, measured on its test
             split.
         strengths: The values of C, scikit-learn's inverse strength of the penalty, to try. Of

@@ -135,7 +135,7 @@ def explain(
 
 
 class _Split(nn.Module):
-    """A network with its final feature map as a module of its own, which captum can hook."""
+    """A network whose final feature map is the output of a module, which captum can hook."""
 
     def __init__(self, model: Any) -> None:
         super().__init__()
@@ -146,7 +146,7 @@ class _Split(nn.Module):
             )
         self.model = model
         self.features = nn.Identity()
-        self.side = 0  # places a side of the final map, known after the first pass
+        self.side = 0  # height (= width) of the final map, known after the first pass
 
     def forward(self, x: Tensor) -> Tensor:
         features = self.features(self.model.forward_features(x))
@@ -189,7 +189,7 @@ def _heat(network: _Split, batch: Tensor, index: int) -> Tensor:
 
 
 def _fine_map(network: _Split, size: int) -> nn.Module:
-    """Return the module of the last feature map of enough places, if there is one."""
+    """Return the module of the last feature map that is fine enough, if there is one."""
     levels = getattr(network.model, "feature_info", None)
     if network.side >= _FINE_ENOUGH or not isinstance(levels, list):
         return network.features

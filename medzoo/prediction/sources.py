@@ -81,7 +81,7 @@ def _search(path: str | os.PathLike[str]) -> list[str] | None:
     else:
         return None
     if not found:
-        raise FileNotFoundError(f"there is no image in {name!r}; check the folder or pattern")
+        raise FileNotFoundError(f"found no image in {name!r}; check the folder or pattern")
     return found
 
 
@@ -116,5 +116,5 @@ def load_image(image: ImageSource) -> ImageLike:
     _refuse_url(os.fspath(image))
     path = Path(image)
     if not path.exists():
-        raise FileNotFoundError(f"there is no image file {str(path)!r}; check the path")
+        raise FileNotFoundError(f"image file {str(path)!r} does not exist; check the path")
     return read_image(path)

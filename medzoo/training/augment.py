@@ -19,12 +19,12 @@ class BatchAugmenter:
     """Apply an `Augmentation` to batches, on the device they are on.
 
     All geometry of an image is one affine map, so pixels are interpolated once. Random numbers
-    are drawn on the CPU, a handful an image, so every device sees the same augmentation.
+    are drawn on the CPU, a few per image, so every device sees the same augmentation.
 
     Args:
         augmentation: What to change, and how much.
-        mean: Of each channel, images scaled to [0, 1].
-        std: Of each channel, likewise.
+        mean: Mean of each channel, for images scaled to [0, 1].
+        std: Standard deviation of each channel, for images scaled to [0, 1].
         device: Where the batches are.
     """
 

@@ -142,7 +142,7 @@ class TensorBoard(Callback):
     """Write the figures of each epoch as TensorBoard events.
 
     Args:
-        folder: Where the events go. Give each run a folder of its own.
+        folder: Where the events go. Give each run its own folder.
 
     Raises:
         ValueError: If the package tensorboard is not installed.

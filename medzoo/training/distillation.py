@@ -68,7 +68,7 @@ class Teacher:
         answers = logits.sigmoid() if multi_label else logits.softmax(dim=1)
         return targets.lerp(answers, self.share)
 
-    def identity(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         """Return what distinguishes it from other teachers when a run is resumed."""
         # Rounded, since the last bits depend on the number of threads.
         logits = logits_of_few(self.given, self.data, self.device)

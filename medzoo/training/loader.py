@@ -12,7 +12,7 @@ from medzoo.datasets import Dataset, Split
 from medzoo.datasets.storage import take_rows
 from medzoo.distributed import rank as current_rank
 from medzoo.distributed import world_size
-from medzoo.inference import InputAdapter
+from medzoo.inference import InputAdapter, Model
 from medzoo.training.augment import BatchAugmenter
 from medzoo.training.distillation import Teacher
 from medzoo.training.loss import soft_targets
@@ -113,10 +113,11 @@ class BatchSource:
         device: Where batches go.
         high_res: The same training images in a larger size. Random changes are made to these, the
             teacher sees them, and the model gets them scaled down.
-        teacher: A teacher for these images, if any.
+        teacher: A model whose answers are blended into the targets, if any; see `Teacher`.
 
     Attributes:
         loader: The batches as the teacher sees them.
+        teacher: The teacher for these batches, or None.
     """
 
     def __init__(
@@ -125,7 +126,7 @@ class BatchSource:
         recipe: Recipe,
         device: torch.device,
         high_res: Dataset | None = None,
-        teacher: Teacher | None = None,
+        teacher: Model | None = None,
     ) -> None:
         source = high_res or data
         shared = input_spec(source)
@@ -139,7 +140,10 @@ class BatchSource:
             rank=current_rank(),
             processes=world_size(),
         )
-        self.teacher = teacher
+        self.teacher: Teacher | None = None
+        if teacher is not None:
+            share, precision = recipe.distillation, recipe.precision
+            self.teacher = Teacher(teacher, source, share, device, precision)
         self.to_size: nn.Module = nn.Identity()
         if high_res is not None:
             self.to_size = InputAdapter(nn.Identity(), input_spec(data), shared).to(device)

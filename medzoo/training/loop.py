@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from tqdm import tqdm
 from medzoo.datasets import Split
 from medzoo.device import Precision, autocast
 from medzoo.distributed import average_buffers, process_mean, rank
+from medzoo.errors import TrainingError
 from medzoo.evaluation import compute_metrics
 from medzoo.inference import predict_logits, probabilities
 from medzoo.training.loader import BatchSource
@@ -151,3 +153,22 @@ def progress_bar(name: str, done: int, steps: int, shown: bool | None) -> tqdm:
     """
     hidden = True if rank() else None if shown is None else not shown
     return tqdm(total=steps, initial=done, desc=name, unit="step", disable=hidden, file=sys.stderr)
+
+
+def diverged(
+    error: NotFiniteError, name: str, recipe: Recipe, epoch: int, checkpoint: Path | None
+) -> TrainingError:
+    """Build the error for a run that has diverged; it says what was kept and what to change.
+
+    Args:
+        error: What became infinite or NaN.
+        name: Name of the run.
+        recipe: How the model was trained.
+        epoch: Number of finished epochs.
+        checkpoint: The file of the last finished epoch, if the run writes files.
+    """
+    kept = f"; the checkpoint after epoch {epoch} is kept" if checkpoint and epoch else ""
+    return TrainingError(
+        f"{error} in epoch {epoch + 1} of {name}{kept}. Lower learning_rate (it was "
+        f"{recipe.learning_rate}) or set clip_gradient"
+    )

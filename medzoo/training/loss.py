@@ -35,7 +35,7 @@ def loss_of(
     Args:
         logits: (N, K).
         targets: Target probabilities, float32 (N, K).
-        multi_label: Whether every column is a label of its own, instead of one of K classes.
+        multi_label: Whether every column is an independent label, instead of one of K classes.
         weights: Weight of each column, (K,), as `class_weights` gives them; None for equal ones.
     """
     if multi_label:

@@ -100,10 +100,11 @@ class Recipe:
         seed: Of the initial weights (when the command line or a benchmark builds the model),
             the order of images, augmentation and dropout; in [0, 2**32).
         augmentation: Random changes to training images.
-        model_args: Arguments of the architecture, e.g. ``{"drop_rate": 0.2}``, for whoever
+        model_args: Arguments of the architecture, e.g. ``{"drop_rate": 0.2}``, for the code that
             builds the model with `medzoo.create_model`.
         backbone: Checkpoint or weights file that all but the classifier starts from, e.g.
-            ``"advanced_cnn.dermamnist"``, for whoever builds the model; empty for random weights.
+            ``"advanced_cnn.dermamnist"``, for the code that builds the model; empty for random
+            weights.
         freeze: What stays as it is, batch norms' statistics included: ``"none"``, ``"stem"``,
             ``"backbone"`` (all but the classifier), or how many stages, from 1, behind the stem.
         layer_decay: Factor on the learning rate from one layer to the one before, in (0, 1]: the
@@ -200,7 +201,7 @@ def recipe_for(architecture: str, dataset: str | DatasetInfo) -> Recipe:
     Args:
         architecture: A model's name, e.g. ``"advanced_cnn"``.
         dataset: A data set's name, e.g. ``"dermamnist"``, or what it is (``data.info``), which
-            also tells the classes of your own.
+            also gives the classes of your own images.
     """
     name = _name_of(dataset)
     layers = ("default", f"*.{name}", architecture, f"{architecture}.{name}")

@@ -235,7 +235,7 @@ def restore_optimizer(
             continue
         parameter = parameters[int(owner)]
         if isinstance(value, Tensor) and value.shape == parameter.shape:
-            # Same memory layout as the parameter, hence the same kernels and the same bits.
+            # The parameter's memory layout, so that the same kernels give the same bits.
             value = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
         state["state"].setdefault(int(owner), {})[name] = value
     optimizer.load_state_dict(state)

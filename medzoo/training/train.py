@@ -105,17 +105,17 @@ def finetune(
 ) -> Run:
     """Train on from trained weights: all but the classifier is kept, the channels are adapted.
 
-    For the very data set that the backbone was trained on, the classifier is kept as well.
+    For the data set that the backbone was trained on, the classifier is kept as well.
 
     Args:
-        backbone: A checkpoint (``"advanced_cnn.dermamnist"``), a weights file, an architecture of
-            timm's with weights of its own (``"timm/resnet18"``), or a model. A model is trained
-            in place, and has to take the data's channels.
+        backbone: A checkpoint (``"advanced_cnn.dermamnist"``), a weights file, a timm
+            architecture with pretrained weights (``"timm/resnet18"``), or a model. A model is
+            trained in place, and has to take the data's channels.
         data: Training and validation data.
-        recipe: As for `train`. The one named ``"finetune"`` is short; for networks of timm's
-            it is gentle, slowest in the early layers. What part of the backbone stays fixed is its
-            `freeze`. The backbone decides the architecture's arguments. A backbone with a name
-            becomes the recipe's `backbone`.
+        recipe: As for `train`. The one named ``"finetune"`` is short; for timm's networks it
+            uses low learning rates, lowest in the early layers. Its `freeze` decides which part
+            of the backbone stays fixed. The backbone decides the architecture's arguments. A
+            backbone with a name becomes the recipe's `backbone`.
         resume: Go on from the run's last checkpoint, if there is one.
         **options: The `Trainer`'s other arguments: output, name, teacher, high_res, device,
             progress, tensorboard, compile, loss, callbacks.

@@ -25,9 +25,8 @@ from medzoo.inference.model import Model
 from medzoo.models import bind_to_dataset
 from medzoo.training.callbacks import Callback, EarlyStopping, RunState, TensorBoard
 from medzoo.training.checks import check_run, try_compiler
-from medzoo.training.distillation import Teacher
 from medzoo.training.loader import BatchSource
-from medzoo.training.loop import NotFiniteError, TrainLoop, progress_bar, validate
+from medzoo.training.loop import NotFiniteError, TrainLoop, diverged, progress_bar, validate
 from medzoo.training.loss import Loss, task_loss
 from medzoo.training.recipe import Recipe, load_recipe
 from medzoo.training.records.fingerprint import name_of_loss, run_fingerprint
@@ -44,40 +43,38 @@ class Trainer:
     ``<output>/models/<name>.safetensors``, ``<output>/models/<name>.checkpoint.safetensors`` and
     ``<output>/metrics/<name>.jsonl``.
 
-    In a process that torchrun started, it trains together with the others: each takes its part of
-    every batch, gradients are averaged, and process 0 writes the files. All of them have to make
-    the same Trainer.
+    Under torchrun, every process makes the same Trainer. Each takes its part of every batch,
+    gradients are averaged, and process 0 writes the files.
 
     Args:
         model: A classifier, e.g. from `medzoo.create_model`. It is trained in place.
         data: Its `train` and `val` splits are used.
-        recipe: A `Recipe`; or a bundled recipe's name, a JSON file or a mapping of some fields,
-            which refine what is bundled for the model and data set. By default that itself.
+        recipe: A `Recipe`; or the name of a bundled recipe, a JSON file or a mapping of some
+            fields, which change the bundled recipe for this model and data set (the default).
         output: Folder of the run's files, or None to write none.
         name: Name of the run; by default the architecture and the seed.
         teacher: A model whose probabilities for each augmented batch are blended into its targets,
             by the share `Recipe.distillation`. Any callable that `medzoo.evaluate` takes, e.g. a
             `medzoo.Ensemble`.
-        high_res: The same training images in a larger size
-            (``medzoo.load_dataset(name, size=64)``). Random changes are then made to these; the
-            teacher sees them, and the model gets them scaled down, so that images stay as sharp
-            when they are rotated as they are upright.
+        high_res: The same training images in a larger size, ``load_dataset(name, size=64)``. They
+            are augmented and shown to the teacher, then scaled down for the model, so that
+            rotated images stay as sharp as upright ones.
         device: ``"auto"`` (CUDA, then MPS, then CPU) or any PyTorch device.
         progress: Show a progress bar; by default only on a terminal.
         tensorboard: Add a `TensorBoard` callback that writes to ``<output>/tensorboard/<name>``.
-        compile: Compile the network with `torch.compile`: the first step takes minutes, later
-            ones less time. Weights and files are the same as without.
-        loss: Trained by instead of the task's loss: a function of logits and target probabilities,
+        compile: Compile the network with `torch.compile`. The first step takes minutes, later
+            steps are faster. Weights files have the same format as without.
+        loss: Replaces the task's loss in training: a function of logits and target probabilities,
             both float32 (N, K), to a scalar. Targets are one-hot or multi-hot; label smoothing,
             mixing and a teacher make them soft. ``val_loss`` remains the task's.
         callbacks: Objects whose methods run between epochs; see `Callback`.
 
     Raises:
         TypeError: If an argument is of the wrong type.
-        ValueError: If the run could not work: the model does not fit the data set, cannot be
-            frozen as the recipe says or written to `output`; the validation split has only one
-            class; processes cannot share the batches; teacher, larger images or loss do not fit;
-            or `torch.compile` cannot work here. The model is then as it was.
+        ValueError: If the run could not work: the model does not fit data or recipe, or cannot be
+            written to `output`; the validation split has only one class; processes cannot share
+            the batches; teacher, larger images or loss do not fit; or `torch.compile` cannot work
+            here. The model is then unchanged.
     """
 
     def __init__(
@@ -119,22 +116,16 @@ class Trainer:
             callbacks=self.callbacks,
             compile=compile,
         )
-        self.progress = progress
-        self.compile = compile
-        self.high_res = high_res
-        self.own_loss = loss
-        self.teacher = None
-        if teacher is not None:
-            seen = high_res or data
-            self.teacher = Teacher(teacher, seen, r.distillation, self.device, r.precision)
-        self.batches = BatchSource(data, r, self.device, high_res, self.teacher)
+        self.progress, self.compile = progress, compile
+        self.high_res, self.teacher, self.own_loss = high_res, teacher, loss
+        self.batches = BatchSource(data, r, self.device, high_res, teacher)
         model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         # Any classifier will do; from here on it has the attributes of create_model's.
         self.model = bind_to_dataset(model, data)
         self.state = TrainState(self.model, r, len(self.batches), self.device)
         objective = loss or task_loss(data.train, r.class_weights == "balanced", self.device)
         self.loop = TrainLoop(self.state, self.batches, objective, r, self.device)
-        self.identity: dict[str, Any] = {}
+        self.fingerprint: dict[str, Any] = {}
 
     def fit(self, resume: bool = False) -> Run:
         """Train to the end of the recipe, or until its patience or a callback ends the run.
@@ -149,9 +140,9 @@ class Trainer:
 
         Raises:
             ValueError: If there is no folder to resume from, or `torch.compile` does not work.
-            TrainingError: If loss or outputs are no longer finite (the checkpoint of the last good
-                epoch is kept), a checkpoint is damaged or belongs to another run, or a callback
-                stops the run before its first epoch.
+            TrainingError: If loss or outputs become infinite or NaN (the last good checkpoint is
+                kept), a checkpoint is damaged or belongs to another run, or a callback stops the
+                run before its first epoch.
         """
         if resume and self.files.folder is None:
             raise ValueError("resume=True needs output=, the folder of the interrupted run")
@@ -159,10 +150,11 @@ class Trainer:
             try_compiler(self.device)
         with process_group(self.device):
             if self.files.folder is not None:
-                self.identity = run_fingerprint(
-                    self.model, self.recipe, self.data, self.high_res, self.teacher, self.own_loss
+                teacher = self.batches.teacher
+                self.fingerprint = run_fingerprint(
+                    self.model, self.recipe, self.data, self.high_res, teacher, self.own_loss
                 )
-            found = self.files.read(self.identity) if resume else None
+            found = self.files.read(self.fingerprint) if resume else None
             if found:
                 self.state.load_state_dict(found)
             run = RunState(self.name, self.recipe, self.state, self.state.progress.stopped)
@@ -170,7 +162,8 @@ class Trainer:
             try:
                 self._train(run)
             except NotFiniteError as error:
-                raise self._diverged(error) from error
+                done, checkpoint = self.state.progress.epoch, self.files.checkpoint
+                raise diverged(error, self.name, self.recipe, done, checkpoint) from error
             finished = self._finish()
             self._call("on_fit_end", run)
         return finished
@@ -189,7 +182,7 @@ class Trainer:
             raise TrainingError(f"{self.name} ended before its first epoch: {run.stop_reason}")
         if "val_auc" not in run.row:  # the last epoch is always validated, also of a stopped run
             self._validate(run.row)
-            self.files.write(self.state.state_dict(), self.identity)
+            self.files.write(self.state.state_dict(), self.fingerprint)
 
     def _train_epoch(
         self, network: nn.Module, run: RunState, after_step: Callable[[], object]
@@ -207,7 +200,7 @@ class Trainer:
         progress.history.append(row)
         progress.epoch = row["epoch"]
         self._call("on_epoch_end", run)
-        self.files.write(self.state.state_dict(), self.identity)
+        self.files.write(self.state.state_dict(), self.fingerprint)
 
     def _validate(self, row: dict[str, Any]) -> None:
         """Add the scores of the averaged weights to an epoch's figures; keep the best weights."""
@@ -221,21 +214,12 @@ class Trainer:
             getattr(callback, hook)(run)
         run.stop_reason = self.state.progress.stopped = broadcast(run.stop_reason)
 
-    def _diverged(self, error: NotFiniteError) -> TrainingError:
-        done = self.state.progress.epoch
-        kept = f"; the checkpoint after epoch {done} is kept" if self.files.folder and done else ""
-        return TrainingError(
-            f"{error} in epoch {done + 1} of {self.name}{kept}. Lower learning_rate (it was "
-            f"{self.recipe.learning_rate}) or set clip_gradient"
-        )
-
     def _finish(self) -> Run:
         state, progress = self.state, self.state.progress
-        teacher = self.teacher.given if self.teacher else None
         self.model.load_state_dict(state.best)
         self.model.eval()
         state.frozen.unfreeze()
-        origin = lineage(self.model, self.data, teacher, self.high_res)
+        origin = lineage(self.model, self.data, self.teacher, self.high_res)
         loss = {"loss": name_of_loss(self.own_loss)} if self.own_loss else {}
         summary = {"recipe": self.recipe.to_dict(), **loss, **origin, **progress.figures()}
         self.model.licence = origin["licence"]

@@ -130,11 +130,11 @@ def test_train_names_the_folder_of_the_data_in_what_to_do_next(tmp_path, monkeyp
 def test_train_can_compile(own_file, tmp_path, monkeypatch):
     seen = {}
 
-    def told(*_, **arguments):
+    def recorded(*_, **arguments):
         seen.update(arguments)
         raise ValueError("enough")
 
-    monkeypatch.setattr(medzoo, "train", told)
+    monkeypatch.setattr(medzoo, "train", recorded)
     arguments = ["train", "simple_cnn", "--dataset", str(own_file), "--output", str(tmp_path)]
     for extra in ([], ["--compile"]):
         assert main([*arguments, *extra]) == 1

@@ -17,7 +17,7 @@ MODEL = "simple_cnn.dermamnist"
 
 @pytest.fixture
 def folder(tmp_path):
-    """Two images, one of them in a folder of its own, and a broken one."""
+    """Two images, one of them in a subfolder, and a broken one."""
     folder = tmp_path / "scans"
     (folder / "deep").mkdir(parents=True)
     noise = np.random.default_rng(0).integers(0, 256, (2, 30, 40, 3), np.uint8)

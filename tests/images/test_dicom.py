@@ -172,7 +172,7 @@ def test_jpeg_2000_inside(boxes, path):
 def test_a_jpeg_2000_box_without_length_is_refused(path):
     data = encapsulate([JP2 + bytes(20)])
     save(path, np.zeros((64, 64), np.uint8), syntax=JPEG2000Lossless, PixelData=data)
-    # In a process of its own, since what goes wrong here would never end.
+    # In a separate process, since a failure here would never end.
     code = f"from medzoo.images.file import read_image; read_image({str(path)!r})"
     ended = subprocess.run([sys.executable, "-c", code], timeout=60, stderr=subprocess.PIPE)
     assert b"box at byte 12 claims 0 bytes" in ended.stderr.splitlines()[-1]

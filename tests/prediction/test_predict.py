@@ -93,7 +93,7 @@ def test_a_model_made_for_no_data_set_gives_numbers(data):
 
 
 def test_a_missing_file_is_named(model, tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"no image file '.*nowhere.png'"):
+    with pytest.raises(FileNotFoundError, match=r"image file '.*nowhere.png' does not exist"):
         predict(model, tmp_path / "nowhere.png")
 
 

@@ -15,7 +15,7 @@ from tests.evaluation.test_evaluate import Net
 
 @pytest.fixture
 def folder(data, tmp_path):
-    """Six images at several depths, some hidden, and files that are no images."""
+    """Six images at several depths, some hidden, and files that are not images."""
     names = ["b.png", "a.png", "deep/er/c.png", "deep/no-ending", ".hidden.png", ".dir/x.png"]
     for name, image in zip(names, data.test.images, strict=False):
         path = tmp_path / name
@@ -80,16 +80,16 @@ def test_a_file_that_is_named_like_a_pattern_is_a_file(model, folder):
 def test_nothing_found_is_an_error(model, tmp_path):
     (tmp_path / "empty").mkdir()
     for path in (tmp_path / "empty", tmp_path / "*.png"):
-        with pytest.raises(FileNotFoundError, match="there is no image in"):
+        with pytest.raises(FileNotFoundError, match="found no image in"):
             predict(model, path)
 
 
 def test_broken_files_are_skipped_and_reported_once(model, folder):
     (folder / "aa.png").write_bytes((folder / "a.png").read_bytes()[:300])
     (folder / "z.jpg").write_text("no image")
-    with pytest.warns(UserWarning, match=r"2 of 6 images were skipped.*aa\.png") as told:
+    with pytest.warns(UserWarning, match=r"2 of 6 images were skipped.*aa\.png") as warned:
         found = predict(model, folder, device="cpu", batch_size=1)
-    assert len(told) == 1
+    assert len(warned) == 1
     assert [one.source for one in found] == [str(folder / name) for name in VISIBLE]
     assert [failure.source for failure in found.failures] == [
         str(folder / "aa.png"),

@@ -156,7 +156,7 @@ def test_the_card_of_a_run_of_ones_own_names_its_published_teacher(tmp_path, tin
 def test_the_card_of_a_run_without_teacher_names_none(file):
     release = Release.of(file)
     assert "teacher" not in model_card(release, "me/own").text
-    # A file from before training told who taught.
+    # A file from before the teacher was recorded.
     older = replace(release, recipe={"distillation": 0.8})
     assert "there is no record of which teacher" in model_card(older, "me/own").text
 

@@ -74,7 +74,7 @@ def command(*arguments):
 
 
 def main(folder):
-    """Write what this process found into a JSON and a safetensors file of its own."""
+    """Write what this process found into its own JSON and safetensors files."""
     rank, sets = distributed.rank(), data()
     # Other initial weights in each process: those of process 0 are to count.
     trainer = Trainer(with_batch_norm(seed=rank), sets, RICH, output=folder / "run", name="run")

@@ -171,7 +171,7 @@ def test_erasing_fills_rectangles_with_the_mean_colour():
 
 @pytest.mark.parametrize("method", ["mixup", "cutmix"])
 def test_targets_hold_the_share_that_images_hold(method):
-    # Each image is of one value, its class; so the mean of a mixed image tells its shares.
+    # Each image is of one value, its class; so the mean of a mixed image gives its shares.
     n = 8
     images = torch.zeros(n, 3, 16, 16, dtype=torch.uint8)
     images[::2] = 255

@@ -14,7 +14,7 @@ LONG = QUICK.with_changes(epochs=5)
 
 
 class Recorder(Callback):
-    """Keeps what it is told, in order."""
+    """Records the calls, in order."""
 
     def __init__(self):
         self.calls = []

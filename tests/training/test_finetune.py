@@ -145,7 +145,7 @@ def interrupted():
 
 
 @pytest.mark.parametrize("changes", [{"freeze": "stem"}, {"layer_decay": 0.5}])
-def test_both_belong_to_the_identity_of_a_run(tiny, tmp_path, changes):
+def test_both_belong_to_the_fingerprint_of_a_run(tiny, tmp_path, changes):
     Trainer(small(tiny), tiny, QUICK, output=tmp_path, name="run").fit()
     other = Trainer(small(tiny), tiny, QUICK.with_changes(**changes), output=tmp_path, name="run")
     with pytest.raises(medzoo.TrainingError, match=r"other recipe"):
@@ -155,10 +155,10 @@ def test_both_belong_to_the_identity_of_a_run(tiny, tmp_path, changes):
 def test_a_checkpoint_from_before_both_existed_goes_on(tiny, tmp_path):
     trainer = Trainer(small(tiny), tiny, QUICK, output=tmp_path, name="run")
     first = trainer.fit()
-    state, identity = load_checkpoint(trainer.files.checkpoint)
+    state, fingerprint = load_checkpoint(trainer.files.checkpoint)
     for name in ("freeze", "layer_decay"):
-        del identity["recipe"][name]
-    save_checkpoint(trainer.files.checkpoint, state, identity)
+        del fingerprint["recipe"][name]
+    save_checkpoint(trainer.files.checkpoint, state, fingerprint)
     again = Trainer(small(tiny, seed=9), tiny, QUICK, output=tmp_path, name="run")
     assert again.fit(resume=True).history == first.history
 

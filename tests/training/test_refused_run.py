@@ -25,7 +25,7 @@ class Uncopyable:
 
 
 def opinionated(model):
-    """Give a model modes, frozen parameters, a memory format and a temperature of its own."""
+    """Give a model unusual modes, frozen parameters, memory format and temperature."""
     model.to(memory_format=torch.contiguous_format)
     model.train()
     model.stages[0].eval()
@@ -35,7 +35,7 @@ def opinionated(model):
 
 
 def everything(model):
-    """All that can be told about a model from outside."""
+    """All that can be seen of a model from outside."""
     tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     return {
         "values": {k: v.detach().clone() for k, v in model.state_dict().items()},

@@ -107,10 +107,10 @@ def test_run_stopped_before_its_first_validation_is_resumed(tiny, tmp_path):
     assert without_times(resumed.history) == without_times(whole.history)
 
 
-def test_without_resume_the_run_starts_anew(tiny, tmp_path):
+def test_without_resume_the_run_starts_again(tiny, tmp_path):
     interrupt(trainer(tiny, tmp_path), epoch=2)
-    anew = trainer(tiny, tmp_path).fit()
-    assert [row["epoch"] for row in anew.history] == [1, 2, 3, 4]
+    again = trainer(tiny, tmp_path).fit()
+    assert [row["epoch"] for row in again.history] == [1, 2, 3, 4]
 
 
 def test_resume_without_a_checkpoint_starts(tiny, tmp_path):

@@ -130,7 +130,7 @@ def test_moving_average_is_what_is_kept(tiny, decay, differs):
     trainer = Trainer(small(tiny), tiny, QUICK.with_changes(epochs=1, ema_decay=decay))
     trained = {}
 
-    def remember(state, identity):
+    def remember(state, fingerprint):
         trained.update({k: v.clone() for k, v in state["model"].items()})
 
     trainer.files.write = remember

@@ -287,7 +287,7 @@ def test_a_malformed_name_is_told_before_anybody_is_asked(hub, name):
 
 
 def test_the_environment_is_that_of_huggingface_hub(hub, commit, published):
-    """In a process of its own, where nothing but HF_ENDPOINT, HF_HUB_CACHE and HF_TOKEN is set."""
+    """In a separate process, where nothing but HF_ENDPOINT, HF_HUB_CACHE and HF_TOKEN is set."""
     script = (
         "from medzoo.weights.hub import locate_on_hub; print(locate_on_hub('hf-hub:org/small'))"
     )

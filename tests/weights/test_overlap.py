@@ -29,7 +29,7 @@ def resplit(provenance, name=""):
 
 @pytest.fixture
 def warned(tmp_path):
-    """Tell whether there is a warning, for what a file was and what it is evaluated on."""
+    """Whether there is a warning, by a file's training data and the data it is evaluated on."""
     tiny = medzoo.synthetic("breastmnist", n_train=4, n_val=4, n_test=4)
     model = medzoo.create_model("simple_cnn", dataset=tiny, widths=(4, 8, 16))
 

@@ -23,11 +23,11 @@ _SAMPLE = 1 << 26  # bytes of images that count: all of most sets, evenly spaced
 _CHUNK = 1 << 22  # bytes at once, for memory-mapped sets
 
 
-class HasIdentity(Protocol):
-    """Whatever can be told from others of its kind: a teacher."""
+class HasFingerprint(Protocol):
+    """Something that has a fingerprint of its own: a teacher."""
 
-    def identity(self) -> dict[str, Any]:
-        """Return JSON-safe values that others do not share."""
+    def fingerprint(self) -> dict[str, Any]:
+        """Return JSON-safe values that distinguish it from others."""
 
 
 def run_fingerprint(
@@ -35,7 +35,7 @@ def run_fingerprint(
     recipe: Recipe,
     data: Dataset,
     high_res: Dataset | None,
-    teacher: HasIdentity | None,
+    teacher: HasFingerprint | None,
     loss: Callable[..., Tensor] | None,
 ) -> dict[str, Any]:
     """Return all that decides a run, as JSON-safe values.
@@ -53,7 +53,7 @@ def run_fingerprint(
         "layers": digest_of_layers(model),
         "recipe": recipe.to_dict(),
         "high_res": high_res and digest_of_split(high_res.train),
-        "teacher": teacher and teacher.identity(),
+        "teacher": teacher and teacher.fingerprint(),
         "loss": None if loss is None else name_of_loss(loss),
         "data": {
             "name": data.info.name,
@@ -65,7 +65,7 @@ def run_fingerprint(
 
 
 def name_of_loss(loss: Callable[..., Tensor]) -> str:
-    """Return a text by which losses are told apart: a function's name, or a module's settings.
+    """Return a text that distinguishes losses: a function's name, or a module's settings.
 
     Args:
         loss: A function, a module, or any other callable.

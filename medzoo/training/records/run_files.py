@@ -59,11 +59,11 @@ class RunFiles:
             raise ValueError("tensorboard=True needs output=, the folder for its files")
         return self.folder / "tensorboard" / self.name
 
-    def read(self, identity: Mapping[str, Any]) -> dict[str, dict[str, Any]] | None:
+    def read(self, fingerprint: Mapping[str, Any]) -> dict[str, dict[str, Any]] | None:
         """Read the last checkpoint.
 
         Args:
-            identity: The fingerprint of this run, which the interrupted run has to share.
+            fingerprint: The fingerprint of this run, which the interrupted run has to share.
 
         Returns:
             What `TrainState.state_dict` gave; None if there is no checkpoint.
@@ -81,7 +81,7 @@ class RunFiles:
             )
         if not state:
             return None
-        wanted = json.loads(json.dumps(identity))
+        wanted = json.loads(json.dumps(fingerprint))
         # A checkpoint that is older than a field of recipes was trained by the field's default.
         found |= {"recipe": Recipe().to_dict() | found.get("recipe", {})}
         other = [key for key in wanted | found if wanted.get(key) != found.get(key)]
@@ -92,18 +92,18 @@ class RunFiles:
             )
         return state
 
-    def write(self, state: Mapping[str, Mapping[str, Any]], identity: Mapping[str, Any]) -> None:
+    def write(self, state: Mapping[str, Mapping[str, Any]], fingerprint: Mapping[str, Any]) -> None:
         """Write history and checkpoint after an epoch.
 
         Args:
             state: What `TrainState.state_dict` gave.
-            identity: The fingerprint of this run.
+            fingerprint: The fingerprint of this run.
         """
         if not self.writes or self.history is None or self.checkpoint is None:
             return
         lines = "".join(json.dumps(row) + "\n" for row in state["progress"]["history"])
         write_atomically(self.history, lines.encode())
-        save_checkpoint(self.checkpoint, state, identity)
+        save_checkpoint(self.checkpoint, state, fingerprint)
 
     def write_weights(self, model: Any, training: dict[str, Any]) -> Path | None:
         """Write the weights of a finished run, if medzoo can build the model again.
@@ -126,7 +126,7 @@ class RunFiles:
 
 
 def save_checkpoint(
-    path: Path, state: Mapping[str, Mapping[str, Any]], identity: Mapping[str, Any]
+    path: Path, state: Mapping[str, Mapping[str, Any]], fingerprint: Mapping[str, Any]
 ) -> None:
     """Write the state of a run into one safetensors file, atomically.
 
@@ -134,7 +134,7 @@ def save_checkpoint(
         path: The file.
         state: What `TrainState.state_dict` gave. Tensors are stored as ``group/name``, the
             progress as JSON in the file's header.
-        identity: The fingerprint of the run, kept in the header as well.
+        fingerprint: The fingerprint of the run, kept in the header as well.
     """
     tensors = {
         f"{group}/{name}": tensor.detach().contiguous()
@@ -142,7 +142,7 @@ def save_checkpoint(
         if group != "progress"
         for name, tensor in named.items()
     }
-    header = {**state["progress"], "identity": identity}
+    header = {**state["progress"], "identity": fingerprint}
     write_atomically(path, save(tensors, {"progress": json.dumps(header)}))
 
 
@@ -162,7 +162,7 @@ def load_checkpoint(path: Path) -> tuple[dict[str, dict[str, Any]], dict[str, An
     try:
         with safe_open(path, framework="pt") as file:
             progress = dict(json.loads(file.metadata()["progress"]))
-            identity = dict(progress.pop("identity"))
+            fingerprint = dict(progress.pop("identity"))
             Progress(**{k: v for k, v in progress.items() if k != "optimizer"})  # all are known
             for key in file.keys():  # noqa: SIM118
                 group, _, name = key.partition("/")
@@ -171,4 +171,4 @@ def load_checkpoint(path: Path) -> tuple[dict[str, dict[str, Any]], dict[str, An
         raise TrainingError(
             f"checkpoint {path} cannot be read ({error}); delete it to start the run again"
         ) from error
-    return state | {"progress": progress}, identity
+    return state | {"progress": progress}, fingerprint

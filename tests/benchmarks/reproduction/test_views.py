@@ -14,12 +14,12 @@ def retina():
 
 @pytest.mark.parametrize("view", views.VIEWS)
 def test_a_viewer_answers_on_images_as_its_model_does_on_the_view(view, retina):
-    seen = views.seen_as(retina, view)
+    seen = views.apply_view(retina, view)
     assert torch.equal(seen.test.images, retina.test.images)  # nobody has looked at these
     assert not torch.equal(seen.val.images, retina.val.images)
     model = medzoo.create_model("simple_cnn", dataset=seen, widths=(4, 8, 16)).eval()
     expected = medzoo.evaluate(model, seen.val, device="cpu", resamples=0)
-    together = medzoo.Ensemble([views.Viewer(model, view)])
+    together = medzoo.Ensemble([views.ViewClassifier(model, view)])
     found = medzoo.evaluate(together, retina.val, device="cpu", resamples=0)
     assert found.auc == pytest.approx(expected.auc, abs=1e-6)
     assert found.ece == pytest.approx(expected.ece, abs=1e-4)
