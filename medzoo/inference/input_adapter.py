@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from medzoo.inference.model import in_precision_of
 from medzoo.spec import InputSpec, find_spec
 from medzoo.transforms import prepare_batch
 
@@ -52,7 +53,7 @@ class InputAdapter(nn.Module):
             x = torch.addcmul(self.bias, x, self.scale)
         if self.restarts:
             x = prepare_batch(x.round().clamp(0, 255).to(torch.uint8), self.own)
-        return self.model(x) / self.temperature
+        return self.model(in_precision_of(self.model, x)) / self.temperature
 
     def extra_repr(self) -> str:
         """What the tensors do not show, for people and for the cache of compiled models."""

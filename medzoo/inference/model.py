@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 Model = Callable[[Tensor], Any]
 """Anything that maps a float batch (N, C, H, W) to logits (N, K); usually an `nn.Module`."""
@@ -16,7 +17,8 @@ def logits_of(model: Model, batch: Tensor) -> Tensor:
 
     Args:
         model: Any callable from a float batch to logits.
-        batch: Float (N, C, H, W), prepared as the model expects it.
+        batch: Float (N, C, H, W), prepared as the model expects it. A module gets it in the
+            precision of its parameters (after ``model.half()``, for example).
 
     Returns:
         Logits (N, K).
@@ -24,7 +26,7 @@ def logits_of(model: Model, batch: Tensor) -> Tensor:
     Raises:
         ValueError: If the model's output is not one row of logits per image.
     """
-    output = model(batch)
+    output = model(in_precision_of(model, batch))
     if not isinstance(output, Tensor) or output.ndim != 2 or len(output) != len(batch):
         found = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
         raise ValueError(
@@ -32,3 +34,19 @@ def logits_of(model: Model, batch: Tensor) -> Tensor:
             f"expected a tensor of logits ({len(batch)}, classes)"
         )
     return output
+
+
+def in_precision_of(model: Model, batch: Tensor) -> Tensor:
+    """Return a batch in the precision of a module's parameters.
+
+    Args:
+        model: Any callable; only a module has a precision, that of its first floating-point
+            parameter.
+        batch: Float (N, C, H, W).
+    """
+    if isinstance(model, nn.Module):
+        for parameter in model.parameters():
+            if parameter.dtype.is_floating_point:
+                # 8-bit floats hold weights only; nothing computes in them.
+                return batch.to(parameter.dtype) if torch.finfo(parameter.dtype).bits > 8 else batch
+    return batch

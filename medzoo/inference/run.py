@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from medzoo.datasets import DatasetInfo, Split, Task
 from medzoo.datasets.storage import iter_chunks
-from medzoo.device import Precision, autocast, resolve_device
+from medzoo.device import autocast, resolve_device
 from medzoo.distributed import device_of_process, gather_rows, rank, shard
 from medzoo.inference.ensemble import Ensemble
 from medzoo.inference.model import Model, logits_of
+from medzoo.inference.modes import for_inference
 from medzoo.inference.options import Settings, SplitOptions
+from medzoo.inference.output_check import OutputCheck
 from medzoo.inference.tta import ViewAverage, check_views
 from medzoo.spec import ModelSpec, spec_of
 from medzoo.transforms import prepare_batch
@@ -102,67 +103,38 @@ def run_batches(
         Calibrated logits, float64 (N, K), on the CPU; see `predict_logits`.
 
     Raises:
-        ValueError: If the model's output is not one row of logits per image, or `tta` mirrors
-            images whose classes distinguish left from right.
+        ValueError: If the model's output is not one row of logits per image, or is probabilities
+            (see `OutputCheck`), or `tta` mirrors images whose classes distinguish left from right.
+        RuntimeError: If the model would have to be moved to another device while another thread
+            uses it.
     """
     check_views(settings.tta, spec)
     temperature = spec.temperature if settings.temperature is None else settings.temperature
     target = (device_of_process if settings.sharded else resolve_device)(settings.device)
-    if settings.tta == "none":
-        logits = forward(model, batches, device=target, precision=settings.precision)
-        # In double precision, so that close scores do not tie.
-        return logits.double() / temperature
-    viewed = ViewAverage(model, settings.tta, spec.multi_label, temperature)
-    return forward(viewed, batches, device=target, precision=settings.precision).double()
-
-
-def forward(
-    model: Model, batches: Iterable[Tensor], *, device: torch.device, precision: Precision
-) -> Tensor:
-    """Run a model over prepared batches.
-
-    Args:
-        model: Any callable from a float batch to logits (N, K).
-        batches: Float batches (N, C, H, W), prepared as the model expects them; at least one.
-        device: Where to compute.
-        precision: ``"float32"``, ``"bfloat16"``, or ``"auto"``.
-
-    Returns:
-        Logits of all batches, float32 (N, K), on the CPU.
-
-    Raises:
-        ValueError: If the model's output is not one row of logits per image.
-    """
+    check = OutputCheck(spec.multi_label)
+    averaged = settings.tta != "none"
+    runs = (
+        ViewAverage(model, settings.tta, spec.multi_label, temperature, check)
+        if averaged
+        else model
+    )
     logits = []
-    with for_inference(model, device), autocast(device, precision), torch.inference_mode():
+    with (
+        for_inference(runs, target),
+        autocast(target, settings.precision),
+        torch.inference_mode(),
+    ):
         for batch in batches:
-            logits.append(logits_of(model, batch.to(device)).float())
-    # Joined outside of inference mode, so that callers may use the result with autograd.
-    return torch.cat(logits).cpu()
-
-
-@contextmanager
-def for_inference(model: Model, device: torch.device) -> Iterator[None]:
-    """Keep a module on a device in evaluation mode; leave other callables alone.
-
-    Args:
-        model: Whatever maps images to logits.
-        device: Where it is to compute.
-    """
-    if not isinstance(model, nn.Module) or _is_ready(model, device):
-        yield
-        return
-    # Each submodule has its own mode: frozen batch norms may be in another than their parent.
-    modes = {module: module.training for module in model.modules()}
-    parameter = next(model.parameters(), None)
-    home = device if parameter is None else parameter.device
-    try:
-        model.to(device).eval()
-        yield
-    finally:
-        model.to(home)
-        for module, training in modes.items():
-            module.training = training
+            output = logits_of(runs, batch.to(target))
+            if not averaged:
+                check.add(output)
+            # Half precision is widened here; scores in double precision stay as they are.
+            logits.append(output if output.dtype == torch.float64 else output.float())
+    check.finish()
+    # Joined outside of inference mode, so that callers may use the result with autograd; in
+    # double precision, so that close scores do not tie.
+    joined = torch.cat(logits).cpu().double()
+    return joined if averaged else joined / temperature
 
 
 def probabilities(logits: Tensor, task: Task | None) -> Tensor:
@@ -271,24 +243,3 @@ def _compare_classes(own: tuple[str, ...], info: DatasetInfo) -> None:
             "they are compared by their places",
             stacklevel=5,
         )
-
-
-def _is_ready(model: nn.Module, device: torch.device) -> bool:
-    """Return whether nothing has to change: all modes are evaluation, all tensors on the device.
-
-    A plain walk, because for one image `Module.to`, `eval` and `modules` together take longer
-    than many a network.
-    """
-    device = torch.empty(0, device=device).device  # with its index: "cuda" means one of them
-    waiting = [model]
-    while waiting:
-        state = waiting.pop().__dict__  # attributes of a module are looked up slowly
-        # torch.compile's module has no mode of its own; that of the original counts.
-        if state.get("training"):
-            return False
-        for tensors in (state["_parameters"], state["_buffers"]):
-            for tensor in tensors.values():
-                if tensor is not None and tensor.device != device:
-                    return False
-        waiting += [child for child in state["_modules"].values() if child is not None]
-    return True

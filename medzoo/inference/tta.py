@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from medzoo.inference.model import Model, logits_of
+from medzoo.inference.output_check import OutputCheck
 from medzoo.spec import ModelSpec
 
 TTA = Literal["none", "flip", "dihedral"]
@@ -65,14 +66,23 @@ class ViewAverage(nn.Module):
         tta: Which views; see `views`.
         multi_label: Whether probabilities are sigmoids instead of a softmax.
         temperature: What the model's logits are divided by to become probabilities.
+        check: Where the model's own outputs are added, if given.
     """
 
-    def __init__(self, model: Model, tta: TTA, multi_label: bool, temperature: float) -> None:
+    def __init__(
+        self,
+        model: Model,
+        tta: TTA,
+        multi_label: bool,
+        temperature: float,
+        check: OutputCheck | None = None,
+    ) -> None:
         super().__init__()
         self.model = model
         self.tta = tta
         self.multi_label = multi_label
         self.temperature = temperature
+        self.check = check
 
     def forward(self, x: Tensor) -> Tensor:
         """Map a batch to calibrated logits (N, K), which give the mean probabilities."""
@@ -81,6 +91,9 @@ class ViewAverage(nn.Module):
             logits_of(self.model, view.contiguous(memory_format=torch.channels_last))
             for view in views(x, self.tta)
         ]
+        if self.check is not None:
+            for one in logits:
+                self.check.add(one)
         return average_logits([one.float() / self.temperature for one in logits], self.multi_label)
 
 

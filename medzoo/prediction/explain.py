@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import operator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,10 @@ from medzoo.errors import unknown_name
 from medzoo.files import write_atomically
 from medzoo.images.channels import adapt_channels
 from medzoo.images.convert import to_uint8
-from medzoo.inference.run import for_inference, probabilities
+from medzoo.inference.model import in_precision_of
+from medzoo.inference.modes import for_inference
+from medzoo.inference.output_check import OutputCheck
+from medzoo.inference.run import probabilities
 from medzoo.prediction.predict import check_classifier, class_names
 from medzoo.prediction.sources import ImageSource, load_image
 from medzoo.spec import ModelSpec, network_of, spec_of
@@ -119,15 +124,20 @@ def explain(
     pixels = to_uint8(load_image(image))
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
     batch = create_transform(spec)(pixels).unsqueeze(0).to(device)
+    batch = in_precision_of(network.model, batch)
+    check = OutputCheck(spec.multi_label)
     with for_inference(model, device):
         with torch.no_grad():
-            logits = network(batch).double() / spec.temperature
+            outputs = network(batch)
+        check.add(outputs)
+        check.finish()
+        logits = outputs.double() / spec.temperature
         scores = probabilities(logits, spec.task)[0]
         names = class_names(spec, len(scores))
         index = int(scores.argmax()) if target is None else _index(names, target)
         # In float32 and with gradients, whatever the caller has switched on around this.
         with torch.inference_mode(False), torch.enable_grad():
-            heat = _heat(network, batch.clone(), index)
+            heat = _heat(_own_layers(network), batch.clone(), index)
     heatmap = _on_image(heat, pixels.shape[-2], pixels.shape[-1]).numpy()
     heatmap /= max(heatmap.max(), np.finfo(heatmap.dtype).tiny)
     overlay = _overlay(pixels.cpu(), heatmap)
@@ -172,6 +182,15 @@ def _index(names: list[str], target: str | int) -> int:
     if not 0 <= index < len(names):
         raise ValueError(f"target={target!r} must be 0 to {len(names) - 1}, or a class's name")
     return index
+
+
+def _own_layers(network: _Split) -> _Split:
+    """Return a network of new layers over the same tensors.
+
+    captum hooks a layer, and a hook also runs when another thread uses the layer.
+    """
+    tensors = chain(network.parameters(), network.buffers())
+    return copy.deepcopy(network, {id(tensor): tensor for tensor in tensors})
 
 
 def _heat(network: _Split, batch: Tensor, index: int) -> Tensor:

@@ -22,7 +22,7 @@ from medzoo.datasets.validation import check_dataset
 from medzoo.distributed import world_size
 from medzoo.images import adapt_channels, center_crop_resize
 from medzoo.inference.model import Model
-from medzoo.inference.run import for_inference
+from medzoo.inference.modes import for_inference
 from medzoo.models import bind_to_dataset
 from medzoo.training.callbacks import Callback
 from medzoo.training.distillation import check_teacher
