@@ -113,6 +113,24 @@ def infer_task(labels: Sequence[Tensor], where: str) -> tuple[Task, int]:
     return ("binary-class" if count == 2 else "multi-class"), count
 
 
+def is_one_hot(labels: Sequence[Tensor]) -> bool:
+    """Return whether labels are class indices written as columns of zeros and ones.
+
+    Args:
+        labels: Labels of each split, as `as_labels` returns them.
+
+    Returns:
+        Whether there are several columns, and every row of every split has a single 1.
+    """
+    return all(
+        values.ndim == 2
+        and len(values) > 0
+        and bool(((values == 0) | (values == 1)).all())
+        and bool((values.sum(1) == 1).all())
+        for values in labels
+    )
+
+
 def fit_labels(labels: Tensor, info: DatasetInfo, where: str) -> Tensor:
     """Check labels against the classes of a data set and convert them to their final dtype.
 

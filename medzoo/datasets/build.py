@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from medzoo.datasets.arrays import (
@@ -14,6 +16,7 @@ from medzoo.datasets.arrays import (
     check_numbering,
     fit_labels,
     infer_task,
+    is_one_hot,
 )
 from medzoo.datasets.info import SPLIT_NAMES, DatasetInfo, SplitName, Task
 from medzoo.datasets.provenance import Provenance
@@ -59,9 +62,13 @@ def build_splits(raw: RawDataset, info: DatasetInfo | None = None) -> dict[Split
         DatasetError: If the arrays do not have the expected form, or do not match each other or
             `info`.
         ValueError: If task, classes and labels contradict each other.
+
+    Warns:
+        UserWarning: If columns of labels are read as one-hot encoded classes.
     """
     prefix = f"{raw.provenance.file}: " if raw.provenance.file else ""
     images, labels = _as_tensors(raw, prefix)
+    labels = _decode_one_hot(labels, info.task if info else raw.task, raw.classes, prefix)
     channels, size = _common_shape(images, prefix)
     if info is None:
         checked = _describe(raw, images, labels, channels, size, prefix)
@@ -104,6 +111,38 @@ def _as_tensors(
         for split in SPLIT_NAMES
     }
     return images, labels
+
+
+def _decode_one_hot(
+    labels: dict[SplitName, Tensor],
+    task: Task | None,
+    classes: Sequence[str] | None,
+    prefix: str,
+) -> dict[SplitName, Tensor]:
+    """Convert one-hot columns to class indices, unless the task is multi-label.
+
+    Without a task, the columns could also mean labels that exclude each other by chance, so the
+    conversion is announced by a warning.
+    """
+    if task == "multi-label, binary-class" or not is_one_hot(list(labels.values())):
+        return labels
+    used = torch.cat(list(labels.values())).any(0)
+    if classes is None and not used.all():
+        raise DatasetError(
+            f"{prefix}labels: no image has a 1 in column {int(used.int().argmin())} of the one-hot "
+            "encoded classes; remove the column, or name all classes with classes="
+        )
+    if task is None:
+        count = labels["train"].shape[1]
+        names = f" ({', '.join(classes)})" if classes else ""
+        single = "multi-class" if count > 2 else "binary-class"
+        warnings.warn(
+            f"{prefix}each image has exactly one of {count} labels{names}, so they are read as "
+            "one-hot encoded classes; give task='multi-label, binary-class' if an image can have "
+            f"several of them, or task={single!r} to avoid this warning",
+            stacklevel=5,  # the caller of `Dataset.from_...`
+        )
+    return {split: values.argmax(1) for split, values in labels.items()}
 
 
 def _common_shape(images: Mapping[SplitName, Tensor], prefix: str) -> tuple[int, int]:

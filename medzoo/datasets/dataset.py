@@ -16,6 +16,7 @@ from medzoo.datasets.build import RawDataset, build_splits
 from medzoo.datasets.info import SPLIT_NAMES, DatasetInfo, SplitName, Task
 from medzoo.datasets.provenance import Provenance
 from medzoo.datasets.readers.folder import read_folder
+from medzoo.datasets.readers.group import GroupColumn
 from medzoo.datasets.readers.huggingface import read_huggingface
 from medzoo.datasets.readers.read import ReadingOptions
 from medzoo.datasets.readers.table import read_table
@@ -118,6 +119,8 @@ class Dataset:
         Images are uint8 (N, H, W), (N, H, W, C) or (N, C, H, W) with 1 or 3 channels, square, and
         all of one size; labels are (N,) or (N, 1) class indices, or (N, L) zeros and ones. Both
         NumPy arrays and tensors are accepted; memory is shared with them where the layout allows.
+        If every image has a single 1, the labels are one-hot encoded classes, unless `task` is
+        multi-label; a warning says so if no `task` is given.
 
         Args:
             train: Training images and labels.
@@ -183,7 +186,7 @@ class Dataset:
         image: str = "path",
         label: str | Sequence[str] | None = None,
         split: str | None = None,
-        group: str | None = None,
+        group: GroupColumn = None,
         **options: Unpack[ReadingOptions],
     ) -> Dataset:
         """Read the images listed in a CSV table: ``path,label[,split][,group]``.
@@ -194,12 +197,14 @@ class Dataset:
             root: Folder that image paths are relative to; by default the folder of the table.
             image: Column of the image paths.
             label: Column of the class names; or several columns of zeros and ones, which makes
-                the data set multi-label. By default ``"label"``, or all other columns if there is
+                the data set multi-label, unless each image has a single 1 (see `from_arrays`). By
+                default ``"label"``, or all other columns if there is
                 no such column.
             split: Column of train, val or test; by default ``"split"``, if there is one.
             group: Column of the patient, lesion or other group that an image belongs to; the
-                images of a group are never in two splits. By default ``"group"``, if there is
-                one.
+                images of a group are never in two splits. By default the column with such a name
+                (``group``, ``patient_id``, ``Lesion``...), if there is one, which the provenance
+                notes; False or an empty string for none.
             **options: Image size, how to split, and more; see
                 `medzoo.datasets.ReadingOptions`.
 
@@ -222,7 +227,7 @@ class Dataset:
         *,
         image: str | None = None,
         label: str | None = None,
-        group: str | None = None,
+        group: GroupColumn = None,
         **options: Unpack[ReadingOptions],
     ) -> Dataset:
         """Convert a data set of the Hugging Face package ``datasets``.
@@ -235,7 +240,7 @@ class Dataset:
             label: Column of the classes (``datasets.ClassLabel``, or a list of them, which makes
                 the data set multi-label); required if there are several.
             group: Column of the patient, lesion or other group that an image belongs to; the
-                images of a group are never in two splits.
+                images of a group are never in two splits. By default as for `from_table`.
             **options: Image size, how to split, and more; see
                 `medzoo.datasets.ReadingOptions`.
 

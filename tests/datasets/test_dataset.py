@@ -51,12 +51,52 @@ def test_task_and_classes_are_inferred_from_the_labels():
     assert several.train.labels.tolist() == [0, 1, 2, 0, 1, 2]
     graded = Dataset.from_arrays(**pairs(classes=3), task="ordinal-regression")
     assert graded.info.task == "ordinal-regression"
-    many = {s: (x, np.eye(len(x), 5)) for s, (x, _) in pairs().items()}
+    many = {s: (x, np.tri(len(x), 5)) for s, (x, _) in pairs().items()}
     multi = Dataset.from_arrays(**many)
     assert multi.info.task == "multi-label, binary-class"
     assert multi.info.num_classes == 5
     assert multi.train.labels.dtype == torch.float32
     assert multi.train.labels.shape == (6, 5)
+
+
+def one_hot(count, **changes):
+    """Pairs whose labels are one-hot encoded; a change replaces the labels of a split."""
+    eye = np.eye(count, dtype=np.float32)
+    encoded = {s: (x, eye[y[:, 0]]) for s, (x, y) in pairs(classes=count).items()}
+    return encoded | {s: (encoded[s][0], labels) for s, labels in changes.items()}
+
+
+@pytest.mark.parametrize(("count", "task"), [(2, "binary-class"), (3, "multi-class")])
+def test_one_hot_labels_are_classes_and_a_warning_says_so(count, task):
+    plain = Dataset.from_arrays(**pairs(classes=count))
+    with pytest.warns(UserWarning, match=f"exactly one of {count} labels.*task='{task}'") as caught:
+        data = Dataset.from_arrays(**one_hot(count))
+    assert caught[0].filename == __file__
+    assert (data.info.task, data.info.num_classes) == (task, count)
+    for name, split in data.splits.items():
+        assert torch.equal(split.labels, plain.splits[name].labels)
+
+
+def test_a_task_decides_about_one_hot_labels_without_a_warning(recwarn):
+    graded = Dataset.from_arrays(**one_hot(3), task="ordinal-regression", classes=["a", "b", "c"])
+    assert graded.train.labels.tolist() == [0, 1, 2, 0, 1, 2]
+    labels = Dataset.from_arrays(**one_hot(3), task="multi-label, binary-class")
+    assert labels.train.labels.shape == (6, 3)
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize("row", [[0, 0, 0], [1, 0, 1]])
+def test_one_row_of_another_kind_makes_labels_of_all(row):
+    data = Dataset.from_arrays(**one_hot(3, test=np.array([[1, 0, 0]] * 3 + [row])))
+    assert data.info.task == "multi-label, binary-class"
+
+
+def test_a_one_hot_column_without_images_is_a_class_only_if_it_has_a_name():
+    wide = {s: (x, np.eye(4)[y[:, 0]]) for s, (x, y) in pairs(classes=3).items()}
+    named = Dataset.from_arrays(**wide, task="multi-class", classes=list("abcd"))
+    assert named.info.classes == ("a", "b", "c", "d")
+    with pytest.raises(DatasetError, match="no image has a 1 in column 3"):
+        Dataset.from_arrays(**wide, task="multi-class")
 
 
 def test_only_classes_with_names_may_be_without_images():

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from medzoo.datasets.build import RawDataset
+from medzoo.datasets.readers.group import GroupColumn, check_filled, find_group, is_group_name
 from medzoo.datasets.readers.labelled import SPLIT_OF, LabelledImages, class_indices
 from medzoo.datasets.readers.read import ReadingOptions, read_labelled
 from medzoo.errors import DatasetError, unknown_name
@@ -27,7 +28,7 @@ def read_huggingface(
     *,
     image: str | None = None,
     label: str | None = None,
-    group: str | None = None,
+    group: GroupColumn = None,
     **options: Unpack[ReadingOptions],
 ) -> RawDataset:
     """Convert a data set of the package ``datasets``; see `Dataset.from_huggingface`.
@@ -37,7 +38,8 @@ def read_huggingface(
         classes: The classes in their order; by default those of the label column.
         image: Column of the images; required if there are several.
         label: Column of the classes; required if there are several.
-        group: Column of the group (patient, lesion) that an image belongs to.
+        group: Column of the group (patient, lesion) that an image belongs to; by default the
+            one with such a name, if there is one. False or an empty string for none.
         **options: See `ReadingOptions`.
 
     Raises:
@@ -69,13 +71,19 @@ def read_huggingface(
     features = first.features
     image = _column("image", image, features, lambda kind: isinstance(kind, datasets.Image))
     label = _column("label", label, features, lambda kind: _class_names(kind) is not None)
-    if group is not None and group not in features:
+    if group and group not in features:
         raise unknown_name("column", group, features)
     for name, part in parts.items():
         if part.features != features:
             raise ValueError(
                 f"{name} has columns {part.features}, expected those of the first split: {features}"
             )
+    detected = None
+    if group is None:
+        named_so = {name: _values(parts, name) for name in features if is_group_name(name)}
+        group = detected = find_group(named_so, (image, label))
+    groups = _values(parts, group) if group else []
+    check_filled(str(group), groups, chosen=detected is None)
 
     encoded = {
         name: _plain(part, image).cast_column(image, datasets.Image(decode=False))
@@ -99,7 +107,8 @@ def read_huggingface(
         labels,
         classes,
         [SPLIT_OF[file.split] for file in files] if len(parts) > 1 else None,
-        [str(value) for value in _values(parts, group)] if group else None,
+        [str(value) for value in groups] if group else None,
+        f"grouped by {detected}" if detected else "",
     )
     return read_labelled(listed, **options)
 

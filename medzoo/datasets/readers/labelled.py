@@ -32,6 +32,7 @@ class LabelledImages:
         classes: Names of the classes (labels, if multi-label).
         splits: The split of each image; None if the source has no splits. ``"val"`` may be missing.
         groups: The group (patient, lesion) of each image; None if the source has no groups.
+        group_note: Says which column the groups are from, if the caller did not choose it.
     """
 
     source: str
@@ -40,6 +41,7 @@ class LabelledImages:
     classes: Sequence[str]
     splits: Sequence[SplitName] | None = None
     groups: Sequence[str] | None = None
+    group_note: str = ""
 
     def __len__(self) -> int:
         return len(self.files)

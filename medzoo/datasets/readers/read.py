@@ -90,6 +90,7 @@ def read_labelled(
     with ThreadPoolExecutor() as pool:
         digests = list(pool.map(_digest, images.files))
     rows, note = assign_splits(images, digests, fractions, seed)
+    note += f"; {images.group_note}" if images.group_note else ""
     check_apart(images, rows, digests)
     check_classes(images, rows)
     order = [row for split_rows in rows.values() for row in split_rows]

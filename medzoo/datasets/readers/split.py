@@ -108,7 +108,7 @@ def check_apart(images: LabelledImages, rows: Rows, digests: Sequence[str]) -> N
         raise DatasetError(
             f"{images.source}: {len(shared):,} groups are in more than one split, which would "
             f"inflate test scores: {shown}. Correct the splits, or leave them out to have them "
-            "assigned by group"
+            "assigned by group; group=False accepts them as they are"
         )
     if shared := _in_several_splits(rows, digests):
         shown = "; ".join(

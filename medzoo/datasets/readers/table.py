@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from medzoo.datasets.build import RawDataset
+from medzoo.datasets.readers.group import GroupColumn, check_filled, find_group
 from medzoo.datasets.readers.labelled import SPLIT_OF, LabelledImages, class_indices
 from medzoo.datasets.readers.read import ReadingOptions, read_labelled
 from medzoo.errors import DatasetError, unknown_name
@@ -27,7 +28,7 @@ def read_table(
     image: str = "path",
     label: str | Sequence[str] | None = None,
     split: str | None = None,
-    group: str | None = None,
+    group: GroupColumn = None,
     **options: Unpack[ReadingOptions],
 ) -> RawDataset:
     """Read the images listed in a CSV table; see `Dataset.from_table`.
@@ -39,7 +40,8 @@ def read_table(
         image: Column of the image paths.
         label: Column of the class names, or several columns of zeros and ones.
         split: Column of train, val or test.
-        group: Column of the group (patient, lesion) that an image belongs to.
+        group: Column of the group (patient, lesion) that an image belongs to; by default the
+            one with such a name, if there is one. False or an empty string for none.
         **options: See `ReadingOptions`.
 
     Raises:
@@ -52,13 +54,21 @@ def read_table(
         table = _read(file)
         paths = table.values(image, unique=True)
         split = split or ("split" if "split" in table.columns else None)
-        group = group or ("group" if "group" in table.columns else None)
         if label is None and "label" in table.columns:
             label = "label"
+        used = [image, split, *([label] if isinstance(label, str) else label or ())]
+        detected = find_group(table.columns, used) if group is None else None
+        group = group or detected
+        if group and group in table.columns:
+            check_filled(group, table.columns[group], chosen=detected is None)
         if isinstance(label, str):
             labels, names = class_indices(table.values(label), classes)
         else:
-            others = [name for name in table.columns if name not in (image, split, group)]
+            others = [
+                name
+                for name in table.columns
+                if name not in (image, split, group) and not table.is_group(name)
+            ]
             names = tuple(classes or label or others)
             if not names:
                 raise ValueError("there is no label column; add one named label")
@@ -71,6 +81,7 @@ def read_table(
             names,
             splits=[SPLIT_OF[one] for one in table.values(split, SPLIT_OF)] if split else None,
             groups=table.values(group) if group else None,
+            group_note=f"grouped by {detected}" if detected else "",
         )
     except (OSError, ValueError, csv.Error) as error:
         raise DatasetError(f"{file} is not a valid table of images and labels: {error}") from error
@@ -104,6 +115,10 @@ class _Table:
             if unique and (first := seen.setdefault(value, line)) != line:
                 raise ValueError(f"line {line}: {value!r} is already listed in line {first}")
         return self.columns[name]
+
+    def is_group(self, name: str) -> bool:
+        """Return whether a column contains groups, so that it is not one of the labels."""
+        return find_group({name: self.columns[name]}, ()) is not None
 
     def zeros_and_ones(self, name: str) -> list[int]:
         """Return the column of a label as 1 (present) or 0 (absent) for each image."""

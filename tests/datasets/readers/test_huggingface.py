@@ -165,3 +165,17 @@ def test_without_the_package_the_error_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(ImportError, match=r"pip install 'medzoo\[huggingface\]'"):
         Dataset.from_huggingface(None)
+
+
+def test_a_column_of_patients_is_the_group_by_default():
+    text = datasets.Value("string")
+    patients = [f"p{row // 2}" for row in range(24)]
+    whole = part(24, patient_id=(text, patients))
+    data = Dataset.from_huggingface(whole)
+    assert data.provenance.note == "own data; split with seed 0; grouped by patient_id"
+    assert all(len(split) % 2 == 0 for split in data.splits.values())
+    assert "grouped" not in Dataset.from_huggingface(whole, group=False).provenance.note
+    with pytest.raises(ValueError, match=r"patient_id is empty in 1 rows.*group=False"):
+        Dataset.from_huggingface(part(24, patient_id=(text, [None, *patients[1:]])))
+    with pytest.raises(ValueError, match="patient_id, study could"):
+        Dataset.from_huggingface(part(24, patient_id=(text, patients), study=(text, patients)))

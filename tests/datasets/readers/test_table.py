@@ -75,6 +75,22 @@ def test_columns_of_zeros_and_ones_are_labels(write):
     assert load_dataset(table, classes=["mass", "effusion"]).info.classes == ("mass", "effusion")
 
 
+def test_one_hot_columns_are_classes_named_by_the_columns(write):
+    columns = {"MEL": [1, 0, 0] * 4, "NV": [0, 1, 0] * 4, "BCC": [0, 0, 1] * 4}
+    table = write(**columns)
+    with pytest.warns(UserWarning, match=r"exactly one of 3 labels \(MEL, NV, BCC\)") as caught:
+        data = Dataset.from_table(table)
+    assert caught[0].filename == __file__
+    assert (data.info.task, data.info.classes) == ("multi-class", ("MEL", "NV", "BCC"))
+    again = load_dataset(table, task="multi-class")
+    assert again.info == data.info
+    assert sorted(torch.cat([s.labels for s in data.splits.values()]).tolist()) == sorted(
+        [0, 1, 2] * 4
+    )
+    several = Dataset.from_table(table, task="multi-label, binary-class")
+    assert several.train.labels.ndim == 2
+
+
 def test_columns_can_have_any_name(write, folder):
     names = [f"{number}.png" for number in range(FILES)]
     table = write(path=names, dx=LABELS, fold=SPLITS, lesion=range(FILES))
@@ -124,6 +140,38 @@ def test_a_group_is_never_in_two_splits(write, folder, groups):
     assert all(len(own) == 1 for own in found.values())
 
 
+@pytest.mark.parametrize(
+    "column", ["patient_id", "Patient ID", "patient", "SUBJECT", "subject_id", "lesion_id", "Study"]
+)
+def test_a_column_of_patients_is_the_group_by_default(write, column):
+    patients = [f"p{number // 3}" for number in range(FILES)]
+    table = write(label=["a", "b", "a"] * 4, **{column: patients})
+    data = Dataset.from_table(table, fractions=(0.5, 0.25, 0.25))
+    assert sorted(map(len, data.splits.values())) == [3, 3, 6]
+    assert all(len(split) % 3 == 0 for split in data.splits.values())
+    assert data.provenance.note.endswith(f"grouped by {column}")
+    for nothing in (False, ""):
+        free = Dataset.from_table(table, group=nothing)
+        assert "grouped" not in free.provenance.note
+    parted = write(label=LABELS, split=SPLITS, **{column: ["same"] * FILES})
+    with pytest.raises(DatasetError, match=r"more than one split.*'same'.*group=False accepts"):
+        Dataset.from_table(parted)
+
+
+def test_several_columns_of_patients_are_an_error_that_names_the_choice(write):
+    table = write(label=LABELS, patient_id=range(FILES), lesion_id=range(FILES))
+    with pytest.raises(DatasetError, match=r"patient_id, lesion_id could.*group='patient_id'"):
+        Dataset.from_table(table)
+    assert Dataset.from_table(table, group="lesion_id").provenance.note.endswith("seed 0")
+    assert Dataset.from_table(table, group=False).info.num_classes == 2
+
+
+def test_a_column_of_patients_is_not_a_label_and_one_of_zeros_and_ones_not_a_group(write):
+    table = write(lesion=[0, 1] * 6, mass=[1, 1, 0] * 4, patient=range(FILES))
+    for group in (None, False):
+        assert Dataset.from_table(table, group=group).info.classes == ("lesion", "mass")
+
+
 def test_groups_that_cross_the_tables_own_splits_are_an_error(write):
     patients = [f"p{number % 7}" for number in range(FILES)]
     table = write(label=LABELS, split=SPLITS, group=patients)
@@ -150,7 +198,10 @@ def changed(values, place, value):
         ({"label": changed(LABELS, 4, "")}, "line 6: label is empty"),
         ({"label": LABELS, "split": changed(SPLITS, 2, "tran")}, "line 4: unknown split 'tran'"),
         ({"label": LABELS, "split": changed(SPLITS, 2, "")}, "line 4: split is empty"),
-        ({"label": LABELS, "group": changed(LABELS, 2, "")}, "line 4: group is empty"),
+        (
+            {"label": LABELS, "group": changed(LABELS, 2, "")},
+            "group is empty in 1 rows; .*group=False",
+        ),
         (
             {"label": changed(LABELS, 3, "melanom")},
             "'melanom' has too few different images .1.*or did you mean 'melanoma'",
