@@ -63,9 +63,10 @@ def check_filled(name: str, values: Iterable[object], chosen: bool) -> None:
     Raises:
         ValueError: If a value is missing.
     """
-    empty = sum(value is None or value == "" for value in values)
+    empty = [row for row, value in enumerate(values, 1) if value is None or value == ""]
     if empty:
         hint = "" if chosen else ", or use group=False to ignore the column"
         raise ValueError(
-            f"{name} is empty in {empty:,} rows; fill in the group of each image{hint}"
+            f"{name} is empty in {len(empty):,} rows, first in row {empty[0]:,}; fill in the group "
+            f"of each image{hint}"
         )
