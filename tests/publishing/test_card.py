@@ -228,7 +228,7 @@ def test_licences_as_the_hub_writes_them(licence, expected, file):
         (("license: cc-by-nc-4.0", "license: CC BY-NC 4.0"), "license"),
         (("pipeline_tag: image-classification", "pipeline_tag: images"), "pipeline_tag"),
         (("- dermamnist", "- derma mnist"), "datasets"),
-        (("      value: 0.", "      value: x0."), "no number"),
+        (("      value: 0.", "      value: x0."), "not a number"),
         (("- name: name", "- nom: name"), "model-index"),
         (("---\n", "---\n\t"), "YAML"),
     ],
