@@ -36,6 +36,15 @@ def logits_of(model: Model, batch: Tensor) -> Tensor:
     return output
 
 
+def at_least_float32(values: Tensor) -> Tensor:
+    """Widen values in half precision to float32; leave float64 as it is.
+
+    Args:
+        values: Floating-point values.
+    """
+    return values if values.dtype == torch.float64 else values.float()
+
+
 def in_precision_of(model: Model, batch: Tensor) -> Tensor:
     """Return a batch in the precision of a module's parameters.
 

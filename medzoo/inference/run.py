@@ -15,7 +15,7 @@ from medzoo.datasets.storage import iter_chunks
 from medzoo.device import autocast, resolve_device
 from medzoo.distributed import device_of_process, gather_rows, rank, shard
 from medzoo.inference.ensemble import Ensemble
-from medzoo.inference.model import Model, logits_of
+from medzoo.inference.model import Model, at_least_float32, logits_of
 from medzoo.inference.modes import for_inference
 from medzoo.inference.options import Settings, SplitOptions
 from medzoo.inference.output_check import OutputCheck
@@ -128,8 +128,7 @@ def run_batches(
             output = logits_of(runs, batch.to(target))
             if not averaged:
                 check.add(output)
-            # Half precision is widened here; scores in double precision stay as they are.
-            logits.append(output if output.dtype == torch.float64 else output.float())
+            logits.append(at_least_float32(output))
     check.finish()
     # Joined outside of inference mode, so that callers may use the result with autograd; in
     # double precision, so that close scores do not tie.

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from medzoo.inference.model import Model, logits_of
+from medzoo.inference.model import Model, at_least_float32, logits_of
 from medzoo.inference.output_check import OutputCheck
 from medzoo.spec import ModelSpec
 
@@ -47,9 +47,11 @@ def average_logits(logits: Sequence[Tensor], multi_label: bool) -> Tensor:
             over classes.
 
     Returns:
-        float32 (N, K): the logarithm of the mean probability; for multi-label tasks its logit.
+        float32, or float64 if one of them is, (N, K): the logarithm of the mean probability; for
+        multi-label tasks its logit.
     """
-    given = torch.stack([one.float() for one in logits])
+    widest = max((at_least_float32(one).dtype for one in logits), key=lambda kind: kind.itemsize)
+    given = torch.stack([one.to(widest) for one in logits])
     if multi_label:  # log(p / (1 - p)); the number of members cancels out
         return F.logsigmoid(given).logsumexp(0) - F.logsigmoid(-given).logsumexp(0)
     return given.log_softmax(dim=2).logsumexp(0) - math.log(len(logits))
@@ -94,7 +96,9 @@ class ViewAverage(nn.Module):
         if self.check is not None:
             for one in logits:
                 self.check.add(one)
-        return average_logits([one.float() / self.temperature for one in logits], self.multi_label)
+        return average_logits(
+            [at_least_float32(one) / self.temperature for one in logits], self.multi_label
+        )
 
 
 def check_views(tta: TTA, spec: ModelSpec) -> None:
