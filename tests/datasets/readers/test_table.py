@@ -200,7 +200,7 @@ def changed(values, place, value):
         ({"label": LABELS, "split": changed(SPLITS, 2, "")}, "line 4: split is empty"),
         (
             {"label": LABELS, "group": changed(LABELS, 2, "")},
-            "group is empty in 1 rows; .*group=False",
+            "group is empty in 1 rows, first in row 3; .*group=False",
         ),
         (
             {"label": changed(LABELS, 3, "melanom")},
