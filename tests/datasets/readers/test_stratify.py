@@ -2,7 +2,7 @@ from collections import defaultdict
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from medzoo.datasets.readers.stratify import stratified_group_split
@@ -19,12 +19,15 @@ def counts(labels, splits):
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.integers(3, 60), min_size=1, max_size=6), st.integers(0, 2**32 - 1))
+@example([3, 3, 3, 3, 25], 0)
 def test_every_class_is_in_each_split_in_proportion(sizes, seed):
     labels = np.repeat(np.arange(len(sizes)), sizes)
     found = counts(labels, stratified_group_split(labels, range(len(labels)), SHARES, seed))
     assert found.min() >= 1
     wanted = np.outer(sizes, list(SHARES.values()))
-    assert np.abs(found - wanted).max() < 1.5
+    # Small classes take more than their share of a small split, hence others take less of it.
+    excess = np.clip(1 - wanted, 0, None).sum(axis=0).max()
+    assert np.abs(found - wanted).max() < 1.5 + excess
 
 
 @settings(max_examples=50, deadline=None)
