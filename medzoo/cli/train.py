@@ -66,7 +66,7 @@ def _train(arguments: argparse.Namespace) -> tuple[Any, str]:
     architecture = architecture_of(arguments.model)
     backbone = arguments.model if arguments.pretrained else ""
     source = arguments.recipe or ("finetune" if backbone else "default")
-    recipe = load_recipe(source, architecture, data.info, backbone).with_changes(**changes)
+    recipe = load_recipe(source, architecture, data, backbone, changes)
     output = Path(arguments.output) / data.info.name
     run = medzoo.train(
         architecture if backbone else arguments.model,

@@ -4,6 +4,7 @@ from medzoo.models._base import ImageClassifier
 from medzoo.models._checkpoint import architecture_of
 from medzoo.models._classifier import Classifier, Specified, with_spec
 from medzoo.models._factory import bind_to_dataset, create_model, list_models
+from medzoo.models._registry import network_args
 from medzoo.models.advanced_cnn import AdvancedCNN
 from medzoo.models.attention_unet import AttentionUNet
 from medzoo.models.efficientnet import EfficientNet
@@ -21,5 +22,6 @@ __all__ = [
     "bind_to_dataset",
     "create_model",
     "list_models",
+    "network_args",
     "with_spec",
 ]

@@ -14,7 +14,7 @@ from medzoo.datasets import Dataset, DatasetInfo, dataset_info
 from medzoo.errors import WeightsError
 from medzoo.models._checkpoint import Checkpoint, find_checkpoint
 from medzoo.models._classifier import Classifier, with_spec
-from medzoo.models._registry import ARCHITECTURES, building_args, constructor_args
+from medzoo.models._registry import ARCHITECTURES, building_args, constructor_args, network_args
 from medzoo.models._timm import TIMM_PREFIX, create_timm, weights_source
 from medzoo.spec import InputSpec, ModelSpec, find_spec
 from medzoo.weights import weights_index
@@ -65,7 +65,8 @@ def create_model(
             on the Hugging Face Hub that holds one (``"hf-hub:org/name"``, also
             ``"hf-hub:org/name@revision"``; always loaded), or any of timm's architectures
             (``"timm/resnet18"``), which get a stem for small images.
-        dataset: What the model is for; it decides channels and classes. If the weights were
+        dataset: What the model is for; it decides channels and classes, and for MedMNIST's sets
+            the architecture's arguments (`network_args`), as in training. If the weights were
             trained on another data set, the backbone is kept, the stem is adapted to the channels,
             and the classifier is new.
         pretrained: Load trained weights: those of the name's tag, else of the data set.
@@ -134,7 +135,8 @@ class _Plan:
         num_classes: Number of logits; None for the architecture's own.
         in_chans: Number of channels; None for the architecture's own.
         features_only: Whether it gives feature maps instead of logits.
-        stored_args: The architecture's arguments that the weights file gives.
+        known_args: The architecture's arguments that the weights file gives; without weights,
+            those that were chosen for the data set.
         model_args: Those that the caller gives.
     """
 
@@ -144,7 +146,7 @@ class _Plan:
     num_classes: int | None
     in_chans: int | None
     features_only: bool
-    stored_args: dict[str, Any]
+    known_args: dict[str, Any]
     model_args: dict[str, Any]
 
 
@@ -174,9 +176,12 @@ def _resolve(
     if size is None:
         own = dataset.size if isinstance(dataset, Dataset) else None
         size = own or (stored.input.size if stored else 28)
-    stored_args = constructor_args(stored) if stored else {}
+    if stored:
+        known_args = constructor_args(stored)
+    else:
+        known_args = network_args(checkpoint.architecture, target.name) if target else {}
     return _Plan(
-        checkpoint, target, size, num_classes, in_chans, features_only, stored_args, model_args
+        checkpoint, target, size, num_classes, in_chans, features_only, known_args, model_args
     )
 
 
@@ -206,7 +211,7 @@ def _build(plan: _Plan, name: str, pretrained: bool) -> nn.Module:
     """Build the network and load its weights."""
     checkpoint = plan.checkpoint
     architecture, stored, tensors = checkpoint.architecture, checkpoint.stored, checkpoint.tensors
-    kwargs = plan.stored_args | plan.model_args
+    kwargs = plan.known_args | plan.model_args
     if plan.num_classes is not None:
         kwargs["num_classes"] = plan.num_classes
     if plan.in_chans is not None:
@@ -256,7 +261,7 @@ def _spec(plan: _Plan, model: nn.Module, is_kept: bool) -> ModelSpec:
         architecture=architecture,
         input=InputSpec(channels, plan.size, tuple(mean), tuple(std)),
         num_classes=num_classes,
-        model_args=plan.stored_args | building_args(architecture, plan.model_args),
+        model_args=plan.known_args | building_args(architecture, plan.model_args),
         dataset=plan.dataset if has_classes else None,
         temperature=stored.temperature if stored and is_kept else 1.0,
         licence=stored.licence if stored else "",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from inspect import signature
 from typing import Any
 
@@ -22,11 +23,37 @@ ARCHITECTURES: dict[str, type[ImageClassifier]] = {
     "simple_cnn": SimpleCNN,
 }
 
+_WIDE = {"widths": [48, 128, 272, 384], "depths": [1, 1, 2, 1], "strides": [1, 2, 2, 2]}
+_NARROW = {"widths": [32, 64, 128, 256], "depths": [1, 1, 1, 1], "strides": [1, 2, 2, 2]}
+
+# What was chosen for a data set. Training and `create_model` build the same network for it.
+_VARIANTS: dict[str, dict[str, Any]] = {
+    "advanced_cnn.dermamnist": _WIDE,
+    "advanced_cnn.octmnist": _WIDE,
+    "advanced_cnn.bloodmnist": _NARROW,
+    "advanced_cnn.breastmnist": _NARROW,
+    "advanced_cnn.retinamnist": _NARROW,
+    "advanced_cnn.pneumoniamnist": _NARROW,
+    "advanced_cnn.medmnist": _NARROW,  # the backbone that was trained on several data sets
+}
+
 # Arguments of timm's own functions, which say which weights to load, from where, and how to wrap
 # the network. All other arguments are the network's, and differ between architectures.
 _TIMMS_OWN = {*signature(create_model).parameters, *signature(build_model_with_cfg).parameters}
 _TIMMS_OWN |= {"features_only", "out_indices", "feature_cls", "num_classes", "in_chans"}
 _TIMMS_OWN -= {"scriptable", "exportable", "no_jit"}
+
+
+def network_args(architecture: str, dataset: str) -> dict[str, Any]:
+    """Return the arguments that an architecture gets for a data set; all others are its defaults.
+
+    `create_model` and the bundled recipes use them alike, so that both build the same network.
+
+    Args:
+        architecture: Its name, e.g. ``"advanced_cnn"``.
+        dataset: The data set's name, e.g. ``"breastmnist"``; others than MedMNIST's have none.
+    """
+    return copy.deepcopy(_VARIANTS.get(f"{architecture}.{dataset}", {}))
 
 
 def building_args(architecture: str, model_args: dict[str, Any]) -> dict[str, Any]:

@@ -1,9 +1,10 @@
 """Training: recipes, batched augmentation, the batch loader, callbacks and the Trainer."""
 
 from medzoo.training.augment import BatchAugmenter
+from medzoo.training.bundled import fit_to_images, load_recipe, recipe_for
 from medzoo.training.callbacks import Callback, RunState, TensorBoard
 from medzoo.training.loader import BatchLoader
-from medzoo.training.recipe import Augmentation, Recipe, load_recipe, recipe_for
+from medzoo.training.recipe import Augmentation, Recipe
 from medzoo.training.state import Run
 from medzoo.training.train import TrainerOptions, finetune, train
 from medzoo.training.trainer import Trainer
@@ -20,6 +21,7 @@ __all__ = [
     "Trainer",
     "TrainerOptions",
     "finetune",
+    "fit_to_images",
     "load_recipe",
     "recipe_for",
     "train",

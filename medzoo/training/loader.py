@@ -23,7 +23,10 @@ _SHARE = 0.25  # of a GPU's free memory that images may take: the network needs 
 
 
 class BatchLoader:
-    """Iterate over a split in random order, in augmented batches.
+    """Iterate over a split in random order, in augmented batches of equal size.
+
+    The images that do not fill an epoch's last batch begin the first batch of the next epoch, so
+    that every image is used equally often, and batch normalisation sees no small batches.
 
     There are no worker processes: a batch is one gather from the uint8 tensor (or its memory
     map) and a few batched operations, so nothing is pickled, copied or waited for. On a GPU the
@@ -34,8 +37,7 @@ class BatchLoader:
 
     Args:
         split: The images and labels.
-        batch_size: Images per batch, over all processes; a smaller last batch is left out, because
-            batch normalisation suffers from it, and the next epoch has another order.
+        batch_size: Images per batch, over all processes; all images at most.
         augmenter: Applied to every batch.
         device: Where batches go.
         targets: Target probabilities of all images, float32 (N, K); by default the labels.
@@ -74,9 +76,21 @@ class BatchLoader:
         if _fits(device, self.images.nbytes + self.targets.nbytes):
             self.images, self.targets = self.images.to(device), self.targets.to(device)
 
-    def __len__(self) -> int:
-        """Return the number of batches per epoch."""
-        return len(self.split) // self.batch_size
+    def steps_before(self, epoch: int) -> int:
+        """Return the number of batches before an epoch, which is that of a run of as many epochs.
+
+        Args:
+            epoch: Which one, from 0.
+        """
+        return epoch * len(self.split) // self.batch_size
+
+    def images_in(self, epoch: int) -> int:
+        """Return the number of images in the batches of an epoch, over all processes.
+
+        Args:
+            epoch: Which one, from 0.
+        """
+        return self.batch_size * (self.steps_before(epoch + 1) - self.steps_before(epoch))
 
     def epoch(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the batches of one epoch: images (N, C, H, W) and targets (N, K), float32.
@@ -85,13 +99,16 @@ class BatchLoader:
             epoch: Which one, from 0.
         """
         rng = np.random.default_rng((self.seed, epoch))
-        order = torch.from_numpy(rng.permutation(len(self.split)))
+        drawn = rng.permutation(len(self.split))
+        if left := epoch * len(self.split) % self.batch_size:
+            before = np.random.default_rng((self.seed, epoch - 1)).permutation(len(self.split))
+            drawn = np.concatenate([before[-left:], drawn])
         # The rows of a batch are chosen where the images are. One copy per epoch, before it begins.
-        order = order.to(self.images.device)
+        order = torch.from_numpy(drawn).to(self.images.device)
         if self.rank:
             rng = np.random.default_rng((self.seed, epoch, self.rank))
         own = self.batch_size // self.processes
-        for step in range(len(self)):
+        for step in range(self.images_in(epoch) // self.batch_size):
             start = step * self.batch_size + self.rank * own
             rows = order[start : start + own]
             images, targets = self._gather(self.images, rows), self._gather(self.targets, rows)
@@ -148,14 +165,21 @@ class BatchSource:
         if high_res is not None:
             self.to_size = InputAdapter(nn.Identity(), input_spec(data), shared).to(device)
 
-    def __len__(self) -> int:
-        """Return the number of batches per epoch."""
-        return len(self.loader)
+    def steps_before(self, epoch: int) -> int:
+        """Return the number of batches before an epoch; see `BatchLoader.steps_before`.
 
-    @property
-    def images_per_epoch(self) -> int:
-        """Number of images that one epoch trains on, over all processes."""
-        return len(self.loader) * self.loader.batch_size
+        Args:
+            epoch: Which one, from 0.
+        """
+        return self.loader.steps_before(epoch)
+
+    def images_in(self, epoch: int) -> int:
+        """Return the number of images in the batches of an epoch; see `BatchLoader.images_in`.
+
+        Args:
+            epoch: Which one, from 0.
+        """
+        return self.loader.images_in(epoch)
 
     def epoch(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the batches of one epoch: images (N, C, H, W) and targets (N, K), float32.

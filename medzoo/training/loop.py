@@ -54,7 +54,7 @@ class TrainLoop:
         self.autocast = autocast(device, recipe.precision)
 
     def epoch(self, network: nn.Module, epoch: int, after_step: Callable[[], object]) -> float:
-        """Train on every batch once.
+        """Train on the batches of an epoch.
 
         Args:
             network: The model, or what wraps it to run on several devices or compiled.
@@ -72,14 +72,15 @@ class TrainLoop:
         torch.manual_seed(self.recipe.seed * 1_000_003 + epoch + rank() * 0x9E3779B1)
         network.train()
         self.state.frozen.freeze()
-        total, steps = torch.zeros((), device=self.device), len(self.batches)
-        for number, (images, targets) in enumerate(self.batches.epoch(epoch), epoch * steps):
+        total = torch.zeros((), device=self.device)
+        first, end = map(self.batches.steps_before, (epoch, epoch + 1))
+        for number, (images, targets) in enumerate(self.batches.epoch(epoch), first):
             # Summed on the device and read once per epoch: reading it here would make a GPU wait.
             total += self.step(network, images, targets, number)
             after_step()
         # All else is equal in all processes.
         average_buffers(self.state.model, self.state.average.module)
-        loss = process_mean(total).item() / steps
+        loss = process_mean(total).item() / (end - first)
         if not math.isfinite(loss):
             raise NotFiniteError(f"the loss became {loss}")
         return loss

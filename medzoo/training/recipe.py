@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
-from functools import cache
-from importlib import resources
-from pathlib import Path
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, get_args
 
-from medzoo.datasets import DatasetInfo
 from medzoo.device import Precision
 from medzoo.errors import unknown_name
 from medzoo.training.optim import check_optimizer
 
 ClassWeights = Literal["none", "balanced"]
 FrozenPart = Literal["none", "stem", "backbone"]
-
-_UPRIGHT = {"augmentation": {"horizontal_flip": 0.0, "vertical_flip": 0.0}}
 
 
 @dataclass(frozen=True)
@@ -78,7 +71,7 @@ class Recipe:
 
     Attributes:
         epochs: Passes over the training split.
-        batch_size: Images a step.
+        batch_size: Images per step.
         optimizer: timm's name of an optimiser (``"adamw"``, ``"sgd"``, ``"muon"``, ...); not those
             that need other packages or second derivatives, nor ``"kron"``.
         learning_rate: Peak learning rate.
@@ -174,8 +167,8 @@ class Recipe:
         Raises:
             ValueError: If a name is unknown or a value is out of its range.
         """
-        augmentation = Augmentation(**_known(Augmentation, values.get("augmentation", {})))
-        return cls(**(_known(cls, values) | {"augmentation": augmentation}))
+        augmentation = Augmentation(**known_fields(Augmentation, values.get("augmentation", {})))
+        return cls(**(known_fields(cls, values) | {"augmentation": augmentation}))
 
     def with_changes(self, **changes: Any) -> Recipe:
         """Return a copy with some fields changed.
@@ -189,111 +182,34 @@ class Recipe:
         """
         if isinstance(changes.get("augmentation"), Augmentation):
             changes["augmentation"] = asdict(changes["augmentation"])
-        return self.from_dict(_merge(self.to_dict(), _known(type(self), changes)))
+        return type(self).from_dict(merge(self.to_dict(), known_fields(type(self), changes)))
 
 
-def recipe_for(architecture: str, dataset: str | DatasetInfo) -> Recipe:
-    """Return the bundled recipe of a model on a data set.
-
-    What is bundled for the pair refines what is bundled for the model, and that the default, so
-    that every pair has one. Images whose classes tell left from right are not mirrored.
+def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge nested mappings; later layers win, key by key.
 
     Args:
-        architecture: A model's name, e.g. ``"advanced_cnn"``.
-        dataset: A data set's name, e.g. ``"dermamnist"``, or what it is (``data.info``), which
-            also gives the classes of your own images.
+        *layers: Mappings whose values may be mappings.
     """
-    name = _name_of(dataset)
-    layers = ("default", f"*.{name}", architecture, f"{architecture}.{name}")
-    upright = _UPRIGHT if isinstance(dataset, DatasetInfo) and dataset.has_laterality else {}
-    return Recipe.from_dict(_merge(*(_bundled().get(layer, {}) for layer in layers), upright))
-
-
-def load_recipe(
-    source: str | Path | Mapping[str, Any] | Recipe,
-    architecture: str,
-    dataset: str | DatasetInfo,
-    backbone: str = "",
-) -> Recipe:
-    """Find a recipe by name or file; what it says refines the pair's bundled recipe.
-
-    A named recipe may in turn be refined as the default is: ``"fast.*.dermamnist"`` for a data
-    set, ``"fast.simple_cnn"`` for an architecture, ``"fast.simple_cnn.dermamnist"`` for both.
-
-    Args:
-        source: A `Recipe`, ``"default"`` (the bundled one), a bundled name such as ``"fast"``, a
-            JSON file, or a mapping of some fields.
-        architecture: The model that will be trained.
-        dataset: The data set it will be trained on, as in `recipe_for`.
-        backbone: What it starts from, instead of what the source says. Trained weights fix the
-            architecture's arguments, so with a backbone those that are bundled do not count.
-
-    Returns:
-        The recipe, complete: what the source does not say is the pair's bundled recipe's. A
-        `Recipe` comes back as it is, but for the backbone.
-
-    Raises:
-        TypeError: If the source is none of these.
-        ValueError: If the name is unknown, or the file is not a recipe.
-    """
-    if isinstance(source, Recipe):
-        return source.with_changes(backbone=backbone) if backbone else source
-    if not isinstance(source, str | Path | Mapping):
-        raise TypeError(
-            f"recipe={source!r:.80} is not a recipe; give a medzoo.Recipe, a bundled name such as "
-            "'default', a JSON file, or a mapping of some fields"
-        )
-    values = _read(source, architecture, _name_of(dataset))
-    if backbone:
-        values["backbone"] = backbone
-    bundled = recipe_for(architecture, dataset)
-    if values.get("backbone"):
-        bundled = replace(bundled, model_args={})
-    return bundled.with_changes(**values)
-
-
-def _name_of(dataset: str | DatasetInfo) -> str:
-    return dataset.name if isinstance(dataset, DatasetInfo) else dataset
-
-
-def _read(
-    source: str | Path | Mapping[str, Any], architecture: str, dataset: str
-) -> dict[str, Any]:
-    """Return the fields that a named recipe, a file or a mapping sets."""
-    if isinstance(source, Mapping):
-        return dict(source)
-    if Path(source).suffix == ".json":
-        try:
-            values = json.loads(Path(source).read_text(encoding="utf-8"))
-        except (OSError, json.JSONDecodeError) as error:
-            raise ValueError(f"recipe file {str(source)!r} cannot be read: {error}") from error
-        return _known(Recipe, values)
-    if source not in _bundled():
-        raise unknown_name("recipe", source, _bundled())
-    if source == "default":  # is what every recipe refines
-        return {}
-    layers = ("", f".*.{dataset}", f".{architecture}", f".{architecture}.{dataset}")
-    return _merge(*(_bundled().get(f"{source}{layer}", {}) for layer in layers))
-
-
-@cache
-def _bundled() -> dict[str, Any]:
-    text = resources.files("medzoo.training").joinpath("recipes.json").read_text(encoding="utf-8")
-    return json.loads(text)
-
-
-def _merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
-    """Merge nested mappings; later layers win, key by key."""
     merged: dict[str, Any] = {}
     for layer in layers:
         for key, value in layer.items():
             old = merged.get(key)
             nested = isinstance(old, Mapping) and isinstance(value, Mapping)
-            merged[key] = _merge(old, value) if nested else value  # type: ignore[arg-type]
+            merged[key] = merge(old, value) if nested else value  # type: ignore[arg-type]
     return merged
 
 
-def _known(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
+def known_fields(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values as a dictionary, if all are fields of a dataclass.
+
+    Args:
+        cls: The dataclass.
+        values: Field names with values.
+
+    Raises:
+        ValueError: If a name is unknown, or this is not a mapping.
+    """
     if not isinstance(values, Mapping):
         raise ValueError(f"{cls.__name__} is {values!r}; expected field names with values")
     names = [item.name for item in fields(cls)]

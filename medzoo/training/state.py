@@ -109,7 +109,7 @@ class TrainState:
     Args:
         model: The model, on `device`. What the recipe freezes no longer learns.
         recipe: How it is trained.
-        steps: Steps per epoch.
+        steps: Steps of the whole run.
         device: Where it is trained.
 
     Attributes:
@@ -130,10 +130,9 @@ class TrainState:
             layer_decay=recipe.layer_decay,
             device=device,
         )
-        total = recipe.epochs * steps
-        warmup = min(round(recipe.warmup * total), total - 1)
+        warmup = min(round(recipe.warmup * steps), steps - 1)
         self.scheduler = CosineLRScheduler(
-            self.optimizer, total - warmup, warmup_t=warmup, warmup_prefix=True, t_in_epochs=False
+            self.optimizer, steps - warmup, warmup_t=warmup, warmup_prefix=True, t_in_epochs=False
         )
         # The warm-up of the decay keeps random initial weights out of the average of short runs.
         self.average = ModelEmaV3(model, recipe.ema_decay, use_warmup=True)

@@ -14,9 +14,10 @@ from medzoo.datasets import Dataset
 from medzoo.datasets.validation import check_dataset
 from medzoo.inference.model import Model
 from medzoo.models import architecture_of, create_model
+from medzoo.training.bundled import load_recipe
 from medzoo.training.callbacks import Callback
 from medzoo.training.loss import Loss
-from medzoo.training.recipe import Recipe, load_recipe
+from medzoo.training.recipe import Recipe
 from medzoo.training.records.lineage import architecture_name, is_made_for
 from medzoo.training.state import Run
 from medzoo.training.trainer import Trainer
@@ -84,7 +85,7 @@ def train(
             f"train() starts from random weights, but {name!r} names trained ones; give {known!r}, "
             f"or start from them: medzoo.finetune({name!r}, data), on the command line --pretrained"
         )
-    resolved = load_recipe(recipe, name, data.info)
+    resolved = load_recipe(recipe, name, data)
     backbone = resolved.backbone
     if backbone and architecture_of(backbone) != name:
         raise ValueError(
@@ -134,10 +135,10 @@ def finetune(
     check_dataset("data", data)
     if not isinstance(backbone, nn.Module):
         name = str(backbone)
-        resolved = load_recipe(recipe, architecture_of(name), data.info, backbone=name)
+        resolved = load_recipe(recipe, architecture_of(name), data, backbone=name)
         model = _create(name, data, resolved, pretrained=True)
         return Trainer(model, data, resolved, **options).fit(resume=resume)
-    resolved = load_recipe(recipe, architecture_name(backbone), data.info)
+    resolved = load_recipe(recipe, architecture_name(backbone), data)
     with _unchanged_if_refused(backbone):
         if not is_made_for(backbone, data.info):
             _renew_classifier(backbone, data, resolved.seed)

@@ -23,12 +23,13 @@ from medzoo.distributed import (
 from medzoo.errors import TrainingError
 from medzoo.inference.model import Model
 from medzoo.models import bind_to_dataset
+from medzoo.training.bundled import load_recipe
 from medzoo.training.callbacks import Callback, EarlyStopping, RunState, TensorBoard
 from medzoo.training.checks import check_run, try_compiler
 from medzoo.training.loader import BatchSource
 from medzoo.training.loop import NotFiniteError, TrainLoop, diverged, progress_bar, validate
 from medzoo.training.loss import Loss, task_loss
-from medzoo.training.recipe import Recipe, load_recipe
+from medzoo.training.recipe import Recipe
 from medzoo.training.records.fingerprint import name_of_loss, run_fingerprint
 from medzoo.training.records.lineage import architecture_name, lineage
 from medzoo.training.records.run_files import RunFiles
@@ -97,7 +98,7 @@ class Trainer:
         check_dataset("data", data)
         architecture = architecture_name(model)
         self.data = data
-        self.recipe = r = load_recipe(recipe, architecture, data.info)
+        self.recipe = r = load_recipe(recipe, architecture, data)
         self.device = device_of_process(device)
         self.name = name or f"{architecture.replace('/', '_')}-seed{r.seed}"
         self.files = RunFiles(output, self.name, writes=rank() == 0)
@@ -122,7 +123,7 @@ class Trainer:
         model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         # Any classifier will do; from here on it has the attributes of create_model's.
         self.model = bind_to_dataset(model, data)
-        self.state = TrainState(self.model, r, len(self.batches), self.device)
+        self.state = TrainState(self.model, r, self.batches.steps_before(r.epochs), self.device)
         objective = loss or task_loss(data.train, r.class_weights == "balanced", self.device)
         self.loop = TrainLoop(self.state, self.batches, objective, r, self.device)
         self.fingerprint: dict[str, Any] = {}
@@ -154,6 +155,7 @@ class Trainer:
                 self.fingerprint = run_fingerprint(
                     self.model, self.recipe, self.data, self.high_res, teacher, self.own_loss
                 )
+                self.fingerprint["steps"] = self.batches.steps_before(self.recipe.epochs)
             found = self.files.read(self.fingerprint) if resume else None
             if found:
                 self.state.load_state_dict(found)
@@ -172,8 +174,9 @@ class Trainer:
         network = data_parallel(self.model, self.device)
         if self.compile:
             network = cast(nn.Module, torch.compile(network))
-        epochs, steps = self.recipe.epochs, len(self.batches)
-        with progress_bar(self.name, run.epoch * steps, epochs * steps, self.progress) as bar:
+        epochs = self.recipe.epochs
+        done, steps = map(self.batches.steps_before, (run.epoch, epochs))
+        with progress_bar(self.name, done, steps, self.progress) as bar:
             while run.epoch < epochs and not run.stop_reason:
                 self._train_epoch(network, run, bar.update)
                 score = f", best val AUC {run.best['val_auc']:.4f}" if run.best else ""
@@ -195,7 +198,7 @@ class Trainer:
         if row["epoch"] % recipe.validate_every == 0 or row["epoch"] == recipe.epochs:
             self._validate(row)
         row["lr"] = max(group["lr"] for group in self.state.optimizer.param_groups)
-        row["images_per_second"] = self.batches.images_per_epoch / seconds
+        row["images_per_second"] = self.batches.images_in(run.epoch) / seconds
         row["seconds"] = seconds
         progress.history.append(row)
         progress.epoch = row["epoch"]

@@ -30,16 +30,27 @@ def seen(source, epoch):
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.integers(2, 60), st.integers(1, 80), st.integers(0, 9))
-def test_an_epoch_is_a_permutation_without_its_short_end(count, batch_size, epoch):
+@given(st.integers(2, 60), st.integers(1, 80), st.integers(0, 5))
+def test_every_image_is_used_equally_often(count, batch_size, epochs):
     source = loader(count, batch_size)
-    batches = seen(source, epoch)
+    batches = [batch for epoch in range(epochs) for batch in seen(source, epoch)]
     size = min(batch_size, count)
-    assert [len(batch) for batch in batches] == [size] * len(source)
-    assert len(source) == count // size
+    assert [len(batch) for batch in batches] == [size] * source.steps_before(epochs)
+    assert len(batches) == epochs * count // size
     flat = [i for batch in batches for i in batch]
-    assert len(set(flat)) == len(flat)
-    assert set(flat) <= set(range(count))
+    for start in range(0, len(flat), count):  # one epoch after another, each a permutation
+        order = flat[start : start + count]
+        assert len(set(order)) == len(order)
+    assert set(flat[:count]) <= set(range(count))
+
+
+def test_the_end_of_an_epoch_begins_the_next_one():
+    source = loader(10, 4)
+    first, second = seen(source, 0), seen(source, 1)
+    assert [len(first), len(second)] == [2, 3]
+    missing = set(range(10)) - {i for batch in first for i in batch}
+    assert set(second[0][:2]) == missing
+    assert [source.images_in(epoch) for epoch in (0, 1, 2)] == [8, 12, 8]
 
 
 def test_order_depends_on_seed_and_epoch_alone():

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medzoo.datasets import dataset_info, list_datasets
+from medzoo.datasets import dataset_info, list_datasets, synthetic
 from medzoo.models import create_model, list_models
-from medzoo.training import Augmentation, Recipe, load_recipe, recipe, recipe_for
+from medzoo.training import Augmentation, Recipe, fit_to_images, load_recipe, recipe_for
+from medzoo.training.bundled import MIN_BATCH, MIN_STEPS, STEPS_PER_EPOCH
 
 share = st.floats(0, 1)
 fraction = st.floats(0, 1, exclude_max=True)
@@ -121,7 +122,7 @@ def bundled(monkeypatch):
         "slow.net.data": {"epochs": 300},
         "quick.net": {"augmentation": {"shift": 0.3}, "model_args": {"widths": [2, 4, 8]}},
     }
-    monkeypatch.setattr(recipe, "_bundled", lambda: layers)
+    monkeypatch.setattr("medzoo.training.bundled._bundled", lambda: layers)
 
 
 def test_later_layers_refine_earlier_ones(bundled):
@@ -238,3 +239,53 @@ def test_own_images_whose_classes_tell_left_from_right_are_mirrored_only_if_aske
     asked = {"augmentation": {"horizontal_flip": 0.25}}
     assert load_recipe(asked, "simple_cnn", own).augmentation.horizontal_flip == 0.25
     assert load_recipe(Recipe.from_dict(asked), "simple_cnn", own) == Recipe.from_dict(asked)
+
+
+@given(
+    st.integers(1, 5000),
+    st.builds(Recipe, epochs=st.integers(1, 100), batch_size=st.integers(1, 512)),
+)
+def test_small_data_sets_get_enough_steps(images, recipe):
+    fitted = fit_to_images(recipe, images)
+    batch = min(fitted.batch_size, images)
+    assert fitted.epochs * images / batch >= MIN_STEPS
+    halved = {recipe.batch_size >> n for n in range(10)}
+    assert fitted.batch_size in halved
+    if fitted.batch_size < recipe.batch_size:  # no smaller than it has to be
+        assert fitted.batch_size >= MIN_BATCH
+        assert images < STEPS_PER_EPOCH * (2 * fitted.batch_size + 1)
+    kept = fit_to_images(recipe, images, keep=("batch_size", "epochs"))
+    assert kept == recipe
+    assert fit_to_images(fitted, images) == fitted
+
+
+@pytest.mark.parametrize("source", ["default", "fast", "finetune", {"learning_rate": 0.01}])
+def test_bundled_recipes_follow_the_number_of_own_images(source):
+    own = replace(dataset_info("dermamnist"), name="own", n_samples={"train": 146})
+    recipe = load_recipe(source, "simple_cnn", own)
+    assert 146 / recipe.batch_size >= 9
+    assert recipe.epochs * 146 / recipe.batch_size >= MIN_STEPS
+
+
+def test_what_the_user_says_is_not_changed():
+    data = synthetic("dermamnist", n_train=56, n_val=28, n_test=1)
+    asked = {"epochs": 2, "batch_size": 50}
+    for recipe in (
+        load_recipe(asked, "simple_cnn", data),
+        load_recipe("fast", "simple_cnn", data, changes=asked),
+        load_recipe(Recipe(**asked), "simple_cnn", data),
+    ):
+        assert (recipe.epochs, recipe.batch_size) == (2, 50)
+    only_batch = load_recipe("default", "simple_cnn", data, changes={"batch_size": 50})
+    assert only_batch.batch_size == 50
+    assert only_batch.epochs * 56 / 50 >= MIN_STEPS
+
+
+def test_what_was_chosen_for_a_data_set_holds_for_all_of_its_images_only():
+    whole = recipe_for("simple_cnn", "breastmnist")
+    assert (whole.epochs, whole.batch_size) == (30, 64)
+    part = replace(dataset_info("breastmnist"), n_samples={"train": 60})
+    fitted = recipe_for("simple_cnn", part)
+    assert fitted.batch_size == 8
+    assert fitted.epochs * 60 / 8 >= MIN_STEPS
+    assert fitted.augmentation == whole.augmentation

@@ -85,7 +85,8 @@ def test_tensorboard(tiny, tmp_path, monkeypatch):
     pytest.importorskip("tensorboard")
     monkeypatch.chdir(tmp_path)
     quick = {"epochs": 1, "model_args": {"widths": (4, 8, 16)}}
-    monkeypatch.setattr("medzoo.training.recipe._bundled", lambda: {"default": quick})
+    monkeypatch.setattr("medzoo.training.bundled._bundled", lambda: {"default": quick})
+    monkeypatch.setattr("medzoo.training.bundled.MIN_STEPS", 1)
     assert len(block("TensorBoard", medzoo=medzoo, data=tiny)["run"].history) == 1
     assert list((tmp_path / "runs" / "first").glob("events*"))
 
@@ -113,7 +114,8 @@ def test_optuna(tiny, monkeypatch):
     optuna.create_study = lambda direction: SimpleNamespace(optimize=optimize)
     monkeypatch.setitem(sys.modules, "optuna", optuna)
     quick = {"epochs": 2, "model_args": {"widths": (4, 8, 16)}}
-    monkeypatch.setattr("medzoo.training.recipe._bundled", lambda: {"default": quick})
+    monkeypatch.setattr("medzoo.training.bundled._bundled", lambda: {"default": quick})
+    monkeypatch.setattr("medzoo.training.bundled.MIN_STEPS", 1)
     block("Pruning with Optuna", medzoo=medzoo, data=tiny)
     assert [step for step, _ in reports] == [1, 2, 1]
     assert results == [max(value for _, value in reports[:2]), "pruned"]

@@ -57,7 +57,7 @@ def test_train_builds_the_model_from_the_recipes_seed_and_arguments(tiny):
 
 
 def test_best_epoch_is_kept_and_described(tiny, tmp_path):
-    recipe = QUICK.with_changes(epochs=4, learning_rate=0.02)
+    recipe = QUICK.with_changes(epochs=4, learning_rate=0.02, warmup=0.1)
     run = Trainer(small(tiny), tiny, recipe, output=tmp_path, name="run").fit()
     scores = [row["val_auc"] for row in run.history]
     assert run.best_epoch == 1 + scores.index(max(scores))

@@ -1,0 +1,172 @@
+"""Which recipe applies: bundled ones refine each other, and follow the number of images."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Collection, Mapping
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from medzoo.datasets import Dataset, DatasetInfo, dataset_info, list_datasets
+from medzoo.errors import unknown_name
+from medzoo.models import network_args
+from medzoo.training.recipe import Recipe, known_fields, merge
+
+STEPS_PER_EPOCH = 10
+"""Steps per epoch that a small data set gets, by smaller batches."""
+MIN_BATCH = 8
+"""Images per batch at least, for the sake of batch normalisation."""
+MIN_STEPS = 600
+"""Steps in all that a small data set gets, by more epochs."""
+
+_UPRIGHT = {"augmentation": {"horizontal_flip": 0.0, "vertical_flip": 0.0}}
+
+
+def recipe_for(architecture: str, dataset: str | DatasetInfo | Dataset) -> Recipe:
+    """Return the bundled recipe of a model on a data set.
+
+    What is bundled for the pair refines what is bundled for the model, and that the default, so
+    that every pair has one. Images whose classes tell left from right are not mirrored. Unless
+    they were chosen for the data set, batch size and epochs follow the number of training images
+    (`fit_to_images`).
+
+    Args:
+        architecture: A model's name, e.g. ``"advanced_cnn"``.
+        dataset: Your data; or a data set's name, e.g. ``"dermamnist"``, or its description
+            (``data.info``), which count all of its images.
+    """
+    return load_recipe("default", architecture, dataset)
+
+
+def load_recipe(
+    source: str | Path | Mapping[str, Any] | Recipe,
+    architecture: str,
+    dataset: str | DatasetInfo | Dataset,
+    backbone: str = "",
+    changes: Mapping[str, Any] | None = None,
+) -> Recipe:
+    """Find a recipe by name or file; what it says refines the pair's bundled recipe.
+
+    A named recipe may in turn be refined as the default is: ``"fast.*.dermamnist"`` for a data
+    set, ``"fast.simple_cnn"`` for an architecture, ``"fast.simple_cnn.dermamnist"`` for both.
+
+    Args:
+        source: A `Recipe`, ``"default"`` (the bundled one), a bundled name such as ``"fast"``, a
+            JSON file, or a mapping of some fields.
+        architecture: The model that will be trained.
+        dataset: The data set it will be trained on, as in `recipe_for`.
+        backbone: What it starts from, instead of what the source says. Trained weights fix the
+            architecture's arguments, so with a backbone those that are bundled do not count.
+        changes: Fields that replace the source's.
+
+    Returns:
+        The recipe, complete: what source and changes do not say is the pair's bundled recipe's,
+        fitted to the number of images. A `Recipe` comes back as it is, but for backbone and
+        changes.
+
+    Raises:
+        TypeError: If the source is none of these.
+        ValueError: If the name is unknown, or the file is not a recipe.
+    """
+    own = dict(changes or {}) | ({"backbone": backbone} if backbone else {})
+    if isinstance(source, Recipe):
+        return source.with_changes(**own) if own else source
+    if not isinstance(source, str | Path | Mapping):
+        raise TypeError(
+            f"recipe={source!r:.80} is not a recipe; give a medzoo.Recipe, a bundled name such as "
+            "'default', a JSON file, or a mapping of some fields"
+        )
+    info = dataset.info if isinstance(dataset, Dataset) else dataset
+    name = info.name if isinstance(info, DatasetInfo) else info
+    images = _training_images(dataset)
+    named, stated = _read(source)
+    own = merge(stated, own)
+
+    layers = _layers("default", architecture, name)
+    bundled = merge(*layers.values(), {"model_args": network_args(architecture, name)})
+    if isinstance(info, DatasetInfo) and info.has_laterality:
+        bundled = merge(bundled, _UPRIGHT)
+    if own.get("backbone"):
+        bundled["model_args"] = {}
+    if named != "default":
+        layers |= _layers(named, architecture, name)
+        bundled = merge(bundled, *_layers(named, architecture, name).values())
+    recipe = Recipe.from_dict(bundled).with_changes(**own)
+    if images is None:
+        return recipe
+    # What was chosen for a data set was chosen for all of its images.
+    is_whole = 2 * images >= _official_images(name)
+    chosen = set(own) | (_chosen_for(name, layers) if is_whole else set())
+    return fit_to_images(recipe, images, keep=chosen)
+
+
+def fit_to_images(recipe: Recipe, images: int, keep: Collection[str] = ()) -> Recipe:
+    """Return a recipe that takes enough steps on a small data set.
+
+    The batch is halved until an epoch has about 10 steps, but not below 8 images; then epochs are
+    added until the run has 600 steps. Recipes that take as many steps are not changed.
+
+    Args:
+        recipe: The recipe.
+        images: Number of training images, at least 1.
+        keep: Names of fields that must not change, of ``"batch_size"`` and ``"epochs"``.
+    """
+    batch, epochs = recipe.batch_size, recipe.epochs
+    if "batch_size" not in keep:
+        while images < STEPS_PER_EPOCH * batch and batch >= 2 * MIN_BATCH:
+            batch //= 2
+    if "epochs" not in keep:
+        epochs = max(epochs, math.ceil(MIN_STEPS * min(batch, images) / images))
+    return recipe.with_changes(batch_size=batch, epochs=epochs)
+
+
+def _training_images(dataset: str | DatasetInfo | Dataset) -> int | None:
+    if isinstance(dataset, Dataset):
+        return len(dataset.train)
+    if isinstance(dataset, DatasetInfo):
+        return dataset.n_samples.get("train")
+    return _official_images(dataset) or None
+
+
+def _official_images(name: str) -> int:
+    """Return the number of training images of one of MedMNIST's data sets, 0 for others."""
+    return dataset_info(name).n_samples["train"] if name in list_datasets() else 0
+
+
+def _layers(recipe: str, architecture: str, dataset: str) -> dict[str, dict[str, Any]]:
+    """Return what is bundled under a recipe's name, from general to special."""
+    tags = (f"*.{dataset}", architecture, f"{architecture}.{dataset}")
+    own = tags if recipe == "default" else tuple(f"{recipe}.{tag}" for tag in tags)
+    return {key: _bundled().get(key, {}) for key in (recipe, *own)}
+
+
+def _chosen_for(dataset: str, layers: Mapping[str, Mapping[str, Any]]) -> set[str]:
+    """Return the fields whose value comes from a layer for a data set."""
+    chosen: set[str] = set()
+    for key, values in layers.items():
+        chosen = chosen | set(values) if key.endswith(f".{dataset}") else chosen - set(values)
+    return chosen
+
+
+def _read(source: str | Path | Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return the name of a bundled recipe, and the fields that a mapping or a file sets."""
+    if isinstance(source, Mapping):
+        return "default", dict(source)
+    if Path(source).suffix == ".json":
+        try:
+            values = json.loads(Path(source).read_text(encoding="utf-8"))
+        except (OSError, json.JSONDecodeError) as error:
+            raise ValueError(f"recipe file {str(source)!r} cannot be read: {error}") from error
+        return "default", known_fields(Recipe, values)
+    if source not in _bundled():
+        raise unknown_name("recipe", source, _bundled())
+    return str(source), {}
+
+
+@cache
+def _bundled() -> dict[str, Any]:
+    text = resources.files("medzoo.training").joinpath("recipes.json").read_text(encoding="utf-8")
+    return json.loads(text)

@@ -1,0 +1,42 @@
+"""An architecture's name means the same network for a data set, wherever it is built."""
+
+import pytest
+
+import medzoo
+from medzoo.models import network_args
+
+
+@pytest.mark.parametrize("name", medzoo.list_models(pretrained=True))
+def test_published_weights_fit_the_network_of_their_data_set(name):
+    architecture, _, dataset = name.partition(".")
+    if dataset not in medzoo.list_datasets():
+        pytest.skip("trained on several data sets")
+    published = medzoo.create_model(name, pretrained=True)
+    plain = medzoo.create_model(architecture, dataset=dataset)
+    plain.load_state_dict(published.state_dict())
+    assert plain.spec.model_args.get("widths") == published.spec.model_args.get("widths")
+
+
+@pytest.mark.parametrize("architecture", medzoo.list_models())
+@pytest.mark.parametrize("dataset", ["breastmnist", "dermamnist", "pathmnist"])
+def test_training_and_create_model_build_the_same_network(architecture, dataset):
+    made = medzoo.create_model(architecture, dataset=dataset)
+    recipe = medzoo.recipe_for(architecture, dataset)
+    trained = medzoo.create_model(architecture, dataset=dataset, **recipe.model_args)
+    shapes = [{k: v.shape for k, v in m.state_dict().items()} for m in (made, trained)]
+    assert shapes[0] == shapes[1]
+
+
+def test_arguments_of_the_caller_come_first():
+    own = {"widths": [8, 16], "depths": [1, 1], "strides": [1, 2]}
+    model = medzoo.create_model("advanced_cnn", dataset="breastmnist", **own)
+    assert model.num_features == 16
+    assert model.spec.model_args == own
+
+
+def test_own_data_and_other_networks_have_the_defaults(tiny):
+    assert network_args("simple_cnn", "breastmnist") == {}
+    assert network_args("advanced_cnn", "own") == {}
+    assert network_args("timm/resnet18", "breastmnist") == {}
+    network_args("advanced_cnn", "breastmnist")["widths"].clear()
+    assert network_args("advanced_cnn", "breastmnist")["widths"]
