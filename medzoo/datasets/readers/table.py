@@ -119,14 +119,14 @@ def _list_images(
             f"{', '.join(table.columns)}); choose one with Dataset.from_table(..., image=...)"
         )
     files = locate_images(zip(table.places, table.filled(image), strict=True), roots)
-    if split:
-        split = find_column(split, table.columns)
-    else:
-        split = next((name for name in table.columns if name.casefold() == "split"), None)
+    if split or "split" in {name.casefold() for name in table.columns}:
+        split = find_column(split or "split", table.columns)
     if label is None:
         label = _label_column(table, [image, split], classes)
     elif isinstance(label, str):
         label = find_column(label, table.columns)
+    else:
+        label = [find_column(name, table.columns) for name in label]
     used = [image, split, *([label] if isinstance(label, str) else label or ())]
     detected = find_group(table.columns, used) if group is None else None
     group = find_column(group, table.columns) if group else detected
@@ -160,13 +160,12 @@ def _label_column(
 ) -> str | None:
     """Return the column of class names, if there is one; else labels have columns of 0 and 1."""
     others = [name for name in table.columns if name not in used]
-    found = recognise_column("label", others)
-    if found is None or found.casefold() == "label":
-        return found
-    if classes is not None and set(classes) <= set(table.columns):
+    has_label = "label" in {name.casefold() for name in others}
+    if classes is not None and set(classes) <= set(others) and not has_label:
         return None
+    found = recognise_column("label", others)
     binary = [name for name in others if is_binary(table.columns[name])]
-    if found in binary and len(binary) > 1:
+    if found in binary and len(binary) > 1 and not has_label:
         raise ValueError(
             f"{found} could be the class, or one of the labels {', '.join(binary)}; choose with "
             f"Dataset.from_table: label={found!r}, or label=[...]"
@@ -230,7 +229,8 @@ def _binary_labels(
         )
     columns = [find_column(name, table.columns) for name in names]
     labels = np.array(
-        [[_number(cell, place, name) for place, cell in table.cells(name)] for name in columns]
+        [[_number(cell, place, name) for place, cell in table.cells(name)] for name in columns],
+        np.int64,
     )
     if len(names) == 1 and task != _MULTI_LABEL:
         raise ValueError(

@@ -289,7 +289,7 @@ def test_names_of_columns_are_found_in_any_case(write, folder):
     same = Dataset.from_table(table, root=folder, **chosen)
     assert same.provenance.md5 == data.provenance.md5
     columns = {"MEL": [1, 0] * 6, "nv": [1, 1, 0] * 4}
-    assert Dataset.from_table(write(**columns), label=["mel", "NV"]).info.classes == ("mel", "NV")
+    assert Dataset.from_table(write(**columns), label=["NV", "mel"]).info.classes == ("nv", "MEL")
 
 
 def test_one_hot_columns_of_true_and_false(write):
@@ -309,6 +309,7 @@ def test_usual_names_of_labels_are_recognised(write, name):
     [
         ({"dx": LABELS, "target": LABELS}, {}, "dx, target could each be the label.*label='dx'"),
         ({"Label": LABELS, "LABEL": LABELS}, {}, "Label, LABEL could each be the label"),
+        ({"label": LABELS, "Split": SPLITS, "SPLIT": SPLITS}, {}, "'split' could be each of"),
         ({"Dx": LABELS, "DX": LABELS}, {"label": "dx"}, "'dx' could be each of Dx, DX"),
         ({"image_id": range(12), "img": range(12), "label": LABELS}, {}, "image_id, img could"),
         ({"mass": [0, 1] * 6, "target": [0, 1] * 6}, {}, "target could be the class, or one of"),
@@ -329,8 +330,9 @@ def test_columns_that_could_be_meant_in_several_ways_are_an_error(write, columns
 
 def test_the_classes_decide_between_columns_of_labels_and_of_names(write):
     columns = {"mass": [0, 1] * 6, "edema": [0, 1, 1] * 4, "diagnosis": LABELS}
-    data = load_dataset(write(**columns), classes=["mass", "edema"])
-    assert data.info.task == "multi-label, binary-class"
+    for more in ({}, {"target": LABELS}):
+        data = load_dataset(write(**columns, **more), classes=["mass", "edema"])
+        assert data.info.task == "multi-label, binary-class"
     assert load_dataset(write(**columns)).info.classes == ("melanoma", "mole")
 
 

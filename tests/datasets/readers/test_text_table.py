@@ -4,6 +4,8 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from medzoo import Dataset, DatasetError, load_dataset
 
@@ -111,6 +113,20 @@ def test_files_that_are_not_text_give_one_clear_error(tmp_path, content, message
     table = tmp_path / "moles.csv"
     table.write_bytes(content)
     with pytest.raises(DatasetError, match=message):
+        load_dataset(table)
+
+
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.sampled_from(["path,label\n", "path;label,x\n", ""]),
+    st.binary(max_size=40) | st.text('a.,;|"\t\n\r\0/\\', max_size=40).map(str.encode),
+)
+def test_no_content_gives_another_error(tmp_path, header, content):
+    table = tmp_path / "moles.csv"
+    table.write_bytes(header.encode() + content)
+    with pytest.raises(DatasetError):
         load_dataset(table)
 
 
