@@ -10,7 +10,7 @@ from medzoo.models import Classifier
 
 
 def add_model_data_options(parser: argparse.ArgumentParser, purpose: str = "") -> None:
-    """Add ``--dataset`` and ``--data``, of which only one can be given.
+    """Add ``--dataset`` and ``--data``, of which only one can be given, and ``--group``.
 
     Args:
         parser: The parser of a command.
@@ -22,6 +22,21 @@ def add_model_data_options(parser: argparse.ArgumentParser, purpose: str = "") -
     )
     data.add_argument(
         "--data", type=Path, help=f"{purpose}your own: a folder, a .csv table or an .npz file"
+    )
+    add_group_option(parser)
+
+
+def add_group_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--group``.
+
+    Args:
+        parser: The parser of a command with ``--data``.
+    """
+    parser.add_argument(
+        "--group",
+        metavar="COLUMN",
+        help="column of a table with the patients or lesions, which are never in two splits; by "
+        "default recognised by its name ('': none)",
     )
 
 
@@ -36,7 +51,8 @@ def load_model_data(
         size: Height and width of the images; by default the model's.
 
     Raises:
-        ValueError: If no data is given and the model does not name its data set.
+        ValueError: If no data is given and the model does not name its data set, or a group is
+            given and the data is not a table.
         DatasetError: If the data cannot be found or read.
     """
     info, size = model.spec.dataset, size or model.spec.input.size
@@ -44,11 +60,13 @@ def load_model_data(
     if chosen and str(chosen) not in medzoo.list_datasets() and Path(chosen).exists():
         # Names of folders or in a table must be the model's classes, and get the same order.
         task, classes = (info.task, info.classes) if info else (None, None)
-        return medzoo.load_dataset(chosen, size=size, task=task, classes=classes)
+        return medzoo.load_dataset(
+            chosen, size=size, task=task, classes=classes, group=arguments.group
+        )
     name = chosen or (info.name if info else None)
     if name is None or not (chosen or name in medzoo.list_datasets()):
         raise ValueError(
             f"{arguments.model} was trained on {name or 'data that it does not name'}; give "
             "--data or --dataset"
         )
-    return medzoo.load_dataset(name, size=size, root=arguments.data_root)
+    return medzoo.load_dataset(name, size=size, root=arguments.data_root, group=arguments.group)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import operator
 from collections.abc import Hashable, Iterable, Mapping, Sequence, Set
 from dataclasses import replace
@@ -17,6 +16,8 @@ from torch.nn.functional import one_hot
 
 from medzoo.datasets.dataset import Dataset
 from medzoo.datasets.info import SPLIT_NAMES, SplitName
+from medzoo.datasets.readers.columns import find_column
+from medzoo.datasets.readers.text_table import read_csv
 from medzoo.datasets.split import Split
 from medzoo.datasets.validation import check_dataset
 from medzoo.errors import DatasetError, unknown_name
@@ -51,7 +52,7 @@ def resplit(data: Dataset, split: str | Path | Mapping[Any, Positions]) -> Datas
         path = Path(split).expanduser()
         try:
             positions = _checked(_read_split(path, data), data)
-        except (OSError, ValueError, csv.Error) as error:
+        except (OSError, ValueError) as error:
             raise DatasetError(f"{path} is not a valid split of {data.title}: {error}") from error
         note = f"own split {path.name}"
     elif isinstance(split, Mapping):
@@ -134,13 +135,13 @@ def read_groups(path: str | Path, data: Sizes, column: str) -> list[str]:
     path, sizes = Path(path).expanduser(), _sizes(data)
     groups: dict[int, str] = {}
     try:
-        for line, position, group in _rows(path, sizes, column):
+        for place, position, group in _rows(path, sizes, column):
             if not group:
-                raise ValueError(f"line {line}: {column} is empty")
+                raise ValueError(f"{place}: {column} is empty")
             groups[position] = group
         if missing := sum(sizes.values()) - len(groups):
             raise ValueError(f"{missing:,} images have no row; expected one row per image")
-    except (OSError, ValueError, csv.Error) as error:
+    except (OSError, ValueError) as error:
         raise DatasetError(f"cannot read the groups from {path}: {error}") from error
     return [groups[position] for position in range(len(groups))]
 
@@ -198,38 +199,33 @@ def _first_positions(sizes: Mapping[str, int]) -> dict[str, int]:
     return dict(zip(SPLIT_NAMES, starts, strict=False))
 
 
-def _rows(path: Path, sizes: Mapping[str, int], column: str) -> Iterable[tuple[int, int, str]]:
-    """Yield line number, position among all images, and a column's value of each row."""
+def _rows(path: Path, sizes: Mapping[str, int], column: str) -> Iterable[tuple[str, int, str]]:
+    """Yield place, position among all images, and a column's value of each row."""
+    table = read_csv(path)
     first = _first_positions(sizes)
-    seen: dict[int, int] = {}
-    with path.open(newline="", encoding="utf-8-sig") as stream:
-        reader = csv.DictReader(stream)
-        columns = reader.fieldnames or []
-        if missing := [name for name in ("split", "index", column) if name not in columns]:
+    seen: dict[int, str] = {}
+    columns = [
+        table.columns[find_column(name, table.columns)] for name in ("split", "index", column)
+    ]
+    for place, split, text, value in zip(table.places, *columns, strict=True):
+        if split not in sizes:
+            raise ValueError(f"{place}: {unknown_name('split', split, SPLIT_NAMES)}")
+        if not text.isdecimal() or int(text) >= sizes[split]:
             raise ValueError(
-                f"the column {', '.join(missing)} is missing; found {', '.join(columns) or 'none'}"
+                f"{place}: index {text!r} is not a position in {split}, "
+                f"expected 0 to {sizes[split] - 1:,}"
             )
-        for row in reader:
-            line, split = reader.line_num, (row["split"] or "").strip()
-            if split not in sizes:
-                raise ValueError(f"line {line}: {unknown_name('split', split, SPLIT_NAMES)}")
-            text = (row["index"] or "").strip()
-            if not text.isdecimal() or int(text) >= sizes[split]:
-                raise ValueError(
-                    f"line {line}: index {text!r} is not a position in {split}, "
-                    f"expected 0 to {sizes[split] - 1:,}"
-                )
-            position = first[split] + int(text)
-            if (earlier := seen.setdefault(position, line)) != line:
-                raise ValueError(f"line {line}: {split} {text} is already listed in line {earlier}")
-            yield line, position, (row[column] or "").strip()
+        position = first[split] + int(text)
+        if (earlier := seen.setdefault(position, place)) != place:
+            raise ValueError(f"{place}: {split} {text} is already listed in {earlier}")
+        yield place, position, value
 
 
 def _read_split(path: Path, data: Dataset) -> dict[str, list[int]]:
     found: dict[str, list[int]] = {name: [] for name in SPLIT_NAMES}
-    for line, position, new in _rows(path, _sizes(data), "new_split"):
+    for place, position, new in _rows(path, _sizes(data), "new_split"):
         if new and new not in found:
-            raise ValueError(f"line {line}: {unknown_name('split', new, SPLIT_NAMES)}")
+            raise ValueError(f"{place}: {unknown_name('split', new, SPLIT_NAMES)}")
         if new:
             found[new].append(position)
     return found

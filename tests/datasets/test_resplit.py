@@ -119,11 +119,18 @@ def test_csv_with_rows_left_out_and_other_columns(data, tmp_path):
     assert numbers(own.test) == [0]
 
 
+def test_files_with_other_delimiters_case_and_a_byte_order_mark(data, tmp_path):
+    path = tmp_path / "own.csv"
+    rows = "Split;Index;New_Split\ntrain;5;train\ntrain;4;train\nval;0;val\ntest;0;test\n"
+    path.write_text(rows, encoding="utf-8-sig")
+    assert numbers(resplit(data, path).train) == [5, 4]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("split,index\ntrain,0\n", "the column new_split is missing; found split, index"),
-        ("", "the column split, index, new_split is missing; found none"),
+        ("split,index\ntrain,0\n", "unknown column 'new_split'; did you mean 'split'"),
+        ("", "it has no rows"),
         ("split,index,new_split\ntrian,0,val\n", "line 2: .*did you mean 'train'"),
         ("split,index,new_split\ntrain,0,tests\n", "line 2: .*did you mean 'test'"),
         (
@@ -131,7 +138,13 @@ def test_csv_with_rows_left_out_and_other_columns(data, tmp_path):
             "line 2: index '3' is not a position in val.*0 to 2",
         ),
         ("split,index,new_split\nval,-1,val\n", "index '-1' is not a position"),
-        ("split,index,new_split\nval\n", "index '' is not a position"),
+        ("split,index,new_split\nval,,val\n", "index '' is not a position"),
+        ("split,index,new_split\nval\n", "line 2: 1 values, expected 3"),
+        (
+            'note,split,index,new_split\n"two\nlines",val,0,val\n"two\nlines",val,9,val\n',
+            "line 4: index '9'",
+        ),
+        ("split,index,new_split\nval,0,val\0\n", "line 2: it contains a NUL byte"),
         ("split,index,new_split\nval,0,val\nval,1,test\n", "the train split has no images"),
         (
             "split,index,new_split\nval,0,train\nval,0,train\n",
@@ -259,7 +272,7 @@ def test_group_files_that_do_not_fit(tmp_path, change, message):
     path = write_groups(tmp_path / "g.csv", change=change)
     with pytest.raises(DatasetError, match=message):
         read_groups(path, SIZES, "patient")
-    with pytest.raises(DatasetError, match="the column lesion is missing"):
+    with pytest.raises(DatasetError, match="unknown column 'lesion'"):
         read_groups(path, SIZES, "lesion")
 
 

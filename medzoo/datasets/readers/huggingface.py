@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from medzoo.datasets.build import RawDataset
+from medzoo.datasets.readers.columns import find_column
 from medzoo.datasets.readers.group import GroupColumn, check_filled, find_group, is_group_name
 from medzoo.datasets.readers.labelled import SPLIT_OF, LabelledImages, class_indices
 from medzoo.datasets.readers.read import ReadingOptions, read_labelled
@@ -71,8 +72,7 @@ def read_huggingface(
     features = first.features
     image = _column("image", image, features, lambda kind: isinstance(kind, datasets.Image))
     label = _column("label", label, features, lambda kind: _class_names(kind) is not None)
-    if group and group not in features:
-        raise unknown_name("column", group, features)
+    group = find_column(group, features) if group else group
     for name, part in parts.items():
         if part.features != features:
             raise ValueError(
@@ -83,7 +83,6 @@ def read_huggingface(
         named_so = {name: _values(parts, name) for name in features if is_group_name(name)}
         group = detected = find_group(named_so, (image, label))
     groups = _values(parts, group) if group else []
-    check_filled(str(group), groups, chosen=detected is None)
 
     encoded = {
         name: _plain(part, image).cast_column(image, datasets.Image(decode=False))
@@ -92,6 +91,8 @@ def read_huggingface(
     files = [
         _Cell(part, image, row, name) for name, part in encoded.items() for row in range(len(part))
     ]
+    if group:
+        check_filled(group, zip(files, groups, strict=True), chosen=detected is None)
     values = _values(parts, label)
     known = _class_names(features[label]) or []
     named = [_names(known, value, file) for file, value in zip(files, values, strict=True)]
@@ -154,10 +155,8 @@ def _column(
     found = [name for name, kind in features.items() if fits(kind)]
     if given is None and len(found) == 1:
         return found[0]
-    if given in found:
-        return given
-    if given is not None and given not in features:
-        raise unknown_name("column", given, features)
+    if given is not None and (column := find_column(given, features)) in found:
+        return column
     raise ValueError(
         f"{what}={given!r}: columns that contain {what}s are {', '.join(found) or 'none'} (of "
         f"{', '.join(features)}); name one of them, or cast a column to {_FEATURES[what]}"
