@@ -88,6 +88,7 @@ def load_dataset(
     *,
     task: Task | None = None,
     classes: Sequence[str] | None = None,
+    exclude: str | Sequence[str] = (),
     split: str | Path | Mapping[str, Positions] | None = None,
 ) -> Dataset:
     """Open a MedMNIST data set by name, or your own images by path.
@@ -112,6 +113,8 @@ def load_dataset(
         task: Task of your own images; by default inferred from their labels.
         classes: Class names of your own images, in the order of the labels; by default those of the
             folder or table, and ``"0"``, ``"1"``... for an .npz file.
+        exclude: Glob patterns of what to leave out of a folder of images; see
+            `Dataset.from_folder`.
         split: Custom splits: positions by split, or the path of a CSV file (see
             `medzoo.datasets.resplit`). Scores measured on them are marked.
 
@@ -136,7 +139,12 @@ def load_dataset(
     else:
         path = Path(text).expanduser()
         official = _recognise(path) if task is None and classes is None else None
-    data = _open_official(path, *official) if official else _open_own(path, size, task, classes)
+    if exclude and not path.is_dir():
+        raise ValueError(f"exclude={exclude!r} is only for folders of images; {path} is not one")
+    if official:
+        data = _open_official(path, *official)
+    else:
+        data = _open_own(path, size, task, classes, exclude)
     if size is None and official:
         size = official[1].size
     if size not in (None, data.size):
@@ -194,11 +202,15 @@ def _open_official(path: Path, info: DatasetInfo, source: Source) -> Dataset:
 
 
 def _open_own(
-    path: Path, size: int | None, task: Task | None, classes: Sequence[str] | None
+    path: Path,
+    size: int | None,
+    task: Task | None,
+    classes: Sequence[str] | None,
+    exclude: str | Sequence[str],
 ) -> Dataset:
     size = DEFAULT_SIZE if size is None else size
     if path.is_dir() and path.suffix != ".npz":
-        return Dataset.from_folder(path, classes, size=size, task=task)
+        return Dataset.from_folder(path, classes, exclude=exclude, size=size, task=task)
     if path.suffix.lower() == ".csv":
         return Dataset.from_table(path, classes, size=size, task=task)
     if path.is_file() and path.suffix.lower() != ".npz" and not zipfile.is_zipfile(path):

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from medzoo.datasets.build import RawDataset
+from medzoo.datasets.info import SplitName
 from medzoo.datasets.readers.group import GroupColumn, check_filled, find_group
-from medzoo.datasets.readers.labelled import SPLIT_OF, LabelledImages, class_indices
+from medzoo.datasets.readers.labelled import LabelledImages, class_indices
 from medzoo.datasets.readers.read import ReadingOptions, read_labelled
+from medzoo.datasets.readers.split_names import split_named
 from medzoo.errors import DatasetError, unknown_name
 
 if TYPE_CHECKING:
@@ -79,7 +81,7 @@ def read_table(
             [folder / name for name in paths],
             labels,
             names,
-            splits=[SPLIT_OF[one] for one in table.values(split, SPLIT_OF)] if split else None,
+            splits=table.splits(split) if split else None,
             groups=table.values(group) if group else None,
             group_note=f"grouped by {detected}" if detected else "",
         )
@@ -100,21 +102,27 @@ class _Table:
     columns: dict[str, list[str]]
     lines: list[int]
 
-    def values(
-        self, name: str, known: Sequence[str] | dict | None = None, unique: bool = False
-    ) -> list[str]:
-        """Return a column; refuse empty, unknown or (if `unique`) repeated values."""
+    def values(self, name: str, unique: bool = False) -> list[str]:
+        """Return a column; refuse empty or (if `unique`) repeated values."""
         if name not in self.columns:
             raise unknown_name("column", name, self.columns)
         seen: dict[str, int] = {}
         for value, line in zip(self.columns[name], self.lines, strict=True):
             if not value:
                 raise ValueError(f"line {line}: {name} is empty")
-            if known is not None and value not in known:
-                raise ValueError(f"line {line}: {unknown_name(name, value, known)}")
             if unique and (first := seen.setdefault(value, line)) != line:
                 raise ValueError(f"line {line}: {value!r} is already listed in line {first}")
         return self.columns[name]
+
+    def splits(self, name: str) -> list[SplitName]:
+        """Return the split of each image."""
+        found = []
+        for value, line in zip(self.values(name), self.lines, strict=True):
+            try:
+                found.append(split_named(value))
+            except ValueError as error:
+                raise ValueError(f"line {line}: {error}") from error
+        return found
 
     def is_group(self, name: str) -> bool:
         """Return whether a column contains groups, so that it is not one of the labels."""
