@@ -183,7 +183,8 @@ def test_copies_in_two_groups_that_are_parted_are_an_error(write, tmp_path, fold
     copy = tmp_path / "copy.png"
     copy.write_bytes((folder / "0.png").read_bytes())
     paths = [folder / f"{number}.png" for number in range(FILES - 1)] + [copy]
-    table = write(path=paths, label=LABELS, split=SPLITS, group=range(FILES))
+    labels = [*LABELS[:-1], LABELS[0]]
+    table = write(path=paths, label=labels, split=SPLITS, group=range(FILES))
     with pytest.raises(DatasetError, match=r"0\.png \(train\) = .*copy\.png \(test\).*one group"):
         Dataset.from_table(table)
 
