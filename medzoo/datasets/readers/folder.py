@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from medzoo.datasets.build import RawDataset
 from medzoo.datasets.info import SplitName
 from medzoo.datasets.readers.labelled import LabelledImages, class_indices
-from medzoo.datasets.readers.masks import check_masks
 from medzoo.datasets.readers.read import ReadingOptions, read_labelled
 from medzoo.datasets.readers.split_names import find_split, resembles_split
 from medzoo.errors import DatasetError
@@ -24,6 +23,7 @@ from medzoo.images.discover import (
     warn_left_out,
 )
 from medzoo.images.exclude import Exclude
+from medzoo.images.masks import check_masks
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

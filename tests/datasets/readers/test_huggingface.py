@@ -69,7 +69,9 @@ def test_splits_have_the_names_of_folders_and_some_may_be_missing():
     data = Dataset.from_huggingface(parts(Training=6, dev=4, Testing=4))
     assert class_counts(data) == {"train": [3, 3], "val": [2, 2], "test": [2, 2]}
     assert class_counts(Dataset.from_huggingface(parts(test=4))) == {"test": [2, 2]}
-    with pytest.raises(ValueError, match="train, training stand for the same split; join them"):
+    with pytest.raises(
+        ValueError, match="two of the parts train, training, test stand for the same split; join"
+    ):
         Dataset.from_huggingface(parts(train=6, training=4, test=4))
 
 

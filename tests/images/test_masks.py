@@ -1,7 +1,7 @@
 import pytest
 
 from medzoo import Dataset, DatasetError
-from medzoo.datasets.readers.masks import check_masks
+from medzoo.images.masks import check_masks
 from tests.datasets.own_images import class_counts, write_image
 
 CLASSES = ("benign", "malignant")
