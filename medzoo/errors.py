@@ -1,7 +1,9 @@
-"""The library's own exceptions, and the wording that all "unknown name" errors share."""
+"""The library's own exceptions, the wording that they share, and where warnings point."""
 
 from __future__ import annotations
 
+import sys
+import warnings
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -37,3 +39,15 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:
     else:
         hint = "known: " + (", ".join(options) or "none") + "."
     return ValueError(f"unknown {kind} {name!r}; {hint}")
+
+
+def warn_caller(message: str) -> None:
+    """Warn at the line outside of medzoo that called it, however many functions are in between.
+
+    Args:
+        message: What the caller should know.
+    """
+    level, frame = 1, sys._getframe()
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == "medzoo":
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, stacklevel=level)

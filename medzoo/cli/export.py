@@ -41,7 +41,8 @@ def add(commands: Commands) -> None:
 
 def _export(arguments: argparse.Namespace) -> tuple[Any, str]:
     model = medzoo.create_model(arguments.model, pretrained=True)
-    scores = arguments.int8 or arguments.check or arguments.dataset or arguments.data
+    given = arguments.dataset or arguments.data or arguments.group
+    scores = arguments.int8 or arguments.check or given
     data = load_model_data(arguments, model) if scores else None
     exported = medzoo.export(
         model,

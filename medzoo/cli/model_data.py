@@ -10,7 +10,7 @@ from medzoo.models import Classifier
 
 
 def add_model_data_options(parser: argparse.ArgumentParser, purpose: str = "") -> None:
-    """Add ``--dataset`` and ``--data``, of which only one can be given.
+    """Add ``--dataset`` and ``--data``, of which only one can be given, and ``--group``.
 
     Args:
         parser: The parser of a command.
@@ -23,6 +23,7 @@ def add_model_data_options(parser: argparse.ArgumentParser, purpose: str = "") -
     data.add_argument(
         "--data", type=Path, help=f"{purpose}your own: a folder, a .csv table or an .npz file"
     )
+    add_group_option(parser)
     add_exclude_option(parser)
 
 
@@ -30,7 +31,7 @@ def add_exclude_option(parser: argparse.ArgumentParser) -> None:
     """Add ``--exclude``.
 
     Args:
-        parser: The parser of a command.
+        parser: The parser of a command with ``--data``.
     """
     parser.add_argument(
         "--exclude",
@@ -38,6 +39,20 @@ def add_exclude_option(parser: argparse.ArgumentParser) -> None:
         default=(),
         metavar="PATTERN",
         help="leave these out of a folder of images, e.g. '*_mask.png' masks",
+    )
+
+
+def add_group_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--group``.
+
+    Args:
+        parser: The parser of a command with ``--data``.
+    """
+    parser.add_argument(
+        "--group",
+        metavar="COLUMN",
+        help="column of a table with the patients or lesions, which are never in two splits; by "
+        "default recognised by its name ('': none)",
     )
 
 
@@ -52,7 +67,8 @@ def load_model_data(
         size: Height and width of the images; by default the model's.
 
     Raises:
-        ValueError: If no data is given and the model does not name its data set.
+        ValueError: If no data is given and the model does not name its data set, or a group is
+            given and the data is not a table.
         DatasetError: If the data cannot be found or read.
     """
     info, size = model.spec.dataset, size or model.spec.input.size
@@ -61,7 +77,12 @@ def load_model_data(
         # Names of folders or in a table must be the model's classes, and get the same order.
         task, classes = (info.task, info.classes) if info else (None, None)
         return medzoo.load_dataset(
-            chosen, size=size, task=task, classes=classes, exclude=arguments.exclude
+            chosen,
+            size=size,
+            task=task,
+            classes=classes,
+            group=arguments.group,
+            exclude=arguments.exclude,
         )
     name = chosen or (info.name if info else None)
     if name is None or not (chosen or name in medzoo.list_datasets()):
@@ -69,4 +90,10 @@ def load_model_data(
             f"{arguments.model} was trained on {name or 'data that it does not name'}; give "
             "--data or --dataset"
         )
-    return medzoo.load_dataset(name, size=size, root=arguments.data_root, exclude=arguments.exclude)
+    return medzoo.load_dataset(
+        name,
+        size=size,
+        root=arguments.data_root,
+        group=arguments.group,
+        exclude=arguments.exclude,
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,7 +20,7 @@ from medzoo.datasets.arrays import (
 from medzoo.datasets.info import DatasetInfo, SplitName, Task
 from medzoo.datasets.provenance import Provenance
 from medzoo.datasets.split import Split
-from medzoo.errors import DatasetError
+from medzoo.errors import DatasetError, warn_caller
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,11 +135,10 @@ def _decode_one_hot(
         count = next(iter(labels.values())).shape[1]
         names = f" ({', '.join(classes)})" if classes else ""
         single = "multi-class" if count > 2 else "binary-class"
-        warnings.warn(
+        warn_caller(
             f"{prefix}each image has exactly one of {count} labels{names}, so they are read as "
             "one-hot encoded classes; give task='multi-label, binary-class' if an image can have "
-            f"several of them, or task={single!r} to avoid this warning",
-            stacklevel=5,  # the caller of `Dataset.from_...`
+            f"several of them, or task={single!r} to avoid this warning"
         )
     return {split: values.argmax(1) for split, values in labels.items()}
 

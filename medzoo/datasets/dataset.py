@@ -20,6 +20,7 @@ from medzoo.datasets.readers.group import GroupColumn
 from medzoo.datasets.readers.huggingface import read_huggingface
 from medzoo.datasets.readers.read import ReadingOptions
 from medzoo.datasets.readers.table import read_table
+from medzoo.datasets.readers.text_table import TableSource
 from medzoo.datasets.split import Split
 from medzoo.errors import DatasetError
 
@@ -209,42 +210,68 @@ class Dataset:
     @classmethod
     def from_table(
         cls,
-        path: str | Path,
+        table: TableSource,
         classes: Sequence[str] | None = None,
         *,
-        root: str | Path | None = None,
-        image: str = "path",
+        root: str | Path | Sequence[str | Path] | None = None,
+        image: str | None = None,
         label: str | Sequence[str] | None = None,
         split: str | None = None,
         group: GroupColumn = None,
+        delimiter: str | None = None,
         **options: Unpack[ReadingOptions],
     ) -> Dataset:
-        """Read the images listed in a CSV table: ``path,label[,split][,group]``.
+        """Read the images listed in a table: ``path,label[,split][,group]``.
+
+        Names of columns may be written in any case. If a column could be meant in several ways,
+        that is an error that asks for a choice.
 
         Args:
-            path: The table, with one row per image.
+            table: A CSV file (UTF-8), or a pandas DataFrame, with one row per image.
             classes: The classes in their order; by default the names that occur, sorted.
-            root: Folder that image paths are relative to; by default the folder of the table.
-            image: Column of the image paths.
-            label: Column of the class names; or several columns of zeros and ones, which makes
-                the data set multi-label, unless each image has a single 1 (see `from_arrays`). By
-                default ``"label"``, or all other columns if there is no such column.
+            root: Folder of the images, or several folders; by default the folder of the table (for
+                a DataFrame, the current folder).
+            image: Column of the images: paths relative to `root`, or names of files anywhere below
+                it, with or without their ending (``ISIC_0024306``). By default ``"path"``, or the
+                column with another usual name (``image_id``, ``Image Index``, ``file name``...).
+            label: Column of the class names. If it contains lists of labels (``Mass|Effusion``;
+                ``No Finding`` means none), the data set is multi-label, unless `task` says
+                otherwise. Or several columns of zeros and ones, which also make it multi-label,
+                unless each image has a single 1 (see `from_arrays`). By default ``"label"``, or the
+                column with another usual name (``dx``, ``diagnosis``, ``Finding Labels``...), or
+                all other columns if there is none.
             split: Column of train, val or test; by default ``"split"``, if there is one.
             group: Column of the patient, lesion or other group that an image belongs to; the
                 images of a group are never in two splits. By default the column with such a name
                 (``group``, ``patient_id``, ``Lesion``...), if there is one, which the provenance
                 notes; False or an empty string for none.
+            delimiter: The character between columns; by default a comma, semicolon or tab,
+                whichever is in the header.
             **options: Image size, how to split, and more; see
                 `medzoo.datasets.ReadingOptions`.
 
         Raises:
-            TypeError: If an option has the wrong type.
+            TypeError: If `table` is not a path or a DataFrame, or an option has the wrong type.
             ValueError: If an option has an invalid value.
-            DatasetError: If the table or an image cannot be read, a split is empty, a class has no
-                training images, or a group or copies of one file are in two splits.
+            DatasetError: If the table or an image cannot be read, a column or an image could be
+                meant in several ways, a split is empty, a class has no training images, or a group
+                or copies of one file are in two splits.
+
+        Example:
+            >>> data = Dataset.from_table(
+            ...     "HAM10000_metadata.csv", image="image_id", label="dx", group="lesion_id"
+            ... )
         """
         raw = read_table(
-            path, classes, root=root, image=image, label=label, split=split, group=group, **options
+            table,
+            classes,
+            root=root,
+            image=image,
+            label=label,
+            split=split,
+            group=group,
+            delimiter=delimiter,
+            **options,
         )
         return build_dataset(raw)
 

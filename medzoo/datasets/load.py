@@ -24,11 +24,14 @@ from medzoo.datasets.info import (
     medmnist_info,
 )
 from medzoo.datasets.provenance import Provenance
+from medzoo.datasets.readers.group import GroupColumn
 from medzoo.datasets.resplit import Positions, resplit
 from medzoo.datasets.storage import download_file, known_files, read_archive
 from medzoo.errors import DatasetError
 
 DEFAULT_SIZE = 28
+
+_TABLES = (".csv", ".tsv")
 
 
 @dataclass(frozen=True)
@@ -88,8 +91,9 @@ def load_dataset(
     *,
     task: Task | None = None,
     classes: Sequence[str] | None = None,
-    exclude: str | Sequence[str] = (),
     split: str | Path | Mapping[str, Positions] | None = None,
+    group: GroupColumn = None,
+    exclude: str | Sequence[str] = (),
 ) -> Dataset:
     """Open a MedMNIST data set by name, or your own images by path.
 
@@ -101,9 +105,9 @@ def load_dataset(
     Args:
         name: A name from `list_datasets`; or the path of an .npz file with the arrays
             ``train_images`` ... ``test_labels`` (see `Dataset.from_arrays` for their form), of a
-            folder of images (`Dataset.from_folder`, which has more options), or of a .csv table of
-            images (`Dataset.from_table`). An .npz file with the name of an official medmnist file
-            is opened as that data set.
+            folder of images (`Dataset.from_folder`, which has more options), or of a .csv or .tsv
+            table of images (`Dataset.from_table`). An .npz file with the name of an official
+            medmnist file is opened as that data set.
         size: Height (= width) of the images in pixels, 28 by default. MedMNIST has 28, 64, 128 and
             224; images of a folder or table are resized to any size. For the path of an .npz file,
             the size is only checked.
@@ -113,10 +117,12 @@ def load_dataset(
         task: Task of your own images; by default inferred from their labels.
         classes: Class names of your own images, in the order of the labels; by default those of the
             folder or table, and ``"0"``, ``"1"``... for an .npz file.
-        exclude: Glob patterns of what to leave out of a folder of images; see
-            `Dataset.from_folder`.
         split: Custom splits: positions by split, or the path of a CSV file (see
             `medzoo.datasets.resplit`). Scores measured on them are marked.
+        group: Column of a table with the patient, lesion or other group of each image; False or an
+            empty string for none (see `Dataset.from_table`).
+        exclude: Glob patterns of what to leave out of a folder of images; see
+            `Dataset.from_folder`.
 
     Returns:
         The data set; images are uint8 (N, C, H, W).
@@ -127,6 +133,8 @@ def load_dataset(
         DatasetError: If the file (or that of the split) cannot be found, downloaded or read.
     """
     text = os.fspath(name)
+    if group is not None and not _is_table(Path(text).expanduser()):
+        raise ValueError(f"group={group!r} is only for tables of images, and {text!r} is not one")
     official: tuple[DatasetInfo, Source] | None
     if _is_name(name):
         if task is not None or classes is not None:
@@ -144,7 +152,7 @@ def load_dataset(
     if official:
         data = _open_official(path, *official)
     else:
-        data = _open_own(path, size, task, classes, exclude)
+        data = _open_own(path, size, task, classes, group, exclude)
     if size is None and official:
         size = official[1].size
     if size not in (None, data.size):
@@ -162,9 +170,13 @@ def load_dataset(
 
 def _is_name(name: str | Path) -> bool:
     """Return whether a name is that of a MedMNIST data set rather than a path."""
-    if not isinstance(name, str) or Path(name).name != name or name.endswith((".npz", ".csv")):
+    if not isinstance(name, str) or Path(name).name != name or name.endswith((".npz", *_TABLES)):
         return False
     return name.lower() in list_datasets() or not Path(name).exists()
+
+
+def _is_table(path: Path) -> bool:
+    return path.suffix.lower() in _TABLES and not path.is_dir()
 
 
 def _ensure(path: Path, source: Source, download: bool) -> None:
@@ -206,17 +218,18 @@ def _open_own(
     size: int | None,
     task: Task | None,
     classes: Sequence[str] | None,
+    group: GroupColumn,
     exclude: str | Sequence[str],
 ) -> Dataset:
     size = DEFAULT_SIZE if size is None else size
     if path.is_dir() and path.suffix != ".npz":
         return Dataset.from_folder(path, classes, exclude=exclude, size=size, task=task)
-    if path.suffix.lower() == ".csv":
-        return Dataset.from_table(path, classes, size=size, task=task)
+    if _is_table(path):
+        return Dataset.from_table(path, classes, group=group, size=size, task=task)
     if path.is_file() and path.suffix.lower() != ".npz" and not zipfile.is_zipfile(path):
         raise DatasetError(
-            f"{path} is not a data set; give a folder of images, a .csv table of images, or an "
-            ".npz file"
+            f"{path} is not a data set; give a folder of images, a .csv or .tsv table of images, "
+            "or an .npz file"
         )
     arrays, md5 = read_archive(path)
     provenance = Provenance(path.name, md5, official=False, note="own data")

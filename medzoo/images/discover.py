@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from medzoo.errors import warn_caller
 from medzoo.images.dicom import lacks_preamble
 from medzoo.images.file import is_image
 
@@ -80,16 +80,40 @@ def kind_of_file(path: Path) -> Kind | None:
         return _CLOSED_FILE
 
 
-def find_images(
-    folder: str | Path, exclude: Callable[[Path], bool] = lambda path: False
-) -> tuple[list[Path], LeftOut]:
-    """Return the images in a folder and its sub-folders, without hidden ones.
+def visible_files(
+    folder: str | Path,
+    exclude: Callable[[Path], bool] = lambda path: False,
+    on_error: Callable[[OSError], None] | None = None,
+) -> Iterator[Path]:
+    """Yield what is in a folder and its sub-folders except folders, without what is hidden.
 
     Symbolic links to folders are followed. A folder that can be reached in several ways is searched
     only once, so cyclic links are safe.
 
     Args:
         folder: The folder; it is searched even if it is hidden itself.
+        exclude: Whether to ignore a file, or a folder with all that is in it.
+        on_error: What to do about a folder that cannot be opened; by default, it is ignored.
+    """
+    searched = set()
+    for parent, folders, names in os.walk(folder, onerror=on_error, followlinks=True):
+        real = os.path.realpath(parent)
+        if real in searched:
+            folders.clear()
+            continue
+        searched.add(real)
+        folders[:] = [n for n in sorted(folders) if not (is_hidden(n) or exclude(Path(parent, n)))]
+        paths = (Path(parent, name) for name in names if not is_hidden(name))
+        yield from (path for path in paths if not exclude(path))
+
+
+def find_images(
+    folder: str | Path, exclude: Callable[[Path], bool] = lambda path: False
+) -> tuple[list[Path], LeftOut]:
+    """Return the images in a folder and its sub-folders; see `visible_files`.
+
+    Args:
+        folder: The folder.
         exclude: Whether to ignore a file, or a folder with all that is in it.
 
     Returns:
@@ -98,26 +122,15 @@ def find_images(
     """
     images: list[Path] = []
     left_out: dict[Path, Kind] = {}
-    searched = set()
 
     def note_closed(error: OSError) -> None:
         left_out[Path(error.filename)] = _CLOSED_FOLDER
 
-    for parent, folders, names in os.walk(folder, onerror=note_closed, followlinks=True):
-        real = os.path.realpath(parent)
-        if real in searched:
-            folders.clear()
-            continue
-        searched.add(real)
-        folders[:] = [n for n in sorted(folders) if not (is_hidden(n) or exclude(Path(parent, n)))]
-        for name in names:
-            path = Path(parent, name)
-            if is_hidden(name) or exclude(path):
-                continue
-            if kind := kind_of_file(path):
-                left_out[path] = kind
-            else:
-                images.append(path)
+    for path in visible_files(folder, exclude, note_closed):
+        if kind := kind_of_file(path):
+            left_out[path] = kind
+        else:
+            images.append(path)
     return sorted(images), left_out
 
 
@@ -137,16 +150,12 @@ def describe_left_out(left_out: LeftOut, root: str | Path) -> str:
     )
 
 
-def warn_left_out(left_out: LeftOut, root: str | Path, stacklevel: int) -> None:
+def warn_left_out(left_out: LeftOut, root: str | Path) -> None:
     """Warn once about everything that was left out, if anything was.
 
     Args:
         left_out: As `find_images` returns it.
         root: The folder that was searched.
-        stacklevel: As for `warnings.warn`, where 1 is the caller of this function.
     """
     if left_out:
-        warnings.warn(
-            f"{root}: not read as images: {describe_left_out(left_out, root)}",
-            stacklevel=stacklevel + 1,
-        )
+        warn_caller(f"{root}: not read as images: {describe_left_out(left_out, root)}")

@@ -80,7 +80,7 @@ def _search(path: str | os.PathLike[str]) -> list[str] | None:
             raise FileNotFoundError(
                 f"found no image in {name!r}, but {describe_left_out(left_out, name)}"
             )
-        warn_left_out(left_out, name, stacklevel=4)  # the caller of `predict`
+        warn_left_out(left_out, name)
         found = sorted(map(str, images))
     elif set(name) & set("*?[") and not Path(name).exists():
         paths = glob(name, recursive=True)  # noqa: PTH207  # Path.glob takes no absolute patterns

@@ -64,7 +64,7 @@ def read_folder(
     folder.exclude.check_used()
     files = [file for file, _ in found]
     check_masks(root, files, given)
-    warn_left_out(folder.left_out, root, stacklevel=3)  # the caller of `Dataset.from_folder`
+    warn_left_out(folder.left_out, root)
     try:
         labels, names = class_indices([part.label for _, part in found], classes)
     except ValueError as error:

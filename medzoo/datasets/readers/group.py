@@ -6,12 +6,13 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Literal, TypeAlias
 
+from medzoo.datasets.readers.columns import is_binary, simplify
+
 GroupColumn: TypeAlias = "str | Literal[False] | None"
 """A column; None for the one with the name of a group, if there is one; False or "" for none."""
 
 _GROUPS = "group|patient|subject|lesion|study|case|participant|person|individual"
 _NAME = re.compile(f"({_GROUPS})s?(id|identifier|number|no|nr|name|uid|key)?")
-_FLAGS = {"0", "1", "0.0", "1.0", "False", "True"}
 
 
 def is_group_name(name: str) -> bool:
@@ -20,7 +21,7 @@ def is_group_name(name: str) -> bool:
     Args:
         name: Name of the column; case, blanks and punctuation do not matter.
     """
-    return _NAME.fullmatch(re.sub(r"[\W_]+", "", name.casefold())) is not None
+    return _NAME.fullmatch(simplify(name)) is not None
 
 
 def find_group(
@@ -40,33 +41,32 @@ def find_group(
     found = [
         name
         for name, values in columns.items()
-        if name not in others and is_group_name(name) and not {str(v) for v in values} <= _FLAGS
+        if name not in others and is_group_name(name) and not is_binary(values)
     ]
     if len(found) > 1:
         raise ValueError(
             f"the columns {', '.join(found)} could each be the group whose images stay in one "
             f"split; choose one, e.g. group={found[0]!r} (of patients and lesions, the patients), "
-            "or group=False for none (load_dataset does not have this argument; "
-            "Dataset.from_table does)"
+            "or group=False for none (on the command line --group and --group '')"
         )
     return found[0] if found else None
 
 
-def check_filled(name: str, values: Iterable[object], chosen: bool) -> None:
+def check_filled(name: str, cells: Iterable[tuple[object, object]], chosen: bool) -> None:
     """Check that each image has a group.
 
     Args:
         name: The column of the groups.
-        values: Its values.
+        cells: Place, for messages, and value of each cell.
         chosen: Whether the caller named the column.
 
     Raises:
         ValueError: If a value is missing.
     """
-    empty = [row for row, value in enumerate(values, 1) if value is None or value == ""]
+    empty = [place for place, value in cells if value is None or value == ""]
     if empty:
         hint = "" if chosen else ", or use group=False to ignore the column"
+        others = f" (and {len(empty) - 1:,} more)" if len(empty) > 1 else ""
         raise ValueError(
-            f"{name} is empty in {len(empty):,} rows, first in row {empty[0]:,}; fill in the group "
-            f"of each image{hint}"
+            f"{empty[0]}: {name} is empty{others}; fill in the group of each image{hint}"
         )

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from medzoo.datasets.build import RawDataset
+from medzoo.datasets.readers.columns import find_column
 from medzoo.datasets.readers.group import GroupColumn, check_filled, find_group, is_group_name
 from medzoo.datasets.readers.labelled import LabelledImages, class_indices
 from medzoo.datasets.readers.read import ReadingOptions, read_labelled
 from medzoo.datasets.readers.split_names import split_named
-from medzoo.errors import DatasetError, unknown_name
+from medzoo.errors import DatasetError
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -75,8 +76,7 @@ def read_huggingface(
     features = first.features
     image = _column("image", image, features, lambda kind: isinstance(kind, datasets.Image))
     label = _column("label", label, features, lambda kind: _class_names(kind) is not None)
-    if group and group not in features:
-        raise unknown_name("column", group, features)
+    group = find_column(group, features) if group else group
     for name, part in parts.items():
         if part.features != features:
             raise ValueError(
@@ -87,7 +87,6 @@ def read_huggingface(
         named_so = {name: _values(parts, name) for name in features if is_group_name(name)}
         group = detected = find_group(named_so, (image, label))
     groups = _values(parts, group) if group else []
-    check_filled(str(group), groups, chosen=detected is None)
 
     encoded = {
         name: _plain(part, image).cast_column(image, datasets.Image(decode=False))
@@ -96,6 +95,8 @@ def read_huggingface(
     files = [
         _Cell(part, image, row, name) for name, part in encoded.items() for row in range(len(part))
     ]
+    if group:
+        check_filled(group, zip(files, groups, strict=True), chosen=detected is None)
     values = _values(parts, label)
     known = _class_names(features[label]) or []
     named = [_names(known, value, file) for file, value in zip(files, values, strict=True)]
@@ -158,10 +159,8 @@ def _column(
     found = [name for name, kind in features.items() if fits(kind)]
     if given is None and len(found) == 1:
         return found[0]
-    if given in found:
-        return given
-    if given is not None and given not in features:
-        raise unknown_name("column", given, features)
+    if given is not None and (column := find_column(given, features)) in found:
+        return column
     raise ValueError(
         f"{what}={given!r}: columns that contain {what}s are {', '.join(found) or 'none'} (of "
         f"{', '.join(features)}); name one of them, or cast a column to {_FEATURES[what]}"

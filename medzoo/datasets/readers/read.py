@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import SupportsIndex, TypedDict
@@ -16,7 +15,7 @@ from medzoo.datasets.info import SplitName, Task
 from medzoo.datasets.provenance import Provenance
 from medzoo.datasets.readers.labelled import LabelledImages
 from medzoo.datasets.readers.split import Rows, assign_splits, check_apart, check_classes
-from medzoo.errors import DatasetError, unknown_name
+from medzoo.errors import DatasetError, unknown_name, warn_caller
 from medzoo.images.batch import ImageFile, OnError, read_images
 
 FRACTIONS = (0.7, 0.15, 0.15)
@@ -104,10 +103,7 @@ def read_labelled(
     if broken:
         first = "; ".join(str(error) for error in list(broken.values())[:_SHOWN])
         counts = f"{len(broken):,} of {len(order):,} images"
-        warnings.warn(
-            f"{images.source}: {counts} cannot be read and are left out: {first}",
-            stacklevel=4,  # the caller of `Dataset.from_...`
-        )
+        warn_caller(f"{images.source}: {counts} cannot be read and are left out: {first}")
         note += f"; {counts} unreadable"
         lost = {order[place] for place in broken}
         rows = {
@@ -123,7 +119,7 @@ def read_labelled(
     return RawDataset(
         arrays,
         Provenance(images.source, _md5(images, rows, digests), official=False, note=note),
-        name=name or images.source.removesuffix(".csv"),
+        name=name or images.source,
         task=task,
         classes=images.classes,
         licence=licence,
@@ -182,10 +178,7 @@ def _without_unclear_copies(
             f"{images.source}: {problem}: {shown}. Keep each image in one class; "
             "on_error='skip' leaves all of these out"
         )
-    warnings.warn(
-        f"{images.source}: {problem} and are left out: {shown}",
-        stacklevel=5,  # the caller of `Dataset.from_...`
-    )
+    warn_caller(f"{images.source}: {problem} and are left out: {shown}")
     kept = [row for row in range(len(images)) if row not in unclear]
     return images.take(kept), [digests[row] for row in kept], problem
 

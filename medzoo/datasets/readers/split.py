@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Hashable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import TypeAlias
@@ -10,7 +9,7 @@ from typing import TypeAlias
 from medzoo.datasets.info import SPLIT_NAMES, SplitName
 from medzoo.datasets.readers.labelled import LabelledImages
 from medzoo.datasets.readers.stratify import stratified_group_split
-from medzoo.errors import DatasetError
+from medzoo.errors import DatasetError, warn_caller
 
 Rows: TypeAlias = "dict[SplitName, list[int]]"
 
@@ -67,7 +66,7 @@ def assign_splits(
         if images.splits is None:
             raise
         # The other splits can still be used, e.g. to evaluate a model on test.
-        warnings.warn(f"{error}. Now there is no val split, which training needs", stacklevel=5)
+        warn_caller(f"{error}. Now there is no val split, which training needs")
         return {split: found for split, found in given.items() if found}, "own data"
     chosen = stratified_group_split(
         images.labels[unassigned], groups, {k: v / total for k, v in shares.items()}, seed
@@ -75,10 +74,9 @@ def assign_splits(
     for row, split in zip(unassigned, chosen, strict=True):
         rows[split].append(row)
     if images.splits is not None:
-        warnings.warn(
+        warn_caller(
             f"{images.source} has no val split, so {len(rows['val']):,} of {len(unassigned):,} "
-            f"images of train become val (stratified, seed {seed})",
-            stacklevel=5,  # the caller of `Dataset.from_...`
+            f"images of train become val (stratified, seed {seed})"
         )
     return rows, note
 

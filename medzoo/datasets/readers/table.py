@@ -1,163 +1,255 @@
-"""Read a CSV table of image files and their labels."""
+"""Read a table of image files and their labels."""
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from medzoo.datasets.build import RawDataset
-from medzoo.datasets.info import SplitName
-from medzoo.datasets.readers.group import GroupColumn, check_filled, find_group
+from medzoo.datasets.info import SplitName, Task
+from medzoo.datasets.readers.columns import BINARY, find_column, is_binary, recognise_column
+from medzoo.datasets.readers.group import GroupColumn, check_filled, find_group, is_group_name
 from medzoo.datasets.readers.labelled import LabelledImages, class_indices
+from medzoo.datasets.readers.locate import locate_images
 from medzoo.datasets.readers.read import ReadingOptions, read_labelled
 from medzoo.datasets.readers.split_names import split_named
-from medzoo.errors import DatasetError, unknown_name
+from medzoo.datasets.readers.text_table import (
+    TableSource,
+    TextTable,
+    check_delimiter,
+    is_frame,
+    read_csv,
+    read_frame,
+)
+from medzoo.errors import DatasetError
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+_NO_LABELS = "no finding"
+_MULTI_LABEL = "multi-label, binary-class"
+
 
 def read_table(
-    path: str | Path,
+    table: TableSource,
     classes: Sequence[str] | None = None,
     *,
-    root: str | Path | None = None,
-    image: str = "path",
+    root: str | Path | Sequence[str | Path] | None = None,
+    image: str | None = None,
     label: str | Sequence[str] | None = None,
     split: str | None = None,
     group: GroupColumn = None,
+    delimiter: str | None = None,
     **options: Unpack[ReadingOptions],
 ) -> RawDataset:
-    """Read the images listed in a CSV table; see `Dataset.from_table`.
+    """Read the images listed in a table; see `Dataset.from_table`.
 
     Args:
-        path: The table, with one row per image.
+        table: A CSV file or a DataFrame, with one row per image.
         classes: The classes in their order; by default the names that occur, sorted.
-        root: Folder that image paths are relative to; by default the folder of the table.
-        image: Column of the image paths.
-        label: Column of the class names, or several columns of zeros and ones.
+        root: Folder of the images, or several; by default the folder of the table.
+        image: Column of the image paths or names; by default recognised by its name.
+        label: Column of the class names or of lists of labels, or several columns of zeros and
+            ones; by default recognised by its name.
         split: Column of train, val or test.
         group: Column of the group (patient, lesion) that an image belongs to; by default the
             one with such a name, if there is one. False or an empty string for none.
+        delimiter: The character between columns; by default a comma, semicolon or tab.
         **options: See `ReadingOptions`.
 
     Raises:
-        TypeError: If an option has the wrong type.
+        TypeError: If `table` is not a path or a DataFrame, or an option has the wrong type.
         ValueError: If an option has an invalid value.
         DatasetError: If the table cannot be read or is incomplete; and as for `read_labelled`.
     """
-    file = Path(path).expanduser()
-    try:
-        table = _read(file)
-        paths = table.values(image, unique=True)
-        split = split or ("split" if "split" in table.columns else None)
-        if label is None and "label" in table.columns:
-            label = "label"
-        used = [image, split, *([label] if isinstance(label, str) else label or ())]
-        detected = find_group(table.columns, used) if group is None else None
-        group = group or detected
-        if group and group in table.columns:
-            check_filled(group, table.columns[group], chosen=detected is None)
-        if isinstance(label, str):
-            labels, names = class_indices(table.values(label), classes)
-        else:
-            others = [
-                name
-                for name in table.columns
-                if name not in (image, split, group) and not table.is_group(name)
-            ]
-            names = tuple(classes or label or others)
-            if not names:
-                raise ValueError("there is no label column; add one named label")
-            labels = np.array([table.zeros_and_ones(name) for name in names], np.int64).T
-        folder = Path(root).expanduser() if root is not None else file.parent
-        listed = LabelledImages(
-            file.name,
-            [folder / name for name in paths],
-            labels,
-            names,
-            splits=table.splits(split) if split else None,
-            groups=table.values(group) if group else None,
-            group_note=f"grouped by {detected}" if detected else "",
+    check_delimiter(delimiter, table)
+    if not is_frame(table) and not isinstance(table, str | Path):
+        raise TypeError(
+            f"table is {type(table).__name__}, expected the path of a CSV file or a pandas "
+            "DataFrame"
         )
-    except (OSError, ValueError, csv.Error) as error:
-        raise DatasetError(f"{file} is not a valid table of images and labels: {error}") from error
+    file = None if is_frame(table) else Path(table).expanduser()
+    try:
+        text = read_csv(file, delimiter) if file else read_frame(table)
+        listed = _list_images(
+            text,
+            classes,
+            source=file.name if file else "table",
+            roots=_folders(root if root is not None else file.parent if file else Path()),
+            image=image,
+            label=label,
+            split=split,
+            group=group,
+            task=options.get("task"),
+        )
+    except (OSError, ValueError) as error:
+        what = file or "the DataFrame"
+        raise DatasetError(f"{what} is not a valid table of images and labels: {error}") from error
+    if file and not options.get("name"):
+        options["name"] = file.stem
     return read_labelled(listed, **options)
 
 
-@dataclass(frozen=True)
-class _Table:
-    """The cells of a table.
+def _folders(root: str | Path | Sequence[str | Path]) -> list[Path]:
+    folders = [root] if isinstance(root, str | Path) else list(root)
+    if not folders:
+        raise ValueError("root=[] must name at least one folder of images")
+    return [Path(folder).expanduser() for folder in folders]
 
-    Attributes:
-        columns: The values of each column, by column name.
-        lines: The line number of each row in the file, from 1.
-    """
 
-    columns: dict[str, list[str]]
-    lines: list[int]
+def _list_images(
+    table: TextTable,
+    classes: Sequence[str] | None,
+    *,
+    source: str,
+    roots: Sequence[Path],
+    image: str | None,
+    label: str | Sequence[str] | None,
+    split: str | None,
+    group: GroupColumn,
+    task: Task | None,
+) -> LabelledImages:
+    """Find the columns, the labels and the image files of a table."""
+    image = find_column(image, table.columns) if image else recognise_column("image", table.columns)
+    if image is None:
+        raise ValueError(
+            "there is no column of images, such as path, image_id or file name (found "
+            f"{', '.join(table.columns)}); choose one with Dataset.from_table(..., image=...)"
+        )
+    files = locate_images(zip(table.places, table.filled(image), strict=True), roots)
+    if split:
+        split = find_column(split, table.columns)
+    else:
+        split = next((name for name in table.columns if name.casefold() == "split"), None)
+    if label is None:
+        label = _label_column(table, [image, split], classes)
+    elif isinstance(label, str):
+        label = find_column(label, table.columns)
+    used = [image, split, *([label] if isinstance(label, str) else label or ())]
+    detected = find_group(table.columns, used) if group is None else None
+    group = find_column(group, table.columns) if group else detected
+    if group:
+        check_filled(group, table.cells(group), chosen=detected is None)
+    if isinstance(label, str):
+        labels, names = _named_labels(table, label, classes, task)
+    else:
+        labels, names = _binary_labels(table, label, classes, task, [image, split, group])
+    return LabelledImages(
+        source,
+        files,
+        labels,
+        names,
+        splits=_splits(table, split) if split else None,
+        groups=table.columns[group] if group else None,
+        group_note=f"grouped by {detected}" if detected else "",
+    )
 
-    def values(self, name: str, unique: bool = False) -> list[str]:
-        """Return a column; refuse empty or (if `unique`) repeated values."""
-        if name not in self.columns:
-            raise unknown_name("column", name, self.columns)
-        seen: dict[str, int] = {}
-        for value, line in zip(self.columns[name], self.lines, strict=True):
-            if not value:
-                raise ValueError(f"line {line}: {name} is empty")
-            if unique and (first := seen.setdefault(value, line)) != line:
-                raise ValueError(f"line {line}: {value!r} is already listed in line {first}")
-        return self.columns[name]
 
-    def splits(self, name: str) -> list[SplitName]:
-        """Return the split of each image."""
-        found = []
-        for value, line in zip(self.values(name), self.lines, strict=True):
-            try:
-                found.append(split_named(value))
-            except ValueError as error:
-                raise ValueError(f"line {line}: {error}") from error
+def _splits(table: TextTable, name: str) -> list[SplitName]:
+    table.filled(name)
+    splits = []
+    for place, value in table.cells(name):
+        try:
+            splits.append(split_named(value))
+        except ValueError as error:
+            raise ValueError(f"{place}: {error}") from error
+    return splits
+
+
+def _label_column(
+    table: TextTable, used: Sequence[str | None], classes: Sequence[str] | None
+) -> str | None:
+    """Return the column of class names, if there is one; else labels have columns of 0 and 1."""
+    others = [name for name in table.columns if name not in used]
+    found = recognise_column("label", others)
+    if found is None or found.casefold() == "label":
         return found
-
-    def is_group(self, name: str) -> bool:
-        """Return whether a column contains groups, so that it is not one of the labels."""
-        return find_group({name: self.columns[name]}, ()) is not None
-
-    def zeros_and_ones(self, name: str) -> list[int]:
-        """Return the column of a label as 1 (present) or 0 (absent) for each image."""
-        allowed = {"0": 0, "1": 1, "0.0": 0, "1.0": 1}
-        for value, line in zip(self.values(name), self.lines, strict=True):
-            if value not in allowed:
-                raise ValueError(
-                    f"line {line}: {name} is {value!r}, expected 0 or 1; without a column named "
-                    "label, all columns except path, split and group are taken as labels, unless "
-                    "you choose them with label=[...]"
-                )
-        return [allowed[value] for value in self.columns[name]]
+    if classes is not None and set(classes) <= set(table.columns):
+        return None
+    binary = [name for name in others if is_binary(table.columns[name])]
+    if found in binary and len(binary) > 1:
+        raise ValueError(
+            f"{found} could be the class, or one of the labels {', '.join(binary)}; choose with "
+            f"Dataset.from_table: label={found!r}, or label=[...]"
+        )
+    return found
 
 
-def _read(file: Path) -> _Table:
-    with file.open(newline="", encoding="utf-8-sig") as stream:
-        reader = csv.reader(stream, strict=True)
-        header = [name.strip() for name in next(reader, [])]
-        rows, lines = [], []
-        for row in reader:
-            if not row:
-                continue
-            if len(row) != len(header):
-                raise ValueError(
-                    f"line {reader.line_num}: {len(row)} values, expected {len(header)} "
-                    f"({', '.join(header)})"
-                )
-            rows.append([value.strip() for value in row])
-            lines.append(reader.line_num)
-    if len(set(header)) < len(header):
-        raise ValueError(f"two columns have the same name: {', '.join(header)}")
-    if not rows:
-        raise ValueError("it has no rows")
-    return _Table(dict(zip(header, map(list, zip(*rows, strict=True)), strict=True)), lines)
+def _named_labels(
+    table: TextTable, column: str, classes: Sequence[str] | None, task: Task | None
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Read a column of class names, or of lists of labels such as ``Mass|Effusion``."""
+    cells = table.filled(column)
+    if task != _MULTI_LABEL and (task or not any("|" in cell for cell in cells)):
+        return class_indices(cells, classes)
+    if is_binary(cells):
+        raise ValueError(
+            f"{column} contains only zeros and ones; for a single label, write label=[{column!r}]"
+        )
+    lists = [_split_list(cell, place, classes) for place, cell in table.cells(column)]
+    numbers, names = class_indices([name for names in lists for name in names], classes)
+    if not names:
+        raise ValueError(f"{column} contains no label other than {cells[0]!r}")
+    labels = np.zeros((len(lists), len(names)), np.int64)
+    labels[np.repeat(np.arange(len(lists)), [len(names) for names in lists]), numbers] = 1
+    return labels, names
+
+
+def _split_list(cell: str, place: str, classes: Sequence[str] | None) -> list[str]:
+    """Return the labels of one image."""
+    names = [name.strip() for name in cell.split("|")]
+    if not all(names) or len(set(names)) < len(names):
+        raise ValueError(f"{place}: {cell!r} contains an empty label, or one twice")
+    none = [name for name in names if name.casefold() == _NO_LABELS and name not in (classes or ())]
+    if none and len(names) > 1:
+        raise ValueError(f"{place}: {cell!r} contains {none[0]!r} and labels, which contradict")
+    return [] if none else names
+
+
+def _binary_labels(
+    table: TextTable,
+    label: Sequence[str] | None,
+    classes: Sequence[str] | None,
+    task: Task | None,
+    used: Sequence[str | None],
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Read columns of zeros and ones."""
+    others = [
+        name
+        for name, cells in table.columns.items()
+        if name not in used and (is_binary(cells) or not is_group_name(name))
+    ]
+    names = tuple(classes or label or others)
+    if label and {name.casefold() for name in label} != {name.casefold() for name in names}:
+        raise ValueError(
+            f"classes={list(names)} and label={list(label)} must name the same columns; leave one "
+            "of them out"
+        )
+    if not names:
+        raise ValueError(
+            f"there is no label column (found {', '.join(table.columns)}); add one named label"
+        )
+    columns = [find_column(name, table.columns) for name in names]
+    labels = np.array(
+        [[_number(cell, place, name) for place, cell in table.cells(name)] for name in columns]
+    )
+    if len(names) == 1 and task != _MULTI_LABEL:
+        raise ValueError(
+            f"{names[0]} is the only column of labels; choose label={columns[0]!r} for the classes "
+            f"0 and 1, or task={_MULTI_LABEL!r} (Dataset.from_table)"
+        )
+    return labels.T, names
+
+
+def _number(cell: str, place: str, name: str) -> int:
+    """Return whether a label is present, as 0 or 1."""
+    if cell.casefold() not in BINARY:
+        raise ValueError(
+            f"{place}: {name} is {cell!r}, expected 0 or 1; without a column named label, all "
+            "columns that are not images, splits or groups are taken as labels, unless you choose "
+            f"them: label=[...], or label={name!r} if it contains the classes (Dataset.from_table)"
+        )
+    return BINARY[cell.casefold()]

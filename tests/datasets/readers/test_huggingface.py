@@ -69,9 +69,7 @@ def test_splits_have_the_names_of_folders_and_some_may_be_missing():
     data = Dataset.from_huggingface(parts(Training=6, dev=4, Testing=4))
     assert class_counts(data) == {"train": [3, 3], "val": [2, 2], "test": [2, 2]}
     assert class_counts(Dataset.from_huggingface(parts(test=4))) == {"test": [2, 2]}
-    with pytest.raises(
-        ValueError, match="two of the parts train, training, test stand for the same split; join"
-    ):
+    with pytest.raises(ValueError, match="train, training, test stand for the same split; join"):
         Dataset.from_huggingface(parts(train=6, training=4, test=4))
 
 
@@ -187,7 +185,17 @@ def test_a_column_of_patients_is_the_group_by_default():
     assert data.provenance.note == "own data; split with seed 0; grouped by patient_id"
     assert all(len(split) % 2 == 0 for split in data.splits.values())
     assert "grouped" not in Dataset.from_huggingface(whole, group=False).provenance.note
-    with pytest.raises(ValueError, match=r"patient_id is empty in 1 rows.*group=False"):
+    with pytest.raises(ValueError, match=r"train row 0: patient_id is empty;.*group=False"):
         Dataset.from_huggingface(part(24, patient_id=(text, [None, *patients[1:]])))
     with pytest.raises(ValueError, match="patient_id, study could"):
         Dataset.from_huggingface(part(24, patient_id=(text, patients), study=(text, patients)))
+
+
+def test_names_of_columns_are_found_in_any_case():
+    kind = (datasets.Value("string"), [f"p{row // 2}" for row in range(24)])
+    data = part(24, patient=kind)
+    found = Dataset.from_huggingface(data, image="Picture", label="DX", group="PATIENT")
+    assert found.provenance.md5 == Dataset.from_huggingface(data).provenance.md5
+    twice = part(24, Patient=kind, PATIENT=kind)
+    with pytest.raises(ValueError, match="'patient' could be each of Patient, PATIENT"):
+        Dataset.from_huggingface(twice, group="patient")

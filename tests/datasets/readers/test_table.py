@@ -1,4 +1,3 @@
-import csv
 import string
 from collections import defaultdict
 
@@ -9,35 +8,9 @@ from hypothesis import strategies as st
 
 from medzoo import Dataset, DatasetError, load_dataset
 from medzoo.images.file import read_image
-from tests.datasets.own_images import class_counts, write_image
+from tests.datasets.own_images import class_counts
 
-FILES = 12
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """A folder of the images 0.png to 11.png, 6 x 6 pixels each."""
-    path = tmp_path_factory.mktemp("images")
-    for number in range(FILES):
-        write_image(path / f"{number}.png", number, size=(6, 6))
-    return path
-
-
-@pytest.fixture
-def write(folder, tmp_path):
-    """A function that writes a table beside the images; columns are lists of 12 values."""
-
-    def table(name="moles.csv", encoding="utf-8", **columns):
-        columns = {"path": [folder / f"{number}.png" for number in range(FILES)]} | columns
-        path = tmp_path / name
-        with path.open("w", newline="", encoding=encoding) as stream:
-            writer = csv.writer(stream)
-            writer.writerow(columns)
-            writer.writerows(zip(*columns.values(), strict=True))
-        return path
-
-    return table
-
+from .conftest import FILES
 
 LABELS = ["mole", "melanoma"] * 6
 SPLITS = ["train"] * 6 + ["val"] * 3 + ["test"] * 3
@@ -158,6 +131,12 @@ def test_a_column_of_patients_is_the_group_by_default(write, column):
         Dataset.from_table(parted)
 
 
+def test_every_image_without_a_group_is_counted_and_the_first_named(write):
+    table = write(label=LABELS, patient=["", *["p"] * 10, ""])
+    with pytest.raises(DatasetError, match=r"line 2: patient is empty \(and 1 more\)"):
+        Dataset.from_table(table)
+
+
 def test_several_columns_of_patients_are_an_error_that_names_the_choice(write):
     table = write(label=LABELS, patient_id=range(FILES), lesion_id=range(FILES))
     with pytest.raises(DatasetError, match=r"patient_id, lesion_id could.*group='patient_id'"):
@@ -201,7 +180,7 @@ def changed(values, place, value):
         ({"label": LABELS, "split": changed(SPLITS, 2, "")}, "line 4: split is empty"),
         (
             {"label": LABELS, "group": changed(LABELS, 2, "")},
-            "group is empty in 1 rows, first in row 3; .*group=False",
+            "line 4: group is empty; .*group=False",
         ),
         (
             {"label": changed(LABELS, 3, "melanom")},
@@ -224,12 +203,12 @@ def test_invalid_tables_give_one_clear_error(write, columns, message):
     [
         ("", "it has no rows"),
         ("path,label\n", "it has no rows"),
-        ("path;label\na.png;mole\n", "unknown column 'path'"),
+        ("scan;label\na.png;mole\n", r"no column of images.*\(found scan, label\)"),
         ("path,label\na.png\n", "line 2: 1 values, expected 2"),
         ("path,label\na.png,mole, the large one\n", "line 2: 3 values, expected 2"),
         ("path,path\na.png,b\n", "two columns have the same name"),
-        ('path,label\n"a.png,mole\n', "unexpected end of data"),
-        (b"path,label\n\xff\xfe,mole\n", "can't decode"),
+        ('path,label\n"a.png,mole\n', "line 2: unexpected end of data"),
+        (b"path,label\n\xff\xfe,mole\n", "line 2: .*can't decode.*as UTF-8"),
     ],
 )
 def test_damaged_tables_give_one_clear_error(tmp_path, text, message):
@@ -250,3 +229,115 @@ def test_classes_that_the_table_does_not_know(write):
         Dataset.from_table(write(label=LABELS), ["moles", "melanoma"])
     with pytest.raises(DatasetError, match=r"class 'nevus' has too few different images \(0\)"):
         Dataset.from_table(write(label=LABELS), ["mole", "melanoma", "nevus"])
+
+
+FINDINGS = ["Mass|Effusion", "No Finding", "Mass", "Effusion"] * 3
+
+
+def test_lists_of_labels_make_a_set_multi_label(write):
+    data = Dataset.from_table(write(label=FINDINGS, split=SPLITS))
+    assert data.info.task == "multi-label, binary-class"
+    assert data.info.classes == ("Effusion", "Mass")
+    assert data.train.labels.tolist() == [[1, 1], [0, 0], [0, 1], [1, 0], [1, 1], [0, 0]]
+    other = Dataset.from_table(write(label=FINDINGS, split=SPLITS), ["Mass", "Effusion"])
+    assert torch.equal(other.test.labels, data.test.labels.flip(1))
+
+
+def test_no_finding_is_a_label_only_if_it_is_one_of_the_classes(write):
+    data = Dataset.from_table(
+        write(label=FINDINGS, split=SPLITS), ["No Finding", "Mass", "Effusion"]
+    )
+    assert data.train.labels.tolist()[:2] == [[0, 1, 1], [1, 0, 0]]
+
+
+def test_the_task_decides_whether_labels_are_lists(write):
+    single = ["No Finding", "Mass", "Effusion"] * 4
+    assert Dataset.from_table(write(label=single)).info.task == "multi-class"
+    data = Dataset.from_table(write(label=single), task="multi-label, binary-class")
+    assert data.info.classes == ("Effusion", "Mass")
+    assert sum(split.labels.sum().item() for split in data.splits.values()) == 8
+    pairs = ["a|b", "a", "b"] * 4
+    assert Dataset.from_table(write(label=pairs), task="multi-class").info.classes[1] == "a|b"
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        ("Mass|", "line 5: 'Mass|' contains an empty label"),
+        ("Mass|Mass", "line 5: .*or one twice"),
+        ("Mass|No Finding", "line 5: .*contradict"),
+        ("Mass|mass", "differ only in case"),
+        ("", "line 5: label is empty"),
+    ],
+)
+def test_lists_of_labels_that_do_not_fit(write, cell, message):
+    with pytest.raises(DatasetError, match=message.replace("|", r"\|")):
+        Dataset.from_table(write(label=changed(FINDINGS, 3, cell)))
+
+
+def test_lists_without_any_label_are_an_error(write):
+    with pytest.raises(DatasetError, match="contains no label other than 'No Finding'"):
+        Dataset.from_table(write(label=["No Finding"] * FILES), task="multi-label, binary-class")
+
+
+def test_names_of_columns_are_found_in_any_case(write, folder):
+    paths = [f"{number}.png" for number in range(FILES)]
+    table = write(Path=paths, LABEL=LABELS, Split=SPLITS, LesionID=range(FILES))
+    data = Dataset.from_table(table, root=folder)
+    assert [len(split) for split in data.splits.values()] == [6, 3, 3]
+    assert data.info.classes == ("melanoma", "mole")
+    chosen = {"image": "PATH", "label": "label", "split": "SPLIT", "group": "lesionid"}
+    same = Dataset.from_table(table, root=folder, **chosen)
+    assert same.provenance.md5 == data.provenance.md5
+    columns = {"MEL": [1, 0] * 6, "nv": [1, 1, 0] * 4}
+    assert Dataset.from_table(write(**columns), label=["mel", "NV"]).info.classes == ("mel", "NV")
+
+
+def test_one_hot_columns_of_true_and_false(write):
+    table = write(mel=["TRUE", "FALSE"] * 6, nv=["False", "True"] * 6)
+    data = Dataset.from_table(table, task="binary-class")
+    assert data.info.classes == ("mel", "nv")
+
+
+@pytest.mark.parametrize("name", ["dx", "Diagnosis", "class", "target", "Finding Labels"])
+def test_usual_names_of_labels_are_recognised(write, name):
+    table = write(**{name: LABELS, "age": range(FILES)})
+    assert load_dataset(table).info.classes == ("melanoma", "mole")
+
+
+@pytest.mark.parametrize(
+    ("columns", "options", "message"),
+    [
+        ({"dx": LABELS, "target": LABELS}, {}, "dx, target could each be the label.*label='dx'"),
+        ({"Label": LABELS, "LABEL": LABELS}, {}, "Label, LABEL could each be the label"),
+        ({"Dx": LABELS, "DX": LABELS}, {"label": "dx"}, "'dx' could be each of Dx, DX"),
+        ({"image_id": range(12), "img": range(12), "label": LABELS}, {}, "image_id, img could"),
+        ({"mass": [0, 1] * 6, "target": [0, 1] * 6}, {}, "target could be the class, or one of"),
+        ({"mass": [0, 1] * 6}, {}, "mass is the only column of labels; choose label='mass'"),
+        ({"mass": [0, 1] * 6}, {"label": ["mass"]}, "choose label='mass'"),
+        ({"a": [0, 1] * 6}, {"label": "a", "task": "multi-label, binary-class"}, r"label=\['a'\]"),
+        (
+            {"a": [0, 1] * 6, "b": [0, 1, 1] * 4},
+            {"label": ["a", "b"], "classes": ["a"]},
+            r"classes=\['a'\] and label=\['a', 'b'\] must name the same columns",
+        ),
+    ],
+)
+def test_columns_that_could_be_meant_in_several_ways_are_an_error(write, columns, options, message):
+    with pytest.raises(DatasetError, match=message):
+        Dataset.from_table(write(**columns), **options)
+
+
+def test_the_classes_decide_between_columns_of_labels_and_of_names(write):
+    columns = {"mass": [0, 1] * 6, "edema": [0, 1, 1] * 4, "diagnosis": LABELS}
+    data = load_dataset(write(**columns), classes=["mass", "edema"])
+    assert data.info.task == "multi-label, binary-class"
+    assert load_dataset(write(**columns)).info.classes == ("melanoma", "mole")
+
+
+def test_one_label_is_a_column_or_two_classes(write):
+    table = write(mass=[0, 1] * 6)
+    one = Dataset.from_table(table, task="multi-label, binary-class")
+    assert one.info.classes == ("mass",)
+    assert one.train.labels.shape[1] == 1
+    assert Dataset.from_table(table, label="mass").info.classes == ("0", "1")
