@@ -1,6 +1,7 @@
-"""Copies of files, and files that are empty."""
+"""Copies of files, and files that are empty or cannot be decoded."""
 
 import shutil
+import sys
 
 import pytest
 
@@ -52,3 +53,12 @@ def test_empty_files_are_unreadable_and_not_copies_of_each_other(tmp_path):
     with pytest.warns(UserWarning, match="2 of 18 images cannot be read"):
         data = Dataset.from_folder(root, on_error="skip")
     assert class_counts(data) == {"train": [2, 3], "val": [3, 3], "test": [3, 2]}
+
+
+def test_dicom_files_without_the_package_are_an_error_that_names_it(root, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pydicom", None)
+    (root / "no" / "scan.dcm").write_bytes(bytes(128) + b"DICM")
+    with pytest.raises(DatasetError, match=r"scan\.dcm.*pip install 'medzoo\[dicom\]'"):
+        Dataset.from_folder(root)
+    with pytest.warns(UserWarning, match=r"1 of 31 images .*pip install 'medzoo\[dicom\]'"):
+        Dataset.from_folder(root, on_error="skip")

@@ -27,6 +27,15 @@ def test_labels_are_names_and_splits_those_of_the_table(write, folder):
     assert data.title == "moles (own data)"
 
 
+def test_splits_have_the_names_of_folders_and_some_may_be_missing(write):
+    names = ["Train", "training"] * 3 + ["Validation", "dev", "valid"] + ["TEST", "testing", "test"]
+    data = Dataset.from_table(write(label=LABELS, split=names))
+    assert class_counts(data) == {"train": [3, 3], "val": [1, 2], "test": [2, 1]}
+    assert class_counts(Dataset.from_table(write(label=LABELS, split=["test"] * FILES))) == {
+        "test": [6, 6]
+    }
+
+
 def test_without_splits_the_seed_decides(write):
     table = write(label=LABELS)
     data = Dataset.from_table(table, fractions=(0.5, 0.25, 0.25))
