@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -29,7 +30,7 @@ def check_masks(root: Path, files: Sequence[Path], classes: Collection[str] = ()
     Raises:
         DatasetError: If there are masks; the message gives the patterns that exclude them.
     """
-    plain: dict[str, Path] = {}
+    plain: dict[str, list[Path]] = {}
     candidates: dict[Path, tuple[set[str], str]] = {}  # names of the image, pattern of the masks
     for file in files:
         stem = file.stem.casefold()
@@ -46,7 +47,7 @@ def check_masks(root: Path, files: Sequence[Path], classes: Collection[str] = ()
         if pattern:
             candidates[file] = names, pattern
         else:
-            plain[stem] = file
+            plain.setdefault(stem, []).append(file)
     masks = {
         file: (min(names & plain.keys()), pattern)
         for file, (names, pattern) in candidates.items()
@@ -56,10 +57,11 @@ def check_masks(root: Path, files: Sequence[Path], classes: Collection[str] = ()
         return
     patterns = sorted({pattern for _, pattern in masks.values()})
     first, (name, _) = next(iter(masks.items()))
+    image = max(plain[name], key=lambda image: len(os.path.commonpath([first, image])))
     shell = " ".join(f"'{pattern}'" for pattern in patterns)
     raise DatasetError(
         f"{root}: {len(masks):,} of {len(files):,} images seem to be masks of others, e.g. "
-        f"{first.relative_to(root)} of {plain[name].relative_to(root)}; leave them out with "
+        f"{first.relative_to(root)} of {image.relative_to(root)}; leave them out with "
         f"exclude={patterns!r} (--exclude {shell}). If they are not masks, rename them, or list "
         "the images in a table (Dataset.from_table); if it is the name of a class, list all "
         "classes with classes="

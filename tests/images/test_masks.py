@@ -48,3 +48,9 @@ def test_a_class_folder_of_masks_is_not_a_class_unless_it_is_given(tmp_path):
 def test_names_without_the_image_that_they_would_belong_to_are_no_masks(tmp_path):
     names = ["a/with_mask.png", "a/1_label.png", "b/label_2.png", "b/masked.png", "masks/3.png"]
     check_masks(tmp_path, [tmp_path / name for name in names])
+
+
+def test_the_image_of_the_same_class_is_named(tmp_path):
+    names = [f"{c}/{kind}/0.png" for c in "bac" for kind in ("images", "masks")]
+    with pytest.raises(DatasetError, match=r"e\.g\. b/masks/0\.png of b/images/0\.png"):
+        check_masks(tmp_path, [tmp_path / name for name in names])

@@ -19,7 +19,7 @@ _SPLITS: dict[str, SplitName] = {
 }
 _NAME = re.compile(f"({'|'.join(_SPLITS)})(set|split|data|images?|imgs?)?")
 _SIMILAR = re.compile(
-    f"({'|'.join(_SPLITS)}|eval|evaluation|holdout|k?fold|cv|split)[0-9]*|[0-9]+(st|nd|rd|th)?fold"
+    f"({'|'.join(_SPLITS)}|eval|evaluation|holdout|k?fold|cv|split)([0-9]+|[a-z])?|[0-9]+(st|nd|rd|th)?fold"
 )
 """Names of folds, and of parts of data that could be one split or another."""
 

@@ -19,7 +19,18 @@ def test_the_usual_spellings_of_splits_are_known(split, names):
 
 @pytest.mark.parametrize(
     "name",
-    ["fold1", "Fold_2", "fold", "k-fold 3", "5th fold", "test2", "train_1", "holdout", "eval"],
+    [
+        "fold1",
+        "Fold_2",
+        "fold",
+        "k-fold 3",
+        "5th fold",
+        "test2",
+        "trainA",
+        "train_1",
+        "holdout",
+        "eval",
+    ],
 )
 def test_folds_and_parts_resemble_splits_without_being_one(name):
     assert find_split(name) is None
