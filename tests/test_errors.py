@@ -1,11 +1,11 @@
-"""The wording of "unknown name" errors."""
+"""The wording of "unknown name" errors, and where warnings point."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import medzoo
-from medzoo.errors import unknown_name
+from medzoo.errors import unknown_name, warn_caller
 
 
 def test_close_matches_come_first():
@@ -32,3 +32,12 @@ def test_any_name_can_be_reported(name, known):
 def test_errors_are_the_librarys_own(name):
     error = getattr(medzoo, name)
     assert error.__mro__[1] is Exception
+
+
+def test_warnings_point_outside_of_the_library_at_any_depth():
+    inside: dict[str, object] = {"__name__": "medzoo.inside", "warn_caller": warn_caller}
+    exec("def once(): warn_caller('careful')\ndef twice(): once()", inside)
+    for function in (warn_caller, inside["once"], inside["twice"]):
+        with pytest.warns(UserWarning, match="careful") as caught:
+            function("careful") if function is warn_caller else function()
+        assert caught[0].filename == __file__

@@ -83,6 +83,54 @@ def test_masks_are_refused_until_they_are_excluded(weights, tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["n"] == 5
 
 
+@pytest.fixture
+def patients(folder, tmp_path):
+    """A table of the images, whose patients have two images each, and studies one."""
+    files = sorted(folder.rglob("*.png"))
+    rows = [f"{file},{file.parent.name},p{row // 2},s{row}" for row, file in enumerate(files)]
+    table = tmp_path / "patients.csv"
+    table.write_text("\n".join(["path,label,patient,study", *rows]))
+    return table
+
+
+def test_groups_are_chosen_for_training_and_in_the_printed_command(patients, tmp_path, capsys):
+    command = ["train", "simple_cnn", "--data", str(patients), "--epochs", "1"]
+    command += ["--output", str(tmp_path)]
+    assert main(command) == 1
+    assert "patient, study could each be the group" in capsys.readouterr().err
+    assert main([*command, "--group", "patient"]) == 0
+    printed = shlex.split(capsys.readouterr().out.splitlines()[-1])
+    assert printed[-2:] == ["--group", "patient"]
+    assert main([*printed[1:], "--json"]) == 0
+    n = json.loads(capsys.readouterr().out)["n"]
+    assert n == len(medzoo.load_dataset(patients, group="patient").test)
+    assert n % 2 == 0
+
+
+def test_groups_are_switched_off_by_an_empty_name(patients, weights, capsys):
+    command = ["evaluate", str(weights), "--data", str(patients), "--json"]
+    assert main([*command, "--group", ""]) == 0
+    n = json.loads(capsys.readouterr().out)["n"]
+    assert n == len(medzoo.load_dataset(patients, group=False).test)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["train", "simple_cnn", "--data", "{folder}"],
+        ["train", "simple_cnn", "--dataset", "breastmnist"],
+        ["evaluate", "{weights}", "--data", "{folder}"],
+        ["evaluate", "{weights}", "--dataset", "breastmnist"],
+        ["evaluate", "advanced_cnn.dermamnist"],
+        ["export", "advanced_cnn.dermamnist", "{folder}/m.onnx"],
+    ],
+)
+def test_a_group_without_a_table_is_an_error(command, folder, weights, capsys):
+    filled = [word.format(folder=folder, weights=weights) for word in command]
+    assert main([*filled, "--group", "patient"]) == 1
+    assert "group='patient' is only for tables of images" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("option", ["--data", "--dataset"])
 def test_an_export_is_checked_in_the_models_order_of_classes(option, folder, tmp_path, capsys):
     data = medzoo.Dataset.from_folder(folder, size=20, classes=["b", "a"])

@@ -9,13 +9,14 @@ import pytest
 import torch
 from PIL import Image
 
+from medzoo.datasets import Dataset, load_dataset
 from medzoo.datasets import load as store
-from medzoo.datasets import load_dataset
 from medzoo.datasets.load import Source, data_root
 from medzoo.datasets.storage import md5 as checksum
 from medzoo.errors import DatasetError
 
-from .conftest import make_arrays
+from .conftest import COUNTS, make_arrays
+from .own_images import write_image
 
 
 @pytest.fixture
@@ -249,3 +250,48 @@ def test_a_cache_that_cannot_be_written_does_no_harm(monkeypatch, tmp_path, smal
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(checksum, "REMEMBER_FROM", 0)
     assert load_dataset("breastmnist", root=tmp_path / "root").official
+
+
+@pytest.fixture
+def patients(tmp_path):
+    """A table of 24 images of 8 patients, who each have 3 images."""
+    rows = [
+        (write_image(tmp_path / f"{row}.png", row), "ab"[row // 3 % 2], f"p{row // 3}", f"s{row}")
+        for row in range(24)
+    ]
+    path = tmp_path / "moles.csv"
+    lines = [("path", "label", "patient_id", "study"), *rows]
+    path.write_text("\n".join(",".join(map(str, line)) for line in lines))
+    return path
+
+
+def test_a_group_of_a_table_is_chosen_or_switched_off(patients):
+    with pytest.raises(DatasetError, match="patient_id, study could each be the group"):
+        load_dataset(patients)
+    data = load_dataset(patients, group="Patient_ID")
+    assert all(len(split) % 3 == 0 for split in data.splits.values())
+    assert data.provenance.md5 == Dataset.from_table(patients, group="patient_id").provenance.md5
+    for nothing in (False, ""):
+        free = load_dataset(patients, group=nothing)
+        assert free.provenance.md5 == Dataset.from_table(patients, group=False).provenance.md5
+
+
+def test_a_group_of_what_is_not_a_table_is_an_error(write_npz, tmp_path, data_root):
+    for name in (write_npz(), str(tmp_path), "breastmnist", tmp_path / "breastmnist.npz"):
+        for group in ("patient_id", False):
+            with pytest.raises(ValueError, match=r"group=.* is only for tables of images"):
+                load_dataset(name, group=group)
+
+
+def test_warnings_point_to_the_line_that_loads(write_npz, patients):
+    one_hot = {
+        f"{split}_labels": np.eye(2, dtype=np.uint8)[np.arange(count) % 2]
+        for split, count in COUNTS.items()
+    }
+    table = patients.parent / "one_hot.csv"
+    rows = [f"{row}.png,{row % 2},{1 - row % 2}" for row in range(24)]
+    table.write_text("\n".join(["path,mel,nv", *rows]))
+    for path in (write_npz(**one_hot), table):
+        with pytest.warns(UserWarning, match="exactly one of 2 labels") as caught:
+            load_dataset(path)
+        assert [warning.filename for warning in caught] == [__file__]

@@ -217,7 +217,8 @@ def _recognise_delimiter(text: str) -> str:
 
 def _is_rectangular(text: str, delimiter: str) -> bool:
     try:
-        widths = {len(row) for _, row in _parse(text, delimiter)}
+        rows = [row for _, row in _parse(text, delimiter)]
     except ValueError:
         return False
-    return len(widths) == 1 and widths != {1}
+    inside_quotes = any('"' in name for row in rows[:1] for name in row)
+    return len({len(row) for row in rows}) == 1 and not inside_quotes
