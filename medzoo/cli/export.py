@@ -41,7 +41,7 @@ def add(commands: Commands) -> None:
 
 def _export(arguments: argparse.Namespace) -> tuple[Any, str]:
     model = medzoo.create_model(arguments.model, pretrained=True)
-    given = arguments.dataset or arguments.data or arguments.group
+    given = arguments.dataset or arguments.data or arguments.group or arguments.exclude
     scores = arguments.int8 or arguments.check or given
     data = load_model_data(arguments, model) if scores else None
     exported = medzoo.export(

@@ -24,6 +24,22 @@ def add_model_data_options(parser: argparse.ArgumentParser, purpose: str = "") -
         "--data", type=Path, help=f"{purpose}your own: a folder, a .csv table or an .npz file"
     )
     add_group_option(parser)
+    add_exclude_option(parser)
+
+
+def add_exclude_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--exclude``.
+
+    Args:
+        parser: The parser of a command with ``--data``.
+    """
+    parser.add_argument(
+        "--exclude",
+        nargs="+",
+        default=(),
+        metavar="PATTERN",
+        help="leave these out of a folder of images, e.g. '*_mask.png' masks",
+    )
 
 
 def add_group_option(parser: argparse.ArgumentParser) -> None:
@@ -61,7 +77,12 @@ def load_model_data(
         # Names of folders or in a table must be the model's classes, and get the same order.
         task, classes = (info.task, info.classes) if info else (None, None)
         return medzoo.load_dataset(
-            chosen, size=size, task=task, classes=classes, group=arguments.group
+            chosen,
+            size=size,
+            task=task,
+            classes=classes,
+            group=arguments.group,
+            exclude=arguments.exclude,
         )
     name = chosen or (info.name if info else None)
     if name is None or not (chosen or name in medzoo.list_datasets()):
@@ -69,4 +90,10 @@ def load_model_data(
             f"{arguments.model} was trained on {name or 'data that it does not name'}; give "
             "--data or --dataset"
         )
-    return medzoo.load_dataset(name, size=size, root=arguments.data_root, group=arguments.group)
+    return medzoo.load_dataset(
+        name,
+        size=size,
+        root=arguments.data_root,
+        group=arguments.group,
+        exclude=arguments.exclude,
+    )

@@ -9,7 +9,7 @@ from typing import Any
 
 import medzoo
 from medzoo.cli.command import Commands, add_data_options
-from medzoo.cli.model_data import add_group_option
+from medzoo.cli.model_data import add_exclude_option, add_group_option
 
 
 def add(commands: Commands) -> None:
@@ -29,6 +29,7 @@ def add(commands: Commands) -> None:
     data.add_argument("--dataset", help="a MedMNIST name")
     data.add_argument("--data", type=Path, help="your own: a folder, a .csv table or an .npz file")
     add_group_option(sub)
+    add_exclude_option(sub)
     sub.add_argument("--pretrained", action="store_true", help="start from published weights")
     sub.add_argument(
         "--recipe", help="a bundled name or a JSON file (default; with --pretrained: finetune)"
@@ -56,7 +57,11 @@ def _train(arguments: argparse.Namespace) -> tuple[Any, str]:
     from medzoo.training import load_recipe
 
     chosen = arguments.data or arguments.dataset
-    where = {"root": arguments.data_root, "group": arguments.group}
+    where = {
+        "root": arguments.data_root,
+        "group": arguments.group,
+        "exclude": arguments.exclude,
+    }
     data = medzoo.load_dataset(chosen, size=arguments.size, **where)
     high_res = None
     if arguments.high_res:
@@ -96,8 +101,9 @@ def _train(arguments: argparse.Namespace) -> tuple[Any, str]:
     option = "--data" if arguments.data else "--dataset"
     root = ["--data-root", arguments.data_root] if arguments.data_root else []
     group = ["--group", arguments.group] if arguments.group is not None else []
+    exclude = ["--exclude", *arguments.exclude] if arguments.exclude else []
     evaluate = shlex.join(
-        ["medzoo", "evaluate", str(run.weights), option, str(chosen), *group, *root]
+        ["medzoo", "evaluate", str(run.weights), option, str(chosen), *group, *root, *exclude]
     )
     text = (
         f"{arguments.model} on {data.title}: validation AUC {run.val_auc:.4f}, "

@@ -1,4 +1,4 @@
-"""Check raw arrays and turn them into the three splits of a data set."""
+"""Check raw arrays and turn them into the splits of a data set."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from medzoo.datasets.arrays import (
     infer_task,
     is_one_hot,
 )
-from medzoo.datasets.info import SPLIT_NAMES, DatasetInfo, SplitName, Task
+from medzoo.datasets.info import DatasetInfo, SplitName, Task
 from medzoo.datasets.provenance import Provenance
 from medzoo.datasets.split import Split
 from medzoo.errors import DatasetError, warn_caller
@@ -25,10 +25,11 @@ from medzoo.errors import DatasetError, warn_caller
 
 @dataclass(frozen=True, eq=False)
 class RawDataset:
-    """Images and labels of three splits as a reader found them, not yet checked.
+    """Images and labels of splits as a reader found them, not yet checked.
 
     Attributes:
-        arrays: Images and labels of each split, in any layout that `Dataset.from_arrays` accepts.
+        arrays: Images and labels of each split that there is, in the order train, val, test, and
+            in any layout that `Dataset.from_arrays` accepts.
         provenance: Where they came from.
         name: Short name of the data set, which is also its title.
         task: The task; None to infer it from the labels.
@@ -54,7 +55,7 @@ def build_splits(raw: RawDataset, info: DatasetInfo | None = None) -> dict[Split
         info: Description of the data set that they have to match; if None, it is made from `raw`.
 
     Returns:
-        The three splits, all with the same description.
+        The splits, all with the same description.
 
     Raises:
         TypeError: If a split is not a pair of arrays, or `classes` is a single string.
@@ -85,7 +86,7 @@ def build_splits(raw: RawDataset, info: DatasetInfo | None = None) -> dict[Split
             split,
             raw.provenance,
         )
-        for split in SPLIT_NAMES
+        for split in images
     }
     if info is None and raw.classes is None:
         check_numbering(list(labels.values()), f"{prefix}labels")
@@ -96,18 +97,17 @@ def _as_tensors(
     raw: RawDataset, prefix: str
 ) -> tuple[dict[SplitName, Tensor], dict[SplitName, Tensor]]:
     """Return the images and the labels of each split."""
-    for split in SPLIT_NAMES:
-        pair = raw.arrays[split]
+    for split, pair in raw.arrays.items():
         if not isinstance(pair, tuple | list):
             raise TypeError(f"{split}= must be a pair (images, labels), got {type(pair).__name__}")
         if len(pair) != 2:
             raise ValueError(f"{split}= must be a pair (images, labels), got {len(pair)} items")
     images = {
-        split: as_images(raw.arrays[split][0], f"{prefix}{split} images") for split in SPLIT_NAMES
+        split: as_images(pair[0], f"{prefix}{split} images") for split, pair in raw.arrays.items()
     }
     labels = {
-        split: as_labels(raw.arrays[split][1], len(images[split]), f"{prefix}{split} labels")
-        for split in SPLIT_NAMES
+        split: as_labels(pair[1], len(images[split]), f"{prefix}{split} labels")
+        for split, pair in raw.arrays.items()
     }
     return images, labels
 
@@ -132,7 +132,7 @@ def _decode_one_hot(
             "encoded classes; remove the column, or name all classes with classes="
         )
     if task is None:
-        count = labels["train"].shape[1]
+        count = next(iter(labels.values())).shape[1]
         names = f" ({', '.join(classes)})" if classes else ""
         single = "multi-class" if count > 2 else "binary-class"
         warn_caller(
@@ -151,7 +151,7 @@ def _common_shape(images: Mapping[SplitName, Tensor], prefix: str) -> tuple[int,
             f"{prefix}images of the splits differ in (channels, height, width): {shapes}; "
             "convert them to one shape"
         )
-    channels, size, _ = shapes["train"]
+    channels, size, _ = next(iter(shapes.values()))
     return channels, size
 
 

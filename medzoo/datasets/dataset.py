@@ -1,4 +1,4 @@
-"""A data set: its description and its three splits."""
+"""A data set: its description and its splits."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from medzoo.datasets.readers.read import ReadingOptions
 from medzoo.datasets.readers.table import read_table
 from medzoo.datasets.readers.text_table import TableSource
 from medzoo.datasets.split import Split
+from medzoo.errors import DatasetError
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -31,7 +32,9 @@ _STATISTICS_CHUNK = 1 << 24  # values; keeps memory-mapped data sets from being 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A data set: its description and its three splits.
+    """A data set: its description and its splits, of which some may be missing.
+
+    To read a missing split is a `DatasetError`; `splits` has those that there are.
 
     Attributes:
         info: Description: task, classes, channels and more.
@@ -47,22 +50,38 @@ class Dataset:
     test: Split
     provenance: Provenance
 
+    def __post_init__(self) -> None:
+        for name in SPLIT_NAMES:
+            if vars(self)[name] is None:
+                del vars(self)[name]
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Split:
+            """Explain that a split is missing; called only for attributes that do not exist."""
+            if name in SPLIT_NAMES and "info" in vars(self):
+                raise DatasetError(
+                    f"{self.title} has no {name} split, only {' and '.join(self.splits)}; add the "
+                    "images, or load images without splits, which are then split"
+                )
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
     def __repr__(self) -> str:
         counts = " / ".join(f"{len(split):,}" for split in self.splits.values())
         return (
             f"Dataset({self.title}: {self.info.task}, {self.info.num_classes} classes, "
-            f"{self.info.channels} x {self.size} x {self.size}, train/val/test {counts})"
+            f"{self.info.channels} x {self.size} x {self.size}, {'/'.join(self.splits)} {counts})"
         )
 
     @property
     def splits(self) -> dict[SplitName, Split]:
-        """The three splits by name."""
-        return {"train": self.train, "val": self.val, "test": self.test}
+        """The splits that there are, by name."""
+        return {name: vars(self)[name] for name in SPLIT_NAMES if name in vars(self)}
 
     @property
     def size(self) -> int:
         """Height (= width) of the images in pixels."""
-        return self.train.images.shape[-1]
+        return next(iter(self.splits.values())).images.shape[-1]
 
     @property
     def official(self) -> bool:
@@ -156,26 +175,37 @@ class Dataset:
         cls,
         path: str | Path,
         classes: Sequence[str] | None = None,
+        *,
+        exclude: str | Sequence[str] = (),
         **options: Unpack[ReadingOptions],
     ) -> Dataset:
         """Read a folder of images, one sub-folder per class.
 
-        The layout is ``folder/{train,val,test}/class/*.png`` or ``folder/class/*.png``. Images may
-        be nested deeper in the folder of their class.
+        The layout is ``folder/{train,val,test}/class/*.png``, ``folder/class/{train,val,test}/*``
+        or ``folder/class/*.png``. Splits may also be called ``Training``, ``valid``, ``dev`` or
+        the like, and some may be missing: if it is only val, a part of train becomes val. In the
+        first and the last layout, images may be nested deeper in the folder of their class. What
+        is not an image is left out, with one warning.
 
         Args:
             path: The folder.
             classes: The classes in their order; by default the names of the folders, sorted.
+            exclude: Glob patterns of files and folders to leave out, at any depth, e.g.
+                ``"*_mask.png"`` or ``["masks", "benign/*_2.png"]``.
             **options: Image size, how to split, and more; see
                 `medzoo.datasets.ReadingOptions`.
 
         Raises:
             TypeError: If an option has the wrong type.
             ValueError: If an option has an invalid value.
-            DatasetError: If an image cannot be read, a class folder or a split is empty, a class
-                has no training images, or copies of one file are in two splits.
+            DatasetError: If an image cannot be read or seems to be the mask of another one, a
+                class folder or a split is empty, folders of splits and of classes are mixed, a
+                class has no training images, or copies of one file are in two splits or classes.
+
+        Warns:
+            UserWarning: If files are left out, or a part of train becomes val.
         """
-        return build_dataset(read_folder(path, classes, **options))
+        return build_dataset(read_folder(path, classes, exclude=exclude, **options))
 
     @classmethod
     def from_table(
@@ -293,5 +323,6 @@ def build_dataset(raw: RawDataset, info: DatasetInfo | None = None) -> Dataset:
         ValueError: If task, classes and labels contradict each other.
     """
     splits = build_splits(raw, info)
-    train, val, test = (splits[name] for name in SPLIT_NAMES)
-    return Dataset(train.info, train, val, test, raw.provenance)
+    checked = next(iter(splits.values())).info
+    train, val, test = map(splits.get, SPLIT_NAMES)
+    return Dataset(checked, train, val, test, raw.provenance)  # type: ignore[arg-type]

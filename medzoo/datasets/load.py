@@ -93,6 +93,7 @@ def load_dataset(
     classes: Sequence[str] | None = None,
     split: str | Path | Mapping[str, Positions] | None = None,
     group: GroupColumn = None,
+    exclude: str | Sequence[str] = (),
 ) -> Dataset:
     """Open a MedMNIST data set by name, or your own images by path.
 
@@ -120,6 +121,8 @@ def load_dataset(
             `medzoo.datasets.resplit`). Scores measured on them are marked.
         group: Column of a table with the patient, lesion or other group of each image; False or an
             empty string for none (see `Dataset.from_table`).
+        exclude: Glob patterns of what to leave out of a folder of images; see
+            `Dataset.from_folder`.
 
     Returns:
         The data set; images are uint8 (N, C, H, W).
@@ -144,10 +147,12 @@ def load_dataset(
     else:
         path = Path(text).expanduser()
         official = _recognise(path) if task is None and classes is None else None
+    if exclude and not path.is_dir():
+        raise ValueError(f"exclude={exclude!r} is only for folders of images; {path} is not one")
     if official:
         data = _open_official(path, *official)
     else:
-        data = _open_own(path, size, task, classes, group)
+        data = _open_own(path, size, task, classes, group, exclude)
     if size is None and official:
         size = official[1].size
     if size not in (None, data.size):
@@ -214,10 +219,11 @@ def _open_own(
     task: Task | None,
     classes: Sequence[str] | None,
     group: GroupColumn,
+    exclude: str | Sequence[str],
 ) -> Dataset:
     size = DEFAULT_SIZE if size is None else size
     if path.is_dir() and path.suffix != ".npz":
-        return Dataset.from_folder(path, classes, size=size, task=task)
+        return Dataset.from_folder(path, classes, exclude=exclude, size=size, task=task)
     if _is_table(path):
         return Dataset.from_table(path, classes, group=group, size=size, task=task)
     if path.is_file() and path.suffix.lower() != ".npz" and not zipfile.is_zipfile(path):

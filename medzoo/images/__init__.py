@@ -3,7 +3,7 @@
 from medzoo.images.batch import read_images
 from medzoo.images.channels import adapt_channels
 from medzoo.images.convert import ImageLike, to_uint8
-from medzoo.images.discover import visible_files
+from medzoo.images.discover import find_images
 from medzoo.images.file import is_image, read_image
 from medzoo.images.resize import center_crop_resize
 
@@ -11,9 +11,9 @@ __all__ = [
     "ImageLike",
     "adapt_channels",
     "center_crop_resize",
+    "find_images",
     "is_image",
     "read_image",
     "read_images",
     "to_uint8",
-    "visible_files",
 ]

@@ -14,7 +14,8 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from medzoo.images import ImageLike, is_image, read_image, visible_files
+from medzoo.images import ImageLike, find_images, read_image
+from medzoo.images.discover import describe_left_out, warn_left_out
 
 ImageSource: TypeAlias = "str | os.PathLike[str] | ImageLike"
 """One image: a file or one in memory. In place of a file, a folder or a pattern stands for many."""
@@ -74,10 +75,16 @@ def _search(path: str | os.PathLike[str]) -> list[str] | None:
     name = os.fspath(path)
     _refuse_url(name)
     if Path(name).is_dir():
-        found = sorted(str(path) for path in visible_files(name) if is_image(path))
+        images, left_out = find_images(name)
+        if not images and left_out:
+            raise FileNotFoundError(
+                f"found no image in {name!r}, but {describe_left_out(left_out, name)}"
+            )
+        warn_left_out(left_out, name)
+        found = sorted(map(str, images))
     elif set(name) & set("*?[") and not Path(name).exists():
         paths = glob(name, recursive=True)  # noqa: PTH207  # Path.glob takes no absolute patterns
-        found = sorted(path for path in paths if Path(path).is_file())
+        found = sorted(path for path in paths if not Path(path).is_dir())
     else:
         return None
     if not found:

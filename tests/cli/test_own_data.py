@@ -1,6 +1,7 @@
 """Data of one's own on the command line: trained on, evaluated, and named in errors."""
 
 import json
+import shlex
 
 import pytest
 
@@ -32,8 +33,6 @@ def test_a_folder_becomes_a_model_of_its_classes_and_size(weights):
 
 
 def test_the_printed_command_evaluates_the_model(folder, weights, tmp_path, capsys):
-    import shlex
-
     command = ["train", "simple_cnn", "--data", str(folder), "--epochs", "1"]
     assert main([*command, "--output", str(tmp_path)]) == 0
     printed = shlex.split(capsys.readouterr().out.splitlines()[-1])
@@ -56,6 +55,34 @@ def test_tables_and_archives_are_evaluated_too(folder, weights, tmp_path, capsys
     assert found[0] == found[1]
 
 
+def test_a_folder_with_only_a_test_split_is_evaluated(folder, weights, tmp_path, capsys):
+    write_folder(tmp_path / "Testing", {"a": 3, "b": 2})
+    command = ["evaluate", str(weights), "--data", str(tmp_path), "--json"]
+    assert main(command) == 0
+    assert json.loads(capsys.readouterr().out)["n"] == 5
+    assert main([*command, "--split", "val"]) == 1
+    assert "has no val split, only test" in capsys.readouterr().err
+
+
+def test_masks_are_refused_until_they_are_excluded(weights, tmp_path, capsys):
+    data = write_folder(tmp_path / "busi", {"train/a": 9, "train/b": 9, "test/a": 3, "test/b": 2})
+    for image in sorted(data.rglob("00[01].png")):
+        image.with_name(f"{image.stem}_mask.png").write_bytes(image.read_bytes() + b"mask")
+    output = ["--epochs", "1", "--size", "20", "--output", str(tmp_path / "out")]
+    command = ["train", "simple_cnn", "--data", str(data), *output]
+    assert main(command) == 1
+    error = capsys.readouterr().err
+    assert "8 of 31 images seem to be masks of others" in error
+    assert "--exclude '*_mask*.*'" in error
+    with pytest.warns(UserWarning, match="busi has no val split, so 4 of 18 images of train"):
+        assert main([*command, "--exclude", "*_mask*.*"]) == 0
+    printed = shlex.split(capsys.readouterr().out.splitlines()[-1])
+    assert printed[-2:] == ["--exclude", "*_mask*.*"]
+    with pytest.warns(UserWarning, match="busi has no val split"):
+        assert main([*printed[1:], "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["n"] == 5
+
+
 @pytest.fixture
 def patients(folder, tmp_path):
     """A table of the images, whose patients have two images each, and studies one."""
@@ -67,8 +94,6 @@ def patients(folder, tmp_path):
 
 
 def test_groups_are_chosen_for_training_and_in_the_printed_command(patients, tmp_path, capsys):
-    import shlex
-
     command = ["train", "simple_cnn", "--data", str(patients), "--epochs", "1"]
     command += ["--output", str(tmp_path)]
     assert main(command) == 1

@@ -15,13 +15,12 @@ from tests.evaluation.test_evaluate import Net
 
 @pytest.fixture
 def folder(data, tmp_path):
-    """Six images at several depths, some hidden, and files that are not images."""
+    """Six images at several depths, some hidden."""
     names = ["b.png", "a.png", "deep/er/c.png", "deep/no-ending", ".hidden.png", ".dir/x.png"]
     for name, image in zip(names, data.test.images, strict=False):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image.permute(1, 2, 0).numpy()).save(path, format="PNG")
-    (tmp_path / "labels.csv").write_text("path,label\n")
     return tmp_path
 
 
@@ -48,6 +47,37 @@ def test_links_to_folders_are_followed_but_not_in_circles(model, folder, tmp_pat
     (folder / "deep" / "itself").symlink_to(folder / "deep")
     found = predict(model, outside, device="cpu")
     assert [one.source for one in found] == [f"{outside}/links/there/{name}" for name in VISIBLE]
+
+
+def test_what_is_not_an_image_in_a_folder_is_named_in_one_warning(model, folder):
+    for name in ("labels.csv", "notes.txt", "deep/scan.nii.gz", "Thumbs.db", ".DS_Store"):
+        (folder / name).write_bytes(b"no image")
+    (folder / "deep" / "gone.png").symlink_to(folder / "nowhere.png")
+    with pytest.warns(UserWarning, match="not read as images") as warned:
+        found = predict(model, folder, device="cpu")
+    assert [one.source for one in found] == [str(folder / name) for name in VISIBLE]
+    assert [one.filename for one in warned] == [__file__]
+    assert str(warned[0].message) == (
+        f"{folder}: not read as images: broken links (1, e.g. deep/gone.png): restore their "
+        "targets; volumes (1, e.g. deep/scan.nii.gz): save their slices as PNG, or pass them as "
+        "arrays; other files (2, e.g. labels.csv)"
+    )
+
+
+def test_a_folder_of_other_files_is_an_error_that_names_them(model, tmp_path):
+    for name in ("a.npy", "b.npy"):
+        (tmp_path / name).write_bytes(b"no image")
+    with pytest.raises(
+        FileNotFoundError, match=r"no image in .*but NumPy files \(2, e\.g\. a\.npy"
+    ):
+        predict(model, tmp_path, device="cpu")
+
+
+def test_a_broken_link_that_fits_a_pattern_is_reported(model, folder):
+    (folder / "c.png").symlink_to(folder / "nowhere.png")
+    with pytest.warns(UserWarning, match=r"1 of 3 images were skipped.*c\.png.*does not exist"):
+        found = predict(model, str(folder / "*.png"), device="cpu")
+    assert [one.source for one in found.failures] == [str(folder / "c.png")]
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,10 @@ import numpy as np
 from medzoo.datasets.build import RawDataset
 from medzoo.datasets.readers.columns import find_column
 from medzoo.datasets.readers.group import GroupColumn, check_filled, find_group, is_group_name
-from medzoo.datasets.readers.labelled import SPLIT_OF, LabelledImages, class_indices
+from medzoo.datasets.readers.labelled import LabelledImages, class_indices
 from medzoo.datasets.readers.read import ReadingOptions, read_labelled
-from medzoo.errors import DatasetError, unknown_name
+from medzoo.datasets.readers.split_names import split_named
+from medzoo.errors import DatasetError
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -63,9 +64,12 @@ def read_huggingface(
             "without streaming=True)"
         )
     parts = dict(data) if isinstance(data, datasets.DatasetDict) else {"train": data}
-    for name in parts:
-        if name not in SPLIT_OF:
-            raise unknown_name("split", name, SPLIT_OF)
+    splits = {name: split_named(name) for name in parts}
+    if len(set(splits.values())) < len(splits):
+        raise ValueError(
+            f"two of the parts {', '.join(splits)} stand for the same split; join them with "
+            "datasets.concatenate_datasets, or leave one out"
+        )
     if not any(map(len, parts.values())):
         raise DatasetError("the data set contains no images")
     first = next(iter(parts.values()))
@@ -107,7 +111,7 @@ def read_huggingface(
         files,
         labels,
         classes,
-        [SPLIT_OF[file.split] for file in files] if len(parts) > 1 else None,
+        [splits[file.split] for file in files] if set(splits.values()) != {"train"} else None,
         [str(value) for value in groups] if group else None,
         f"grouped by {detected}" if detected else "",
     )

@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from medzoo.datasets.info import SplitName
 from medzoo.errors import unknown_name
 from medzoo.images.batch import ImageFile
-
-SPLIT_OF: dict[str, SplitName] = {
-    "train": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-}
-"""The split for each name used in folders, in tables and on the Hub (in lower case)."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +21,8 @@ class LabelledImages:
         files: The images.
         labels: Class indices (N,), or zeros and ones (N, L).
         classes: Names of the classes (labels, if multi-label).
-        splits: The split of each image; None if the source has no splits. ``"val"`` may be missing.
+        splits: The split of each image; None if the source has no splits. Not all of the splits
+            have to occur.
         groups: The group (patient, lesion) of each image; None if the source has no groups.
         group_note: Says which column the groups are from, if the caller did not choose it.
     """
@@ -45,6 +37,29 @@ class LabelledImages:
 
     def __len__(self) -> int:
         return len(self.files)
+
+    def take(self, rows: Sequence[int]) -> LabelledImages:
+        """Return some of the images, with what belongs to them.
+
+        Args:
+            rows: Their positions.
+        """
+        return replace(
+            self,
+            files=[self.files[row] for row in rows],
+            labels=self.labels[rows],
+            splits=[self.splits[row] for row in rows] if self.splits else None,
+            groups=[self.groups[row] for row in rows] if self.groups else None,
+        )
+
+    def label_of(self, row: int) -> str:
+        """Return the name of an image's class, or the names of its labels.
+
+        Args:
+            row: Its position.
+        """
+        names = (name for n, name in enumerate(self.classes) if self.has(n)[row])
+        return ", ".join(names) or "no label"
 
     def has(self, number: int) -> np.ndarray:
         """Return which images have a class or label, as booleans (N,).

@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import SupportsIndex, TypedDict
 
+import numpy as np
+
 from medzoo.datasets.arrays import Array
 from medzoo.datasets.build import RawDataset
 from medzoo.datasets.info import SplitName, Task
 from medzoo.datasets.provenance import Provenance
 from medzoo.datasets.readers.labelled import LabelledImages
 from medzoo.datasets.readers.split import Rows, assign_splits, check_apart, check_classes
-from medzoo.errors import unknown_name, warn_caller
+from medzoo.errors import DatasetError, unknown_name, warn_caller
 from medzoo.images.batch import ImageFile, OnError, read_images
 
 FRACTIONS = (0.7, 0.15, 0.15)
@@ -31,10 +33,11 @@ class ReadingOptions(TypedDict, total=False):
         task: The task; by default inferred from the labels (ordinal-regression has to be given).
         fractions: Shares of train, val and test if the source has no splits, by default 0.7, 0.15
             and 0.15. Each class is split in these proportions; groups, and copies of a file, stay
-            together. If the source has only train and test, a part of train becomes val.
+            together. If the source has train but no val, a part of train becomes val.
         seed: Random seed of that split, 0 by default.
-        on_error: What to do if an image cannot be read: ``"raise"`` (the default), or ``"skip"`` to
-            leave it out, with a warning and a note in the provenance.
+        on_error: What to do if an image cannot be read, or if copies of one file have different
+            labels: ``"raise"`` (the default), or ``"skip"`` to leave these images out, with a
+            warning and a note in the provenance.
         name: Short name of the data set, which is also its title; by default that of the source.
         licence: Licence of the images.
         description: What the images show.
@@ -83,13 +86,15 @@ def read_labelled(
         TypeError: If an option has the wrong type.
         ValueError: If an option has an invalid value.
         DatasetError: If an image cannot be read, a split is empty, a class has no training images,
-            or a group or copies of one file are in two splits.
+            a group or copies of one file are in two splits, or copies have different labels.
     """
     _check_options(size, fractions, on_error)
     with ThreadPoolExecutor() as pool:
         digests = list(pool.map(_digest, images.files))
+    images, digests, lost_copies = _without_unclear_copies(images, digests, on_error)
     rows, note = assign_splits(images, digests, fractions, seed)
     note += f"; {images.group_note}" if images.group_note else ""
+    note += f"; {lost_copies}" if lost_copies else ""
     check_apart(images, rows, digests)
     check_classes(images, rows)
     order = [row for split_rows in rows.values() for row in split_rows]
@@ -138,9 +143,44 @@ def _check_options(size: int, fractions: tuple[float, float, float], on_error: O
 
 def _digest(file: ImageFile) -> str:
     try:
-        return hashlib.md5(file.read_bytes(), usedforsecurity=False).hexdigest()
+        content = file.read_bytes()
     except OSError:
-        return str(file)  # decoding it will raise an error that names the file
+        content = b""
+    if not content:  # not a copy of other such files; decoding will raise an error that names it
+        return str(file)
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+def _without_unclear_copies(
+    images: LabelledImages, digests: list[str], on_error: OnError
+) -> tuple[LabelledImages, list[str], str]:
+    """Refuse or leave out copies of one file with different labels; return a note on them."""
+    copies: dict[str, list[int]] = {}
+    for row, digest in enumerate(digests):
+        copies.setdefault(digest, []).append(row)
+    unclear = {
+        row: rows[
+            (images.labels[rows] != images.labels[row]).reshape(len(rows), -1).any(1).argmax()
+        ]
+        for rows in map(np.array, copies.values())
+        if len(rows) > 1 and (images.labels[rows] != images.labels[rows[0]]).any()
+        for row in rows
+    }
+    if not unclear:
+        return images, digests, ""
+    shown = "; ".join(
+        " = ".join(f"{images.files[row]} ({images.label_of(row)})" for row in pair)
+        for pair in list(unclear.items())[:_SHOWN]
+    )
+    problem = f"{len(unclear):,} of {len(images):,} images have copies with other labels"
+    if on_error == "raise":
+        raise DatasetError(
+            f"{images.source}: {problem}: {shown}. Keep each image in one class; "
+            "on_error='skip' leaves all of these out"
+        )
+    warn_caller(f"{images.source}: {problem} and are left out: {shown}")
+    kept = [row for row in range(len(images)) if row not in unclear]
+    return images.take(kept), [digests[row] for row in kept], problem
 
 
 def _md5(images: LabelledImages, rows: Rows, digests: Sequence[str]) -> str:

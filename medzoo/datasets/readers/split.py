@@ -9,7 +9,7 @@ from typing import TypeAlias
 from medzoo.datasets.info import SPLIT_NAMES, SplitName
 from medzoo.datasets.readers.labelled import LabelledImages
 from medzoo.datasets.readers.stratify import stratified_group_split
-from medzoo.errors import DatasetError
+from medzoo.errors import DatasetError, warn_caller
 
 Rows: TypeAlias = "dict[SplitName, list[int]]"
 
@@ -25,17 +25,21 @@ def assign_splits(
     """Assign each image to a split.
 
     Args:
-        images: The images. If they have no splits, all of them are split at random; if only val is
-            missing, a part of train becomes val.
+        images: The images. If they have no splits, all of them are split at random. If there is
+            train but no val, a part of train becomes val, if each class has enough images for it.
         digests: Digest of the content of each file. Without groups, copies stay together.
         fractions: Shares of train, val and test.
         seed: Random seed of the split.
 
     Returns:
-        The rows of each split, in the order train, val, test; and a note on how they were assigned.
+        The rows of each split that there is, in the order train, val, test; and a note on how they
+        were assigned.
 
     Raises:
-        DatasetError: If a class has too few images to be in each split.
+        DatasetError: If images without splits have a class with too few images to be in each.
+
+    Warns:
+        UserWarning: If a part of train becomes val, or would but for a class with too few images.
     """
     shares = dict(zip(SPLIT_NAMES, fractions, strict=True))
     everything = range(len(images))
@@ -43,23 +47,37 @@ def assign_splits(
         rows: Rows = {split: [] for split in SPLIT_NAMES}
         unassigned, note = list(everything), f"own data; split with seed {seed}"
     else:
-        rows = {
+        given: Rows = {
             split: [row for row in everything if images.splits[row] == split]
             for split in SPLIT_NAMES
         }
-        if rows["val"] or not rows["train"]:
+        rows = {split: found for split, found in given.items() if found}
+        if "val" in rows or "train" not in rows:
             return rows, "own data"
-        unassigned, note = rows["train"], f"own data; val split from train with seed {seed}"
+        unassigned, note = given["train"], f"own data; val split from train with seed {seed}"
+        rows = {split: found for split, found in given.items() if found or split == "val"}
         del shares["test"]
     rows |= {split: [] for split in shares}
     total = sum(shares.values())
     groups = [(images.groups or digests)[row] for row in unassigned]
-    _check_class_counts(images, unassigned, groups, list(shares))
+    try:
+        _check_class_counts(images, unassigned, groups, list(shares))
+    except DatasetError as error:
+        if images.splits is None:
+            raise
+        # The other splits can still be used, e.g. to evaluate a model on test.
+        warn_caller(f"{error}. Now there is no val split, which training needs")
+        return {split: found for split, found in given.items() if found}, "own data"
     chosen = stratified_group_split(
         images.labels[unassigned], groups, {k: v / total for k, v in shares.items()}, seed
     )
     for row, split in zip(unassigned, chosen, strict=True):
         rows[split].append(row)
+    if images.splits is not None:
+        warn_caller(
+            f"{images.source} has no val split, so {len(rows['val']):,} of {len(unassigned):,} "
+            f"images of train become val (stratified, seed {seed})"
+        )
     return rows, note
 
 
@@ -71,8 +89,8 @@ def check_classes(images: LabelledImages, rows: Rows) -> None:
         rows: Rows of each split.
 
     Raises:
-        DatasetError: If a split is empty, there is only one class, or a class has no training
-            images.
+        DatasetError: If a split is empty, there is only one class, or there is a training split in
+            which a class has no images.
     """
     for split, split_rows in rows.items():
         if not split_rows:
@@ -82,9 +100,9 @@ def check_classes(images: LabelledImages, rows: Rows) -> None:
     if images.labels.ndim == 1 and len(images.classes) < 2:
         raise DatasetError(
             f"{images.source}: there is only one class, {images.classes[0]!r}; a classifier needs "
-            "at least two"
+            "at least two; if images of the others are missing, list all classes with classes="
         )
-    for number, name in enumerate(images.classes):
+    for number, name in enumerate(images.classes if "train" in rows else ()):
         if not images.has(number)[rows["train"]].any():
             raise DatasetError(
                 f"{images.source}: class {name!r} has no images in train, so it cannot be learned; "

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from medzoo.datasets.build import RawDataset
-from medzoo.datasets.info import Task
+from medzoo.datasets.info import SplitName, Task
 from medzoo.datasets.readers.columns import BINARY, find_column, is_binary, recognise_column
 from medzoo.datasets.readers.group import GroupColumn, check_filled, find_group, is_group_name
-from medzoo.datasets.readers.labelled import SPLIT_OF, LabelledImages, class_indices
+from medzoo.datasets.readers.labelled import LabelledImages, class_indices
 from medzoo.datasets.readers.locate import locate_images
 from medzoo.datasets.readers.read import ReadingOptions, read_labelled
+from medzoo.datasets.readers.split_names import split_named
 from medzoo.datasets.readers.text_table import (
     TableSource,
     TextTable,
@@ -23,7 +24,7 @@ from medzoo.datasets.readers.text_table import (
     read_csv,
     read_frame,
 )
-from medzoo.errors import DatasetError, unknown_name
+from medzoo.errors import DatasetError
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -147,12 +148,15 @@ def _list_images(
     )
 
 
-def _splits(table: TextTable, name: str) -> list:
+def _splits(table: TextTable, name: str) -> list[SplitName]:
     table.filled(name)
+    splits = []
     for place, value in table.cells(name):
-        if value not in SPLIT_OF:
-            raise ValueError(f"{place}: {unknown_name(name, value, SPLIT_OF)}")
-    return [SPLIT_OF[value] for value in table.columns[name]]
+        try:
+            splits.append(split_named(value))
+        except ValueError as error:
+            raise ValueError(f"{place}: {error}") from error
+    return splits
 
 
 def _label_column(

@@ -1,4 +1,5 @@
 import shutil
+import warnings
 
 import pytest
 import torch
@@ -49,16 +50,40 @@ def test_a_folder_of_classes_is_split_by_seed_and_in_proportion(tmp_path):
 
 def test_without_a_validation_split_training_gives_a_part(tmp_path):
     root = write_folder(tmp_path / "moles", {"train/a": 17, "train/b": 17, "test/a": 2})
-    data = Dataset.from_folder(root, fractions=(0.8, 0.1, 0.1))
+    line = r"moles has no val split, so 4 of 34 images of train become val \(stratified, seed 0\)"
+    with pytest.warns(UserWarning, match=line) as told:
+        data = Dataset.from_folder(root, fractions=(0.8, 0.1, 0.1))
+    assert [one.filename for one in told] == [__file__]
     assert class_counts(data) == {"train": [15, 15], "val": [2, 2], "test": [2, 0]}
     assert data.provenance.note == "own data; val split from train with seed 0"
 
 
-@pytest.mark.parametrize("name", ["valid", "validation", "Val"])
-def test_other_names_of_the_validation_split(tmp_path, name):
-    counts = {folder.replace("val", name): count for folder, count in SPLIT.items()}
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"val": "valid"},
+        {"val": "validation"},
+        {"val": "Val"},
+        {"val": "dev"},
+        {"train": "Training", "val": "Validation", "test": "Testing"},
+        {"train": "TRAIN", "val": "valid_set", "test": "Test images"},
+    ],
+)
+def test_other_names_of_splits(tmp_path, names):
+    counts = SPLIT
+    for split, name in names.items():
+        counts = {folder.replace(f"{split}/", f"{name}/"): n for folder, n in counts.items()}
     data = Dataset.from_folder(write_folder(tmp_path, counts))
-    assert class_counts(data)["val"] == [1, 2]
+    assert data.info.classes == ("no", "yes")
+    assert class_counts(data) == {"train": [4, 3], "val": [1, 2], "test": [2, 1]}
+
+
+def test_splits_may_be_inside_of_the_classes(tmp_path):
+    counts = {"/".join(reversed(folder.split("/"))): count for folder, count in SPLIT.items()}
+    data = Dataset.from_folder(write_folder(tmp_path, counts))
+    assert data.info.classes == ("no", "yes")
+    assert class_counts(data) == {"train": [4, 3], "val": [1, 2], "test": [2, 1]}
+    assert data.provenance.note == "own data"
 
 
 def test_copies_of_a_file_stay_together(tmp_path):
@@ -71,7 +96,7 @@ def test_copies_of_a_file_stay_together(tmp_path):
     assert not any(image.numpy().tobytes() in known for image in data.test.images)
 
 
-def test_other_files_and_hidden_images_are_ignored(tmp_path):
+def test_hidden_images_are_ignored_and_other_files_counted(tmp_path):
     root = write_folder(tmp_path, SPLIT)
     (root / "train" / "no" / "notes.txt").write_text("not an image")
     (root / "train" / "readme.md").write_text("nor this")
@@ -79,8 +104,29 @@ def test_other_files_and_hidden_images_are_ignored(tmp_path):
     write_image(root / "train" / "no" / ".ipynb_checkpoints" / "000.png", 91)
     write_image(root / "__MACOSX" / "a.png", 92)
     write_image(root / "train" / "yes" / "patient 3" / "deep.png", 93)
-    data = Dataset.from_folder(root)
+    (root / "test" / "no" / "scan.nii.gz").write_bytes(b"\x1f\x8b")
+    (root / "test" / "yes" / "gone.png").symlink_to(tmp_path / "nowhere")
+    (root / "maybe").symlink_to(tmp_path / "nowhere")
+    with pytest.warns(UserWarning, match="not read as images") as told:
+        data = Dataset.from_folder(root)
     assert class_counts(data)["train"] == [4, 4]
+    assert [one.filename for one in told] == [__file__]
+    assert str(told[0].message) == (
+        f"{root}: not read as images: broken links (2, e.g. maybe): restore their targets; "
+        "volumes (1, e.g. test/no/scan.nii.gz): save their slices as PNG, or pass them as arrays; "
+        "other files (1, e.g. train/no/notes.txt)"
+    )
+
+
+def test_documents_beside_the_folders_of_classes_are_no_news(tmp_path):
+    root = write_folder(tmp_path, WHOLE)
+    (root / "README.md").write_text("what it shows")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Dataset.from_folder(root)
+    (root / "scan.heic").write_bytes(b"no image")
+    with pytest.warns(UserWarning, match=r"HEIC images \(1, e\.g\. scan\.heic\): convert.*PNG"):
+        Dataset.from_folder(root)
 
 
 def test_links_to_folders_are_followed(tmp_path):
@@ -140,9 +186,19 @@ def test_the_md5_is_that_of_images_labels_and_splits(tmp_path):
         ({"train": 1}, "images without a class, e.g. 000.png"),
         ({"yes": 3, ".": 1}, "images without a class"),
         (SPLIT | {"train/maybe": 0}, "class folder .*maybe contains no images"),
-        (SPLIT | {"extra/no": 1}, "folder train.*unknown split 'extra'"),
+        (SPLIT | {"extra/no": 1}, "folders of splits .train, val, test., but .* contains extra"),
         (SPLIT | {"test/yess": 1}, "'yess' has no images in train.*did you mean 'yes'"),
-        ({"train/a": 2, "train/b": 2, "val/a": 1}, "the test split has no images"),
+        ({f"fold{n}/{c}": 3 for n in (1, 2, 3) for c in "ab"}, "folds, .*: fold1, fold2, fold3"),
+        ({f"benign/fold_{n}": 3 for n in (1, 2)} | {"malignant": 3}, "fold_1 seems to be a split"),
+        ({"train_set/a": 2, "Training/b": 2, "test/a": 1}, "both stand for the split train"),
+        ({"train_a": 3, "train_b": 3, "test_a": 3, "test_b": 3}, "splits or folds.*: test_a, "),
+        ({"holdout/a": 3, "holdout/b": 3, "other": 3}, "splits or folds, not classes: holdout;"),
+        ({"a/train": 4, "b/train": 4, "c": 3}, "of its folders have to be splits|without a split"),
+        ({"a/train": 4, "b/train": 4, "b/other": 3}, "of its folders have to be splits.*exclude="),
+        ({"a/train": 4, "a/test": 4, "b/train": 4, "b": 3}, "without a split, e.g. 000.png"),
+        ({"a/train/x": 4, "a/test/x": 4, "b/train/x": 4}, "either could be its class"),
+        ({"train/a/test": 4, "train/b": 4}, "test seems to be a split or fold inside"),
+        ({"data/train/a": 4, "data/test/a": 4}, "data contains the splits; give this folder"),
         ({"train/a": 2, "val/a": 1, "test/a": 1}, "there is only one class, 'a'"),
         (
             {"no": 9, "yes": 9, "yse": 2},
@@ -162,7 +218,7 @@ def test_invalid_folders_give_one_clear_error(tmp_path, counts, message):
 
 def test_one_file_in_two_splits_is_an_error_that_names_both(tmp_path):
     root = write_folder(tmp_path, SPLIT)
-    shutil.copy(root / "train" / "yes" / "001.png", root / "test" / "no" / "other.png")
+    shutil.copy(root / "train" / "yes" / "001.png", root / "test" / "yes" / "other.png")
     with pytest.raises(
         DatasetError, match=r"1 images are in more.*001\.png \(train\) = .*other\.png \(test\)"
     ):
@@ -210,6 +266,61 @@ def test_load_dataset_takes_folders_by_path_and_by_name(tmp_path, monkeypatch):
         load_dataset("breastmnist", root=tmp_path, download=False)
     with pytest.raises(ValueError, match="unknown dataset 'mole'"):
         load_dataset("mole")
+
+
+def test_a_folder_of_the_test_split_alone_can_be_evaluated(tmp_path):
+    root = write_folder(tmp_path / "moles", {"Testing/a": 4, "Testing/b": 3})
+    data = load_dataset(root)
+    assert class_counts(data) == {"test": [4, 3]}
+    assert data.size == 28
+    assert "test 7" in repr(data)
+    model = medzoo.create_model("simple_cnn", dataset=medzoo.synthetic("breastmnist", size=28))
+    with pytest.warns(UserWarning, match="made for the classes"):
+        report = medzoo.evaluate(model, data.test, resamples=0, device="cpu")
+    assert (report.n, report.split) == (7, "test")
+    with pytest.raises(DatasetError, match=r"moles .own data. has no train split, only test"):
+        data.train  # noqa: B018
+    with pytest.raises(AttributeError, match="no attribute 'trian'"):
+        data.trian  # noqa: B018
+
+
+def test_any_split_may_be_missing(tmp_path):
+    root = write_folder(tmp_path / "a", {"val/a": 1, "val/b": 1, "test/a": 1, "test/b": 1})
+    assert class_counts(Dataset.from_folder(root)) == {"val": [1, 1], "test": [1, 1]}
+    root = write_folder(tmp_path / "b", {"train/a": 2, "train/b": 2, "val/a": 1})
+    assert class_counts(Dataset.from_folder(root)) == {"train": [2, 2], "val": [1, 0]}
+    # One image of a class cannot be both in train and in val, but test can still be evaluated.
+    root = write_folder(tmp_path / "c", {"train/a": 1, "train/b": 9, "test/a": 2})
+    with pytest.warns(UserWarning, match="'a' has too few different images .1.*no val split"):
+        data = Dataset.from_folder(root)
+    assert class_counts(data) == {"train": [1, 9], "test": [2, 0]}
+    with pytest.raises(DatasetError, match="has no val split, only train and test"):
+        data.val  # noqa: B018
+
+
+def test_folders_named_like_splits_are_classes_if_these_are_given(tmp_path):
+    root = write_folder(tmp_path, {"valid": 9, "invalid": 9})
+    with pytest.raises(DatasetError, match=r"contains invalid.*list all classes with classes="):
+        Dataset.from_folder(root)
+    data = Dataset.from_folder(root, classes=["invalid", "valid"])
+    assert sum(class_counts(data)["train"]) == 12
+
+
+def test_excluded_files_and_folders_are_not_read(tmp_path):
+    root = write_folder(tmp_path, WHOLE | {"maybe": 3, "no/bad": 2, "loose": 0})
+    write_image(root / "yes" / "000_left.png", 95)
+    (root / "no" / "notes.txt").write_text("not an image")
+    patterns = ["maybe", "*_left.png", "no/bad/**", "*.txt"]
+    for exclude in (patterns, tuple(patterns)):
+        data = load_dataset(root, exclude=exclude)
+        assert data.info.classes == ("no", "yes")
+        assert sum(map(sum, class_counts(data).values())) == 30
+    with pytest.raises(
+        ValueError, match=r"exclude='mayb' matches nothing in .*correct the pattern"
+    ):
+        Dataset.from_folder(root, exclude=["mayb", "*.txt"])
+    with pytest.raises(ValueError, match="only for folders of images"):
+        load_dataset(root / "moles.npz", exclude="maybe")
 
 
 def test_a_model_learns_from_a_folder(tmp_path):

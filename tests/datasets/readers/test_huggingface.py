@@ -58,9 +58,19 @@ def test_without_a_test_split_the_images_are_split():
     assert data.provenance.note == "own data; split with seed 0"
     wrapped = Dataset.from_huggingface(datasets.DatasetDict({"train": one}))
     assert torch.equal(data.test.images, wrapped.test.images)
-    no_val = Dataset.from_huggingface(parts(train=20, test=4))
+    with pytest.warns(UserWarning, match="4 of 20 images of train become val") as told:
+        no_val = Dataset.from_huggingface(parts(train=20, test=4))
+    assert [one.filename for one in told] == [__file__]
     assert len(no_val.train) + len(no_val.val) == 20
     assert len(no_val.test) == 4
+
+
+def test_splits_have_the_names_of_folders_and_some_may_be_missing():
+    data = Dataset.from_huggingface(parts(Training=6, dev=4, Testing=4))
+    assert class_counts(data) == {"train": [3, 3], "val": [2, 2], "test": [2, 2]}
+    assert class_counts(Dataset.from_huggingface(parts(test=4))) == {"test": [2, 2]}
+    with pytest.raises(ValueError, match="train, training, test stand for the same split; join"):
+        Dataset.from_huggingface(parts(train=6, training=4, test=4))
 
 
 def test_lists_of_classes_are_labels():

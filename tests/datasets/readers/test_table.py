@@ -27,6 +27,15 @@ def test_labels_are_names_and_splits_those_of_the_table(write, folder):
     assert data.title == "moles (own data)"
 
 
+def test_splits_have_the_names_of_folders_and_some_may_be_missing(write):
+    names = ["Train", "training"] * 3 + ["Validation", "dev", "valid"] + ["TEST", "testing", "test"]
+    data = Dataset.from_table(write(label=LABELS, split=names))
+    assert class_counts(data) == {"train": [3, 3], "val": [1, 2], "test": [2, 1]}
+    assert class_counts(Dataset.from_table(write(label=LABELS, split=["test"] * FILES))) == {
+        "test": [6, 6]
+    }
+
+
 def test_without_splits_the_seed_decides(write):
     table = write(label=LABELS)
     data = Dataset.from_table(table, fractions=(0.5, 0.25, 0.25))
@@ -162,7 +171,8 @@ def test_copies_in_two_groups_that_are_parted_are_an_error(write, tmp_path, fold
     copy = tmp_path / "copy.png"
     copy.write_bytes((folder / "0.png").read_bytes())
     paths = [folder / f"{number}.png" for number in range(FILES - 1)] + [copy]
-    table = write(path=paths, label=LABELS, split=SPLITS, group=range(FILES))
+    labels = [*LABELS[:-1], LABELS[0]]
+    table = write(path=paths, label=labels, split=SPLITS, group=range(FILES))
     with pytest.raises(DatasetError, match=r"0\.png \(train\) = .*copy\.png \(test\).*one group"):
         Dataset.from_table(table)
 
