@@ -9,6 +9,8 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from medzoo.images.depth import DepthCheck
+
 ImageLike: TypeAlias = "Image.Image | np.ndarray[Any, Any] | Tensor"
 """One image in memory: a PIL image, or an array or tensor of two or three dimensions."""
 
@@ -55,12 +57,12 @@ def rescale_to_uint8(values: np.ndarray, low: float, high: float) -> np.ndarray:
     return np.clip(np.rint(scaled, out=scaled), 0, 255, out=scaled).astype(np.uint8)
 
 
-def to_uint8(image: ImageLike) -> Tensor:
+def to_uint8(image: ImageLike, *, depth: DepthCheck | None = None) -> Tensor:
     """Convert any image to 8-bit gray or RGB.
 
     - 16-bit images (PIL's ``I;16`` and ``I``, uint16 arrays) are scaled by the full range, 65535
-      to 255; the conversion of Pillow would clip at 255. Images that use only a part of the range
-      (12-bit scans) should be windowed first.
+      to 255; the conversion of Pillow would clip at 255. Images that use only a small part of the
+      range (12-bit scans) have to be scaled first; there is a warning if they are not.
     - Floats (also PIL's ``F``) are in [0, 1]; booleans are black and white.
     - Transparency is blended with black. Palettes, CMYK and other colour spaces become RGB.
     - A PIL image with an EXIF orientation is rotated upright.
@@ -68,6 +70,8 @@ def to_uint8(image: ImageLike) -> Tensor:
     Args:
         image: A PIL image; an array (H, W) or (H, W, C); or a tensor (H, W) or (C, H, W); with 1
             (gray), 2 (gray, alpha), 3 (RGB) or 4 (RGB, alpha) channels.
+        depth: Takes note of 16-bit values, to give one warning for several images; by default the
+            warning is about this image.
 
     Returns:
         uint8 (1, H, W) or (3, H, W).
@@ -99,6 +103,11 @@ def to_uint8(image: ImageLike) -> Tensor:
             "an array (H, W) or (H, W, C), or a tensor (H, W) or (C, H, W), with 1 to 4 channels; "
             "prepare_batch accepts batches"
         )
+    if tensor.dtype == torch.uint16:
+        check = depth or DepthCheck()
+        check.add(int(tensor.numpy(force=True).max()))
+        if depth is None:
+            check.finish()
     return _blend_with_black(_depth_to_uint8(tensor))
 
 
