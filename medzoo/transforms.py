@@ -18,7 +18,7 @@ from medzoo.images.channels import adapt_channels
 from medzoo.images.convert import ImageLike, to_uint8
 from medzoo.images.depth import DepthCheck
 from medzoo.images.resize import center_crop_resize
-from medzoo.images.shape import is_gray_stack
+from medzoo.images.shape import check_one_image
 from medzoo.spec import InputSpec, ModelSpec, spec_of
 
 
@@ -91,10 +91,10 @@ class ImageTransform:
     """Makes one image ready for a model: 8-bit, centre crop, resize, channels, normalise.
 
     Takes a PIL image of any mode, a NumPy array (H, W) or (H, W, C), or a tensor (H, W) or
-    (C, H, W), of any size. 16-bit values that look like those of a 12-bit scan give a warning. The centre is cropped to the shorter side and resized by bicubic
+    (C, H, W), of any size. The centre is cropped to the shorter side and resized by bicubic
     interpolation with antialiasing, as MedMNIST was made; an image that already has the right
     size passes unchanged. `medzoo.images.to_uint8` says what becomes of other depths and of
-    transparency.
+    transparency; 16-bit values that look like those of a 12-bit scan give a warning.
 
     Attributes:
         expected: What the model expects.
@@ -111,11 +111,7 @@ class ImageTransform:
                 shape is also that of several gray images, e.g. (3, 28, 28) for a model of gray
                 images.
         """
-        if is_gray_stack(image, self.expected.channels):
-            raise ValueError(
-                f"image has shape {tuple(image.shape)}, expected one image; "  # type: ignore[union-attr]
-                "give several to medzoo.predict"
-            )
+        check_one_image(image, self.expected.channels)
         depth = DepthCheck()
         pixels = to_uint8(image, depth=depth)
         depth.finish()

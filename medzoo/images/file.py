@@ -169,7 +169,8 @@ def _read_by_pillow(source: Path | bytes, depth: DepthCheck) -> np.ndarray:
 
 def _has_16_bit_colours(image: Image.Image) -> bool:
     """Return whether Pillow is about to reduce 16-bit colours to the upper 8 bits."""
-    raw_mode = image.tile[0][3] if image.format == "PNG" and image.tile else ""
+    tiles = getattr(image, "tile", None)
+    raw_mode = tiles[0][3] if image.format == "PNG" and tiles else ""
     return str(raw_mode).endswith(";16B") and not image.mode.startswith("I")
 
 

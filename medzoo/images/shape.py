@@ -51,3 +51,46 @@ def is_gray_stack(images: object, channels: int) -> bool:
             f"image, give {as_image}"
         )
     return True
+
+
+def check_one_image(image: object, channels: int) -> None:
+    """Check that something is not several gray images.
+
+    Args:
+        image: What was given as one image.
+        channels: Channels that the model expects; see `is_gray_stack`.
+
+    Raises:
+        ValueError: If it is, or may be, several gray images.
+    """
+    if is_gray_stack(image, channels):
+        shape = tuple(image.shape)  # type: ignore[attr-defined]
+        raise ValueError(
+            f"image has shape {shape}, which is {shape[0]} gray images, expected one image; give "
+            "several to medzoo.predict"
+        )
+
+
+def channels_where_expected(images: np.ndarray | Tensor) -> np.ndarray | Tensor:
+    """Move the channels of several images to where images of their type have them.
+
+    Args:
+        images: An array or tensor (N, H, W, C) or (N, C, H, W), with up to 4 channels.
+
+    Returns:
+        A view: an array (N, H, W, C) or a tensor (N, C, H, W). It is unchanged if neither axis has
+        a length of up to 4.
+
+    Raises:
+        ValueError: If both axes may be the channels.
+    """
+    _, first, _, last = images.shape
+    if first in _IMAGE_CHANNELS and last in _IMAGE_CHANNELS:
+        raise ValueError(
+            f"shape {tuple(images.shape)} may be (N, C, H, W) or (N, H, W, C); give a list of "
+            "images, each an array (H, W, C) or a tensor (C, H, W)"
+        )
+    is_first = first <= _MAX_CHANNELS
+    if isinstance(images, Tensor):
+        return images if is_first or last > _MAX_CHANNELS else images.permute(0, 3, 1, 2)
+    return images.transpose(0, 2, 3, 1) if is_first and last > _MAX_CHANNELS else images
