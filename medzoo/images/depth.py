@@ -1,4 +1,4 @@
-"""Notice 16-bit images that use only the lowest of their bits, and are therefore almost black."""
+"""Notice 16-bit images that use only the lowest of their bits, and are therefore too dark."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class DepthCheck:
         if self._highest and bits:
             warnings.warn(
                 f"values up to {(1 << bits) - 1} in 16-bit images: they look like {bits}-bit "
-                "images, which are almost black here, as white is 65535; if they are, multiply "
+                "images, which are too dark here, as white is 65535; if they are, multiply "
                 f"their values by {1 << 16 - bits}, for training and prediction alike",
                 stacklevel=stacklevel + 1,
             )

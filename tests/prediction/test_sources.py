@@ -79,7 +79,8 @@ def test_contents_and_open_files_are_images(kind, model, paths, expected):
 def test_a_file_that_was_just_written_is_read_from_its_start(model, data, expected):
     buffer = io.BytesIO()
     Image.fromarray(data.test.images[0].permute(1, 2, 0).numpy()).save(buffer, "PNG")
-    agree([predict(model, buffer, device="cpu")] and predict(model, [buffer]), expected[:1])
+    for _ in range(2):
+        agree(predict(model, [buffer], device="cpu"), expected[:1])
 
 
 def test_members_of_an_archive_are_read_one_after_the_other(model, paths, expected, tmp_path):
@@ -187,13 +188,12 @@ def test_medmnists_arrays_of_gray_images(gray):
 def test_three_gray_images_are_not_taken_for_one_in_colour(gray, model):
     three = gray[0].images[:3, 0]
     for images in (three, three.numpy()):
-        with pytest.raises(ValueError, match="3 gray images .* or one image"):
+        with pytest.raises(ValueError, match=r"3 gray images .* or one image"):
             predict(gray[1], images)
-        with pytest.raises(ValueError, match="3 gray images .* or one image"):
+        with pytest.raises(ValueError, match=r"3 gray images .* or one image"):
             explain("simple_cnn.pneumoniamnist", images)
-    agree(
-        predict(gray[1], three[:, None]), [o.probabilities for o in predict(gray[1], gray[0])][:3]
-    )
+    expected = [one.probabilities for one in predict(gray[1], gray[0])]
+    agree(predict(gray[1], three[:, None]), expected[:3])
     assert isinstance(predict(model, three), Prediction)  # a tensor for a model of RGB images
 
 
@@ -224,7 +224,7 @@ def test_elements_that_are_not_images_are_named(model, paths):
 def test_12_bit_scans_give_one_warning_for_a_call(gray, tmp_path):
     scan = np.linspace(0, 4095, 28 * 28).astype(np.uint16).reshape(28, 28)
     for index in range(3):
-        Image.fromarray(scan - index * (scan > index)).save(tmp_path / f"{index}.png")
+        Image.fromarray(np.roll(scan, index)).save(tmp_path / f"{index}.png")
     for images in (tmp_path, sorted(tmp_path.iterdir()), [scan, scan], tmp_path / "0.png", scan):
         with pytest.warns(UserWarning, match="look like 12-bit") as caught:
             predict(gray[1], images, device="cpu")
