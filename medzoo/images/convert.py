@@ -10,12 +10,16 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from medzoo.images.depth import DepthCheck
+from medzoo.images.pillow import (
+    MAX_12_BIT,
+    MAX_16_BIT,
+    has_16_bit_colours,
+    integer_range,
+    is_white_zero,
+)
 
 ImageLike: TypeAlias = "Image.Image | np.ndarray[Any, Any] | Tensor"
 """One image in memory: a PIL image, or an array or tensor of two or three dimensions."""
-
-MAX_16_BIT = 65535
-"""White in 16 bits."""
 
 _STEP_16_BIT = MAX_16_BIT // 255  # 257 values in 16 bits become one in 8 bits
 _TOLERANCE = 1e-3  # by which the values of a float image may exceed [0, 1]
@@ -80,8 +84,9 @@ def to_uint8(image: ImageLike, *, depth: DepthCheck | None = None) -> Tensor:
         TypeError: If it is not an image.
         ValueError: If its shape, dtype or values are not among these.
     """
+    check = depth or DepthCheck()
     if isinstance(image, Image.Image):
-        tensor = _from_array(_checked_pixels(image))
+        tensor = _from_array(_checked_pixels(image, check))
     elif isinstance(image, np.ndarray):
         if image.dtype.kind not in "biuf":
             raise ValueError(
@@ -104,10 +109,9 @@ def to_uint8(image: ImageLike, *, depth: DepthCheck | None = None) -> Tensor:
             "prepare_batch accepts batches"
         )
     if tensor.dtype == torch.uint16:
-        check = depth or DepthCheck()
         check.add(int(tensor.numpy(force=True).max()))
-        if depth is None:
-            check.finish()
+    if depth is None:
+        check.finish()
     return _blend_with_black(_depth_to_uint8(tensor))
 
 
@@ -118,12 +122,16 @@ def decode_pixels(image: Image.Image) -> np.ndarray:
         image: An image of any mode.
 
     Returns:
-        Modes of numbers (``F``, ``I`` and ``I;16``) as they are, (H, W); every other mode as
-        uint8, (H, W) if gray, else RGB (H, W, 3), with transparency blended with black.
+        Modes of numbers (``F``, ``I`` and ``I;16``) as they are, (H, W), or inverted if zero is
+        white; every other mode as uint8, (H, W) if gray, else RGB (H, W, 3), with transparency
+        blended with black.
     """
+    is_inverted = image.mode.startswith("I") and is_white_zero(image)
+    white = integer_range(image) if is_inverted else None
     image = ImageOps.exif_transpose(image)
     if image.mode == "F" or image.mode.startswith("I"):
-        return np.asarray(image)
+        numbers = np.asarray(image)
+        return numbers if white is None else white - numbers
     gray = image.mode in ("1", "L", "LA", "La")
     if image.mode.lower() not in _WITH_ALPHA and "transparency" not in image.info:
         return np.array(image.convert("L" if gray else "RGB"))
@@ -161,11 +169,16 @@ def numbers_to_uint8(values: np.ndarray, full_range: float | None) -> np.ndarray
     return rescale_to_uint8(values, low, high)
 
 
-def _checked_pixels(image: Image.Image) -> np.ndarray:
+def _checked_pixels(image: Image.Image, depth: DepthCheck) -> np.ndarray:
     """Return the pixels of a PIL image; refuse integers that are not 16-bit."""
+    is_deep = has_16_bit_colours(image)
     pixels = decode_pixels(image)
+    if is_deep:
+        depth.add(int(pixels.max()) * MAX_16_BIT // 255)
     if not image.mode.startswith("I"):
         return pixels
+    if integer_range(image) == MAX_12_BIT:
+        return numbers_to_uint8(pixels, MAX_12_BIT)
     if pixels.size and (pixels.min() < 0 or pixels.max() > MAX_16_BIT):
         raise ValueError(
             f"image of mode {image.mode} has values from {pixels.min()} to {pixels.max()}, "

@@ -11,9 +11,10 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from medzoo.errors import DatasetError
-from medzoo.images.convert import MAX_16_BIT, check_pixels, decode_pixels, numbers_to_uint8
+from medzoo.images.convert import check_pixels, decode_pixels, numbers_to_uint8
 from medzoo.images.depth import DepthCheck
 from medzoo.images.dicom import is_dicom, lacks_preamble, read_dicom
+from medzoo.images.pillow import MAX_16_BIT, has_16_bit_colours, integer_range
 
 _NAMES = (
     "apng avif bmp dcm dib dicom gif ico j2k jfif jp2 jpe jpeg jpg jpx "
@@ -25,9 +26,6 @@ IMAGE_SUFFIXES = frozenset(f".{name}" for name in _NAMES.split())
 _HEAD = 132  # bytes, the last four of which identify a DICOM file
 _SCAN = b"\xff\xda"  # the marker of a scan in JPEG files; compressed data never contain it
 _MAX_SCANS = 100  # progressive files have about ten; each is a pass over the whole image
-_AT_MOST_16_BIT = ("PNG", "PPM")
-_BITS_PER_SAMPLE, _PHOTOMETRIC = 258, 262  # numbers of TIFF tags
-_RANGE_OF = {(12,): 4095, (16,): MAX_16_BIT}  # of integers in TIFF files; Pillow scales neither
 
 
 def is_image(path: Path) -> bool:
@@ -87,12 +85,14 @@ def read_image(
         >>> read_image(pathlib.Path("scan.png").read_bytes()).shape  # doctest: +SKIP
         (512, 512)
     """
-    if not isinstance(source, bytes):
+    if isinstance(source, bytes):
+        name = name or f"{len(source):,} bytes"
+    else:
         source = Path(source)
         name = repr(str(source))
         _check_file(source)
     check = depth or DepthCheck()
-    pixels = _read(source, name or f"{len(source):,} bytes", check)  # type: ignore[arg-type]
+    pixels = _read(source, name, check)
     if depth is None:
         check.finish()
     return pixels
@@ -115,7 +115,7 @@ def _read(source: Path | bytes, name: str, depth: DepthCheck) -> np.ndarray:
         return _read_dicom(source) if is_dicom(head) else _read_by_pillow(source, depth)
     except UnidentifiedImageError as error:
         reason = "unknown format"
-        if lacks_preamble(head) or Path(name.strip("'")).suffix.lower() in (".dcm", ".dicom"):
+        if lacks_preamble(head) or name.rstrip("'").lower().endswith((".dcm", ".dicom")):
             reason = (
                 "it seems to be a DICOM file without the preamble (128 bytes, then DICM) that "
                 "identifies it; save it again as a complete DICOM file"
@@ -153,40 +153,14 @@ def _read_by_pillow(source: Path | bytes, depth: DepthCheck) -> np.ndarray:
                 raise ValueError(
                     f"it has {scans} scans, expected at most {_MAX_SCANS}; save it again"
                 )
-        is_deep = _has_16_bit_colours(image)
+        is_deep = has_16_bit_colours(image)
         image.load()
         pixels = decode_pixels(image)
+        if is_deep:
+            depth.add(int(pixels.max()) * MAX_16_BIT // 255)
         if pixels.dtype == np.uint8:
-            if is_deep:
-                depth.add(int(pixels.max()) * MAX_16_BIT // 255)
             return pixels
-        full_range = 1.0 if image.mode == "F" else _integer_range(image)
+        full_range = 1.0 if image.mode == "F" else integer_range(image)
         if full_range == MAX_16_BIT and pixels.min() >= 0:
             depth.add(int(pixels.max()))
-        gray = numbers_to_uint8(pixels, full_range)
-        return 255 - gray if image.mode != "F" and _is_white_zero(image) else gray
-
-
-def _has_16_bit_colours(image: Image.Image) -> bool:
-    """Return whether Pillow is about to reduce 16-bit colours to the upper 8 bits."""
-    tiles = getattr(image, "tile", None)
-    raw_mode = tiles[0][3] if image.format == "PNG" and tiles else ""
-    return str(raw_mode).endswith(";16B") and not image.mode.startswith("I")
-
-
-def _integer_range(image: Image.Image) -> float | None:
-    """Return the value of white; None for 32 bits, whose range is not known.
-
-    Pillow also opens some 16-bit files in mode I.
-    """
-    if image.format == "TIFF":
-        bits = image.tag_v2.get(_BITS_PER_SAMPLE)  # type: ignore[attr-defined]
-        if bits in _RANGE_OF:
-            return _RANGE_OF[bits]
-    return MAX_16_BIT if image.mode != "I" or image.format in _AT_MOST_16_BIT else None
-
-
-def _is_white_zero(image: Image.Image) -> bool:
-    """Return whether large values are dark, which Pillow respects only for 8 bits."""
-    tags = getattr(image, "tag_v2", {})
-    return image.format == "TIFF" and tags.get(_PHOTOMETRIC) == 0
+        return numbers_to_uint8(pixels, full_range)

@@ -96,8 +96,11 @@ def test_colours_of_16_bits_are_noticed_although_pillow_reduces_them(tmp_path):
         if is_noticed:
             with pytest.warns(UserWarning, match="look like 12-bit"):
                 read_image(content)
+            with pytest.warns(UserWarning, match="look like 12-bit"):
+                to_uint8(Image.open(io.BytesIO(content)))
         else:
             silent(read_image, content)
+            silent(to_uint8, Image.open(io.BytesIO(content)))
 
 
 def tiff(values, bits, photometric=1):
@@ -115,18 +118,25 @@ def tiff(values, bits, photometric=1):
     return b"II*\0" + struct.pack("<I", 8 + len(pixels)) + pixels + directory
 
 
-def test_a_tiff_that_says_that_it_has_12_bits_is_scaled_by_them():
+READERS = {
+    "file": read_image,
+    "PIL image": lambda content: to_uint8(Image.open(io.BytesIO(content)))[0].numpy(),
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_a_tiff_that_says_that_it_has_12_bits_is_scaled_by_them(reader):
     values = scan(4095)
-    shown = silent(read_image, tiff(values, 12))
+    shown = silent(READERS[reader], tiff(values, 12))
     assert np.array_equal(shown, np.round(values / 4095 * 255))
 
 
-def test_a_16_bit_tiff_in_which_zero_is_white_is_not_inverted():
+@pytest.mark.parametrize("reader", READERS)
+def test_a_16_bit_tiff_in_which_zero_is_white_is_not_inverted(reader):
     values = scan(65535)
-    assert np.array_equal(
-        silent(read_image, tiff(values, 16, photometric=0)), read_image(tiff(65535 - values, 16))
-    )
-    assert read_image(tiff(values, 16, photometric=0))[0, 0] == 255
+    shown = silent(READERS[reader], tiff(values, 16, photometric=0))
+    assert np.array_equal(shown, read_image(tiff(65535 - values, 16)))
+    assert shown[0, 0] == 255
 
 
 @pytest.fixture
