@@ -16,7 +16,9 @@ from torch import Tensor
 from medzoo.datasets import Dataset, DatasetInfo, Split
 from medzoo.images.channels import adapt_channels
 from medzoo.images.convert import ImageLike, to_uint8
+from medzoo.images.depth import DepthCheck
 from medzoo.images.resize import center_crop_resize
+from medzoo.images.shape import check_one_image
 from medzoo.spec import InputSpec, ModelSpec, spec_of
 
 
@@ -92,7 +94,7 @@ class ImageTransform:
     (C, H, W), of any size. The centre is cropped to the shorter side and resized by bicubic
     interpolation with antialiasing, as MedMNIST was made; an image that already has the right
     size passes unchanged. `medzoo.images.to_uint8` says what becomes of other depths and of
-    transparency.
+    transparency; 16-bit values that look like those of a 12-bit scan give a warning.
 
     Attributes:
         expected: What the model expects.
@@ -105,10 +107,15 @@ class ImageTransform:
 
         Raises:
             TypeError: If it is not an image.
-            ValueError: If its shape, dtype or values are none of those that are understood.
+            ValueError: If its shape, dtype or values are none of those that are understood, or its
+                shape is also that of several gray images, e.g. (3, 28, 28) for a model of gray
+                images.
         """
-        batch = _fit(to_uint8(image).unsqueeze(0), self.expected)
-        return _normalise(batch, self.expected)[0]
+        check_one_image(image, self.expected.channels)
+        depth = DepthCheck()
+        pixels = to_uint8(image, depth=depth)
+        depth.finish()
+        return prepare_batch(pixels.unsqueeze(0), self.expected)[0]
 
 
 def _fit(images: Tensor, expected: InputSpec) -> Tensor:

@@ -23,7 +23,7 @@ def add(commands: Commands) -> None:
         "score a model on a split",
         "medzoo evaluate advanced_cnn.dermamnist",
     )
-    sub.add_argument("model", help="a checkpoint's name or a weights file")
+    sub.add_argument("model", help="a checkpoint's name, a weights file or an exported .onnx file")
     add_model_data_options(sub)
     sub.add_argument("--split", choices=("train", "val", "test"), default="test")
     sub.add_argument("--seed", type=int, default=0, help="seed of the bootstrap (%(default)s)")
@@ -32,9 +32,10 @@ def add(commands: Commands) -> None:
 
 
 def _evaluate(arguments: argparse.Namespace) -> tuple[Any, str]:
+    from medzoo.deployment import load_model
     from medzoo.weights import warn_if_trained_on
 
-    model = medzoo.create_model(arguments.model, pretrained=True)
+    model = load_model(arguments.model)
     data = load_model_data(arguments, model, arguments.size)
     warn_if_trained_on(arguments.model, data)
     device = distributed.device_of_process(arguments.device)

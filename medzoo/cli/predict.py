@@ -29,7 +29,7 @@ def add(commands: Commands) -> None:
         "classify image files",
         "medzoo predict advanced_cnn.dermamnist a.png scans/ 'more/**/*.dcm' --csv out.csv",
     )
-    sub.add_argument("model", help="a checkpoint's name or a weights file")
+    sub.add_argument("model", help="a checkpoint's name, a weights file or an exported .onnx file")
     sub.add_argument("images", nargs="+", help="image files, folders, or patterns in quotes")
     sub.add_argument("--top-k", type=int, help="only the most probable classes")
     sub.add_argument("--threshold", type=float, help="for labels of multi-label models (0.5)")
@@ -48,14 +48,15 @@ def _predict(arguments: argparse.Namespace) -> tuple[Any, str]:
     # Imported here, so that other commands start quickly.
     from PIL import Image
 
+    from medzoo.deployment import load_model
     from medzoo.files import write_atomically
-    from medzoo.prediction.sources import find_sources
+    from medzoo.prediction.sources import expand
 
-    paths = [str(path) for path in find_sources(arguments.images).images]
+    paths = [str(source.image) for source in expand(arguments.images)]
     overlays = _overlays(arguments.explain, paths) if arguments.explain else {}
     if arguments.csv:
         check_destination("--csv", Path(arguments.csv))
-    model = medzoo.create_model(arguments.model, pretrained=True)
+    model = load_model(arguments.model)
     if overlays:
         # Fail now, on a blank image, and not after all predictions: the model may not be
         # supported, captum not be installed, or the file's suffix be unknown.

@@ -3,6 +3,7 @@
 from medzoo.deployment.compile import compile
 from medzoo.deployment.description import CompiledPrecision, Description
 from medzoo.deployment.export import Exported, export
+from medzoo.deployment.load import load_model
 from medzoo.deployment.onnx_graph import export_onnx
 from medzoo.deployment.quantise import quantise
 from medzoo.deployment.session import CompiledModel
@@ -17,5 +18,6 @@ __all__ = [
     "export",
     "export_onnx",
     "export_program",
+    "load_model",
     "quantise",
 ]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -14,6 +16,7 @@ from medzoo.deployment.description import (
     CompiledPrecision,
     Description,
 )
+from medzoo.errors import WeightsError
 from medzoo.optional import import_optional
 from medzoo.spec import SpecCarrier
 from medzoo.spec.checks import check_whole
@@ -65,6 +68,39 @@ class CompiledModel(SpecCarrier):
         self.spec = description.spec
         self.num_classes = description.spec.num_classes
         self.precision = description.precision
+
+    @classmethod
+    def from_file(
+        cls, path: str | os.PathLike[str], *, threads: int | None = None
+    ) -> CompiledModel:
+        """Open an .onnx file that `medzoo.export` wrote.
+
+        Args:
+            path: The file.
+            threads: Threads that one call may use; by default as many as PyTorch uses.
+
+        Raises:
+            ImportError: If the extra ``medzoo[onnx]`` is missing.
+            TypeError: If `threads` is not a whole number.
+            ValueError: If `threads` is below 1.
+            WeightsError: If the file does not exist, is damaged or was not written by medzoo.
+
+        Example:
+            >>> CompiledModel.from_file("model.onnx")  # doctest: +SKIP
+            CompiledModel(simple_cnn, float32, threads=4)
+        """
+        threads = number_of_threads(threads)
+        import_optional("onnxruntime")
+        try:
+            return cls(Path(path).read_bytes(), threads=threads)
+        except OSError as error:
+            raise WeightsError(f"cannot read {os.fspath(path)!r}: {error.strerror}") from error
+        except Exception as error:  # ONNX Runtime has its own kinds of errors for damaged files
+            reason = " ".join(str(error).split())
+            raise WeightsError(
+                f"cannot load {os.fspath(path)!r} as a model: {reason}; give an .onnx file that "
+                "medzoo.export wrote"
+            ) from error
 
     def __call__(self, images: Tensor) -> Tensor:
         """Map normalised images, float (N, C, H, W), to logits, float32 (N, K) on the CPU.

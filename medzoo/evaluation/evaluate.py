@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from medzoo.datasets import Split
+from medzoo.deployment import load_model
 from medzoo.evaluation.intervals import bootstrap_intervals
 from medzoo.evaluation.metrics import compute_metrics
 from medzoo.evaluation.report import Report
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    model: Model,
+    model: Model | str | os.PathLike[str],
     split: Split,
     *,
     resamples: int = 1000,
@@ -28,10 +30,11 @@ def evaluate(
     Images are prepared as the model's own spec says, whatever their size and channels.
 
     Args:
-        model: A medzoo or timm model, also in a wrapper such as `DataParallel`; or any callable
-            from a float batch (N, C, H, W) to logits (N, K), with ``spec=``, e.g.
+        model: A medzoo or timm model, also in a wrapper such as `DataParallel`; any callable from
+            a float batch (N, C, H, W) to logits (N, K), with ``spec=``, e.g.
             ``spec=medzoo.ModelSpec.for_data(data)`` for one that takes the images of `data` in
-            their own size and normalisation.
+            their own size and normalisation; or the name of a checkpoint, a weights file or an
+            exported .onnx file (see `medzoo.deployment.load_model`).
         split: The labelled images, e.g. ``data.test``.
         resamples: Bootstrap resamples of the images for the 95 % intervals; 0 for none.
         seed: Seed of the resampling.
@@ -46,8 +49,9 @@ def evaluate(
         TypeError: If `split` is not a `Split`, the model does not say what it is and no ``spec=``
             is given, or an option does not exist.
         ValueError: If the split is empty, the model was made for another kind of task or another
-            number of classes, or gives NaN; if an option does not fit, or ``tta`` mirrors images
-            whose classes distinguish left from right.
+            number of classes, or gives NaN; if a model's name is unknown, an option does not fit,
+            or ``tta`` mirrors images whose classes distinguish left from right.
+        WeightsError: If the weights or the .onnx file cannot be found or read.
 
     Example:
         >>> import medzoo
@@ -57,8 +61,9 @@ def evaluate(
     """
     if resamples < 0:
         raise ValueError(f"resamples={resamples!r} must be 0 (no intervals) or more")
-    logits = split_logits(model, split, **options)
-    spec, temperature = spec_of(model, options.get("spec")), options.get("temperature")
+    runs = load_model(model)
+    logits = split_logits(runs, split, **options)
+    spec, temperature = spec_of(runs, options.get("spec")), options.get("temperature")
     info = split.info
     scores = probabilities(logits, info.task)
     metrics = compute_metrics(split.labels, scores, info.task, info.classes)

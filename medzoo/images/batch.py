@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Literal, Protocol, TypeAlias
 
 import torch
@@ -15,6 +14,8 @@ from torch import Tensor
 
 from medzoo.distributed import rank
 from medzoo.errors import DatasetError
+from medzoo.images.convert import to_uint8
+from medzoo.images.depth import DepthCheck
 from medzoo.images.file import read_image
 from medzoo.images.resize import center_crop_resize
 
@@ -40,7 +41,8 @@ def read_images(
 ) -> tuple[Tensor, dict[int, DatasetError]]:
     """Read images of any size, format and mode, and resize them to squares of one size.
 
-    Only the resized images are kept, so the memory does not depend on the size of the files.
+    Only the resized images are kept, so the memory does not depend on the size of the files. If all
+    16-bit images look like those of a 12-bit scan, there is one warning.
 
     Args:
         files: Paths, or other objects with the content of a file.
@@ -60,6 +62,7 @@ def read_images(
 
     images = torch.zeros(len(files), 1, size, size, dtype=torch.uint8)
     broken: dict[int, DatasetError] = {}
+    depth = DepthCheck()
     shown = progress if rank() == 0 else False
     with (
         ThreadPoolExecutor(_WORKERS) as pool,
@@ -71,7 +74,7 @@ def read_images(
         ) as bar,
     ):
         for start in range(0, len(files), _BATCH):
-            batch = pool.map(partial(_read, size=size), files[start : start + _BATCH])
+            batch = pool.map(partial(_read, size=size, depth=depth), files[start : start + _BATCH])
             for position, image in enumerate(batch, start):
                 bar.update()
                 if isinstance(image, Tensor):
@@ -83,27 +86,17 @@ def read_images(
                     raise image
                 else:
                     broken[position] = image
+    depth.finish(stacklevel=5)  # the caller of `Dataset.from_...`
     return images, broken
 
 
-def _read(file: ImageFile, size: int) -> Tensor | DatasetError:
+def _read(file: ImageFile, size: int, depth: DepthCheck) -> Tensor | DatasetError:
     try:
-        image = center_crop_resize(_decode(file), size)
+        source = file if isinstance(file, Path) else file.read_bytes()
+        image = center_crop_resize(to_uint8(read_image(source, name=str(file), depth=depth)), size)
     except DatasetError as error:
         return error
+    except OSError as error:
+        return DatasetError(f"cannot read {file}: {error}")
     gray = len(image) == 3 and bool((image[1:] == image[:1]).all())
     return image[:1] if gray else image
-
-
-def _decode(file: ImageFile) -> Tensor:
-    """Return an image as uint8 (1 or 3, H, W)."""
-    if isinstance(file, Path):
-        pixels = torch.from_numpy(read_image(file))
-        return pixels.permute(2, 0, 1) if pixels.ndim == 3 else pixels.unsqueeze(0)
-    with TemporaryDirectory() as folder:
-        copy = Path(folder) / "image"
-        try:
-            copy.write_bytes(file.read_bytes())
-            return _decode(copy)
-        except (OSError, DatasetError) as error:
-            raise DatasetError(f"cannot read {file}: {error}") from error

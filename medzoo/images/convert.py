@@ -9,11 +9,17 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from medzoo.images.depth import DepthCheck
+from medzoo.images.pillow import (
+    MAX_12_BIT,
+    MAX_16_BIT,
+    has_16_bit_colours,
+    integer_range,
+    is_white_zero,
+)
+
 ImageLike: TypeAlias = "Image.Image | np.ndarray[Any, Any] | Tensor"
 """One image in memory: a PIL image, or an array or tensor of two or three dimensions."""
-
-MAX_16_BIT = 65535
-"""White in 16 bits."""
 
 _STEP_16_BIT = MAX_16_BIT // 255  # 257 values in 16 bits become one in 8 bits
 _TOLERANCE = 1e-3  # by which the values of a float image may exceed [0, 1]
@@ -55,12 +61,12 @@ def rescale_to_uint8(values: np.ndarray, low: float, high: float) -> np.ndarray:
     return np.clip(np.rint(scaled, out=scaled), 0, 255, out=scaled).astype(np.uint8)
 
 
-def to_uint8(image: ImageLike) -> Tensor:
+def to_uint8(image: ImageLike, *, depth: DepthCheck | None = None) -> Tensor:
     """Convert any image to 8-bit gray or RGB.
 
     - 16-bit images (PIL's ``I;16`` and ``I``, uint16 arrays) are scaled by the full range, 65535
-      to 255; the conversion of Pillow would clip at 255. Images that use only a part of the range
-      (12-bit scans) should be windowed first.
+      to 255; the conversion of Pillow would clip at 255. Images that use only a small part of the
+      range (12-bit scans) have to be scaled first; there is a warning if they are not.
     - Floats (also PIL's ``F``) are in [0, 1]; booleans are black and white.
     - Transparency is blended with black. Palettes, CMYK and other colour spaces become RGB.
     - A PIL image with an EXIF orientation is rotated upright.
@@ -68,6 +74,8 @@ def to_uint8(image: ImageLike) -> Tensor:
     Args:
         image: A PIL image; an array (H, W) or (H, W, C); or a tensor (H, W) or (C, H, W); with 1
             (gray), 2 (gray, alpha), 3 (RGB) or 4 (RGB, alpha) channels.
+        depth: Takes note of 16-bit values, to give one warning for several images; by default the
+            warning is about this image.
 
     Returns:
         uint8 (1, H, W) or (3, H, W).
@@ -76,8 +84,9 @@ def to_uint8(image: ImageLike) -> Tensor:
         TypeError: If it is not an image.
         ValueError: If its shape, dtype or values are not among these.
     """
+    check = depth or DepthCheck()
     if isinstance(image, Image.Image):
-        tensor = _from_array(_checked_pixels(image))
+        tensor = _from_array(_checked_pixels(image, check))
     elif isinstance(image, np.ndarray):
         if image.dtype.kind not in "biuf":
             raise ValueError(
@@ -99,6 +108,10 @@ def to_uint8(image: ImageLike) -> Tensor:
             "an array (H, W) or (H, W, C), or a tensor (H, W) or (C, H, W), with 1 to 4 channels; "
             "prepare_batch accepts batches"
         )
+    if tensor.dtype == torch.uint16:
+        check.add(int(tensor.numpy(force=True).max()))
+    if depth is None:
+        check.finish()
     return _blend_with_black(_depth_to_uint8(tensor))
 
 
@@ -109,12 +122,16 @@ def decode_pixels(image: Image.Image) -> np.ndarray:
         image: An image of any mode.
 
     Returns:
-        Modes of numbers (``F``, ``I`` and ``I;16``) as they are, (H, W); every other mode as
-        uint8, (H, W) if gray, else RGB (H, W, 3), with transparency blended with black.
+        Modes of numbers (``F``, ``I`` and ``I;16``) as they are, (H, W), or inverted if zero is
+        white; every other mode as uint8, (H, W) if gray, else RGB (H, W, 3), with transparency
+        blended with black.
     """
+    is_inverted = image.mode.startswith("I") and is_white_zero(image)
+    white = integer_range(image) if is_inverted else None
     image = ImageOps.exif_transpose(image)
     if image.mode == "F" or image.mode.startswith("I"):
-        return np.asarray(image)
+        numbers = np.asarray(image)
+        return numbers if white is None else white - numbers
     gray = image.mode in ("1", "L", "LA", "La")
     if image.mode.lower() not in _WITH_ALPHA and "transparency" not in image.info:
         return np.array(image.convert("L" if gray else "RGB"))
@@ -152,11 +169,16 @@ def numbers_to_uint8(values: np.ndarray, full_range: float | None) -> np.ndarray
     return rescale_to_uint8(values, low, high)
 
 
-def _checked_pixels(image: Image.Image) -> np.ndarray:
+def _checked_pixels(image: Image.Image, depth: DepthCheck) -> np.ndarray:
     """Return the pixels of a PIL image; refuse integers that are not 16-bit."""
+    is_deep = has_16_bit_colours(image)
     pixels = decode_pixels(image)
+    if is_deep:
+        depth.add(int(pixels.max()) * MAX_16_BIT // 255)
     if not image.mode.startswith("I"):
         return pixels
+    if integer_range(image) == MAX_12_BIT:
+        return numbers_to_uint8(pixels, MAX_12_BIT)
     if pixels.size and (pixels.min() < 0 or pixels.max() > MAX_16_BIT):
         raise ValueError(
             f"image of mode {image.mode} has values from {pixels.min()} to {pixels.max()}, "

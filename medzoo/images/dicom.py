@@ -109,27 +109,45 @@ def _windowed(pixels: np.ndarray, header: Any) -> np.ndarray:
     from pydicom.pixels import apply_modality_lut
 
     bits = header.get("BitsStored", 8 * pixels.itemsize)
-    if bits <= 8 and pixels.dtype.kind == "u":
-        extremes = np.array([0, 2**bits - 1], pixels.dtype)
-    else:
-        extremes = np.array([pixels.min(), pixels.max()])
-    ends = apply_modality_lut(extremes, header)
     if pixels.itemsize > 2:
-        return _apply_voi(apply_modality_lut(pixels, header), ends, header)
+        values = apply_modality_lut(pixels, header)
+        return _apply_voi(values, values, header)
     # All possible values are converted once, and pixels are then looked up.
     index = pixels.view(f"u{pixels.itemsize}")
     codes = np.arange(1 << 8 * pixels.itemsize, dtype=index.dtype).view(pixels.dtype)
-    return _apply_voi(apply_modality_lut(codes, header), ends, header)[index]
+    if bits <= 8 and pixels.dtype.kind == "u":
+        used = codes < 2**bits
+    else:
+        used = np.zeros(codes.shape, bool)
+        used[index] = True
+    # In 64 bits: pydicom subtracts the first value of a table in the type of the pixels.
+    values = apply_modality_lut(codes.astype(np.int64), header)
+    return _apply_voi(values, values[used], header)[index]
 
 
-def _apply_voi(values: np.ndarray, ends: np.ndarray, header: Any) -> np.ndarray:
-    """Apply the VOI look-up table or window to values whose range is `ends`; return uint8."""
+def _apply_voi(values: np.ndarray, used: np.ndarray, header: Any) -> np.ndarray:
+    """Apply the VOI look-up table or window; return uint8.
+
+    Args:
+        values: Values after the modality's rescaling or table, which may reverse their order.
+        used: Those that occur. Without a table or window, their extremes become black and white.
+        header: The header.
+    """
     from pydicom.pixels import apply_voi, apply_windowing
 
     if header.get("VOILUTSequence"):
-        values = apply_voi(values, header)
-        ends = np.array([0, 2 ** header.VOILUTSequence[0].LUTDescriptor[2] - 1])
+        table = header.VOILUTSequence[0]
+        count, first, bits = table.LUTDescriptor
+        low, high = 0, 2**bits - 1
+        # pydicom computes positions in the type of the table's values: 8 bits are too few for
+        # tables of more than 256 values, and 16 for positions that are not clipped.
+        table.LUTDescriptor = [count, first, max(bits, 16)]
+        values = np.clip(np.rint(values), first, first + (count or 1 << 16) - 1)
+        values = apply_voi(values.astype(np.int64), header)
     elif None not in (header.get("WindowCenter"), header.get("WindowWidth")):
         values = apply_windowing(values, header)
-        ends = apply_windowing(np.array([-np.inf, np.inf]), header)
-    return rescale_to_uint8(values, float(ends[0]), float(ends[1]))
+        # With a falling slope, pydicom returns the smaller value for what is above the window.
+        low, high = apply_windowing(np.array([-np.inf, np.inf]), header)
+    else:
+        low, high = used.min(), used.max()
+    return rescale_to_uint8(values, float(low), float(high))

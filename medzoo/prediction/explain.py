@@ -16,18 +16,21 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
+from medzoo.deployment import load_model
 from medzoo.errors import unknown_name
 from medzoo.files import write_atomically
 from medzoo.images.channels import adapt_channels
 from medzoo.images.convert import to_uint8
+from medzoo.images.depth import DepthCheck
+from medzoo.images.shape import check_one_image
 from medzoo.inference.model import in_precision_of
 from medzoo.inference.modes import for_inference
 from medzoo.inference.output_check import OutputCheck
 from medzoo.inference.run import probabilities
-from medzoo.prediction.predict import check_classifier, class_names
+from medzoo.prediction.predict import ModelSource, check_classifier, class_names
 from medzoo.prediction.sources import ImageSource, load_image
 from medzoo.spec import ModelSpec, network_of, spec_of
-from medzoo.transforms import create_transform
+from medzoo.transforms import prepare_batch
 
 # Viridis: readable with colour blindness, and visible on skin as well as on gray.
 _COLOURS = ((68, 1, 84), (49, 104, 142), (53, 183, 121), (253, 231, 37))
@@ -88,7 +91,7 @@ class Explanation:
 
 
 def explain(
-    model: nn.Module,
+    model: ModelSource,
     image: ImageSource,
     target: str | int | None = None,
     *,
@@ -103,8 +106,10 @@ def explain(
     and is enlarged smoothly. It shows what moved *this network*, not where disease is.
 
     Args:
-        model: A convolutional network, medzoo's or timm's. It computes on the device where it is.
-        image: A file, a PIL image, an array or a tensor.
+        model: A convolutional network, medzoo's or timm's, or the name or weights file of one. It
+            computes on the device where it is.
+        image: A file, the content of a file (bytes, or a binary file that was opened), a PIL image,
+            an array or a tensor.
         target: Name or number of the class; by default the most probable one.
         spec: What the model is, for one that does not say it itself.
 
@@ -118,15 +123,19 @@ def explain(
         ValueError: If the model has no final feature map (ensembles, compiled models, vision
             transformers) or no classifier, or no such class.
     """
-    spec = spec_of(model, spec)
+    runs: Any = load_model(model)
+    spec = spec_of(runs, spec)
     check_classifier(spec)
-    network = _Split(network_of(model))
-    pixels = to_uint8(load_image(image))
-    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
-    batch = create_transform(spec)(pixels).unsqueeze(0).to(device)
+    network = _Split(network_of(runs))
+    check_one_image(image, spec.input.channels)
+    depth = DepthCheck()
+    pixels = to_uint8(load_image(image, depth), depth=depth)
+    depth.finish()
+    device = next((parameter.device for parameter in runs.parameters()), torch.device("cpu"))
+    batch = prepare_batch(pixels.unsqueeze(0), spec.input).to(device)
     batch = in_precision_of(network.model, batch)
     check = OutputCheck(spec.multi_label)
-    with for_inference(model, device):
+    with for_inference(runs, device):
         with torch.no_grad():
             outputs = network(batch)
         check.add(outputs)

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 
 import torch
 from torch import Tensor
 
 from medzoo.errors import DatasetError
-from medzoo.images import ImageLike
+from medzoo.images import to_uint8
+from medzoo.images.depth import DepthCheck
 from medzoo.prediction.result import Failure
-from medzoo.prediction.sources import ImageSource, load_image, path_of
+from medzoo.prediction.sources import (
+    ImageSource,
+    Source,
+    Sources,
+    is_file_content,
+    load_image,
+    path_of,
+)
+from medzoo.spec import InputSpec
+from medzoo.transforms import prepare_batch
 
 _READERS = min(4, os.cpu_count() or 1)  # threads: so many files are in memory in full size
 _PATIENCE = 2.0  # seconds after which a progress bar appears
@@ -23,29 +33,27 @@ class BatchReader:
     """The way from images to batches.
 
     Args:
-        images: Files or images in memory.
-        transform: Makes one image ready for the model.
+        sources: Files or images in memory.
+        expected: What the model expects.
         batch_size: Images in a batch.
-        skips: Whether files that cannot be read are left out.
+        skips: Whether images that cannot be read are left out; None for those that were found.
 
     Attributes:
-        sources: The path, or None, of each image that went into the batches so far.
-        failures: The files that were left out so far.
+        paths: The path, or None, of each image that went into the batches so far.
+        failures: The images that were left out so far.
+        depth: The depth of the images that were read so far.
     """
 
     def __init__(
-        self,
-        images: Sequence[ImageSource],
-        transform: Callable[[ImageLike], Tensor],
-        batch_size: int,
-        skips: bool,
+        self, sources: Sources, expected: InputSpec, batch_size: int, skips: bool | None
     ) -> None:
-        self.images = images
-        self.transform = transform
+        self.sources = sources
+        self.expected = expected
         self.batch_size = batch_size
         self.skips = skips
-        self.sources: list[str | None] = []
+        self.paths: list[str | None] = []
         self.failures: list[Failure] = []
+        self.depth = DepthCheck()
 
     def batches(self) -> Iterator[Tensor]:
         """Yield batches (N, C, H, W), each read when it is asked for.
@@ -63,37 +71,56 @@ class BatchReader:
     def _prepared(self) -> Iterator[Tensor]:
         from tqdm.auto import tqdm
 
-        count = len(self.images)
+        count = self.sources.count
         # A bar only if it takes longer, and only where a person sees it.
         bar = tqdm(
-            total=count, unit="image", delay=_PATIENCE, leave=False, disable=count == 1 or None
+            total=count or None,
+            unit="image",
+            delay=_PATIENCE,
+            leave=False,
+            disable=count == 1 or None,
         )
-        numbered = enumerate(self.images)
-        with bar, ThreadPoolExecutor(_READERS) as pool:
-            while group := list(islice(numbered, self.batch_size)):
-                # Only files gain from threads; what is in memory is prepared in less time than
-                # it takes to hand it over.
-                files = sum(path_of(image) is not None for _, image in group)
-                each = pool.map if files > 1 else map
-                for outcome, (_, image) in zip(each(self._prepare, group), group, strict=True):
-                    bar.update()
-                    if isinstance(outcome, Failure):
-                        self.failures.append(outcome)
-                    else:
-                        self.sources.append(path_of(image))
-                        yield outcome
+        numbered = enumerate(self.sources.images)
+        pool = ThreadPoolExecutor(_READERS)
+        with bar:
+            try:
+                while group := [
+                    (path_of(source.image), self._start(pool, index, source))
+                    for index, source in islice(numbered, self.batch_size)
+                ]:
+                    for path, started in group:
+                        outcome = started.result() if isinstance(started, Future) else started
+                        bar.update()
+                        if isinstance(outcome, Failure):
+                            self.failures.append(outcome)
+                        else:
+                            self.paths.append(path)
+                            yield outcome
+            finally:
+                pool.shutdown(cancel_futures=True)
 
-    def _prepare(self, numbered: tuple[int, ImageSource]) -> Tensor | Failure:
-        index, image = numbered
+    def _start(
+        self, pool: ThreadPoolExecutor, index: int, source: Source
+    ) -> Tensor | Failure | Future[Tensor | Failure]:
+        """Read a file in a thread; prepare what is in memory at once, before it may change."""
+        image = source.image
+        skips = source.is_found if self.skips is None else self.skips
+        if self.sources.count != 1 and isinstance(image, str | os.PathLike | bytes):
+            return pool.submit(self._prepare, index, image, skips)
+        return self._prepare(index, image, skips)
+
+    def _prepare(self, index: int, image: ImageSource, skips: bool) -> Tensor | Failure:
         path = path_of(image)
+        name = f"image {index}" if path is None else repr(path)
         try:
-            return self.transform(load_image(image))
+            pixels = to_uint8(load_image(image, self.depth, name), depth=self.depth)
+            return prepare_batch(pixels.unsqueeze(0), self.expected)[0]
         except (DatasetError, OSError) as error:
-            if path is None:  # a PIL image whose file turns out to be damaged only now
-                raise ValueError(f"image {index}: {error}") from error
-            if not self.skips:
-                raise
-            return Failure(path, str(error), index)
+            if skips:
+                return Failure(path or name, str(error), index)
+            if path is None and not is_file_content(image):  # a PIL image, decoded only now
+                raise ValueError(f"{name}: {error}") from error
+            raise
         except (TypeError, ValueError) as error:
-            name = index if path is None else repr(path)
-            raise type(error)(f"image {name}: {error}") from error
+            name = name if path is None else f"image {name}"
+            raise type(error)(f"{name}: {error}") from error

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import (
+    IO,
     TYPE_CHECKING,
     Any,
     Literal,
     SupportsFloat,
     SupportsIndex,
+    TypeAlias,
     get_args,
     overload,
 )
@@ -20,6 +22,8 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from medzoo.datasets import Split
+from medzoo.deployment import load_model
 from medzoo.errors import unknown_name
 from medzoo.evaluation.metrics import THRESHOLD
 from medzoo.inference import InferenceOptions, Model, probabilities
@@ -27,9 +31,8 @@ from medzoo.inference.options import Settings
 from medzoo.inference.run import run_batches
 from medzoo.prediction.loading import BatchReader
 from medzoo.prediction.result import Prediction, Predictions
-from medzoo.prediction.sources import ImageSource, find_sources
+from medzoo.prediction.sources import ImageSource, ImageSources, find_sources
 from medzoo.spec import ModelSpec, spec_of
-from medzoo.transforms import create_transform
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -46,9 +49,9 @@ class PredictOptions(InferenceOptions, total=False):
         top_k: Keep only the most probable classes; all when not given.
         threshold: Probability above which a label of a multi-label task is decided for, in
             (0, 1); 0.5 when not given.
-        on_error: What to do about a file that cannot be read: ``"raise"``, or ``"skip"`` it and
+        on_error: What to do about an image that cannot be read: ``"raise"``, or ``"skip"`` it and
             warn once at the end. By default what is found in a folder or by a pattern is skipped,
-            and what was named is not.
+            and what was given is not.
     """
 
     top_k: int | None
@@ -56,26 +59,36 @@ class PredictOptions(InferenceOptions, total=False):
     on_error: OnError | None
 
 
+ModelSource: TypeAlias = "Model | str | os.PathLike[str]"
+"""A model, or the name or file of one; see `medzoo.deployment.load_model`."""
+
+
 @overload
-def predict(model: Model, images: Image.Image, **options: Unpack[PredictOptions]) -> Prediction: ...
+def predict(  # type: ignore[overload-overlap]  # an open file is an iterable of its lines
+    model: ModelSource,
+    images: Image.Image | bytes | IO[bytes],
+    **options: Unpack[PredictOptions],
+) -> Prediction: ...
 @overload
 def predict(  # type: ignore[overload-overlap]  # a string is a sequence of strings, but one path
     # `Any`, so that those who give a file need not rule out what a folder would give.
-    model: Model,
+    model: ModelSource,
     images: str | os.PathLike[str],
     **options: Unpack[PredictOptions],
 ) -> Prediction | Any: ...
 @overload
 def predict(
-    model: Model, images: Sequence[ImageSource], **options: Unpack[PredictOptions]
-) -> Predictions: ...
+    model: ModelSource, images: np.ndarray | Tensor, **options: Unpack[PredictOptions]
+) -> Prediction | Predictions: ...
 @overload
 def predict(
-    model: Model, images: np.ndarray | Tensor, **options: Unpack[PredictOptions]
-) -> Prediction | Predictions: ...
+    model: ModelSource,
+    images: Iterable[ImageSource] | Split,
+    **options: Unpack[PredictOptions],
+) -> Predictions: ...
 def predict(
-    model: Model,
-    images: ImageSource | Sequence[ImageSource],
+    model: ModelSource,
+    images: ImageSources,
     *,
     top_k: int | None = None,
     threshold: float | None = None,
@@ -90,60 +103,68 @@ def predict(
     takes longer.
 
     Args:
-        model: A medzoo or timm model, also in a wrapper such as `DataParallel`; or any callable
-            with ``spec=``. Class names are those of its spec; without a task it is taken as
-            single-label, and classes without names are called ``"0"``, ``"1"``, ...
-        images: A file (see `medzoo.images.file.read_image`), a PIL image, an array or a
-            tensor; a folder, whose images are found at any depth, sorted by path, without hidden
-            ones; a pattern, such as ``"scans/*.png"`` or ``"scans/**/*.dcm"``; a sequence of
-            these; or an array or tensor of four dimensions (images first).
+        model: A medzoo or timm model, also in a wrapper such as `DataParallel`; any callable with
+            ``spec=``; or the name of a checkpoint, a weights file or an exported .onnx file, which
+            is loaded for this call. Class names are those of its spec; without a task it is taken
+            as single-label, and classes without names are called ``"0"``, ``"1"``, ...
+        images: One image: a file (see `medzoo.images.file.read_image`), the content of a file
+            (bytes, or a binary file that was opened), a PIL image, an array (H, W) or (H, W, C) or
+            a tensor (H, W) or (C, H, W). Or several: a folder, whose images are found at any
+            depth, sorted by path, without hidden ones; a pattern, such as ``"scans/*.png"`` or
+            ``"scans/**/*.dcm"``; a list, iterator, column of a table or array of these; an array
+            or tensor of four dimensions (images first), or of square gray images (N, H, W); a
+            split, such as ``data.test``.
         top_k: Keep only the most probable classes; all when not given.
         threshold: Probability above which a label of a multi-label task is decided for, in
             (0, 1); 0.5 when not given.
-        on_error: What to do about a file that cannot be read: ``"raise"``, or ``"skip"`` it and
+        on_error: What to do about an image that cannot be read: ``"raise"``, or ``"skip"`` it and
             warn once at the end. By default what is found in a folder or by a pattern is skipped,
-            and what was named is not.
+            and what was given is not.
         **options: ``batch_size`` (64 by default), ``device``, ``precision``, ``tta``,
             ``temperature``, ``spec``; see `medzoo.inference.InferenceOptions`.
 
     Returns:
         One prediction for one image; a list for several, whose attribute ``failures``
-        lists the files that were skipped, and why.
+        lists the images that were skipped, and why.
 
     Raises:
-        TypeError: If the model does not say what it is and no ``spec=`` is given, or an option
-            does not exist.
+        ImportError: If an .onnx file, or a DICOM file that was given, needs an extra that is not
+            installed.
+        TypeError: If the model does not say what it is and no ``spec=`` is given, `images` is
+            none of these, or an option does not exist.
+        WeightsError: If the weights or the .onnx file cannot be found or read.
         FileNotFoundError: If a file does not exist, or a folder or pattern gives none.
         DatasetError: If a file is not a readable image; the message names it.
-        ValueError: If an image in memory has the wrong shape, or the model gives NaN; the message
-            names it. If the model has no classifier, `threshold` is given for a single-label
-            model, an option does not fit, or ``tta`` mirrors images whose classes distinguish
-            left from right.
+        ValueError: If an image in memory has the wrong shape, a shape with two readings, such as
+            (3, 28, 28) for a model of gray images, or the model gives NaN; the message names it.
+            If a model's name is unknown, the model has no classifier, `threshold` is given for a
+            single-label model, an option does not fit, or ``tta`` mirrors images whose classes
+            distinguish left from right.
     """
     settings = Settings.of(options, InferenceOptions, batch_size=_BATCH)
-    spec = spec_of(model, settings.spec)
+    runs = load_model(model)
+    spec = spec_of(runs, settings.spec)
     check_classifier(spec)
     _check(spec, top_k, threshold, on_error)
-    sources = find_sources(images)
-    if not len(sources.images):
-        return Predictions()
-    skips = sources.searched if on_error is None else on_error == "skip"
-    reading = BatchReader(sources.images, create_transform(spec), int(settings.batch_size), skips)
+    sources = find_sources(images, spec.input.channels)
+    skips = None if on_error is None else on_error == "skip"
+    reading = BatchReader(sources, spec.input, int(settings.batch_size), skips)
     batches = reading.batches()
     predictions = Predictions()
     if (first := next(batches, None)) is not None:
-        logits = run_batches(model, chain([first], batches), spec, settings)
+        logits = run_batches(runs, chain([first], batches), spec, settings)
         names = class_names(spec, logits.shape[1])
         above = (THRESHOLD if threshold is None else threshold) if spec.multi_label else None
         rows = probabilities(logits, spec.task).tolist()
-        for row, source in zip(rows, reading.sources, strict=True):
-            predictions.append(_prediction(names, row, above, top_k, source))
+        for row, path in zip(rows, reading.paths, strict=True):
+            predictions.append(_prediction(names, row, above, top_k, path))
+    reading.depth.finish()
     if reading.failures:
         predictions.failures = tuple(reading.failures)
         first_error = reading.failures[0].error
         warnings.warn(
-            f"{len(reading.failures)} of {len(sources.images)} images were skipped, see .failures; "
-            f"the first: {first_error}",
+            f"{len(reading.failures)} of {len(predictions.outcomes())} images were skipped, see "
+            f".failures; the first: {first_error}",
             stacklevel=2,
         )
     return predictions[0] if sources.single and predictions else predictions

@@ -1,24 +1,47 @@
-"""From what users call images (a path, a folder, a pattern, arrays) to a list of images."""
+"""From what users call images (paths, folders, patterns, files, arrays) to one image at a time."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from glob import glob
+from operator import length_hint
 from pathlib import Path
-from typing import TypeAlias
+from typing import IO, Any, TypeAlias
 
 import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from medzoo.datasets import Split
 from medzoo.images import ImageLike, find_images, read_image
+from medzoo.images.depth import DepthCheck
 from medzoo.images.discover import describe_left_out, warn_left_out
+from medzoo.images.shape import channels_where_expected, is_gray_stack
 
-ImageSource: TypeAlias = "str | os.PathLike[str] | ImageLike"
-"""One image: a file or one in memory. In place of a file, a folder or a pattern stands for many."""
+ImageSource: TypeAlias = "str | os.PathLike[str] | bytes | IO[bytes] | ImageLike"
+"""One image: a file, the content of one, an open one, or pixels in memory. In place of a file, a
+folder or a pattern stands for many."""
+ImageSources: TypeAlias = "ImageSource | Iterable[ImageSource] | Split"
+"""One image or many."""
+
+_CHUNK = 64  # images of a split that are read at once
+_TEXT_OR_OBJECTS = "OUT"  # kinds of NumPy's dtypes; the elements of such arrays are images
+
+
+@dataclass(frozen=True)
+class Source:
+    """One image.
+
+    Attributes:
+        image: The image.
+        is_found: Whether it was found in a folder or by a pattern, instead of being given.
+    """
+
+    image: ImageSource
+    is_found: bool = False
 
 
 @dataclass(frozen=True)
@@ -26,48 +49,78 @@ class Sources:
     """Images to be read one after the other.
 
     Attributes:
-        images: One entry per image.
+        images: The images, once.
+        count: Their number, for a progress bar; 0 if it is not known.
         single: Whether the user gave one image, not a collection that may hold one.
-        searched: Whether any of them were found in a folder or by a pattern.
     """
 
-    images: Sequence[ImageSource]
-    single: bool
-    searched: bool
+    images: Iterable[Source]
+    count: int
+    single: bool = False
 
 
-def find_sources(images: ImageSource | Sequence[ImageSource]) -> Sources:
+def find_sources(images: ImageSources, channels: int) -> Sources:
     """Find out which images are meant, without reading any.
 
     Args:
-        images: A file, a folder, a pattern such as ``"scans/*.png"``, a PIL image, an array or a
-            tensor; or a sequence of these, or an array or tensor of four dimensions.
+        images: See `medzoo.predict`.
+        channels: Channels that the model expects; see `is_gray_stack`.
 
     Raises:
         FileNotFoundError: If a folder holds no image, or no file fits a pattern.
-        ValueError: If `images` is none of these, e.g. a URL.
+        TypeError: If it is none of these.
+        ValueError: If it is a URL, or the shape of an array has two readings.
     """
-    if isinstance(images, (str, os.PathLike)):
-        found = _search(images)
-        return Sources([images] if found is None else found, found is None, found is not None)
-    if isinstance(images, Image.Image):
-        return Sources([images], single=True, searched=False)
-    if isinstance(images, (np.ndarray, Tensor)):
-        single = images.ndim != 4
-        return Sources([images] if single else images, single, searched=False)  # type: ignore[arg-type]
-    if not isinstance(images, Sequence):
-        raise ValueError(
-            f"cannot predict for a {type(images).__name__}; give a file, a folder, a pattern, a "
-            "PIL image, an array, a tensor, or a list of these (of a split of a data set: "
-            "split.images)"
-        )
-    several: list[ImageSource] = []
-    searched = False
+    if isinstance(images, np.ndarray) and images.dtype.kind in _TEXT_OR_OBJECTS:
+        images = images.tolist()
+    if isinstance(images, Split):
+        rows = (row for chunk in images.chunks(_CHUNK) for row in chunk)
+        return Sources(map(Source, rows), len(images))
+    if isinstance(images, np.ndarray | Tensor):
+        if images.ndim == 4:
+            images = channels_where_expected(images)
+        elif not is_gray_stack(images, channels):
+            return Sources([Source(images)], 1, single=True)
+        return Sources(map(Source, images), len(images))
+    if isinstance(images, str | os.PathLike):
+        found = list(expand([images]))
+        return Sources(found, len(found), single=not found[0].is_found)
+    if isinstance(images, Image.Image) or is_file_content(images):
+        return Sources([Source(images)], 1, single=True)  # type: ignore[arg-type]
+    _check_iterable(images)
+    if isinstance(images, Sequence):
+        # At once, so that a missing folder is an error before anything is read.
+        found = list(expand(images))  # type: ignore[arg-type]
+        return Sources(found, len(found))
+    return Sources(expand(images), length_hint(images))
+
+
+def expand(images: Iterable[ImageSource]) -> Iterator[Source]:
+    """Yield images, and in place of a folder or pattern the files that it stands for.
+
+    Args:
+        images: The images.
+
+    Raises:
+        FileNotFoundError: If a folder holds no image, or no file fits a pattern.
+        ValueError: If a path is a URL.
+    """
     for image in images:
-        found = _search(image) if isinstance(image, (str, os.PathLike)) else None
-        several += [image] if found is None else found
-        searched = searched or found is not None
-    return Sources(several, single=False, searched=searched)
+        found = _search(image) if isinstance(image, str | os.PathLike) else None
+        if found is None:
+            yield Source(image)
+        else:
+            yield from (Source(path, is_found=True) for path in found)
+
+
+def _check_iterable(images: object) -> None:
+    is_table = getattr(images, "ndim", 1) != 1  # its elements would be the names of its columns
+    if is_table or not isinstance(images, Iterable) or isinstance(images, Mapping | Set):
+        what = "one column of a table" if is_table else "a list of these"
+        raise TypeError(
+            f"cannot predict for a {type(images).__name__}; give a file, a folder, a pattern, the "
+            f"content of a file, a PIL image, an array, a tensor, a split (data.test), or {what}"
+        )
 
 
 def _search(path: str | os.PathLike[str]) -> list[str] | None:
@@ -104,24 +157,54 @@ def path_of(image: ImageSource) -> str | None:
     Args:
         image: One image.
     """
-    return os.fspath(image) if isinstance(image, (str, os.PathLike)) else None
+    return os.fspath(image) if isinstance(image, str | os.PathLike) else None
 
 
-def load_image(image: ImageSource) -> ImageLike:
-    """Read a file into memory; leave what is already there alone.
+def is_file_content(image: object) -> bool:
+    """Return whether an image is the content of a file, or a file that was opened.
 
     Args:
         image: One image.
+    """
+    return isinstance(image, bytes | bytearray | memoryview) or hasattr(image, "read")
+
+
+def load_image(image: ImageSource, depth: DepthCheck, name: str = "the image") -> ImageLike:
+    """Read a file into memory; return what is already there unchanged.
+
+    Args:
+        image: One image.
+        depth: Takes note of 16-bit values.
+        name: What an image without a path is called in errors.
 
     Raises:
         FileNotFoundError: If the file does not exist.
         DatasetError: If it is not a readable image.
+        TypeError: If it is a file that was opened as text.
         ValueError: If it is a URL.
     """
-    if not isinstance(image, (str, os.PathLike)):
-        return image
+    image = _content_of(image)
+    if isinstance(image, bytes):
+        return read_image(image, name=name, depth=depth)
+    if not isinstance(image, str | os.PathLike):
+        return image  # type: ignore[return-value]
     _refuse_url(os.fspath(image))
     path = Path(image)
     if not path.exists():
         raise FileNotFoundError(f"image file {str(path)!r} does not exist; check the path")
-    return read_image(path)
+    return read_image(path, depth=depth)
+
+
+def _content_of(image: ImageSource) -> ImageSource:
+    """Read a file that was opened, from its start if it can be rewound; return others unchanged."""
+    stream: Any = image
+    if hasattr(image, "read"):
+        if hasattr(image, "seekable") and stream.seekable():
+            stream.seek(0)
+        image = stream.read()
+        if not isinstance(image, bytes):
+            raise TypeError(
+                f"reading a {type(stream).__name__} gave {type(image).__name__}, expected bytes; "
+                "open files in binary mode, 'rb'"
+            )
+    return bytes(image) if isinstance(image, bytearray | memoryview) else image

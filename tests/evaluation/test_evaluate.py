@@ -233,10 +233,15 @@ def test_the_same_classes_in_another_order_are_refused_and_others_are_told():
         evaluate(model, renamed("0", "1"), device="cpu", resamples=0)
 
 
-def test_a_name_is_no_model_but_the_message_makes_one():
+def test_a_name_stands_for_the_trained_model():
     split = synthetic("breastmnist", n_test=4).test
-    with pytest.raises(TypeError, match=r"create_model\('simple_cnn.breastmnist', pretrained=True"):
-        evaluate("simple_cnn.breastmnist", split)
+    model = create_model("simple_cnn.breastmnist", pretrained=True)
+    report = evaluate("simple_cnn.breastmnist", split, device="cpu", resamples=0)
+    assert report.to_dict() == evaluate(model, split, device="cpu", resamples=0).to_dict()
+    with pytest.raises(ValueError, match="did you mean 'simple_cnn'"):
+        evaluate("simple_cn.breastmnist", split)
+    with pytest.raises(TypeError, match="model=7 is not a model"):
+        evaluate(7, split)
 
 
 def test_nan_is_refused_and_the_image_named():

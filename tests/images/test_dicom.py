@@ -1,13 +1,17 @@
 import io
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pydicom
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
+from pydicom.pixels import apply_modality_lut, apply_voi_lut
 from pydicom.sequence import Sequence
 from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, JPEGBaseline8Bit
 
@@ -213,3 +217,121 @@ def test_what_is_missing_from_a_dicom_file_is_said(path):
     path.write_bytes(whole.replace(b"\2\0\x10\0UI", b"\2\0\x11\0UI"))
     with pytest.raises(DatasetError, match="without a transfer syntax"):
         read_image(path)
+
+
+# Against the definitions in the standard, for every combination of tables and windows
+
+
+def table(values, first=0, bits=16):
+    """A look-up table as the standard stores it; `first` is the value that its start is for."""
+    item = Dataset()
+    item.add_new("LUTDescriptor", "SS", [len(values), first, bits])
+    item.add_new("LUTData", "US", [int(value) for value in values])
+    return Sequence([item])
+
+
+def looked_up(values, entries, first):
+    return np.asarray(entries)[np.clip(np.rint(values).astype(int) - first, 0, len(entries) - 1)]
+
+
+@st.composite
+def grayscale(draw):
+    """Pixels, tags, and what is to be seen of them, from 0 (black) to 1 (white)."""
+    bits = draw(st.sampled_from([8, 12, 16]))
+    signed = draw(st.booleans())
+    low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
+    kind = np.dtype(f"{'i' if signed else 'u'}{1 if bits == 8 else 2}")
+    stored = draw(st.lists(st.integers(low, high), min_size=2, max_size=6))
+    pixels, tags = np.array([stored], kind), {"BitsStored": bits}
+    values = np.array(stored, float)
+    possible = np.arange(low, high + 1)
+    modality = draw(st.sampled_from(["none", "slope", "table"]))
+    if modality == "slope":
+        slope = draw(st.sampled_from([-2.5, -1, -0.25, 0.5, 1, 3]))
+        tags |= {"RescaleSlope": slope, "RescaleIntercept": draw(st.integers(-2000, 2000))}
+        change = lambda v: v * slope + tags["RescaleIntercept"]  # noqa: E731
+    else:
+        entries = draw(st.lists(st.integers(0, 65535), min_size=2, max_size=9))
+        first = draw(st.integers(low, high - 1))
+        if modality == "table":
+            tags["ModalityLUTSequence"] = table(entries, min(first, 32767))
+        change = lambda v: (  # noqa: E731
+            v if modality == "none" else looked_up(v, entries, min(first, 32767))
+        )
+    values = change(values)
+    voi = draw(st.sampled_from(["none", "window", "table"]))
+    if voi == "window":
+        center, width = draw(st.integers(-3000, 3000)), draw(st.integers(1, 5000))
+        tags |= {"WindowCenter": center, "WindowWidth": width, "VOILUTFunction": "LINEAR_EXACT"}
+        shown = np.clip((values - center) / width + 0.5, 0, 1)
+    elif voi == "table":
+        depth = draw(st.sampled_from([8, 12, 16]))
+        count = draw(st.sampled_from([2, 7, 300]))
+        entries = np.random.default_rng(draw(st.integers(0, 9))).integers(0, 2**depth, count)
+        first = draw(st.integers(-3000, 3000))
+        tags["VOILUTSequence"] = table(entries, first, depth)
+        shown = looked_up(values, entries, first) / (2**depth - 1)
+    else:
+        ends = change(possible) if bits == 8 and not signed else values
+        spread = ends.max() - ends.min()
+        shown = (values - ends.min()) / spread if spread else 0 * values
+    return pixels, tags, shown
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(grayscale(), st.sampled_from(["MONOCHROME1", "MONOCHROME2"]))
+def test_every_slope_table_and_window_is_shown_as_the_standard_says(path, image, kind):
+    pixels, tags, shown = image
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom's, about the values that it writes
+        save(path, pixels, kind, **tags)
+    expected = 1 - shown if kind == "MONOCHROME1" else shown
+    assert np.abs(read_image(path)[0] - 255 * expected).max() <= 0.5 + 1e-6
+
+
+@pytest.mark.parametrize("kind", ["MONOCHROME1", "MONOCHROME2"])
+def test_a_falling_slope_or_table_turns_dark_into_bright(path, kind):
+    stored = np.array([[0, 10, 40, 50]], np.uint16)
+    for tags in (
+        {"RescaleSlope": -1, "RescaleIntercept": 0},
+        {"RescaleSlope": -1, "RescaleIntercept": 50},
+        {"ModalityLUTSequence": table(range(50, -1, -1))},
+    ):
+        save(path, stored, kind, **tags)
+        expected = [255, 204, 51, 0] if kind == "MONOCHROME2" else [0, 51, 204, 255]
+        assert read_image(path).tolist() == [expected]
+    save(path, np.array([[0, 10, 255]], np.uint8), RescaleSlope=-1, RescaleIntercept=255)
+    assert read_image(path).tolist() == [[255, 245, 0]]
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    stored=st.lists(st.integers(0, 4095), min_size=2, max_size=5),
+    slope=st.sampled_from([0.5, 1, 2]),
+    entries=st.none() | st.lists(st.integers(0, 65535), min_size=2, max_size=5),
+    window=st.tuples(st.integers(-500, 4000), st.integers(2, 4000)),
+    function=st.sampled_from(["LINEAR", "LINEAR_EXACT", "SIGMOID"]),
+    voi=st.booleans(),
+)
+def test_the_order_of_values_is_pydicoms(path, stored, slope, entries, window, function, voi):
+    """pydicom's own functions, one after the other, where they are right (slopes above 0)."""
+    tags = {"RescaleSlope": slope, "RescaleIntercept": -100}
+    if entries:
+        tags = {"ModalityLUTSequence": table(entries)}
+    tags |= dict(zip(("WindowCenter", "WindowWidth"), window, strict=True))
+    tags |= {"VOILUTFunction": function}
+    if voi:
+        tags["VOILUTSequence"] = table(np.arange(4096) * 16)
+    save(path, np.array([stored], np.uint16), BitsStored=12, **tags)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom's, about tables for floats
+        dataset = pydicom.dcmread(path)
+        values = apply_modality_lut(dataset.pixel_array, dataset)
+        values = apply_voi_lut(values, dataset)[0].astype(float)
+    shown = read_image(path)[0].astype(float)
+    order = np.argsort(values, kind="stable")
+    assert (np.diff(shown[order]) >= 0).all()

@@ -150,11 +150,6 @@ def test_an_address_is_not_fetched(address, model):
             predict(model, images)
 
 
-def test_a_whole_split_is_refused_with_advice(model, data):
-    with pytest.raises(ValueError, match=r"split\.images"):
-        predict(model, data.test)
-
-
 def test_a_model_without_classifier_is_refused(model):
     spec = model.spec
     model.spec = spec.with_num_classes(0)

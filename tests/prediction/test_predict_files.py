@@ -147,6 +147,16 @@ def test_whether_to_skip_can_be_said(model, folder):
     assert [failure.index for failure in found.failures] == [0, 2]
 
 
+def test_only_what_was_found_is_skipped_by_default(model, folder):
+    broken = folder / "z.jpg"
+    broken.write_text("no image")
+    with pytest.warns(UserWarning, match=r"1 of 6 images were skipped"):
+        found = predict(model, [folder, folder / "a.png"], device="cpu")
+    assert len(found) == 5
+    with pytest.raises(DatasetError, match=r"z\.jpg"):
+        predict(model, [broken, folder], device="cpu")
+
+
 def test_nothing_readable_gives_an_empty_list(model, folder):
     (folder / "z.jpg").write_text("no image")
     with pytest.warns(UserWarning, match="1 of 1 images"):
@@ -159,7 +169,7 @@ def test_no_more_is_read_than_the_next_batches_need(data, model, folder, monkeyp
     count, batch_size = 40, 4
     lock, read, furthest = threading.Lock(), 0, 0
 
-    def counted(image):
+    def counted(image, *_):
         nonlocal read
         with lock:
             read += 1
