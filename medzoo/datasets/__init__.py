@@ -9,6 +9,7 @@ from medzoo.datasets.readers import ReadingOptions
 from medzoo.datasets.resplit import disjoint_split, read_groups, resplit
 from medzoo.datasets.split import Split
 from medzoo.datasets.synthetic import synthetic
+from medzoo.datasets.to_torch import to_torch
 
 __all__ = [
     "TASKS",
@@ -28,4 +29,5 @@ __all__ = [
     "read_groups",
     "resplit",
     "synthetic",
+    "to_torch",
 ]
