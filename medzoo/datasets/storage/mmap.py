@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import numpy as np
@@ -88,10 +89,10 @@ def open_map(path: Path) -> np.ndarray:
 
 
 def _remember(array: np.memmap) -> None:
-    if isinstance(array.base, mmap.mmap) and array.filename is not None:
-        _maps[array.base] = _MappedFile(
-            Path(array.filename).absolute(), array.offset, array.ctypes.data, array.nbytes
-        )
+    base: Any = array.base  # NumPy's type says that it is an array
+    if isinstance(base, mmap.mmap) and array.filename is not None:
+        path = Path(array.filename).absolute()
+        _maps[base] = _MappedFile(path, array.offset, array.ctypes.data, array.nbytes)
 
 
 def find_map(images: Tensor) -> MappedImages | None:
