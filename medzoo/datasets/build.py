@@ -1,9 +1,9 @@
-"""Check raw arrays and turn them into the three splits of a data set."""
+"""Check raw arrays and turn them into the splits of a data set."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -18,7 +18,7 @@ from medzoo.datasets.arrays import (
     infer_task,
     is_one_hot,
 )
-from medzoo.datasets.info import SPLIT_NAMES, DatasetInfo, SplitName, Task
+from medzoo.datasets.info import ClassNames, DatasetInfo, SplitName, Task, class_names
 from medzoo.datasets.provenance import Provenance
 from medzoo.datasets.split import Split
 from medzoo.errors import DatasetError
@@ -26,10 +26,11 @@ from medzoo.errors import DatasetError
 
 @dataclass(frozen=True, eq=False)
 class RawDataset:
-    """Images and labels of three splits as a reader found them, not yet checked.
+    """Images and labels of splits as a reader found them, not yet checked.
 
     Attributes:
-        arrays: Images and labels of each split, in any layout that `Dataset.from_arrays` accepts.
+        arrays: Images and labels of each split that there is, in the order train, val, test, and
+            in any layout that `Dataset.from_arrays` accepts.
         provenance: Where they came from.
         name: Short name of the data set, which is also its title.
         task: The task; None to infer it from the labels.
@@ -42,7 +43,7 @@ class RawDataset:
     provenance: Provenance
     name: str = "own"
     task: Task | None = None
-    classes: Sequence[str] | None = None
+    classes: ClassNames | None = None
     licence: str = ""
     description: str = ""
 
@@ -55,7 +56,7 @@ def build_splits(raw: RawDataset, info: DatasetInfo | None = None) -> dict[Split
         info: Description of the data set that they have to match; if None, it is made from `raw`.
 
     Returns:
-        The three splits, all with the same description.
+        The splits, all with the same description.
 
     Raises:
         TypeError: If a split is not a pair of arrays, or `classes` is a single string.
@@ -66,6 +67,8 @@ def build_splits(raw: RawDataset, info: DatasetInfo | None = None) -> dict[Split
     Warns:
         UserWarning: If columns of labels are read as one-hot encoded classes.
     """
+    if not raw.arrays:
+        raise ValueError("no split is given; a data set needs at least one of train, val and test")
     prefix = f"{raw.provenance.file}: " if raw.provenance.file else ""
     images, labels = _as_tensors(raw, prefix)
     labels = _decode_one_hot(labels, info.task if info else raw.task, raw.classes, prefix)
@@ -86,7 +89,7 @@ def build_splits(raw: RawDataset, info: DatasetInfo | None = None) -> dict[Split
             split,
             raw.provenance,
         )
-        for split in SPLIT_NAMES
+        for split in images
     }
     if info is None and raw.classes is None:
         check_numbering(list(labels.values()), f"{prefix}labels")
@@ -97,18 +100,17 @@ def _as_tensors(
     raw: RawDataset, prefix: str
 ) -> tuple[dict[SplitName, Tensor], dict[SplitName, Tensor]]:
     """Return the images and the labels of each split."""
-    for split in SPLIT_NAMES:
-        pair = raw.arrays[split]
+    for split, pair in raw.arrays.items():
         if not isinstance(pair, tuple | list):
             raise TypeError(f"{split}= must be a pair (images, labels), got {type(pair).__name__}")
         if len(pair) != 2:
             raise ValueError(f"{split}= must be a pair (images, labels), got {len(pair)} items")
     images = {
-        split: as_images(raw.arrays[split][0], f"{prefix}{split} images") for split in SPLIT_NAMES
+        split: as_images(pair[0], f"{prefix}{split} images") for split, pair in raw.arrays.items()
     }
     labels = {
-        split: as_labels(raw.arrays[split][1], len(images[split]), f"{prefix}{split} labels")
-        for split in SPLIT_NAMES
+        split: as_labels(pair[1], len(images[split]), f"{prefix}{split} labels")
+        for split, pair in raw.arrays.items()
     }
     return images, labels
 
@@ -116,7 +118,7 @@ def _as_tensors(
 def _decode_one_hot(
     labels: dict[SplitName, Tensor],
     task: Task | None,
-    classes: Sequence[str] | None,
+    classes: ClassNames | None,
     prefix: str,
 ) -> dict[SplitName, Tensor]:
     """Convert one-hot columns to class indices, unless the task is multi-label.
@@ -133,8 +135,8 @@ def _decode_one_hot(
             "encoded classes; remove the column, or name all classes with classes="
         )
     if task is None:
-        count = labels["train"].shape[1]
-        names = f" ({', '.join(classes)})" if classes else ""
+        count = next(iter(labels.values())).shape[1]
+        names = f" ({', '.join(class_names(classes))})" if classes else ""
         single = "multi-class" if count > 2 else "binary-class"
         warnings.warn(
             f"{prefix}each image has exactly one of {count} labels{names}, so they are read as "
@@ -153,7 +155,7 @@ def _common_shape(images: Mapping[SplitName, Tensor], prefix: str) -> tuple[int,
             f"{prefix}images of the splits differ in (channels, height, width): {shapes}; "
             "convert them to one shape"
         )
-    channels, size, _ = shapes["train"]
+    channels, size, _ = next(iter(shapes.values()))
     return channels, size
 
 
@@ -167,9 +169,7 @@ def _describe(
 ) -> DatasetInfo:
     """Describe a data set by what its reader and its arrays say."""
     inferred, count = infer_task(list(labels.values()), f"{prefix}labels")
-    if isinstance(raw.classes, str):
-        raise TypeError(f"classes={raw.classes!r} is a single string; give a list of names")
-    classes = tuple(map(str, range(count))) if raw.classes is None else tuple(raw.classes)
+    classes = tuple(map(str, range(count))) if raw.classes is None else class_names(raw.classes)
     return DatasetInfo(
         name=raw.name,
         title=raw.name,

@@ -1,4 +1,4 @@
-"""A data set: its description and its three splits."""
+"""A data set: its description and its splits."""
 
 from __future__ import annotations
 
@@ -13,24 +13,34 @@ import torch
 
 from medzoo.datasets.arrays import Array
 from medzoo.datasets.build import RawDataset, build_splits
-from medzoo.datasets.info import SPLIT_NAMES, DatasetInfo, SplitName, Task
+from medzoo.datasets.info import SPLIT_NAMES, ClassNames, DatasetInfo, SplitName, Task
 from medzoo.datasets.provenance import Provenance
+from medzoo.datasets.readers.array_labels import Labels, encode_labels
 from medzoo.datasets.readers.folder import read_folder
 from medzoo.datasets.readers.group import GroupColumn
 from medzoo.datasets.readers.huggingface import read_huggingface
 from medzoo.datasets.readers.read import ReadingOptions
 from medzoo.datasets.readers.table import read_table
 from medzoo.datasets.split import Split
+from medzoo.errors import DatasetError
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 _STATISTICS_CHUNK = 1 << 24  # values; keeps memory-mapped data sets from being in memory at once
+_ADVICE = {
+    "train": "it can be evaluated, but not trained on: add the images that are missing",
+    "val": "medzoo.train takes a part of train instead, and so does "
+    "medzoo.datasets.hold_out_validation(data)",
+    "test": "add the images that are missing, or evaluate on another split",
+}
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A data set: its description and its three splits.
+    """A data set: its description and its splits, of which some may be missing.
+
+    To read a missing split is a `DatasetError`; `splits` has those that there are.
 
     Attributes:
         info: Description: task, classes, channels and more.
@@ -46,22 +56,38 @@ class Dataset:
     test: Split
     provenance: Provenance
 
+    def __post_init__(self) -> None:
+        for name in SPLIT_NAMES:
+            if vars(self)[name] is None:
+                del vars(self)[name]
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Split:
+            """Explain that a split is missing; called only for attributes that do not exist."""
+            if name in SPLIT_NAMES and "info" in vars(self):
+                advice = _ADVICE["train" if "train" not in self.splits else name]
+                raise DatasetError(
+                    f"{self.title} has no {name} split, only {' and '.join(self.splits)}; {advice}"
+                )
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
     def __repr__(self) -> str:
         counts = " / ".join(f"{len(split):,}" for split in self.splits.values())
         return (
             f"Dataset({self.title}: {self.info.task}, {self.info.num_classes} classes, "
-            f"{self.info.channels} x {self.size} x {self.size}, train/val/test {counts})"
+            f"{self.info.channels} x {self.size} x {self.size}, {'/'.join(self.splits)} {counts})"
         )
 
     @property
     def splits(self) -> dict[SplitName, Split]:
-        """The three splits by name."""
-        return {"train": self.train, "val": self.val, "test": self.test}
+        """The splits that there are, by name."""
+        return {name: vars(self)[name] for name in SPLIT_NAMES if name in vars(self)}
 
     @property
     def size(self) -> int:
         """Height (= width) of the images in pixels."""
-        return self.train.images.shape[-1]
+        return next(iter(self.splits.values())).images.shape[-1]
 
     @property
     def official(self) -> bool:
@@ -104,23 +130,24 @@ class Dataset:
     @classmethod
     def from_arrays(
         cls,
-        train: tuple[Array, Array],
-        val: tuple[Array, Array],
-        test: tuple[Array, Array],
+        train: tuple[Array, Labels] | None = None,
+        val: tuple[Array, Labels] | None = None,
+        test: tuple[Array, Labels] | None = None,
         *,
         name: str = "own",
         task: Task | None = None,
-        classes: Sequence[str] | None = None,
+        classes: ClassNames | None = None,
         licence: str = "",
         description: str = "",
     ) -> Dataset:
         """Create a data set from arrays, each split given as ``(images, labels)``.
 
-        Images are uint8 (N, H, W), (N, H, W, C) or (N, C, H, W) with 1 or 3 channels, square, and
-        all of one size; labels are (N,) or (N, 1) class indices, or (N, L) zeros and ones. Both
-        NumPy arrays and tensors are accepted; memory is shared with them where the layout allows.
-        If every image has a single 1, the labels are one-hot encoded classes, unless `task` is
-        multi-label; a warning says so if no `task` is given.
+        Splits may be missing, but not all of them. Images are uint8 (N, H, W), (N, H, W, C) or
+        (N, C, H, W) with 1 or 3 channels, square, and all of one size; labels are (N,) or (N, 1)
+        class indices or names, or (N, L) zeros and ones. Both NumPy arrays and tensors are
+        accepted, and lists and pandas objects of labels; memory is shared with arrays where the
+        layout allows. If every image has a single 1, the labels are one-hot encoded classes,
+        unless `task` is multi-label; a warning says so if no `task` is given.
 
         Args:
             train: Training images and labels.
@@ -129,18 +156,20 @@ class Dataset:
             name: Short name of the data set, which is also its title.
             task: The task; by default inferred from the labels (ordinal-regression has to be
                 given).
-            classes: Class names in the order of the label values; by default ``"0"``, ``"1"``...
-                Classes without images are accepted only if names are given.
+            classes: Class names in the order of the label values, or a mapping from these to the
+                names; by default the names that occur, sorted, or ``"0"``, ``"1"``... Classes
+                without images are accepted only if names are given.
             licence: Licence of the images.
             description: What the images show.
 
         Raises:
             TypeError: If a split is not a pair of arrays, or `classes` is a single string.
             DatasetError: If the arrays do not have this form, or do not match each other.
-            ValueError: If task, classes and labels contradict each other.
+            ValueError: If no split is given, or task, classes and labels contradict each other.
         """
+        pairs: dict[SplitName, Any] = {"train": train, "val": val, "test": test}
         raw = RawDataset(
-            {"train": train, "val": val, "test": test},
+            {split: pair for split, pair in pairs.items() if pair is not None},
             Provenance(file=None, md5=None, official=False, note="own data"),
             name,
             task,
@@ -148,7 +177,7 @@ class Dataset:
             licence,
             description,
         )
-        return build_dataset(raw)
+        return build_dataset(encode_labels(raw))
 
     @classmethod
     def from_folder(
@@ -266,5 +295,6 @@ def build_dataset(raw: RawDataset, info: DatasetInfo | None = None) -> Dataset:
         ValueError: If task, classes and labels contradict each other.
     """
     splits = build_splits(raw, info)
-    train, val, test = (splits[name] for name in SPLIT_NAMES)
-    return Dataset(train.info, train, val, test, raw.provenance)
+    checked = next(iter(splits.values())).info
+    train, val, test = map(splits.get, SPLIT_NAMES)
+    return Dataset(checked, train, val, test, raw.provenance)  # type: ignore[arg-type]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field, fields
 from functools import cache
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -17,6 +18,8 @@ Task = Literal["multi-class", "binary-class", "ordinal-regression", "multi-label
 TASKS: tuple[Task, ...] = get_args(Task)
 SplitName: TypeAlias = Literal["train", "val", "test"]
 SPLIT_NAMES: tuple[SplitName, ...] = get_args(SplitName)
+ClassNames: TypeAlias = "Sequence[str | int] | Mapping[int, str] | Mapping[str, str]"
+"""What is accepted as the names of classes; see `class_names`."""
 
 _BETWEEN_WORDS = re.compile(r"[\W\d_]+|(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
@@ -112,6 +115,47 @@ class DatasetInfo:
             return cls(**given)
         except TypeError as error:
             raise ValueError(f"not a DatasetInfo: {dict(values)!r}; {error}") from error
+
+
+def class_names(classes: object) -> tuple[str, ...]:
+    """Return the names of classes, in the order of their numbers.
+
+    Args:
+        classes: Names in that order; or a mapping from each number to its name, as medmnist gives
+            it (``{"0": "benign", "1": "malignant"}``, or with integers). Integers count as names.
+
+    Raises:
+        TypeError: If it is a single string, has no order (a set), or holds anything else.
+        ValueError: If a mapping lacks a number from 0 on, or has other keys.
+    """
+    if isinstance(classes, Mapping):
+        numbered = {_number_of(key): name for key, name in classes.items()}
+        if sorted(numbered) != list(range(len(classes))):
+            raise ValueError(
+                f"classes={classes!r:.200} must map each of the numbers 0 to {len(classes) - 1} "
+                "to a name"
+            )
+        return class_names([numbered[number] for number in range(len(numbered))])
+    if isinstance(classes, str | bytes | Set) or not isinstance(classes, Iterable):
+        what = "a single string" if isinstance(classes, str) else f"a {type(classes).__name__}"
+        raise TypeError(
+            f"classes={classes!r:.200} is {what}; give a list of names, in the order of the labels"
+        )
+    names = list(classes)
+    for name in names:
+        if not (isinstance(name, str) or _is_integer(name)):
+            raise TypeError(f"classes={classes!r:.200}: {name!r:.80} is not a name; give strings")
+    return tuple(str(name) for name in names)
+
+
+def _number_of(key: object) -> int:
+    """Return a key of a mapping of classes as a number, or -1 if it is not one."""
+    text = str(key) if isinstance(key, str) or _is_integer(key) else ""
+    return int(text) if re.fullmatch("[0-9]{1,9}", text) else -1
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, Integral) and type(value) is not bool
 
 
 def names_have_laterality(names: Iterable[str]) -> bool:
