@@ -41,7 +41,7 @@ def _evaluate(arguments: argparse.Namespace) -> tuple[Any, str]:
     with distributed.process_group(device):
         report = medzoo.evaluate(
             model,
-            data.splits[arguments.split],
+            getattr(data, arguments.split),
             device=device,
             tta=arguments.tta,
             seed=arguments.seed,

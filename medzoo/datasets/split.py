@@ -155,7 +155,7 @@ class Split(TorchDataset[Sample]):
             images = self.images[indices].contiguous(memory_format=torch.channels_last)
             labels = self.labels[indices]
         else:
-            rows = _positions(indices, len(self))
+            rows = as_positions(indices, len(self))
             images, labels = self.take(rows), self.labels[rows]
         note = f"{len(images):,} of {len(self):,} {self.name} images"
         earlier = self.provenance.note
@@ -173,8 +173,19 @@ class Split(TorchDataset[Sample]):
         return self.subset(slice(count))
 
 
-def _positions(indices: Any, count: int) -> Tensor:
-    """Return positions, int64 (M,), each from 0 to `count` - 1, after checking them."""
+def as_positions(indices: Any, count: int) -> Tensor:
+    """Return positions among a number of images, after checking them.
+
+    Args:
+        indices: Positions or a mask, as `Split.subset` takes them.
+        count: Number of images.
+
+    Returns:
+        int64 (M,), each from 0 to `count` - 1.
+
+    Raises:
+        TypeError, ValueError, IndexError: As `Split.subset`.
+    """
     expected = (
         "expected whole numbers (positions), True or False for each image (a mask), or a slice"
     )
