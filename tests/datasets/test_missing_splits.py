@@ -157,18 +157,15 @@ def test_leakage_is_searched_for_between_the_splits_that_there_are():
 def test_validation_images_are_taken_from_train_by_class():
     data = part("train", "test", n_train=140, n_test=7)
     divided = hold_out_validation(data)
-    assert divided.val.labels.bincount().tolist() == [3, 4, 3, 4, 4, 4, 3] or (
-        set(divided.val.labels.bincount().tolist()) <= {3, 4}
-    )
+    assert set(divided.val.labels.bincount().tolist()) <= {3, 4}  # of 20 each
     assert len(divided.train) + len(divided.val) == 140
     everything = {image.numpy().tobytes() for image in data.train.images}
     parts = [{x.numpy().tobytes() for x in s.images} for s in (divided.train, divided.val)]
     assert parts[0] | parts[1] == everything
     assert not parts[0] & parts[1]
     assert divided.test.images is data.test.images
-    assert divided.info.n_samples == {"train": 119, "val": 21, "test": 7} or divided.info.n_samples[
-        "val"
-    ] == len(divided.val)
+    counts = {name: len(split) for name, split in divided.splits.items()}
+    assert divided.info.n_samples == counts
     assert divided.title.endswith("own data; val split from train with seed 0)")
     assert [s.name for s in divided.splits.values()] == list(SPLITS)
     again = hold_out_validation(data)
