@@ -44,7 +44,9 @@ class DatasetInfo:
         std: Standard deviation of each channel, computed in the same way.
 
     Raises:
-        ValueError: If the task is unknown, or the number of classes is not possible for it.
+        TypeError: If a value has the wrong type.
+        ValueError: If the task is unknown, the number of classes is not possible for it, or
+            another value does not fit.
     """
 
     name: str
@@ -60,6 +62,7 @@ class DatasetInfo:
     std: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
+        self._check_types()
         if self.task not in TASKS:
             raise unknown_name("task", self.task, TASKS)
         if len(set(self.classes)) != len(self.classes):
@@ -73,6 +76,26 @@ class DatasetInfo:
                 f"{self.name}: a {self.task!r} data set needs {expected} classes, "
                 f"got {self.classes!r}"
             )
+
+    def _check_types(self) -> None:
+        object.__setattr__(self, "classes", class_names(self.classes))
+        for name in ("name", "title", "licence", "description"):
+            if not isinstance(value := getattr(self, name), str):
+                raise TypeError(f"{name}={value!r:.80} is a {type(value).__name__}, expected text")
+        if "\0" in self.name or any("\0" in name for name in self.classes):
+            raise ValueError(
+                f"name={self.name!r} or classes={self.classes!r:.200} contains the character NUL, "
+                "which no file can have in its name; remove it"
+            )
+        numbers = {"channels": [self.channels], "sizes": self.sizes}
+        for name, values in numbers.items():
+            if not all(_is_integer(value) and value >= 1 for value in values):
+                raise ValueError(f"{name}={getattr(self, name)!r:.80} must be whole numbers from 1")
+        if not isinstance(self.n_samples, Mapping):
+            raise TypeError(f"n_samples={self.n_samples!r:.80} must map splits to numbers")
+        for name in ("mean", "std"):
+            if not isinstance(value := getattr(self, name), tuple | list | type(None)):
+                raise TypeError(f"{name}={value!r:.80} must have one number for each channel")
 
     @property
     def num_classes(self) -> int:

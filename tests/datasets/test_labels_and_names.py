@@ -190,7 +190,7 @@ def test_numbers_are_names_if_they_are_those_of_the_labels(tmp_path):
         ({"a": 0, "b": 1}, ValueError, "each of the numbers 0 to 1"),
         ({0: "a", "0": "b"}, ValueError, "each of the numbers 0 to 1"),
         (["a", "a"], ValueError, "a name twice"),
-        (["a", "b\0"], ValueError, "NUL"),
+        (["a", "b\0c"], ValueError, "NUL"),
     ],
 )
 def test_names_that_make_no_sense_are_refused(classes, error, message):
@@ -214,13 +214,14 @@ def test_a_null_character_in_a_path_is_one_error():
         {"name": 5},
         {"title": None},
         {"licence": ["MIT"]},
-        {"classes": (1, 2)},
+        {"classes": (None, 2)},
         {"classes": "ab"},
         {"channels": "3"},
         {"channels": 0},
         {"task": ["multi-class"]},
         {"sizes": (28, "64")},
         {"n_samples": "many"},
+        {"mean": 0.5},
     ],
 )
 def test_a_description_has_checked_types(change):
