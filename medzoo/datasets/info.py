@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence, Set
@@ -94,8 +95,13 @@ class DatasetInfo:
         if not isinstance(self.n_samples, Mapping):
             raise TypeError(f"n_samples={self.n_samples!r:.80} must map splits to numbers")
         for name in ("mean", "std"):
-            if not isinstance(value := getattr(self, name), tuple | list | type(None)):
-                raise TypeError(f"{name}={value!r:.80} must have one number for each channel")
+            if not ((value := getattr(self, name)) is None or _are_finite(value, self.channels)):
+                raise ValueError(
+                    f"{name}={value!r:.80} must be a finite number for each of the "
+                    f"{self.channels} channels"
+                )
+        if self.std is not None and min(self.std) <= 0:
+            raise ValueError(f"std={self.std!r} must be above 0")
 
     @property
     def num_classes(self) -> int:
@@ -175,6 +181,13 @@ def _number_of(key: object) -> int:
     """Return a key of a mapping of classes as a number, or -1 if it is not one."""
     text = str(key) if isinstance(key, str) or _is_integer(key) else ""
     return int(text) if re.fullmatch("[0-9]{1,9}", text) else -1
+
+
+def _are_finite(values: Any, count: int) -> bool:
+    try:
+        return len(values) == count and all(map(math.isfinite, values))
+    except (TypeError, OverflowError):
+        return False
 
 
 def _is_integer(value: object) -> bool:

@@ -232,6 +232,8 @@ def _open_own(
 ) -> Dataset:
     size = DEFAULT_SIZE if size is None else size
     names = None if classes is None else class_names(classes)
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise DatasetError(f"{path} is a device or a pipe, expected a file or a folder")
     if path.is_dir() and path.suffix != ".npz":
         return Dataset.from_folder(path, names, size=size, task=task)
     if path.suffix.lower() == ".csv":

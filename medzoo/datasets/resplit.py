@@ -20,6 +20,7 @@ from medzoo.datasets.info import SPLIT_NAMES, SplitName
 from medzoo.datasets.split import Split
 from medzoo.datasets.validation import check_dataset
 from medzoo.errors import DatasetError, unknown_name
+from medzoo.files import regular_file
 
 Positions: TypeAlias = "Sequence[int] | np.ndarray | Tensor"
 Sizes: TypeAlias = "Dataset | Mapping[str, int]"
@@ -202,7 +203,7 @@ def _rows(path: Path, sizes: Mapping[str, int], column: str) -> Iterable[tuple[i
     """Yield line number, position among all images, and a column's value of each row."""
     first = _first_positions(sizes)
     seen: dict[int, int] = {}
-    with path.open(newline="", encoding="utf-8-sig") as stream:
+    with regular_file(path).open(newline="", encoding="utf-8-sig") as stream:
         reader = csv.DictReader(stream)
         columns = reader.fieldnames or []
         if missing := [name for name in ("split", "index", column) if name not in columns]:

@@ -222,6 +222,10 @@ def test_a_null_character_in_a_path_is_one_error():
         {"sizes": (28, "64")},
         {"n_samples": "many"},
         {"mean": 0.5},
+        {"mean": (0.5, 0.5)},
+        {"mean": ("a", 0.5, 0.5)},
+        {"std": (0.5, 0.5, 10**400)},
+        {"std": (0.5, 0.5, 0.0)},
     ],
 )
 def test_a_description_has_checked_types(change):
