@@ -13,6 +13,8 @@ from typing import Any
 
 from filelock import FileLock
 
+from medzoo.files import parse_json
+
 
 def cache_dir() -> Path:
     """Return the cache folder, ``$XDG_CACHE_HOME/medzoo``; its content can be recreated."""
@@ -54,7 +56,7 @@ def recall(kind: str, path: Path) -> dict[str, Any]:
         path: The file.
     """
     with suppress(OSError, ValueError):
-        facts = json.loads(_entry(kind, path).read_text())
+        facts = parse_json(_entry(kind, path).read_text())
         if isinstance(facts, dict):
             return facts
     return {}

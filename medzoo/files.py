@@ -1,11 +1,64 @@
-"""Write files atomically, and identify their content by a digest."""
+"""Write files atomically, read only what is a file, and identify content by a digest."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import json
 import os
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
+
+MAX_DEPTH = 64
+"""Levels of nesting up to which JSON is read; functions that walk through it are recursive."""
+
+
+def regular_file(path: str | Path) -> Path:
+    """Return a path after checking that it is a file, which can be read to its end.
+
+    Args:
+        path: A file; reading a device or a pipe could take forever.
+
+    Raises:
+        FileNotFoundError: If it does not exist.
+        IsADirectoryError: If it is a folder.
+        OSError: If it is anything else.
+    """
+    path = Path(path)
+    if path.is_file():
+        return path
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    path.stat()
+    raise OSError(f"{path} is a device or a pipe, expected a file")
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Return the values in a JSON text of unknown origin.
+
+    Args:
+        text: The text.
+
+    Raises:
+        ValueError: If it is not JSON, or nested more than `MAX_DEPTH` levels deep.
+    """
+    with suppress(RecursionError):
+        values = json.loads(text)
+        level = [values]
+        for _ in range(MAX_DEPTH):
+            level = [inner for outer in level for inner in _inner(outer)]
+            if not level:
+                return values
+    raise ValueError(f"the JSON text is nested more than {MAX_DEPTH} levels deep")
+
+
+def _inner(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def write_atomically(path: str | Path, content: bytes) -> Path:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
-from pathlib import Path
 from typing import Any
 
 import medzoo
 from medzoo.cli.command import Commands
+from medzoo.files import parse_json, regular_file
 
 
 def add(commands: Commands) -> None:
@@ -89,7 +88,7 @@ def _check_options(arguments: argparse.Namespace) -> None:
 
 def _read_report(path: str) -> medzoo.Report:
     try:
-        return medzoo.Report.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
+        return medzoo.Report.from_dict(parse_json(regular_file(path).read_text(encoding="utf-8")))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(
             f"--report={path} does not contain a report ({error}); write one with "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -17,7 +17,7 @@ from medzoo.datasets.arrays import (
     infer_task,
     is_one_hot,
 )
-from medzoo.datasets.info import DatasetInfo, SplitName, Task
+from medzoo.datasets.info import ClassNames, DatasetInfo, SplitName, Task, class_names
 from medzoo.datasets.provenance import Provenance
 from medzoo.datasets.split import Split
 from medzoo.errors import DatasetError, warn_caller
@@ -42,7 +42,7 @@ class RawDataset:
     provenance: Provenance
     name: str = "own"
     task: Task | None = None
-    classes: Sequence[str] | None = None
+    classes: ClassNames | None = None
     licence: str = ""
     description: str = ""
 
@@ -66,6 +66,8 @@ def build_splits(raw: RawDataset, info: DatasetInfo | None = None) -> dict[Split
     Warns:
         UserWarning: If columns of labels are read as one-hot encoded classes.
     """
+    if not raw.arrays:
+        raise ValueError("no split is given; a data set needs at least one of train, val and test")
     prefix = f"{raw.provenance.file}: " if raw.provenance.file else ""
     images, labels = _as_tensors(raw, prefix)
     labels = _decode_one_hot(labels, info.task if info else raw.task, raw.classes, prefix)
@@ -115,7 +117,7 @@ def _as_tensors(
 def _decode_one_hot(
     labels: dict[SplitName, Tensor],
     task: Task | None,
-    classes: Sequence[str] | None,
+    classes: ClassNames | None,
     prefix: str,
 ) -> dict[SplitName, Tensor]:
     """Convert one-hot columns to class indices, unless the task is multi-label.
@@ -133,7 +135,7 @@ def _decode_one_hot(
         )
     if task is None:
         count = next(iter(labels.values())).shape[1]
-        names = f" ({', '.join(classes)})" if classes else ""
+        names = f" ({', '.join(class_names(classes))})" if classes else ""
         single = "multi-class" if count > 2 else "binary-class"
         warn_caller(
             f"{prefix}each image has exactly one of {count} labels{names}, so they are read as "
@@ -165,9 +167,7 @@ def _describe(
 ) -> DatasetInfo:
     """Describe a data set by what its reader and its arrays say."""
     inferred, count = infer_task(list(labels.values()), f"{prefix}labels")
-    if isinstance(raw.classes, str):
-        raise TypeError(f"classes={raw.classes!r} is a single string; give a list of names")
-    classes = tuple(map(str, range(count))) if raw.classes is None else tuple(raw.classes)
+    classes = tuple(map(str, range(count))) if raw.classes is None else class_names(raw.classes)
     return DatasetInfo(
         name=raw.name,
         title=raw.name,

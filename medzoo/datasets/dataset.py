@@ -13,8 +13,9 @@ import torch
 
 from medzoo.datasets.arrays import Array
 from medzoo.datasets.build import RawDataset, build_splits
-from medzoo.datasets.info import SPLIT_NAMES, DatasetInfo, SplitName, Task
+from medzoo.datasets.info import SPLIT_NAMES, ClassNames, DatasetInfo, SplitName, Task
 from medzoo.datasets.provenance import Provenance
+from medzoo.datasets.readers.array_labels import Labels, encode_labels
 from medzoo.datasets.readers.folder import read_folder
 from medzoo.datasets.readers.group import GroupColumn
 from medzoo.datasets.readers.huggingface import read_huggingface
@@ -28,6 +29,12 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 _STATISTICS_CHUNK = 1 << 24  # values; keeps memory-mapped data sets from being in memory at once
+_ADVICE = {
+    "train": "it can be evaluated, but not trained on: add the images that are missing",
+    "val": "medzoo.train takes a part of train instead, and so does "
+    "medzoo.datasets.hold_out_validation(data)",
+    "test": "add the images that are missing, or evaluate on another split",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,9 +67,9 @@ class Dataset:
         def __getattr__(self, name: str) -> Split:
             """Explain that a split is missing; called only for attributes that do not exist."""
             if name in SPLIT_NAMES and "info" in vars(self):
+                advice = _ADVICE["train" if "train" not in self.splits else name]
                 raise DatasetError(
-                    f"{self.title} has no {name} split, only {' and '.join(self.splits)}; add the "
-                    "images, or load images without splits, which are then split"
+                    f"{self.title} has no {name} split, only {' and '.join(self.splits)}; {advice}"
                 )
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
@@ -124,23 +131,24 @@ class Dataset:
     @classmethod
     def from_arrays(
         cls,
-        train: tuple[Array, Array],
-        val: tuple[Array, Array],
-        test: tuple[Array, Array],
+        train: tuple[Array, Labels] | None = None,
+        val: tuple[Array, Labels] | None = None,
+        test: tuple[Array, Labels] | None = None,
         *,
         name: str = "own",
         task: Task | None = None,
-        classes: Sequence[str] | None = None,
+        classes: ClassNames | None = None,
         licence: str = "",
         description: str = "",
     ) -> Dataset:
         """Create a data set from arrays, each split given as ``(images, labels)``.
 
-        Images are uint8 (N, H, W), (N, H, W, C) or (N, C, H, W) with 1 or 3 channels, square, and
-        all of one size; labels are (N,) or (N, 1) class indices, or (N, L) zeros and ones. Both
-        NumPy arrays and tensors are accepted; memory is shared with them where the layout allows.
-        If every image has a single 1, the labels are one-hot encoded classes, unless `task` is
-        multi-label; a warning says so if no `task` is given.
+        Splits may be missing, but not all of them. Images are uint8 (N, H, W), (N, H, W, C) or
+        (N, C, H, W) with 1 or 3 channels, square, and all of one size; labels are (N,) or (N, 1)
+        class indices or names, or (N, L) zeros and ones. Both NumPy arrays and tensors are
+        accepted, and lists and pandas objects of labels; memory is shared with arrays where the
+        layout allows. If every image has a single 1, the labels are one-hot encoded classes,
+        unless `task` is multi-label; a warning says so if no `task` is given.
 
         Args:
             train: Training images and labels.
@@ -149,18 +157,20 @@ class Dataset:
             name: Short name of the data set, which is also its title.
             task: The task; by default inferred from the labels (ordinal-regression has to be
                 given).
-            classes: Class names in the order of the label values; by default ``"0"``, ``"1"``...
-                Classes without images are accepted only if names are given.
+            classes: Class names in the order of the label values, or a mapping from these to the
+                names; by default the names that occur, sorted, or ``"0"``, ``"1"``... Classes
+                without images are accepted only if names are given.
             licence: Licence of the images.
             description: What the images show.
 
         Raises:
             TypeError: If a split is not a pair of arrays, or `classes` is a single string.
             DatasetError: If the arrays do not have this form, or do not match each other.
-            ValueError: If task, classes and labels contradict each other.
+            ValueError: If no split is given, or task, classes and labels contradict each other.
         """
+        pairs: dict[SplitName, Any] = {"train": train, "val": val, "test": test}
         raw = RawDataset(
-            {"train": train, "val": val, "test": test},
+            {split: pair for split, pair in pairs.items() if pair is not None},
             Provenance(file=None, md5=None, official=False, note="own data"),
             name,
             task,
@@ -168,7 +178,7 @@ class Dataset:
             licence,
             description,
         )
-        return build_dataset(raw)
+        return build_dataset(encode_labels(raw))
 
     @classmethod
     def from_folder(

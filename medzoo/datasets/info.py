@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field, fields
 from functools import cache
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -17,6 +19,8 @@ Task = Literal["multi-class", "binary-class", "ordinal-regression", "multi-label
 TASKS: tuple[Task, ...] = get_args(Task)
 SplitName: TypeAlias = Literal["train", "val", "test"]
 SPLIT_NAMES: tuple[SplitName, ...] = get_args(SplitName)
+ClassNames: TypeAlias = "Sequence[str | int] | Mapping[int, str] | Mapping[str, str]"
+"""What is accepted as the names of classes; see `class_names`."""
 
 _BETWEEN_WORDS = re.compile(r"[\W\d_]+|(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
@@ -41,7 +45,9 @@ class DatasetInfo:
         std: Standard deviation of each channel, computed in the same way.
 
     Raises:
-        ValueError: If the task is unknown, or the number of classes is not possible for it.
+        TypeError: If a value has the wrong type.
+        ValueError: If the task is unknown, the number of classes is not possible for it, or
+            another value does not fit.
     """
 
     name: str
@@ -57,6 +63,7 @@ class DatasetInfo:
     std: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
+        self._check_types()
         if self.task not in TASKS:
             raise unknown_name("task", self.task, TASKS)
         if len(set(self.classes)) != len(self.classes):
@@ -70,6 +77,31 @@ class DatasetInfo:
                 f"{self.name}: a {self.task!r} data set needs {expected} classes, "
                 f"got {self.classes!r}"
             )
+
+    def _check_types(self) -> None:
+        object.__setattr__(self, "classes", class_names(self.classes))
+        for name in ("name", "title", "licence", "description"):
+            if not isinstance(value := getattr(self, name), str):
+                raise TypeError(f"{name}={value!r:.80} is a {type(value).__name__}, expected text")
+        if "\0" in self.name or any("\0" in name for name in self.classes):
+            raise ValueError(
+                f"name={self.name!r} or classes={self.classes!r:.200} contains the character NUL, "
+                "which no file can have in its name; remove it"
+            )
+        numbers = {"channels": [self.channels], "sizes": self.sizes}
+        for name, values in numbers.items():
+            if not all(_is_integer(value) and value >= 1 for value in values):
+                raise ValueError(f"{name}={getattr(self, name)!r:.80} must be whole numbers from 1")
+        if not isinstance(self.n_samples, Mapping):
+            raise TypeError(f"n_samples={self.n_samples!r:.80} must map splits to numbers")
+        for name in ("mean", "std"):
+            if not ((value := getattr(self, name)) is None or _are_finite(value, self.channels)):
+                raise ValueError(
+                    f"{name}={value!r:.80} must be a finite number for each of the "
+                    f"{self.channels} channels"
+                )
+        if self.std is not None and min(self.std) <= 0:
+            raise ValueError(f"std={self.std!r} must be above 0")
 
     @property
     def num_classes(self) -> int:
@@ -112,6 +144,54 @@ class DatasetInfo:
             return cls(**given)
         except TypeError as error:
             raise ValueError(f"not a DatasetInfo: {dict(values)!r}; {error}") from error
+
+
+def class_names(classes: object) -> tuple[str, ...]:
+    """Return the names of classes, in the order of their numbers.
+
+    Args:
+        classes: Names in that order; or a mapping from each number to its name, as medmnist gives
+            it (``{"0": "benign", "1": "malignant"}``, or with integers). Integers count as names.
+
+    Raises:
+        TypeError: If it is a single string, has no order (a set), or holds anything else.
+        ValueError: If a mapping lacks a number from 0 on, or has other keys.
+    """
+    if isinstance(classes, Mapping):
+        numbered = {_number_of(key): name for key, name in classes.items()}
+        if sorted(numbered) != list(range(len(classes))):
+            raise ValueError(
+                f"classes={classes!r:.200} must map each of the numbers 0 to {len(classes) - 1} "
+                "to a name"
+            )
+        return class_names([numbered[number] for number in range(len(numbered))])
+    if isinstance(classes, str | bytes | Set) or not isinstance(classes, Iterable):
+        what = "a single string" if isinstance(classes, str) else f"a {type(classes).__name__}"
+        raise TypeError(
+            f"classes={classes!r:.200} is {what}; give a list of names, in the order of the labels"
+        )
+    names = list(classes)
+    for name in names:
+        if not (isinstance(name, str) or _is_integer(name)):
+            raise TypeError(f"classes={classes!r:.200}: {name!r:.80} is not a name; give strings")
+    return tuple(str(name) for name in names)
+
+
+def _number_of(key: object) -> int:
+    """Return a key of a mapping of classes as a number, or -1 if it is not one."""
+    text = str(key) if isinstance(key, str) or _is_integer(key) else ""
+    return int(text) if re.fullmatch("[0-9]{1,9}", text) else -1
+
+
+def _are_finite(values: Any, count: int) -> bool:
+    try:
+        return len(values) == count and all(map(math.isfinite, values))
+    except (TypeError, OverflowError):
+        return False
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, Integral) and type(value) is not bool
 
 
 def names_have_laterality(names: Iterable[str]) -> bool:

@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast, overload
 
 import numpy as np
 
@@ -16,16 +17,20 @@ from medzoo.datasets.build import RawDataset
 from medzoo.datasets.dataset import Dataset, build_dataset
 from medzoo.datasets.info import (
     SPLIT_NAMES,
+    ClassNames,
     DatasetInfo,
     SplitName,
     Task,
+    class_names,
     dataset_info,
     list_datasets,
     medmnist_info,
 )
 from medzoo.datasets.provenance import Provenance
+from medzoo.datasets.readers.array_labels import encode_labels
 from medzoo.datasets.readers.group import GroupColumn
 from medzoo.datasets.resplit import Positions, resplit
+from medzoo.datasets.split import Split
 from medzoo.datasets.storage import download_file, known_files, read_archive
 from medzoo.errors import DatasetError
 
@@ -83,6 +88,20 @@ def data_root(root: str | Path | None = None) -> Path:
     return Path(chosen).expanduser()
 
 
+@overload
+def load_dataset(  # type: ignore[overload-overlap]
+    name: str | Path,
+    size: int | None = None,
+    root: str | Path | None = None,
+    download: bool = True,
+    *,
+    task: Task | None = None,
+    classes: ClassNames | None = None,
+    split: SplitName,
+) -> Split: ...
+
+
+@overload
 def load_dataset(
     name: str | Path,
     size: int | None = None,
@@ -90,11 +109,25 @@ def load_dataset(
     download: bool = True,
     *,
     task: Task | None = None,
-    classes: Sequence[str] | None = None,
+    classes: ClassNames | None = None,
     split: str | Path | Mapping[str, Positions] | None = None,
     group: GroupColumn = None,
     exclude: str | Sequence[str] = (),
-) -> Dataset:
+) -> Dataset: ...
+
+
+def load_dataset(
+    name: str | Path,
+    size: int | None = None,
+    root: str | Path | None = None,
+    download: bool = True,
+    *,
+    task: Task | None = None,
+    classes: ClassNames | None = None,
+    split: str | Path | Mapping[str, Positions] | None = None,
+    group: GroupColumn = None,
+    exclude: str | Sequence[str] = (),
+) -> Dataset | Split:
     """Open a MedMNIST data set by name, or your own images by path.
 
     A missing MedMNIST file is downloaded from the URL that medmnist specifies, and its md5 is
@@ -104,10 +137,10 @@ def load_dataset(
 
     Args:
         name: A name from `list_datasets`; or the path of an .npz file with the arrays
-            ``train_images`` ... ``test_labels`` (see `Dataset.from_arrays` for their form), of a
-            folder of images (`Dataset.from_folder`, which has more options), or of a .csv or .tsv
-            table of images (`Dataset.from_table`). An .npz file with the name of an official
-            medmnist file is opened as that data set.
+            ``train_images`` ... ``test_labels`` (see `Dataset.from_arrays` for their form; splits
+            may be missing), of a folder of images (`Dataset.from_folder`, which has more options),
+            or of a .csv or .tsv table of images (`Dataset.from_table`). An .npz file with the name
+            of an official medmnist file is opened as that data set.
         size: Height (= width) of the images in pixels, 28 by default. MedMNIST has 28, 64, 128 and
             224; images of a folder or table are resized to any size. For the path of an .npz file,
             the size is only checked.
@@ -115,17 +148,19 @@ def load_dataset(
             the default folder of medmnist.
         download: Whether to download a missing file.
         task: Task of your own images; by default inferred from their labels.
-        classes: Class names of your own images, in the order of the labels; by default those of the
-            folder or table, and ``"0"``, ``"1"``... for an .npz file.
-        split: Custom splits: positions by split, or the path of a CSV file (see
-            `medzoo.datasets.resplit`). Scores measured on them are marked.
+        classes: Class names of your own images, in the order of the labels, or a mapping from
+            labels to names; by default those of the folder or table, and ``"0"``, ``"1"``... for
+            an .npz file.
+        split: ``"train"``, ``"val"`` or ``"test"`` for this split alone. Or custom splits:
+            positions by split, or the path of a CSV file (see `medzoo.datasets.resplit`). Scores
+            measured on them are marked.
         group: Column of a table with the patient, lesion or other group of each image; False or an
             empty string for none (see `Dataset.from_table`).
         exclude: Glob patterns of what to leave out of a folder of images; see
             `Dataset.from_folder`.
 
     Returns:
-        The data set; images are uint8 (N, C, H, W).
+        The data set, or the named split; images are uint8 (N, C, H, W).
 
     Raises:
         TypeError: If an argument has the wrong type.
@@ -165,6 +200,8 @@ def load_dataset(
             f"{official[1].md5}); it is used, and scores measured on it are marked {data.title!r}",
             stacklevel=2,
         )
+    if isinstance(split, str) and split in SPLIT_NAMES:
+        return cast(Split, getattr(data, split))
     return data if split is None else resplit(data, split)
 
 
@@ -206,26 +243,28 @@ def _recognise(path: Path) -> tuple[DatasetInfo, Source] | None:
 def _open_official(path: Path, info: DatasetInfo, source: Source) -> Dataset:
     arrays, md5 = read_archive(path)
     official = md5 == source.md5
-    counts = {split: len(arrays[f"{split}_images"]) for split in SPLIT_NAMES}
+    pairs = _pairs(arrays)
+    counts = {split: len(pairs[split][0]) if split in pairs else 0 for split in SPLIT_NAMES}
     note = "" if official else known_files().get(md5) or _describe(counts, info.n_samples)
-    return build_dataset(
-        RawDataset(_pairs(arrays), Provenance(path.name, md5, official, note)), info
-    )
+    return build_dataset(RawDataset(pairs, Provenance(path.name, md5, official, note)), info)
 
 
 def _open_own(
     path: Path,
     size: int | None,
     task: Task | None,
-    classes: Sequence[str] | None,
+    classes: ClassNames | None,
     group: GroupColumn,
     exclude: str | Sequence[str],
 ) -> Dataset:
     size = DEFAULT_SIZE if size is None else size
+    names = None if classes is None else class_names(classes)
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise DatasetError(f"{path} is a device or a pipe, expected a file or a folder")
     if path.is_dir() and path.suffix != ".npz":
-        return Dataset.from_folder(path, classes, exclude=exclude, size=size, task=task)
+        return Dataset.from_folder(path, names, exclude=exclude, size=size, task=task)
     if _is_table(path):
-        return Dataset.from_table(path, classes, group=group, size=size, task=task)
+        return Dataset.from_table(path, names, group=group, size=size, task=task)
     if path.is_file() and path.suffix.lower() != ".npz" and not zipfile.is_zipfile(path):
         raise DatasetError(
             f"{path} is not a data set; give a folder of images, a .csv or .tsv table of images, "
@@ -233,15 +272,22 @@ def _open_own(
         )
     arrays, md5 = read_archive(path)
     provenance = Provenance(path.name, md5, official=False, note="own data")
-    return build_dataset(RawDataset(_pairs(arrays), provenance, path.stem, task, classes))
+    raw = RawDataset(_pairs(arrays), provenance, path.stem, task, classes)
+    return build_dataset(encode_labels(raw))
 
 
 def _pairs(arrays: Mapping[str, np.ndarray]) -> dict[SplitName, tuple[np.ndarray, np.ndarray]]:
-    return {split: (arrays[f"{split}_images"], arrays[f"{split}_labels"]) for split in SPLIT_NAMES}
+    return {
+        split: (arrays[f"{split}_images"], arrays[f"{split}_labels"])
+        for split in SPLIT_NAMES
+        if f"{split}_images" in arrays
+    }
 
 
 def _describe(counts: Mapping[SplitName, int], official: Mapping[str, int]) -> str:
     """Return a note on what is different about an unknown file, by its numbers of images."""
+    if missing := [split for split in SPLIT_NAMES if not counts[split]]:
+        return f"partial: without {' and '.join(missing)}"
     for split in reversed(SPLIT_NAMES):  # most scores are measured on the test split
         if counts[split] != official[split]:
             return f"partial: {counts[split]:,} of {official[split]:,} {split} images"

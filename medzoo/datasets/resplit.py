@@ -106,13 +106,13 @@ def disjoint_split(
     for split in reversed(SPLIT_NAMES):
         span = range(first[split], first[split] + sizes[split])
         kept[split] = [position for position in span if names[position] not in taken]
-        if not kept[split]:
+        if not kept[split] and sizes[split]:
             raise ValueError(
                 f"the {split} split would be empty: each of its {sizes[split]:,} images shares a "
                 "group with a later split"
             )
         taken.update(names[position] for position in kept[split])
-    return {split: kept[split] for split in SPLIT_NAMES}
+    return {split: kept[split] for split in SPLIT_NAMES if sizes[split]}
 
 
 def read_groups(path: str | Path, data: Sizes, column: str) -> list[str]:
@@ -148,7 +148,7 @@ def read_groups(path: str | Path, data: Sizes, column: str) -> list[str]:
 
 def _sizes(data: Sizes) -> dict[str, int]:
     if isinstance(data, Dataset):
-        return {name: len(split) for name, split in data.splits.items()}
+        return {name: len(data.splits.get(name, ())) for name in SPLIT_NAMES}
     if not isinstance(data, Mapping):
         raise TypeError(
             f"data is a {type(data).__name__}; give a whole data set, or its number of images by "
@@ -287,17 +287,19 @@ def _integers(positions: Positions, name: str) -> list[int]:
 
 def _gather(data: Dataset, positions: Tensor) -> Split:
     """Copy the chosen images of all splits into one split, in the order of the positions."""
-    like = data.train.images
+    like = next(iter(data.splits.values()))
     images = torch.empty(
-        (len(positions), *like.shape[1:]), dtype=like.dtype, memory_format=torch.channels_last
+        (len(positions), *like.images.shape[1:]),
+        dtype=torch.uint8,
+        memory_format=torch.channels_last,
     )
-    labels = data.train.labels.new_empty((len(positions), *data.train.labels.shape[1:]))
+    labels = like.labels.new_empty((len(positions), *like.labels.shape[1:]))
     first = 0
     for source in data.splits.values():
         rows = ((positions >= first) & (positions < first + len(source))).nonzero()[:, 0]
-        for some in rows.split(max(1, _CHUNK // like[0].numel())):
+        for some in rows.split(max(1, _CHUNK // like.images[0].numel())):
             wanted = positions[some] - first
             images[some] = source.take(wanted)
             labels[some] = source.labels[wanted]
         first += len(source)
-    return replace(data.train, images=images, labels=labels)
+    return replace(like, images=images, labels=labels)

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, SupportsIndex, TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import Dataset as TorchDataset
 
 from medzoo.datasets.info import DatasetInfo, SplitName
 from medzoo.datasets.provenance import Provenance
-from medzoo.datasets.storage.mmap import iter_chunks, take_rows
+from medzoo.datasets.storage.mmap import MappedImages, find_map, iter_chunks, take_rows
+
+Sample: TypeAlias = "tuple[Tensor, int | Tensor]"
+"""An image, uint8 (C, H, W), and its label: a class index, or float32 (L,) if multi-label."""
 
 
 @dataclass(frozen=True, eq=False)
-class Split:
-    """Images and labels of one split.
+class Split(TorchDataset[Sample]):
+    """Images and labels of one split; also a PyTorch data set.
+
+    ``split[i]`` is a copy of one image, uint8 (C, H, W), and its label: an `int`, or float32 (L,)
+    of zeros and ones if multi-label. PyTorch's losses take the labels of a batch as they are. So
+    `DataLoader`, `Subset`, `random_split` and `ConcatDataset` work; `to_torch` adds a transform.
+    A pickled split (as `DataLoader` sends it to its workers) has only the path of memory-mapped
+    images, not the images themselves.
 
     Attributes:
         images: uint8 (N, C, H, W), channels last in memory; large data sets are memory-mapped.
@@ -26,6 +39,14 @@ class Split:
         info: Description of the data set that the split belongs to.
         name: ``"train"``, ``"val"`` or ``"test"``.
         provenance: Where the images came from.
+
+    Example:
+        >>> import medzoo
+        >>> from torch.utils.data import DataLoader
+        >>> split = medzoo.synthetic("dermamnist", n_train=8).train
+        >>> images, labels = next(iter(DataLoader(split, batch_size=4)))
+        >>> images.shape, labels.dtype
+        (torch.Size([4, 3, 28, 28]), torch.int64)
     """
 
     images: Tensor
@@ -40,6 +61,45 @@ class Split:
     def __repr__(self) -> str:
         shape = " x ".join(str(n) for n in self.images.shape)
         return f"Split({self.title}, {self.name}: {shape}, {self.info.task})"
+
+    def __getitem__(self, index: SupportsIndex) -> Sample:
+        """Return a copy of one image, uint8 (C, H, W), and its label.
+
+        Args:
+            index: Its position; negative ones count from the end.
+
+        Raises:
+            TypeError: If it is not a whole number. For several images there is `subset`.
+            IndexError: If it is out of range.
+        """
+        try:
+            position = operator.index(index)
+        except TypeError:
+            raise TypeError(
+                f"a split is indexed by one position, got {index!r:.80}; use split.subset(...) for "
+                "several images, or split.images and split.labels"
+            ) from None
+        if not -len(self) <= position < len(self):
+            raise IndexError(f"position {position} is out of range for {len(self):,} images")
+        row = position % len(self)
+        # Its own memory: a view would be sent to another process together with all other images.
+        out = torch.empty_like(self.images[:1], memory_format=torch.contiguous_format)
+        image = self.take(torch.tensor([row]), out)[0]
+        label = self.labels[row]
+        return image, label.clone() if self.info.multi_label else int(label)
+
+    def __iter__(self) -> Iterator[Sample]:
+        """Yield each image with its label, in order."""
+        return (self[row] for row in range(len(self)))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"images": find_map(self.images) or self.images}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        images = state["images"]
+        vars(self).update(
+            state, images=images.open() if isinstance(images, MappedImages) else images
+        )
 
     @property
     def title(self) -> str:
@@ -78,20 +138,31 @@ class Split:
         """
         return take_rows(self.images, rows, out)
 
-    def subset(self, indices: Tensor | Sequence[int] | slice) -> Split:
+    def subset(self, indices: Tensor | np.ndarray | Sequence[int] | slice) -> Split:
         """Return some of the images; scores measured on them are marked as such.
 
         Args:
-            indices: Positions, a boolean mask of length N, or a slice (which does not copy).
+            indices: Positions (negative ones count from the end), a boolean mask of length N, or a
+                slice (which does not copy).
+
+        Raises:
+            TypeError: If they are of another kind, e.g. floats or a single number.
+            ValueError: If a list, array or mask selects no image, a mask has another length, or it
+                has several dimensions.
+            IndexError: If a position is out of range.
         """
-        chosen = indices if isinstance(indices, slice) else torch.as_tensor(indices)
-        images = self.images[chosen].contiguous(memory_format=torch.channels_last)
+        if isinstance(indices, slice):
+            images = self.images[indices].contiguous(memory_format=torch.channels_last)
+            labels = self.labels[indices]
+        else:
+            rows = as_positions(indices, len(self))
+            images, labels = self.take(rows), self.labels[rows]
         note = f"{len(images):,} of {len(self):,} {self.name} images"
         earlier = self.provenance.note
         provenance = replace(
             self.provenance, official=False, note=f"{earlier}; {note}" if earlier else note
         )
-        return replace(self, images=images, labels=self.labels[chosen], provenance=provenance)
+        return replace(self, images=images, labels=labels, provenance=provenance)
 
     def head(self, count: int) -> Split:
         """Return the first `count` images; see `subset`.
@@ -100,3 +171,47 @@ class Split:
             count: Number of images; all of them, if the split has fewer.
         """
         return self.subset(slice(count))
+
+
+def as_positions(indices: Any, count: int) -> Tensor:
+    """Return positions among a number of images, after checking them.
+
+    Args:
+        indices: Positions or a mask, as `Split.subset` takes them.
+        count: Number of images.
+
+    Returns:
+        int64 (M,), each from 0 to `count` - 1.
+
+    Raises:
+        TypeError, ValueError, IndexError: As `Split.subset`.
+    """
+    expected = (
+        "expected whole numbers (positions), True or False for each image (a mask), or a slice"
+    )
+    if isinstance(indices, str | bytes) or not hasattr(indices, "__len__"):
+        raise TypeError(
+            f"indices={indices!r:.80} is a {type(indices).__name__}, {expected}; for one image, "
+            "give a list with one position"
+        )
+    array = indices.cpu().numpy() if isinstance(indices, Tensor) else np.asarray(indices)
+    if array.ndim != 1:
+        raise ValueError(f"indices have the shape {array.shape}, expected one dimension")
+    if not len(array):
+        raise ValueError("indices are empty, so no image is selected; a split needs at least one")
+    if array.dtype == bool:
+        if len(array) != count:
+            raise ValueError(f"a mask of {len(array):,} values for {count:,} images")
+        if not array.any():
+            raise ValueError("the mask is False for all images, so none is selected")
+        return torch.from_numpy(array.nonzero()[0])
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"indices are {array.dtype}, {expected}")
+    lowest, highest = int(array.min()), int(array.max())
+    if lowest < -count or highest >= count:
+        wrong = lowest if lowest < -count else highest
+        raise IndexError(
+            f"position {wrong} is out of range for {count:,} images, expected 0 to {count - 1:,}"
+        )
+    rows = torch.from_numpy(array.astype(np.int64))
+    return torch.where(rows < 0, rows + count, rows)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from torch import nn
 
+from medzoo.errors import unknown_name
+from medzoo.files import parse_json
 from medzoo.optional import import_optional
 from medzoo.spec import ModelSpec, spec_of
 
@@ -92,17 +93,25 @@ class Description:
         }
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Description:
-        """Rebuild from `to_dict`'s values.
+    def from_json(cls, text: str) -> Description:
+        """Read what an exported file says; of `to_dict`'s values, only spec and precision count.
 
         Args:
-            values: The values, as read from JSON.
+            text: The values as JSON.
 
         Raises:
-            TypeError: If a value has the wrong type.
-            ValueError: If the spec is missing or does not fit.
+            ValueError: If it is not JSON, the spec is missing, or a value does not fit.
         """
-        return cls(ModelSpec.from_dict(values.get("spec", {})), values.get("precision", "float32"))
+        values = parse_json(text)
+        try:
+            spec, precision = ModelSpec.from_dict(values["spec"]), values["precision"]
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"the description of the exported model cannot be read ({error}); export it again"
+            ) from error
+        if precision not in get_args(CompiledPrecision):
+            raise unknown_name("precision", precision, get_args(CompiledPrecision))
+        return cls(spec, precision)
 
 
 def describe(content: bytes, description: Description) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
@@ -64,7 +63,7 @@ class CompiledModel(SpecCarrier):
             raise ValueError(
                 "this ONNX file does not say how to prepare its input; give one that medzoo wrote"
             )
-        description = Description.from_dict(json.loads(metadata[METADATA_KEY]))
+        description = Description.from_json(metadata[METADATA_KEY])
         self.spec = description.spec
         self.num_classes = description.spec.num_classes
         self.precision = description.precision

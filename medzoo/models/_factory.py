@@ -24,6 +24,7 @@ _BUILD_ERRORS = (
     AssertionError,
     AttributeError,
     LookupError,
+    MemoryError,
     RuntimeError,
     TypeError,
     ValueError,

@@ -8,6 +8,15 @@ from dataclasses import fields
 from numbers import Real
 from typing import Any
 
+MAX_SIZE = 4096
+"""Largest height (= width) of a model's images, in pixels: a batch of larger ones fits nowhere."""
+MAX_CHANNELS = 1024
+"""Largest number of channels of a model's images."""
+MAX_CLASSES = 100_000
+"""Largest number of logits."""
+MAX_ARGUMENT = 65_536
+"""Largest number among the arguments of an architecture."""
+
 
 def is_whole(value: Any, least: int) -> bool:
     """Return whether a value is a whole number (not a boolean) of at least `least`.
@@ -19,22 +28,57 @@ def is_whole(value: Any, least: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
-def check_whole(name: str, value: Any, least: int) -> None:
-    """Refuse what is not a whole number of at least `least`.
+def check_whole(name: str, value: Any, least: int, most: int | None = None) -> None:
+    """Refuse what is not a whole number from `least` to `most`.
 
     Args:
         name: The field, for the message.
         value: Its value.
         least: The smallest number allowed.
+        most: The largest number allowed; None if there is no limit.
 
     Raises:
         TypeError: If it is not an `int`, or a boolean.
-        ValueError: If it is smaller.
+        ValueError: If it is smaller or larger.
     """
-    if is_whole(value, least):
+    if is_whole(value, least) and (most is None or value <= most):
         return
     kind = ValueError if is_whole(value, value) else TypeError
-    raise kind(f"{name}={value!r} must be a whole number of at least {least}")
+    limit = f" and at most {most:,}" if most is not None else ""
+    raise kind(f"{name}={value!r:.80} must be a whole number of at least {least}{limit}")
+
+
+def check_arguments(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an architecture's arguments with lists for tuples, which is what JSON gives back.
+
+    Args:
+        values: The arguments by name.
+
+    Raises:
+        TypeError: If a name is not text.
+        ValueError: If a number is so large that no network could be built with it, or is not
+            finite, or values are nested too deeply.
+    """
+    for name in values:
+        if not isinstance(name, str):
+            raise TypeError(f"model_args has the name {name!r:.80}; expected text")
+    try:
+        return {name: _plain(name, value) for name, value in values.items()}
+    except RecursionError:
+        raise ValueError("model_args are nested too deeply") from None
+
+
+def _plain(name: str, value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_plain(name, item) for item in value]
+    if isinstance(value, Mapping):
+        for inner in value.values():
+            _plain(name, inner)
+    if isinstance(value, int | float) and not abs(value) <= MAX_ARGUMENT:  # NaN is refused as well
+        raise ValueError(
+            f"model_args: {name}={value!r:.80} must be a finite number of at most {MAX_ARGUMENT:,}"
+        )
+    return value
 
 
 def as_tuple(name: str, values: Any) -> tuple[Any, ...]:
@@ -58,7 +102,12 @@ def is_finite(value: Any) -> bool:
     Args:
         value: Any value.
     """
-    return not isinstance(value, bool) and isinstance(value, Real) and math.isfinite(float(value))
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return False
+    try:
+        return math.isfinite(float(value))
+    except OverflowError:  # an integer that no float can hold
+        return False
 
 
 def exactly(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,7 +145,7 @@ def check_temperature(value: Any) -> float:
     if not (is_finite(value) and float(value) > 0):
         is_number = isinstance(value, Real) and not isinstance(value, bool)
         raise (ValueError if is_number else TypeError)(
-            f"temperature={value!r} must be a finite number above 0; 1.0 leaves logits as they "
+            f"temperature={value!r:.80} must be a finite number above 0; 1.0 leaves logits as they "
             "are, and medzoo.fit_temperature finds the one that fits a model"
         )
     return float(value)

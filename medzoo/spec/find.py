@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import nn
 
+from medzoo.spec.checks import as_tuple
 from medzoo.spec.input import InputSpec
 from medzoo.spec.model import ModelSpec
 
@@ -110,7 +111,7 @@ def _own_spec(model: object) -> ModelSpec | None:
     cfg, num_classes = held.get("pretrained_cfg"), held.get("num_classes")
     if not isinstance(cfg, Mapping) or not isinstance(num_classes, int):
         return None
-    names = tuple(cfg.get("label_names") or ())
+    names = as_tuple("label_names", cfg.get("label_names") or ())
     if not len({*names}) == len(names) == num_classes:  # of another classifier, or ambiguous
         names = ()
     return ModelSpec(
@@ -128,14 +129,18 @@ def input_of_timm(cfg: Mapping[str, Any]) -> InputSpec:
         cfg: As timm's ``model.pretrained_cfg``.
 
     Raises:
+        TypeError: If a value has the wrong type.
         ValueError: If something is missing, or the input is not square.
     """
     if missing := {"input_size", "mean", "std"} - cfg.keys():
         raise ValueError(f"the model's pretrained_cfg lacks {', '.join(sorted(missing))}")
-    channels, height, width = cfg["input_size"]
+    size = as_tuple("input_size", cfg["input_size"])
+    if len(size) != 3:
+        raise ValueError(f"the model's input_size={size!r:.80} must be channels, height and width")
+    channels, height, width = size
     if height != width:
         raise ValueError(f"the model's input_size {cfg['input_size']!r} is not square")
-    return InputSpec(channels, height, tuple(cfg["mean"]), tuple(cfg["std"]))
+    return InputSpec(channels, height, cfg["mean"], cfg["std"])
 
 
 def _classifiers(module: nn.Module) -> Iterator[nn.Module]:

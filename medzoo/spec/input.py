@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from medzoo.datasets import Dataset, DatasetInfo, Split
-from medzoo.spec.checks import as_tuple, check_whole, exactly, is_finite
+from medzoo.spec.checks import (
+    MAX_CHANNELS,
+    MAX_SIZE,
+    as_tuple,
+    check_whole,
+    exactly,
+    is_finite,
+)
 
 
 @dataclass(frozen=True)
@@ -16,7 +23,7 @@ class InputSpec:
 
     Attributes:
         channels: 1 (gray) or 3 (RGB).
-        size: Height (= width) in pixels.
+        size: Height (= width) in pixels, at most 4096.
         mean: Mean of each channel, for images scaled to [0, 1].
         std: Standard deviation of each channel, for images scaled to [0, 1]; above 0.
 
@@ -35,8 +42,8 @@ class InputSpec:
     std: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        for name in ("channels", "size"):
-            check_whole(name, getattr(self, name), 1)
+        check_whole("channels", self.channels, 1, MAX_CHANNELS)
+        check_whole("size", self.size, 1, MAX_SIZE)
         for name in ("mean", "std"):
             object.__setattr__(self, name, as_tuple(name, getattr(self, name)))
         if len(self.mean) != self.channels or len(self.std) != self.channels:

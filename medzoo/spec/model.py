@@ -13,7 +13,14 @@ from typing import Any
 from medzoo.datasets import TASKS, Dataset, DatasetInfo, Split, Task
 from medzoo.datasets.info import names_have_laterality
 from medzoo.errors import unknown_name
-from medzoo.spec.checks import as_tuple, check_temperature, check_whole, exactly
+from medzoo.spec.checks import (
+    MAX_CLASSES,
+    as_tuple,
+    check_arguments,
+    check_temperature,
+    check_whole,
+    exactly,
+)
 from medzoo.spec.input import InputSpec
 
 
@@ -64,9 +71,7 @@ class ModelSpec:
         object.__setattr__(self, "classes", tuple(self.classes))
         if self.num_classes == -1:
             object.__setattr__(self, "num_classes", len(self.classes))
-        # Lists, which are what JSON gives back, so that a spec survives its file.
-        arguments = {name: _as_list(value) for name, value in self.model_args.items()}
-        object.__setattr__(self, "model_args", arguments)
+        object.__setattr__(self, "model_args", check_arguments(self.model_args))
         object.__setattr__(self, "temperature", check_temperature(self.temperature))
         self._check()
 
@@ -91,7 +96,7 @@ class ModelSpec:
             raise TypeError(f"classes={self.classes!r} must be names")
 
     def _check(self) -> None:
-        check_whole("num_classes", self.num_classes, 0)
+        check_whole("num_classes", self.num_classes, 0, MAX_CLASSES)
         if len(set(self.classes)) != len(self.classes):
             raise ValueError(f"classes={self.classes!r} has a name twice; each class needs its own")
         if self.classes and len(self.classes) != self.num_classes:
@@ -193,7 +198,7 @@ class ModelSpec:
             ValueError: If a value is missing, unknown, or does not fit.
         """
         given = exactly(cls, values)
-        check_whole("num_classes", given["num_classes"], 0)
+        check_whole("num_classes", given["num_classes"], 0, MAX_CLASSES)
         if (dataset := given["dataset"]) is not None:
             if not isinstance(dataset, Mapping):
                 raise TypeError(f"dataset={dataset!r:.80} is a {type(dataset).__name__}")
@@ -216,7 +221,3 @@ class ModelSpec:
         if self.classes:
             values["label_names"] = self.classes
         return values
-
-
-def _as_list(value: Any) -> Any:
-    return [_as_list(item) for item in value] if isinstance(value, list | tuple) else value

@@ -12,6 +12,7 @@ from typing import Any
 
 from medzoo.datasets import Dataset, DatasetInfo, dataset_info, list_datasets
 from medzoo.errors import unknown_name
+from medzoo.files import parse_json, regular_file
 from medzoo.models import network_args
 from medzoo.training.recipe import Recipe, known_fields, merge
 
@@ -157,8 +158,8 @@ def _read(source: str | Path | Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         return "default", dict(source)
     if Path(source).suffix == ".json":
         try:
-            values = json.loads(Path(source).read_text(encoding="utf-8"))
-        except (OSError, json.JSONDecodeError) as error:
+            values = parse_json(regular_file(source).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
             raise ValueError(f"recipe file {str(source)!r} cannot be read: {error}") from error
         return "default", known_fields(Recipe, values)
     if source not in _bundled():

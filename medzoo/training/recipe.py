@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, get_args
 
 from medzoo.device import Precision
 from medzoo.errors import unknown_name
+from medzoo.spec.checks import check_arguments, is_finite, is_whole
 from medzoo.training.optim import check_optimizer
 
 ClassWeights = Literal["none", "balanced"]
@@ -129,9 +129,9 @@ class Recipe:
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "patience", "validate_every"):
             value = getattr(self, name)
-            whole = isinstance(value, int) and value >= 1
+            whole = is_whole(value, 1) and value < 1 << 31
             absent = name == "patience" and value is None
-            _require(self, name, whole or absent, "a whole number from 1")
+            _require(self, name, whole or absent, "a whole number from 1 (and below 2**31)")
         seeds = isinstance(self.seed, int) and 0 <= self.seed < 1 << 32
         _require(self, "seed", seeds, "a whole number from 0 to 2**32 - 1")
         parts = get_args(FrozenPart)
@@ -149,6 +149,7 @@ class Recipe:
         check_optimizer(self.optimizer)
         for name, kind in (("augmentation", Augmentation), ("model_args", Mapping)):
             _require(self, name, isinstance(getattr(self, name), kind), f"a {kind.__name__}")
+        check_arguments(self.model_args)
         for name, choices in (("class_weights", ClassWeights), ("precision", Precision)):
             if getattr(self, name) not in get_args(choices):
                 raise unknown_name(name, getattr(self, name), get_args(choices))
@@ -221,8 +222,7 @@ def known_fields(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _number(owner: object, name: str) -> float:
     value = getattr(owner, name)
-    finite = isinstance(value, int | float) and abs(value) < math.inf
-    _require(owner, name, finite, "a finite number")
+    _require(owner, name, is_finite(value), "a finite number")
     return value
 
 

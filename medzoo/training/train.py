@@ -21,6 +21,7 @@ from medzoo.training.recipe import Recipe
 from medzoo.training.records.lineage import architecture_name, is_made_for
 from medzoo.training.state import Run
 from medzoo.training.trainer import Trainer
+from medzoo.training.validation_split import ensure_validation
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -54,7 +55,8 @@ def train(
     Args:
         architecture: One of medzoo's, or ``"timm/<name>"``. It starts from random weights,
             or from the recipe's backbone.
-        data: Training and validation data.
+        data: Training and validation data. Without a validation split, a part of the training
+            split is used for it, as one warning says.
         recipe: A `Recipe`; or a bundled recipe's name, a JSON file or a mapping of some fields,
             e.g. ``{"epochs": 5}``, which refine what is bundled for the architecture and data
             set. By default that itself.
@@ -79,6 +81,7 @@ def train(
             "medzoo.finetune(model, data)"
         )
     check_dataset("data", data)
+    data, options["high_res"] = ensure_validation(data, options.get("high_res"))
     name, known = str(architecture), architecture_of(architecture)
     if known != name:
         raise ValueError(
@@ -112,7 +115,8 @@ def finetune(
         backbone: A checkpoint (``"advanced_cnn.dermamnist"``), a weights file, a timm
             architecture with pretrained weights (``"timm/resnet18"``), or a model. A model is
             trained in place, and has to take the data's channels.
-        data: Training and validation data.
+        data: Training and validation data. Without a validation split, a part of the training
+            split is used for it, as one warning says.
         recipe: As for `train`. The one named ``"finetune"`` is short; for timm's networks it
             uses low learning rates, lowest in the early layers. Its `freeze` decides which part
             of the backbone stays fixed. The backbone decides the architecture's arguments. A
@@ -133,6 +137,7 @@ def finetune(
         TrainingError: If the run cannot go on.
     """
     check_dataset("data", data)
+    data, options["high_res"] = ensure_validation(data, options.get("high_res"))
     if not isinstance(backbone, nn.Module):
         name = str(backbone)
         resolved = load_recipe(recipe, architecture_of(name), data, backbone=name)

@@ -34,6 +34,7 @@ from medzoo.training.records.fingerprint import name_of_loss, run_fingerprint
 from medzoo.training.records.lineage import architecture_name, lineage
 from medzoo.training.records.run_files import RunFiles
 from medzoo.training.state import Run, TrainState
+from medzoo.training.validation_split import ensure_validation
 
 
 class Trainer:
@@ -49,7 +50,8 @@ class Trainer:
 
     Args:
         model: A classifier, e.g. from `medzoo.create_model`. It is trained in place.
-        data: Its `train` and `val` splits are used.
+        data: Its `train` and `val` splits are used. Without `val`, a part of `train` is used for
+            it, as one warning says (see `medzoo.datasets.hold_out_validation`).
         recipe: A `Recipe`; or the name of a bundled recipe, a JSON file or a mapping of some
             fields, which change the bundled recipe for this model and data set (the default).
         output: Folder of the run's files, or None to write none.
@@ -96,6 +98,7 @@ class Trainer:
         callbacks: Sequence[Callback] = (),
     ) -> None:
         check_dataset("data", data)
+        data, high_res = ensure_validation(data, high_res)
         architecture = architecture_name(model)
         self.data = data
         self.recipe = r = load_recipe(recipe, architecture, data)

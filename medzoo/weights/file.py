@@ -12,7 +12,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from medzoo.errors import WeightsError
-from medzoo.files import write_atomically
+from medzoo.files import regular_file, write_atomically
 from medzoo.spec import network_of
 from medzoo.weights.header import WeightsConfig
 
@@ -102,7 +102,7 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
 
 def _opened(path: str | Path) -> Any:
     try:
-        return safe_open(path, framework="pt")
+        return safe_open(regular_file(path), framework="pt")
     except FileNotFoundError as error:
         raise WeightsError(f"weights file {path} does not exist; check the path") from error
     except (SafetensorError, OSError) as error:

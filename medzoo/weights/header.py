@@ -10,8 +10,9 @@ from typing import Any
 from torch import nn
 
 from medzoo.datasets import DatasetInfo
+from medzoo.files import parse_json
 from medzoo.spec import InputSpec, ModelSpec, network_of, spec_of
-from medzoo.spec.checks import check_whole
+from medzoo.spec.checks import MAX_CLASSES, check_whole
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class WeightsConfig:
             ValueError: If it is not JSON, a value is missing or unknown, or values do not fit
                 each other.
         """
-        values = json.loads(text)
+        values = parse_json(text)
         if not isinstance(values, dict):
             raise TypeError(f"expected an object, found {text!r:.40}")
         if "spec" not in values:
@@ -103,16 +104,14 @@ def _from_first_format(values: Mapping[str, Any]) -> WeightsConfig:
     size = values["input_size"]
     if len(size) != 3 or size[1] != size[2]:
         raise ValueError(f"input_size={size!r} must be channels, height and the same width")
-    check_whole("num_classes", values["num_classes"], 0)
-    for pixels in size:
-        check_whole("input_size", pixels, 1)
+    check_whole("num_classes", values["num_classes"], 0, MAX_CLASSES)
     info = None
     if values.get("dataset") is not None:
         info = DatasetInfo.from_dict(_object(values, "dataset"))
     training = _renamed(_object(values, "training"))
     spec = ModelSpec(
         architecture=values["architecture"],
-        input=InputSpec(size[0], size[1], tuple(values["mean"]), tuple(values["std"])),
+        input=InputSpec(size[0], size[1], values["mean"], values["std"]),
         num_classes=values["num_classes"],
         model_args=_object(values, "model_args"),
         dataset=info,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from medzoo.errors import WeightsError
-from medzoo.files import write_atomically
+from medzoo.files import parse_json, regular_file, write_atomically
 from medzoo.spec import ModelSpec
 
 INDEX = Path(str(resources.files("medzoo.weights").joinpath("index.json")))
@@ -114,7 +114,7 @@ def read_index(path: str | Path) -> dict[str, WeightsEntry]:
         WeightsError: If it cannot be read or is not an index.
     """
     try:
-        entries = json.loads(Path(path).read_text(encoding="utf-8"))
+        entries = parse_json(regular_file(path).read_text(encoding="utf-8"))
         return {name: WeightsEntry.from_dict({"name": name, **e}) for name, e in entries.items()}
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise WeightsError(

@@ -145,7 +145,7 @@ def test_own_data_is_marked():
         ({"test_labels": np.array([0, 1, np.nan, 1])}, "not whole numbers"),
         (
             {"test_labels": np.array(["a", "b", "a", "b"])},
-            "test labels: dtype is <U1, expected numbers",
+            "test labels are names, train labels are not; give names in all splits",
         ),
         ({"test_labels": np.zeros((4, 2, 2), int)}, "test labels: shape is"),
     ],

@@ -92,7 +92,7 @@ def test_a_model_can_be_exported_as_a_program(name, images, tmp_path):
     assert exported.bytes == exported.path.stat().st_size
     extra = {"medzoo.json": ""}
     module = torch.export.load(exported.path, extra_files=extra).module()
-    assert Description.from_dict(json.loads(extra["medzoo.json"])) == Description.of(model)
+    assert Description.from_json(extra["medzoo.json"]) == Description.of(model)
 
     def run(batch):
         return module(batch)
@@ -122,7 +122,7 @@ def test_the_onnx_file_is_valid_and_says_only_what_it_should(exported):
 def test_metadata_tell_all_that_a_stranger_needs(model, exported):
     text = metadata_of(exported.path)
     description = Description.of(model)
-    assert Description.from_dict(json.loads(text)) == description
+    assert Description.from_json(text) == description
     values = json.loads(text)
     assert values["input"] == {"name": "images", "dtype": "float32", "shape": ["N", 3, 28, 28]}
     assert values["output"]["classes"] == list(model.dataset.classes)
@@ -150,7 +150,7 @@ def test_classes_without_names_are_numbered_as_predict_does():
     description = Description.of(model)
     assert description.to_dict()["output"]["classes"] == ["0", "1", "2"]
     assert description.spec.classes == ()
-    assert Description.from_dict(description.to_dict()) == description
+    assert Description.from_json(json.dumps(description.to_dict())) == description
 
 
 def test_an_opset_that_the_exporter_falls_back_from_is_refused(

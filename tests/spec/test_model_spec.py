@@ -10,14 +10,15 @@ from hypothesis import strategies as st
 import medzoo
 from medzoo.datasets import TASKS, DatasetInfo, dataset_info, list_datasets, synthetic
 from medzoo.spec import InputSpec, ModelSpec
+from medzoo.spec.checks import MAX_ARGUMENT
 
 INPUT = InputSpec(1, 28, (0.5,), (0.25,))
 DERMA = dataset_info("dermamnist")
 
-finite = st.floats(-1e6, 1e6, allow_nan=False)
+finite = st.floats(-MAX_ARGUMENT, MAX_ARGUMENT, allow_nan=False)
 positive = st.floats(1e-6, 1e6, allow_nan=False)
 arguments = st.recursive(
-    st.none() | st.booleans() | st.integers() | finite | st.text(),
+    st.none() | st.booleans() | st.integers(-MAX_ARGUMENT, MAX_ARGUMENT) | finite | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.lists(inner, max_size=3).map(tuple),
     max_leaves=5,
 )

@@ -46,9 +46,9 @@ def test_a_model_for_images_of_another_size_is_refused(tiny):
         Trainer(model, tiny, QUICK)
 
 
-@pytest.mark.parametrize("label", [4, 7])
-def test_validation_split_of_one_class_cannot_choose_an_epoch(tiny, label):
-    one_class = replace(tiny, val=tiny.val.subset(tiny.val.labels == label))
+@pytest.mark.parametrize("rows", [slice(None), slice(0)])
+def test_validation_split_of_one_class_cannot_choose_an_epoch(tiny, rows):
+    one_class = replace(tiny, val=tiny.val.subset(tiny.val.labels == 4).subset(rows))
     with pytest.raises(ValueError, match="of one class"):
         Trainer(small(tiny), one_class, QUICK)
 

@@ -48,7 +48,7 @@ class LeakageReport:
 
     def counts(self) -> dict[tuple[SplitName, SplitName], int]:
         """Return the number of pairs for each two splits."""
-        found = dict.fromkeys(combinations(SPLIT_NAMES, 2), 0)
+        found = dict.fromkeys(combinations(self.sizes, 2), 0)
         for pair in self.pairs:
             found[pair.split_a, pair.split_b] += 1
         return found
@@ -77,9 +77,9 @@ class LeakageReport:
 
     @property
     def affected_test_share(self) -> float:
-        """Share of test images that have a near-duplicate in the training or validation split."""
+        """Share of test images that have a near-duplicate in another split; 0 without any."""
         images = {*self.affected("test", "train"), *self.affected("test", "val")}
-        return len(images) / self.sizes["test"]
+        return len(images) / max(1, self.sizes.get("test", 0))
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as JSON-safe values."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from medzoo.datasets.dataset import Dataset
-from medzoo.datasets.info import SPLIT_NAMES, SplitName
+from medzoo.datasets.info import SplitName
 from medzoo.datasets.leakage.alignment import MAX_PAIRS_PER_IMAGE, measure_candidates
 from medzoo.datasets.leakage.candidates import find_candidates
 from medzoo.datasets.leakage.duplicates import exact_copies
@@ -57,9 +57,13 @@ def find_leakage(data: Dataset, threshold: float = DEFAULT_THRESHOLD) -> Leakage
 
     Raises:
         TypeError: If `data` is not a whole data set.
-        ValueError: If the threshold is not above 0 and at most 1.
+        ValueError: If there is only one split, or the threshold is not above 0 and at most 1.
     """
     check_dataset("data", data)
+    if len(data.splits) < 2:
+        raise ValueError(
+            f"{data.title} has only a {next(iter(data.splits))} split; leakage is between splits"
+        )
     if not 0 < threshold <= 1:
         raise ValueError(
             f"threshold={threshold!r} must be above 0 and at most 1; e.g. {DEFAULT_THRESHOLD}"
@@ -88,7 +92,7 @@ def _exact_pairs(data: Dataset, small: Mapping[SplitName, Tensor]) -> list[Leake
     """Return the pairs of identical images, given the thumbnails of each split."""
     return [
         LeakedPair(a, index, b, query, 0.0)
-        for a, b in combinations(SPLIT_NAMES, 2)
+        for a, b in combinations(data.splits, 2)
         for query, index in exact_copies(
             data.splits[b].images, data.splits[a].images, small[b], small[a], MAX_PAIRS_PER_IMAGE
         )
@@ -102,23 +106,16 @@ def _similar_pairs(small: Mapping[SplitName, Tensor]) -> list[LeakedPair]:
     if min_similarity > 1 - _ROUNDING:
         return []
     similarity = Similarity(everything)
-    train_val = [
-        LeakedPair("train", index, "val", query, distance)
-        for query, index, distance in _search(
-            similarity, small["val"], small["train"], min_similarity
-        )
-    ]
-    # Test images are searched for in both other splits at once, so that their best candidates
-    # from both compete.
-    earlier = torch.cat([small["train"], small["val"]])
-    border = len(small["train"])
-    test = [
-        LeakedPair("train", index, "test", query, distance)
-        if index < border
-        else LeakedPair("val", index - border, "test", query, distance)
-        for query, index, distance in _search(similarity, small["test"], earlier, min_similarity)
-    ]
-    return train_val + test
+    pairs = []
+    names = list(small)
+    # Images of a split are searched for in all earlier splits at once, so that their best
+    # candidates from these compete.
+    for number, name in enumerate(names[1:], start=1):
+        owner = [(other, index) for other in names[:number] for index in range(len(small[other]))]
+        pool = torch.cat([small[other] for other in names[:number]])
+        found = _search(similarity, small[name], pool, min_similarity)
+        pairs += [LeakedPair(*owner[index], name, query, far) for query, index, far in found]
+    return pairs
 
 
 def _min_similarity(count: int) -> float:

@@ -10,7 +10,9 @@ import weakref
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import numpy as np
@@ -24,8 +26,52 @@ _CHUNK = 1 << 22
 # Bytes read from maps. Far below what may stay in memory, because reading one row at random can
 # map a whole block of the file cache, which is about 20 times larger.
 _RELEASE_AFTER = 16 << 20
-_maps: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()
+_maps: weakref.WeakKeyDictionary[mmap.mmap, _MappedFile] = weakref.WeakKeyDictionary()
 _unreleased = 0
+
+
+@dataclass(frozen=True)
+class _MappedFile:
+    """A part of a file that is in memory: its path, and where it is in the file and in memory."""
+
+    path: Path
+    offset: int
+    address: int
+    nbytes: int
+
+
+@dataclass(frozen=True)
+class MappedImages:
+    """Where memory-mapped images are on disk: what is pickled instead of them.
+
+    Attributes:
+        path: The mapped file.
+        offset: Byte in the file at which the images start.
+        shape: Shape of the tensor.
+        stride: Its strides, in bytes.
+    """
+
+    path: Path
+    offset: int
+    shape: tuple[int, ...]
+    stride: tuple[int, ...]
+
+    def open(self) -> Tensor:
+        """Map the images again.
+
+        Raises:
+            DatasetError: If the file no longer exists, or has become shorter.
+        """
+        last = sum((n - 1) * step for n, step in zip(self.shape, self.stride, strict=True))
+        try:
+            array = np.memmap(self.path, np.uint8, "c", offset=self.offset, shape=(last + 1,))
+        except (OSError, ValueError) as error:
+            raise DatasetError(
+                f"the memory-mapped images in {self.path} cannot be opened ({error}); load the "
+                "data set again, on the machine that has its files"
+            ) from error
+        _remember(array)
+        return torch.from_numpy(array).as_strided(self.shape, self.stride)
 
 
 def open_map(path: Path) -> np.ndarray:
@@ -37,9 +83,31 @@ def open_map(path: Path) -> np.ndarray:
         path: The file.
     """
     array = np.load(path, mmap_mode="c", allow_pickle=False)
-    if isinstance(array.base, mmap.mmap):
-        _maps.add(array.base)
+    if isinstance(array, np.memmap):
+        _remember(array)
     return array
+
+
+def _remember(array: np.memmap) -> None:
+    base: Any = array.base  # NumPy's type says that it is an array
+    if isinstance(base, mmap.mmap) and array.filename is not None:
+        path = Path(array.filename).absolute()
+        _maps[base] = _MappedFile(path, array.offset, array.ctypes.data, array.nbytes)
+
+
+def find_map(images: Tensor) -> MappedImages | None:
+    """Return where images are on disk, or None if they are not memory-mapped.
+
+    Args:
+        images: uint8 images, or a view of some of them.
+    """
+    for mapped in _maps.values():
+        start = images.data_ptr() - mapped.address
+        if images.numel() and 0 <= start < mapped.nbytes:
+            return MappedImages(
+                mapped.path, mapped.offset + start, tuple(images.shape), images.stride()
+            )
+    return None
 
 
 def iter_chunks(images: Tensor, size: int) -> Iterator[Tensor]:
@@ -71,7 +139,7 @@ def _chunks(images: Tensor, size: int) -> Iterator[Tensor]:
 def take_rows(images: Tensor, rows: Tensor, out: Tensor | None = None) -> Tensor:
     """Copy the images at given positions into one batch.
 
-    If the images are memory-mapped, their memory is released afterwards.
+    If the images are memory-mapped, their memory is released from time to time.
 
     Args:
         images: Images (N, C, H, W), in memory or mapped by `open_map`.
@@ -86,9 +154,11 @@ def take_rows(images: Tensor, rows: Tensor, out: Tensor | None = None) -> Tensor
         out = torch.empty(
             shape, dtype=images.dtype, device=images.device, memory_format=torch.channels_last
         )
-    # Copies whole rows, whereas images[rows] would visit every pixel.
-    torch.index_select(images, 0, rows, out=out)
-    _release_pages(out.nbytes)
+    step = max(1, _RELEASE_AFTER // max(1, images[:1].nbytes))
+    for some, target in zip(rows.split(step), out.split(step), strict=True):
+        # Copies whole rows, whereas images[rows] would visit every pixel.
+        torch.index_select(images, 0, some, out=target)
+        _release_pages(target.nbytes)
     return out
 
 

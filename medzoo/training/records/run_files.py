@@ -12,7 +12,7 @@ from safetensors.torch import save
 
 from medzoo.distributed import all_ranks_equal
 from medzoo.errors import TrainingError
-from medzoo.files import write_atomically
+from medzoo.files import parse_json, regular_file, write_atomically
 from medzoo.training.recipe import Recipe
 from medzoo.training.records.lineage import can_be_rebuilt
 from medzoo.training.state import Progress
@@ -160,8 +160,8 @@ def load_checkpoint(path: Path) -> tuple[dict[str, dict[str, Any]], dict[str, An
     """
     state: dict[str, dict[str, Any]] = {}
     try:
-        with safe_open(path, framework="pt") as file:
-            progress = dict(json.loads(file.metadata()["progress"]))
+        with safe_open(regular_file(path), framework="pt") as file:
+            progress = dict(parse_json(file.metadata()["progress"]))
             fingerprint = dict(progress.pop("identity"))
             Progress(**{k: v for k, v in progress.items() if k != "optimizer"})  # all are known
             for key in file.keys():  # noqa: SIM118
