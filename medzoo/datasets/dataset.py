@@ -120,7 +120,8 @@ class Dataset:
         all of one size; labels are (N,) or (N, 1) class indices, or (N, L) zeros and ones. Both
         NumPy arrays and tensors are accepted; memory is shared with them where the layout allows.
         If every image has a single 1, the labels are one-hot encoded classes, unless `task` is
-        multi-label; a warning says so if no `task` is given.
+        multi-label; a warning says so if no `task` is given. A label that is unknown, -1 or NaN,
+        is left out of training and scores; only multi-label data sets may have unknown ones.
 
         Args:
             train: Training images and labels.
@@ -197,8 +198,8 @@ class Dataset:
             root: Folder that image paths are relative to; by default the folder of the table.
             image: Column of the image paths.
             label: Column of the class names; or several columns of zeros and ones, which makes
-                the data set multi-label, unless each image has a single 1 (see `from_arrays`). By
-                default ``"label"``, or all other columns if there is no such column.
+                the data set multi-label, unless each image has a single 1 (see `from_arrays`); an
+                empty cell or -1 is an unknown label. By default ``"label"``, or all other columns if there is no such column.
             split: Column of train, val or test; by default ``"split"``, if there is one.
             group: Column of the patient, lesion or other group that an image belongs to; the
                 images of a group are never in two splits. By default the column with such a name

@@ -121,16 +121,22 @@ class _Table:
         return find_group({name: self.columns[name]}, ()) is not None
 
     def zeros_and_ones(self, name: str) -> list[int]:
-        """Return the column of a label as 1 (present) or 0 (absent) for each image."""
-        allowed = {"0": 0, "1": 1, "0.0": 0, "1.0": 1}
-        for value, line in zip(self.values(name), self.lines, strict=True):
-            if value not in allowed:
+        """Return the column of a label as 1 (present), 0 (absent) or -1 (unknown)."""
+        if name not in self.columns:
+            raise unknown_name("column", name, self.columns)
+        numbers = {"0": 0, "1": 1, "-1": -1, "0.0": 0, "1.0": 1, "-1.0": -1, "": -1}
+        for value, line in zip(self.columns[name], self.lines, strict=True):
+            if value not in numbers:
                 raise ValueError(
-                    f"line {line}: {name} is {value!r}, expected 0 or 1; without a column named "
+                    f"line {line}: {name} is {value!r}, expected 0, 1, or an empty cell or -1 if "
+                    "unknown; without a column named "
                     "label, all columns except path, split and group are taken as labels, unless "
                     "you choose them with label=[...]"
                 )
-        return [allowed[value] for value in self.columns[name]]
+        column = [numbers[value] for value in self.columns[name]]
+        if set(column) == {-1}:
+            raise ValueError(f"{name} has neither 0 nor 1; remove the column")
+        return column
 
 
 def _read(file: Path) -> _Table:
