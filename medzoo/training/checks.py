@@ -80,6 +80,7 @@ def check_run(
     check_logits(model, data, device)
     bind_to_dataset(copy.copy(model), data)  # a copy, which shares all layers and tensors
     check_validation(data.val)
+    class_weights(data.train, recipe.class_weights)
     check_shares(len(data.train), recipe.batch_size, world_size())
     if high_res is not None:
         check_dataset("high_res", high_res)
@@ -144,7 +145,8 @@ def check_validation(val: Split) -> None:
         ValueError: If no class has both images that belong to it and images that do not.
     """
     targets = soft_targets(val)
-    if not len(val) or (targets.amin(0) == targets.amax(0)).all():
+    low, high = targets.nan_to_num(math.inf), targets.nan_to_num(-math.inf)
+    if not len(val) or (low.amin(0) >= high.amax(0)).all():
         raise ValueError(
             f"the validation split of {val.title} has no AUC to choose the epoch by: all of its "
             f"{len(val)} images are of one class. Move some of each class into it"
@@ -212,8 +214,11 @@ def check_loss(loss: Loss, data: Dataset, recipe: Recipe, device: torch.device) 
             f"loss= replaces the task's loss, which class_weights={recipe.class_weights!r} belongs "
             "to; weigh classes in your own loss, and set class_weights='none'"
         )
-    few = replace(data.train, images=data.train.images[:2], labels=data.train.labels[:2])
-    targets = soft_targets(few).to(device)
+    targets = soft_targets(data.train)
+    unknown = targets.isnan().any(1)
+    # Two images, one of them with an unknown label if there is one.
+    rows = sorted({0, int(unknown.int().argmax()), min(1, len(targets) - 1)})[:2]
+    targets = targets[rows].to(device)
     try:
         with torch.no_grad():
             value = loss(torch.zeros_like(targets), targets)
@@ -331,7 +336,7 @@ def check_high_res(high_res: Dataset, data: Dataset) -> None:
         wrong = f"they have {high_res.size} pixels per side, fewer than {data.size}"
     elif high_res.info.classes != data.info.classes:
         wrong = f"their classes are {high_res.info.classes!r}, not {data.info.classes!r}"
-    elif not other.labels.equal(train.labels):
+    elif not other.labels.nan_to_num(-1).equal(train.labels.nan_to_num(-1)):
         wrong = "their labels differ"
     elif (alike := _similarity(train.images, other.images)) < _ALIKE:
         wrong = f"scaled down they look different (correlation {alike:.2f}, expected {_ALIKE})"

@@ -66,7 +66,8 @@ class Trainer:
             steps are faster. Weights files have the same format as without.
         loss: Replaces the task's loss in training: a function of logits and target probabilities,
             both float32 (N, K), to a scalar. Targets are one-hot or multi-hot; label smoothing,
-            mixing and a teacher make them soft. ``val_loss`` remains the task's.
+            mixing and a teacher make them soft, and unknown labels are NaN. ``val_loss`` remains
+            the task's.
         callbacks: Objects whose methods run between epochs; see `Callback`.
 
     Raises:
@@ -123,7 +124,7 @@ class Trainer:
         # Any classifier will do; from here on it has the attributes of create_model's.
         self.model = bind_to_dataset(model, data)
         self.state = TrainState(self.model, r, len(self.batches), self.device)
-        objective = loss or task_loss(data.train, r.class_weights == "balanced", self.device)
+        objective = loss or task_loss(data.train, r.class_weights, self.device)
         self.loop = TrainLoop(self.state, self.batches, objective, r, self.device)
         self.fingerprint: dict[str, Any] = {}
 
