@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from medzoo.datasets.info import DatasetInfo, Task
+from medzoo.datasets.info import DatasetInfo, SplitName, Task
 from medzoo.errors import DatasetError
 
 Array: TypeAlias = "np.ndarray[Any, Any] | Tensor"
@@ -142,7 +142,7 @@ def is_one_hot(labels: Sequence[Tensor]) -> bool:
     )
 
 
-def check_unknown(labels: Mapping[str, Tensor], task: Task | None, prefix: str) -> None:
+def check_unknown(labels: Mapping[SplitName, Tensor], task: Task | None, prefix: str) -> None:
     """Check that only labels of multi-label tasks are unknown.
 
     Args:

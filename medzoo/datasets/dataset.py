@@ -199,7 +199,8 @@ class Dataset:
             image: Column of the image paths.
             label: Column of the class names; or several columns of zeros and ones, which makes
                 the data set multi-label, unless each image has a single 1 (see `from_arrays`); an
-                empty cell or -1 is an unknown label. By default ``"label"``, or all other columns if there is no such column.
+                empty cell or -1 is an unknown label. By default ``"label"``, or all other columns
+                if there is no such column.
             split: Column of train, val or test; by default ``"split"``, if there is one.
             group: Column of the patient, lesion or other group that an image belongs to; the
                 images of a group are never in two splits. By default the column with such a name

@@ -98,7 +98,7 @@ def resampled_scores(data: ScoredPredictions, counts: Floats) -> dict[str, Float
         Name of the score -> its value in each resample, (R,); NaN where it has none.
     """
 
-    def total(values: NDArray[np.bool_] | Floats) -> Floats:
+    def total(values: NDArray[np.bool_] | np.bool_ | Floats) -> Floats:
         product: Floats = values.T.astype(np.float64) @ counts
         return product
 

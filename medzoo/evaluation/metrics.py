@@ -29,7 +29,8 @@ Floats = NDArray[np.float64]
 class ClassScores(TypedDict):
     """Scores of one class (or label) against all others; NaN where the class has no image.
 
-    They are computed from the images whose label is known. Precision is 0 for a class that is present but never predicted.
+    They are computed from the images whose label is known. Precision is 0 for a class that is
+    present but never predicted.
     """
 
     name: str
@@ -130,7 +131,7 @@ class ScoredPredictions:
     @property
     def right(self) -> NDArray[np.bool_]:
         """Which decisions are right, (N, K); False where the label is unknown."""
-        return (self.truth == self.decided) & self.known
+        return np.equal(self.truth, self.decided) & self.known
 
     @property
     def counted(self) -> NDArray[np.bool_]:
@@ -144,7 +145,7 @@ class ScoredPredictions:
             right = self.right
         else:
             confidence = self.scores[self.decided][:, None]
-            right = (self.truth & self.decided).any(axis=1, keepdims=True)
+            right = self.truth[self.decided][:, None]
         bins = np.clip(np.ceil(confidence * ECE_BINS).astype(np.int64) - 1, 0, ECE_BINS - 1)
         return confidence, right, bins
 
@@ -246,8 +247,8 @@ def score_predictions(labels: Array, probabilities: Array, task: Task) -> Scored
     known = np.isin(truth, np.arange(count))
     if not known.all():
         raise ValueError(
-            f"label {truth[~known][0]} is not a class number from 0 to {count - 1}; leave out images "
-            "whose class is unknown"
+            f"label {truth[~known][0]} is not a class number from 0 to {count - 1}; leave out "
+            "images whose class is unknown"
         )
     if task == "binary-class":
         answers = (scores[:, -1] > THRESHOLD).astype(np.int64)

@@ -132,8 +132,8 @@ class Report(Metrics):
         if unknown := self._unknown:
             share = unknown / (self.n * len(self.per_class))
             lines.append(
-                f"{unknown:,} labels ({share:.1%}) are unknown and left out; exact match is that of "
-                "images of which every label is known."
+                f"{unknown:,} labels ({share:.1%}) are unknown and left out; exact match is that "
+                "of images of which every label is known."
             )
         if self.tta != "none":
             lines.append(f"Probabilities are means over the views of each image ({self.tta}).")

@@ -66,7 +66,7 @@ def fit_temperature(model: Model, split: Split, **options: Unpack[InferenceOptio
     labels = split.labels.cpu()
     if split.info.multi_label:
         known = ~labels.isnan()
-        # A logit of 0 has no part in the likelihood at any temperature, so unknown labels have none.
+        # The likelihood of a logit of 0 is the same at any temperature.
         logits, targets = logits.where(known, 0.0), labels.double().where(known, 0.0)
     else:
         targets = F.one_hot(labels.reshape(-1).long(), logits.shape[1]).double()

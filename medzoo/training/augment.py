@@ -140,8 +140,8 @@ class BatchAugmenter:
             weight = _boxes(x, share, rng).to(x.dtype)
         mixed = torch.lerp(x, x.roll(1, 0), weight)
         # The share of pixels truly taken, since boxes are whole pixels and end at the border.
-        share = weight.mean(dim=(1, 2, 3)).view(-1, 1)
-        return mixed, _mix_targets(targets, targets.roll(1, 0), share)
+        taken = weight.mean(dim=(1, 2, 3)).view(-1, 1)
+        return mixed, _mix_targets(targets, targets.roll(1, 0), taken)
 
 
 def _mix_targets(targets: Tensor, others: Tensor, share: Tensor) -> Tensor:

@@ -28,7 +28,7 @@ def task_loss(split: Split, weights: ClassWeights, device: torch.device) -> Loss
     Raises:
         ValueError: If there are not as many weights as classes.
     """
-    values = class_weights(split, weights)
+    values = choose_weights(split, weights)
     return partial(
         loss_of,
         multi_label=split.info.multi_label,
@@ -51,7 +51,7 @@ def loss_of(
         logits: (N, K).
         targets: Target probabilities, float32 (N, K).
         multi_label: Whether every column is an independent label, instead of one of K classes.
-        weights: Weight of each column, (K,), as `class_weights` gives them; None for equal ones.
+        weights: Weight of each column, (K,), as `choose_weights` gives them; None for equal ones.
         unknown: Whether targets of a multi-label task may be NaN. The loss is then averaged over
             the others, in all processes; 0 if there are none.
     """
@@ -97,31 +97,41 @@ def _neighbours(grades: int) -> Tensor:
     return adjacent / adjacent.sum(1, keepdim=True)
 
 
-def class_weights(split: Split, weights: ClassWeights) -> Tensor | None:
-    """Return the weights of classes, float32 (K,), or None if they are equal.
+def choose_weights(split: Split, weights: ClassWeights) -> Tensor | None:
+    """Return the weights of a recipe for a data set, float32 (K,), or None for equal ones.
 
     Args:
         split: Training labels.
-        weights: `Recipe.class_weights`. ``"balanced"`` makes every class count alike: for
-            single-label sets, inverse frequencies with mean 1 over the images; for multi-label
-            sets, negatives over positives of each label, among the known ones.
+        weights: `Recipe.class_weights`.
 
     Raises:
         ValueError: If there are not as many weights as classes.
     """
-    info = split.info
     if weights == "none":
         return None
-    if weights != "balanced":
-        if len(weights) != info.num_classes:
-            raise ValueError(
-                f"class_weights={weights!r} are {len(weights)} numbers, expected one for each of "
-                f"the {info.num_classes} classes of {split.title}: {', '.join(info.classes)}"
-            )
-        return torch.tensor(weights, dtype=torch.float32)
+    if weights == "balanced":
+        return class_weights(split)
+    if len(weights) != split.info.num_classes:
+        raise ValueError(
+            f"class_weights={weights!r} are {len(weights)} numbers, expected one for each of the "
+            f"{split.info.num_classes} classes of {split.title}: {', '.join(split.info.classes)}"
+        )
+    return torch.tensor(weights, dtype=torch.float32)
+
+
+def class_weights(split: Split) -> Tensor:
+    """Return weights that make every class count alike, float32 (K,).
+
+    Args:
+        split: Training labels.
+
+    Returns:
+        For single-label sets, inverse frequencies with mean 1 over the images; for multi-label
+        sets, negatives over positives of each label, among the known ones.
+    """
     targets = soft_targets(split)
     counts = targets.nansum(0).clamp(min=1)
-    if info.multi_label:
+    if split.info.multi_label:
         known = (~targets.isnan()).sum(0)
         return (known - counts).clamp(min=0) / counts
     return len(split) / (len(counts) * counts)

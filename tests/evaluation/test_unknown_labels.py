@@ -153,7 +153,9 @@ def data_with_unknown(share=0.3):
             pixels[:, 5 * k : 5 * k + 5] = 80 + 100 * labels[:, k, None, None]
         labels[rng.random(labels.shape) < share] = -1
         pairs.append((pixels + rng.integers(0, 20, pixels.shape, dtype=np.uint8), labels))
-    return medzoo.Dataset.from_arrays(*pairs, name="stripes", classes=["mass", "effusion", "nodule"])
+    return medzoo.Dataset.from_arrays(
+        *pairs, name="stripes", classes=["mass", "effusion", "nodule"]
+    )
 
 
 def test_a_report_says_how_many_labels_are_unknown(tmp_path):

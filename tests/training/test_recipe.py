@@ -3,7 +3,9 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,7 +32,8 @@ recipes = st.builds(
     warmup=fraction,
     label_smoothing=fraction,
     ema_decay=fraction,
-    class_weights=st.sampled_from(["none", "balanced"]),
+    class_weights=st.sampled_from(["none", "balanced"])
+    | st.lists(st.floats(1e-3, 1e3) | st.integers(1, 9), min_size=1).map(tuple),
     precision=st.sampled_from(["auto", "float32", "bfloat16"]),
     clip_gradient=st.none() | positive.filter(bool),
     patience=st.none() | st.integers(1, 99),
@@ -56,7 +59,10 @@ BAD = {
     "clip_gradient": [0, -1, "x"],
     "patience": [0, 1.5, "x"],
     "seed": [-1, 0.5, 2**32, 2**62, None],
-    "class_weights": ["balance", None],
+    "class_weights": [
+        *("balance", None, 2.0, [], [1, 0.0], [1.0, -2], [1, float("nan")], [float("inf")]),
+        *(["1"], [True, 1.0], {"a": 1.0}, [[1.0]]),
+    ],
     "precision": ["fp16"],
     "model_args": [3, None],
     "augmentation": [None, {"rotation": 3}],
@@ -238,3 +244,14 @@ def test_own_images_whose_classes_tell_left_from_right_are_mirrored_only_if_aske
     asked = {"augmentation": {"horizontal_flip": 0.25}}
     assert load_recipe(asked, "simple_cnn", own).augmentation.horizontal_flip == 0.25
     assert load_recipe(Recipe.from_dict(asked), "simple_cnn", own) == Recipe.from_dict(asked)
+
+
+@pytest.mark.parametrize(
+    "weights", [[1, 2.5], (1, 2.5), np.array([1, 2.5], np.float32), torch.tensor([1, 2.5])]
+)
+def test_class_weights_are_a_list_in_json(weights):
+    recipe = Recipe(class_weights=weights)
+    assert recipe.class_weights == (1.0, 2.5)
+    assert recipe.to_dict()["class_weights"] == [1.0, 2.5]
+    assert recipe == Recipe(class_weights=(1.0, 2.5))
+    assert recipe.with_changes(epochs=3).class_weights == (1.0, 2.5)
