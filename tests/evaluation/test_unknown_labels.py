@@ -93,7 +93,7 @@ def test_other_marks_are_refused(value):
 def test_an_unknown_class_cannot_be_scored(task):
     labels, scores = made_up(task, 0)
     labels[7] = -1
-    with pytest.raises(ValueError, match="label -1 .* leave out images whose class is unknown"):
+    with pytest.raises(ValueError, match=r"label -1 .* leave out images whose class is unknown"):
         compute_metrics(labels, scores, task)
 
 
@@ -240,5 +240,5 @@ def test_a_probe_cannot_learn_a_label_that_is_never_known():
     data = data_with_unknown()
     data.train.labels[:, 1] = torch.nan
     backbone = medzoo.create_model("simple_cnn", dataset=data)
-    with pytest.raises(ValueError, match="no training image .* has a known label 'effusion'"):
+    with pytest.raises(ValueError, match=r"no training image .* has a known label 'effusion'"):
         linear_probe(backbone, data, resamples=0, device="cpu")
