@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from medzoo.distributed import rank
-from medzoo.errors import DatasetError
+from medzoo.errors import DatasetError, WriteError
+from medzoo.files import writing
 from medzoo.images.file import read_image
 from medzoo.images.resize import center_crop_resize
 
@@ -103,7 +104,11 @@ def _decode(file: ImageFile) -> Tensor:
     with TemporaryDirectory() as folder:
         copy = Path(folder) / "image"
         try:
-            copy.write_bytes(file.read_bytes())
+            content = file.read_bytes()
+            with writing(copy, f"a temporary copy of {file}"):
+                copy.write_bytes(content)
             return _decode(copy)
+        except WriteError:
+            raise  # says nothing about the image
         except (OSError, DatasetError) as error:
             raise DatasetError(f"cannot read {file}: {error}") from error
