@@ -122,7 +122,7 @@ def test_a_run_on_a_full_disk_keeps_its_last_checkpoint(tiny, tmp_path, monkeypa
 def test_tensorboards_folder_is_named(tiny, below_a_file):
     pytest.importorskip("tensorboard")
     trainer = Trainer(small(tiny), tiny, QUICK, callbacks=[TensorBoard(below_a_file)], device="cpu")
-    with pytest.raises(WriteError, match="cannot write TensorBoard's events to .*folder'"):
+    with pytest.raises(WriteError, match=r"cannot write TensorBoard's events to .*folder'"):
         trainer.fit()
 
 

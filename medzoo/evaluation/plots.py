@@ -358,4 +358,4 @@ def _column(rows: Sequence[Mapping[str, Any]], key: str) -> np.ndarray:
 def _save(figure: Figure, path: PathLike) -> Path:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
-    return write_atomically(path, buffer.getvalue(), "the plot")
+    return write_atomically(Path(path), buffer.getvalue(), "the plot")

@@ -144,6 +144,8 @@ class Trainer:
             TrainingError: If loss or outputs become infinite or NaN (the last good checkpoint is
                 kept), a checkpoint is damaged or belongs to another run, or a callback stops the
                 run before its first epoch.
+            WriteError: If a file of the run cannot be written, e.g. because the disk is full; the
+                last checkpoint is kept.
         """
         if resume and self.files.folder is None:
             raise ValueError("resume=True needs output=, the folder of the interrupted run")
