@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import PIL
 from PIL import Image, UnidentifiedImageError
 
 from medzoo.errors import DatasetError
@@ -23,6 +24,7 @@ _SCAN = b"\xff\xda"  # the marker of a scan in JPEG files; compressed data never
 _MAX_SCANS = 100  # progressive files have about ten; each is a pass over the whole image
 _AT_MOST_16_BIT = ("PNG", "PPM")
 _BITS_PER_SAMPLE = 258  # number of the TIFF tag
+_PILLOW = int(PIL.__version__.split(".")[0])
 
 
 def is_image(path: Path) -> bool:
@@ -97,6 +99,8 @@ def _read(path: Path) -> np.ndarray:
     with Image.open(path) as image:
         if image.format == "EPS":
             raise ValueError("PostScript files are programs and are not run; save it as PNG")
+        if image.format == "DDS" and _PILLOW < 13:
+            raise ValueError("of a DDS file, Pillow before 13 may read a part; save it as PNG")
         check_pixels(image.width, image.height)
         if image.format == "JPEG" and (scans := path.read_bytes().count(_SCAN)) > _MAX_SCANS:
             raise ValueError(f"it has {scans} scans, expected at most {_MAX_SCANS}; save it again")

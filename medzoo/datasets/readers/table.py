@@ -128,8 +128,8 @@ class _Table:
         for value, line in zip(self.columns[name], self.lines, strict=True):
             if value not in numbers:
                 raise ValueError(
-                    f"line {line}: {name} is {value!r}, expected 0, 1, or an empty cell or -1 if "
-                    "unknown; without a column named "
+                    f"line {line}: {name} is {value!r}, expected 0 or 1 (an empty cell or -1 if "
+                    "unknown); without a column named "
                     "label, all columns except path, split and group are taken as labels, unless "
                     "you choose them with label=[...]"
                 )
