@@ -103,14 +103,15 @@ def test_an_image_of_nan_only_is_refused(tmp_path):
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr"])
 def test_every_mode_reads_as_the_transform_reads_it(mode, colour, tmp_path):
+    if mode == "YCbCr" and file._PILLOW < 13:
+        pytest.skip("Pillow before 13 does not read the YCbCr files that it writes")
     path = tmp_path / ("a.tif" if mode in ("CMYK", "YCbCr") else "a.png")
     image = Image.fromarray(colour).convert({"LA": "L", "RGBA": "RGB"}.get(mode, mode))
     if mode.endswith("A"):
         image.putalpha(Image.fromarray(colour[..., 1]))
     image.save(path)
     with Image.open(path) as opened:
-        # Pillow before 13 decodes the YCbCr of TIFF files to RGB itself.
-        assert opened.mode == mode or (mode == "YCbCr" and opened.mode == "RGB")
+        assert opened.mode == mode
         expected = to_uint8(opened).permute(1, 2, 0).numpy()
     found = read_image(path)
     assert found.ndim == (2 if mode in ("1", "L", "LA") else 3)
