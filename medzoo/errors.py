@@ -20,6 +20,13 @@ class TrainingError(Exception):
     """A training run cannot go on; the message says why and what was kept."""
 
 
+class WriteError(OSError):
+    """A file could not be written; the message says what, where, why, and what to do.
+
+    Its `errno` is that of the error of the operating system.
+    """
+
+
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:
     """Build the error for a name that is not among the known ones.
 

@@ -6,11 +6,13 @@ import errno
 import hashlib
 import json
 import os
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
+
+from medzoo.errors import WriteError
 
 MAX_DEPTH = 64
 """Levels of nesting up to which JSON is read; functions that walk through it are recursive."""
@@ -61,28 +63,62 @@ def _inner(value: Any) -> Iterable[Any]:
     return value if isinstance(value, list) else ()
 
 
-def write_atomically(path: str | Path, content: bytes) -> Path:
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@contextmanager
+def writing(path: str | Path, what: str) -> Iterator[None]:
+    """Turn an `OSError` in a block that writes into one that says what to do.
+
+    Args:
+        path: The file or folder that the block writes.
+        what: What it is, e.g. ``"the weights"``.
+
+    Raises:
+        WriteError: If the block raises an `OSError`, e.g. because the disk is full.
+    """
+    try:
+        yield
+    except WriteError:
+        raise
+    except OSError as error:
+        fix = "free some space, or choose" if error.errno in _FULL else "choose"
+        explained = WriteError(
+            f"cannot write {what} to {str(path)!r}: {error.strerror or error}; {fix} a folder that "
+            "can be written to"
+        )
+        explained.errno = error.errno
+        raise explained from error
+
+
+def write_atomically(path: str | Path, content: bytes, what: str = "a file") -> Path:
     """Write a file so that readers see either the old or the new content, never a part of it.
 
     Args:
         path: The file; its folder is created if necessary.
         content: The complete content.
+        what: What it is, for the error message, e.g. ``"the weights"``.
 
     Returns:
         The path.
+
+    Raises:
+        WriteError: If it cannot be written; the old content, if any, is then unchanged.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid4().hex}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with writing(path, what):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
     return path
 
 

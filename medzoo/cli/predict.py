@@ -77,7 +77,8 @@ def _predict(arguments: argparse.Namespace) -> tuple[Any, str]:
     values = [_values(outcome.to_dict()) for outcome in predictions.outcomes()]
     if arguments.csv:
         table = _table(values, model.spec.class_names)
-        write_atomically(arguments.csv, table.encode(errors="surrogateescape"))
+        content = table.encode(errors="surrogateescape")
+        write_atomically(arguments.csv, content, "the predictions")
     if not predictions:
         raise medzoo.DatasetError(predictions.failures[0].error)
     if predictions.failures:

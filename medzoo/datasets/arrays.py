@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from medzoo.datasets.info import DatasetInfo, Task
+from medzoo.datasets.info import DatasetInfo, SplitName, Task
 from medzoo.errors import DatasetError
 
 Array: TypeAlias = "np.ndarray[Any, Any] | Tensor"
 
 CHANNELS = (1, 3)
+
+UNKNOWN = -1
+"""An unknown label in the integers of `as_labels`; in `Split.labels` it is NaN."""
+
+_SHOWN = 3
 
 
 def as_images(images: Array, where: str) -> Tensor:
@@ -65,8 +70,12 @@ def as_labels(labels: Array, count: int, where: str) -> Tensor:
 
     Args:
         labels: Integers, booleans, or floats with whole values; shape (N,), (N, 1) or (N, L).
+            Unknown labels are -1 or NaN.
         count: Number of images that the labels belong to.
         where: Name of the array for messages.
+
+    Returns:
+        The labels; unknown ones are `UNKNOWN`.
 
     Raises:
         TypeError: If it is neither an array nor a tensor.
@@ -82,6 +91,8 @@ def as_labels(labels: Array, count: int, where: str) -> Tensor:
         raise DatasetError(
             f"{where}: {len(tensor):,} labels for {count:,} images; expected one label per image"
         )
+    if tensor.is_floating_point():
+        tensor = tensor.masked_fill(tensor.isnan(), UNKNOWN)
     whole = tensor.to(torch.int64)
     if tensor.is_floating_point() and not torch.equal(whole.to(tensor.dtype), tensor):
         raise DatasetError(f"{where}: values are not whole numbers; class indices are expected")
@@ -131,6 +142,50 @@ def is_one_hot(labels: Sequence[Tensor]) -> bool:
     )
 
 
+def check_unknown(labels: Mapping[SplitName, Tensor], task: Task | None, prefix: str) -> None:
+    """Check that only labels of multi-label tasks are unknown.
+
+    Args:
+        labels: Labels of each split, as `as_labels` returns them.
+        task: The task; None if it is to be inferred.
+        prefix: Beginning of messages: the file that the labels are from.
+
+    Raises:
+        DatasetError: If a class is unknown, or the labels could be read in two ways.
+    """
+    columns = [values.reshape(len(values), -1) for values in labels.values()]
+    if len({values.shape[1] for values in columns}) > 1:
+        return  # `fit_labels` says so
+    joined = torch.cat(columns)
+    unknown = joined == UNKNOWN
+    if not unknown.any():
+        return
+    multi_label = task == "multi-label, binary-class"
+    if not multi_label and (task is not None or joined.shape[1] == 1):
+        for split, values in labels.items():
+            rows = (values.reshape(len(values), -1) == UNKNOWN).any(1).nonzero()[:, 0].tolist()
+            if rows:
+                first = ", ".join(map(str, rows[:_SHOWN])) + (", ..." if rows[_SHOWN:] else "")
+                raise DatasetError(
+                    f"{prefix}{split} labels: the class of {len(rows):,} of {len(values):,} images "
+                    f"is unknown (-1 or NaN; positions {first}); drop these images. Only labels "
+                    "of task='multi-label, binary-class' may be unknown"
+                )
+    if (joined == 1).any() and not (joined == 0).any():
+        raise DatasetError(
+            f"{prefix}labels: every label is either 1 or unknown (-1 or NaN), none is 0; write 0 "
+            "for a label that an image is known not to have"
+        )
+    empty = unknown.all(1)
+    if not multi_label and empty.any() and is_one_hot([joined[~empty]]):
+        raise DatasetError(
+            f"{prefix}labels: {int(empty.sum()):,} images have only unknown labels, and each other "
+            f"image has exactly one of {joined.shape[1]}; drop these images if the columns are "
+            "one-hot encoded classes, or give task='multi-label, binary-class' if an image can "
+            "have several labels"
+        )
+
+
 def fit_labels(labels: Tensor, info: DatasetInfo, where: str) -> Tensor:
     """Check labels against the classes of a data set and convert them to their final dtype.
 
@@ -140,7 +195,7 @@ def fit_labels(labels: Tensor, info: DatasetInfo, where: str) -> Tensor:
         where: Name of the array for messages.
 
     Returns:
-        float32 (N, L) of zeros and ones if multi-label, else int64 (N,).
+        float32 (N, L) of zeros, ones and NaN (unknown) if multi-label, else int64 (N,).
 
     Raises:
         DatasetError: If the shape or a value does not match the task and classes.
@@ -152,15 +207,17 @@ def fit_labels(labels: Tensor, info: DatasetInfo, where: str) -> Tensor:
                 f"{where}: {columns.shape[1]} columns, expected one for each of the "
                 f"{info.num_classes} labels of {info.name}"
             )
-        highest, labels = 1, columns.to(torch.float32)
+        unknown, highest = columns == UNKNOWN, 1
+        labels = columns.to(torch.float32).masked_fill(unknown, torch.nan)
+        columns = columns.masked_fill(unknown, 0)
     elif labels.ndim == 2:
         raise DatasetError(
             f"{where}: shape is {tuple(labels.shape)}, expected one class index per image for "
             f"the {info.task!r} data set {info.name}"
         )
     else:
-        highest = info.num_classes - 1
-    low, high = int(labels.min()), int(labels.max())
+        columns, highest = labels, info.num_classes - 1
+    low, high = int(columns.min()), int(columns.max())
     if low < 0 or high > highest:
         raise DatasetError(
             f"{where}: values go from {low} to {high}, expected 0 to {highest} "

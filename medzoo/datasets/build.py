@@ -13,6 +13,7 @@ from medzoo.datasets.arrays import (
     as_images,
     as_labels,
     check_numbering,
+    check_unknown,
     fit_labels,
     infer_task,
     is_one_hot,
@@ -70,7 +71,9 @@ def build_splits(raw: RawDataset, info: DatasetInfo | None = None) -> dict[Split
         raise ValueError("no split is given; a data set needs at least one of train, val and test")
     prefix = f"{raw.provenance.file}: " if raw.provenance.file else ""
     images, labels = _as_tensors(raw, prefix)
-    labels = _decode_one_hot(labels, info.task if info else raw.task, raw.classes, prefix)
+    task = info.task if info else raw.task
+    check_unknown(labels, task, prefix)
+    labels = _decode_one_hot(labels, task, raw.classes, prefix)
     channels, size = _common_shape(images, prefix)
     if info is None:
         checked = _describe(raw, images, labels, channels, size, prefix)

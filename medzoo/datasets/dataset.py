@@ -148,7 +148,9 @@ class Dataset:
         class indices or names, or (N, L) zeros and ones. Both NumPy arrays and tensors are
         accepted, and lists and pandas objects of labels; memory is shared with arrays where the
         layout allows. If every image has a single 1, the labels are one-hot encoded classes,
-        unless `task` is multi-label; a warning says so if no `task` is given.
+        unless `task` is multi-label; a warning says so if no `task` is given. A label that is
+        unknown, -1 or NaN, is left out of training and scores; only multi-label data sets may have
+        unknown ones.
 
         Args:
             train: Training images and labels.
@@ -247,9 +249,10 @@ class Dataset:
             label: Column of the class names. If it contains lists of labels (``Mass|Effusion``;
                 ``No Finding`` means none), the data set is multi-label, unless `task` says
                 otherwise. Or several columns of zeros and ones, which also make it multi-label,
-                unless each image has a single 1 (see `from_arrays`). By default ``"label"``, or the
-                column with another usual name (``dx``, ``diagnosis``, ``Finding Labels``...), or
-                all other columns if there is none.
+                unless each image has a single 1 (see `from_arrays`); an empty cell or -1 is an
+                unknown label. By default ``"label"``, or the column with another usual name
+                (``dx``, ``diagnosis``, ``Finding Labels``...), or all other columns if there is
+                none.
             split: Column of train, val or test; by default ``"split"``, if there is one.
             group: Column of the patient, lesion or other group that an image belongs to; the
                 images of a group are never in two splits. By default the column with such a name

@@ -262,7 +262,7 @@ def _checked(split: Mapping[str, Positions], data: Dataset) -> dict[SplitName, T
 def _check_classes(data: Dataset, train: Tensor) -> None:
     """Check that each class that has images has some in the training split."""
     labels = torch.cat([split.labels for split in data.splits.values()])
-    shown = labels if data.info.multi_label else one_hot(labels, data.info.num_classes)
+    shown = labels == 1 if data.info.multi_label else one_hot(labels, data.info.num_classes)
     lost = shown.bool().any(0) & ~shown[train].bool().any(0)
     if names := [name for name, one in zip(data.info.classes, lost.tolist(), strict=True) if one]:
         raise ValueError(

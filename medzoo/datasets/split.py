@@ -35,7 +35,8 @@ class Split(TorchDataset[Sample]):
             Treat them as read-only: the memory may be shared, and changes to a memory-mapped data
             set may be lost. To read many of them, use `chunks` and `take`, which keep the memory
             of memory-mapped data sets small.
-        labels: int64 (N,), or float32 (N, L) of zeros and ones if multi-label.
+        labels: int64 (N,), or float32 (N, L) of zeros and ones if multi-label. Unknown labels of
+            multi-label data sets are NaN; training and scores leave them out.
         info: Description of the data set that the split belongs to.
         name: ``"train"``, ``"val"`` or ``"test"``.
         provenance: Where the images came from.

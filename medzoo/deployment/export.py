@@ -96,7 +96,7 @@ def export(
         ValueError: If an argument does not fit, the model cannot be exported, or the file does not
             compute what the model does: in float32, if a logit differs by more than 1e-4 (of the
             largest logit, if that is above 1).
-        OSError: If the file cannot be written.
+        WriteError: If the file cannot be written.
     """
     path = Path(path)
     _check_format(path, opset, precision)
@@ -120,7 +120,7 @@ def export(
         content = quantise(content, description, calibration, portable=True)
         exported = CompiledModel(content)
         difference, _ = largest_difference(model, exported, batch)
-    write_atomically(path, content)
+    write_atomically(path, content, "the exported model")
     return Exported(path, precision, opset, difference, len(content), exported)
 
 

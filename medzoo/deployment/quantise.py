@@ -14,6 +14,7 @@ from torch import Tensor
 
 from medzoo.deployment.description import INPUT, Description, describe
 from medzoo.deployment.onnx_graph import quiet
+from medzoo.files import writing
 from medzoo.optional import import_optional
 from medzoo.transforms import prepare_batch
 
@@ -48,7 +49,8 @@ def quantise(
         source, prepared, target = (
             Path(folder, name) for name in ("source.onnx", "prepared.onnx", "target.onnx")
         )
-        source.write_bytes(content)
+        with writing(source, "temporary files"):
+            source.write_bytes(content)
         # Folds batch norms into convolutions first, since scales are those of the folded layers.
         shape_inference.quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
         quantization.quantize_static(

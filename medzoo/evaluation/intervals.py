@@ -41,7 +41,8 @@ def bootstrap_intervals(
     that it is drawn from, so the interval of the ECE is shifted upwards.
 
     Args:
-        labels: Class numbers (N,) or (N, 1), or for multi-label tasks 0/1 (N, K).
+        labels: Class numbers (N,) or (N, 1), or for multi-label tasks 0/1 (N, K), where an unknown
+            label is NaN or -1.
         probabilities: Probability of each class, (N, K), in [0, 1]; K is 2 for binary tasks.
         task: MedMNIST's name of the task.
         resamples: Number of resamples; at least 1.
@@ -97,37 +98,47 @@ def resampled_scores(data: ScoredPredictions, counts: Floats) -> dict[str, Float
         Name of the score -> its value in each resample, (R,); NaN where it has none.
     """
 
-    def total(values: NDArray[np.bool_] | Floats) -> Floats:
+    def total(values: NDArray[np.bool_] | np.bool_ | Floats) -> Floats:
         product: Floats = values.T.astype(np.float64) @ counts
         return product
 
     truth, decided = data.truth, data.decided
-    images = counts.sum(axis=0)
+    images = total(data.known)  # of each class
     support, predicted, hits = total(truth), total(decided), total(truth & decided)
-    right = truth == decided
-    exact_match = total(right.all(axis=1)) / images
+    right = data.right
     with np.errstate(invalid="ignore", divide="ignore"):
+        exact_match = total(right.all(axis=1)) / total(data.known.all(axis=1))
         recall = hits / support
         f1 = np.where(support > 0, 2 * hits / (support + predicted), np.nan)
         if data.multi_label:
             specificity = (images - support - predicted + hits) / (images - support)
-            acc, balanced = (total(right) / images).mean(axis=0), (recall + specificity) / 2
+            acc, balanced = mean_present(total(right) / images), (recall + specificity) / 2
         else:
             acc, balanced = exact_match, recall
     auc_classes = range(truth.shape[1])[data.auc_classes]
-    auc = np.stack([weighted_auc(truth[:, k], data.scores[:, k], counts) for k in auc_classes])
-    gaps = total(data.calibration_gaps())
+    auc = np.stack(
+        [
+            weighted_auc(truth[:, k], data.scores[:, k], counts, data.known[:, k])
+            for k in auc_classes
+        ]
+    )
+    gaps, decisions = total(data.calibration_gaps()), total(data.counted).sum(axis=0)
     return {
         "auc": mean_present(auc),
         "acc": acc,
         "exact_match": exact_match,
         "balanced_acc": mean_present(balanced),
         "macro_f1": mean_present(f1),
-        "ece": np.abs(gaps).sum(axis=0) / (images * data.decisions_per_image),
+        "ece": np.abs(gaps).sum(axis=0) / np.where(decisions > 0, decisions, np.nan),
     }
 
 
-def weighted_auc(positive: NDArray[np.bool_], scores: Floats, weights: Floats) -> Floats:
+def weighted_auc(
+    positive: NDArray[np.bool_],
+    scores: Floats,
+    weights: Floats,
+    known: NDArray[np.bool_] | None = None,
+) -> Floats:
     """Area under the ROC curve for many weightings of the same scores.
 
     It is the weighted share of (positive, negative) pairs in which the positive scores higher,
@@ -137,11 +148,12 @@ def weighted_auc(positive: NDArray[np.bool_], scores: Floats, weights: Floats) -
         positive: Which images are positive, bool (N,).
         scores: Score of each image, (N,).
         weights: Weight of each image in each weighting, not negative, (N, R).
+        known: Which of the images that are not positive are negative, bool (N,); by default all.
 
     Returns:
         AUC of each weighting, (R,); NaN where one has no positive or no negative.
     """
-    negatives = np.flatnonzero(~positive)
+    negatives = np.flatnonzero(~positive if known is None else ~positive & known)
     negatives = negatives[np.argsort(scores[negatives], kind="stable")]
     sorted_scores = scores[negatives]
     # below[i] is the weight of the i lowest-scoring negatives.

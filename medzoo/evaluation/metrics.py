@@ -1,7 +1,8 @@
 """Scores of a set of predictions, with AUC and ACC exactly as MedMNIST defines them.
 
 Single-label tasks are treated as multi-label ones whose rows are one-hot, so that every score has
-one definition for all of MedMNIST's tasks.
+one definition for all of MedMNIST's tasks. Unknown labels of multi-label tasks are left out: each
+score counts the known labels alone.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ Floats = NDArray[np.float64]
 class ClassScores(TypedDict):
     """Scores of one class (or label) against all others; NaN where the class has no image.
 
-    Precision is 0 for a class that is present but never predicted.
+    They are computed from the images whose label is known. Precision is 0 for a class that is
+    present but never predicted.
     """
 
     name: str
@@ -58,7 +60,10 @@ class Metrics:
     """All scores of one set of predictions; each in [0, 1].
 
     A class without a single image (or, for AUC, without an image of any *other* class) has no
-    defined score: it is NaN in `per_class`, and the means run over the remaining classes.
+    defined score: it is NaN in `per_class`, and the means run over the remaining classes. Unknown
+    labels of multi-label tasks are left out: scores of a label are those of the images for which it
+    is known, `exact_match` and `majority` those of the images of which every label is known (NaN if
+    there are none), and `ece` counts decisions about known labels.
 
     Attributes:
         auc: Area under the ROC curve as MedMNIST defines it: the mean over classes of
@@ -102,12 +107,15 @@ class ScoredPredictions:
         truth: Which classes each image has, bool (N, K); one-hot for single-label tasks.
         scores: Probability of each class, float64 (N, K).
         decided: Which classes the model decided for, bool (N, K).
+        known: Which labels are known, bool (N, K); where they are not, `truth` and `decided` are
+            False.
         task: MedMNIST's name of the task.
     """
 
     truth: NDArray[np.bool_]
     scores: Floats
     decided: NDArray[np.bool_]
+    known: NDArray[np.bool_]
     task: Task
 
     @property
@@ -120,14 +128,24 @@ class ScoredPredictions:
         """The classes whose AUCs are averaged: all, or the second one for binary tasks."""
         return slice(-1, None) if self.task == "binary-class" else slice(None)
 
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """Which decisions are right, (N, K); False where the label is unknown."""
+        return np.equal(self.truth, self.decided) & self.known
+
+    @property
+    def counted(self) -> NDArray[np.bool_]:
+        """Which of an image's decisions `ece` counts, (N, K) for multi-label tasks, else (N, 1)."""
+        return self.known if self.multi_label else self.known[:, :1]
+
     def _confidence(self) -> tuple[Floats, NDArray[np.bool_], NDArray[np.int64]]:
         """Return of each decision its probability, whether it is right and its bin; each (N, D)."""
         if self.multi_label:
             confidence = np.where(self.decided, self.scores, 1 - self.scores)
-            right = self.truth == self.decided
+            right = self.right
         else:
             confidence = self.scores[self.decided][:, None]
-            right = (self.truth & self.decided).any(axis=1, keepdims=True)
+            right = self.truth[self.decided][:, None]
         bins = np.clip(np.ceil(confidence * ECE_BINS).astype(np.int64) - 1, 0, ECE_BINS - 1)
         return confidence, right, bins
 
@@ -140,13 +158,14 @@ class ScoredPredictions:
         confidence, right, bins = self._confidence()
         gaps = np.zeros((len(confidence), ECE_BINS))
         rows = np.broadcast_to(np.arange(len(confidence))[:, None], bins.shape)
-        np.add.at(gaps, (rows, bins), right - confidence)
+        np.add.at(gaps, (rows, bins), np.where(self.counted, right - confidence, 0.0))
         return gaps
 
     def calibration(self) -> list[CalibrationBin]:
         """Return the confidence bins that have a decision, by rising confidence."""
         confidence, right, bins = self._confidence()
-        members = (bins == number for number in np.unique(bins))
+        counted = self.counted
+        members = ((bins == number) & counted for number in np.unique(bins[counted]))
         return [
             CalibrationBin(
                 confidence=float(confidence[member].mean()),
@@ -155,11 +174,6 @@ class ScoredPredictions:
             )
             for member in members
         ]
-
-    @property
-    def decisions_per_image(self) -> int:
-        """How many decisions the model takes for one image: K for multi-label, else 1."""
-        return self.truth.shape[1] if self.multi_label else 1
 
 
 def is_multi_label(task: Task) -> bool:
@@ -188,7 +202,8 @@ def score_predictions(labels: Array, probabilities: Array, task: Task) -> Scored
     """Check labels and probabilities against each other and take the model's decisions.
 
     Args:
-        labels: Class numbers (N,) or (N, 1), or for multi-label tasks 0/1 (N, K).
+        labels: Class numbers (N,) or (N, 1), or for multi-label tasks 0/1 (N, K), where an unknown
+            label is NaN or -1.
         probabilities: Probability of each class, (N, K), in [0, 1]; K is 2 for binary tasks.
         task: MedMNIST's name of the task.
 
@@ -217,9 +232,11 @@ def score_predictions(labels: Array, probabilities: Array, task: Task) -> Scored
             raise ValueError(
                 f"labels have shape {truth.shape}; expected {scores.shape}, one per label"
             )
-        if not np.isin(truth, (0, 1)).all():
-            raise ValueError("multi-label labels must be 0 or 1")
-        return ScoredPredictions(truth.astype(bool), scores, scores > THRESHOLD, task)
+        known = np.isin(truth, (0, 1))
+        if not (known | (truth == -1) | (truth != truth)).all():  # NaN differs from itself
+            raise ValueError("multi-label labels must be 0 or 1, or NaN or -1 if unknown")
+        decided = (scores > THRESHOLD) & known
+        return ScoredPredictions(truth == 1, scores, decided, known, task)
 
     if truth.shape not in {(len(scores),), (len(scores), 1)}:
         raise ValueError(
@@ -229,13 +246,17 @@ def score_predictions(labels: Array, probabilities: Array, task: Task) -> Scored
     count = scores.shape[1]
     known = np.isin(truth, np.arange(count))
     if not known.all():
-        raise ValueError(f"label {truth[~known][0]} is not a class number from 0 to {count - 1}")
+        raise ValueError(
+            f"label {truth[~known][0]} is not a class number from 0 to {count - 1}; leave out "
+            "images whose class is unknown"
+        )
     if task == "binary-class":
         answers = (scores[:, -1] > THRESHOLD).astype(np.int64)
     else:
         answers = scores.argmax(axis=1)
     one_hot = np.eye(count, dtype=bool)
-    return ScoredPredictions(one_hot[truth.astype(np.int64)], scores, one_hot[answers], task)
+    truth = one_hot[truth.astype(np.int64)]
+    return ScoredPredictions(truth, scores, one_hot[answers], np.ones_like(truth), task)
 
 
 def compute_metrics(
@@ -247,7 +268,8 @@ def compute_metrics(
     """Score predictions; AUC and ACC equal those of medmnist's `Evaluator`.
 
     Args:
-        labels: Class numbers (N,) or (N, 1), or for multi-label tasks 0/1 (N, K).
+        labels: Class numbers (N,) or (N, 1), or for multi-label tasks 0/1 (N, K), where an unknown
+            label is NaN or -1.
         probabilities: Probability of each class, (N, K), in [0, 1]; K is 2 for binary tasks.
         task: MedMNIST's name of the task.
         classes: Names of the K classes; their numbers when not given.
@@ -264,15 +286,15 @@ def compute_metrics(
     names = [str(number) for number in range(count)] if classes is None else list(classes)
     if len(names) != count:
         raise ValueError(f"got {len(names)} class names for probabilities of {count} classes")
-    _warn_of_absent(data.truth, names)
+    _warn_of_absent(data, names)
     return _metrics(data, names)
 
 
-def _warn_of_absent(truth: NDArray[np.bool_], names: Sequence[str]) -> None:
+def _warn_of_absent(data: ScoredPredictions, names: Sequence[str]) -> None:
     """Warn once of all classes that no image, or every image, belongs to."""
-    support = truth.sum(axis=0)
-    absent = [name for name, count in zip(names, support, strict=True) if count == 0]
-    everywhere = [name for name, count in zip(names, support, strict=True) if count == len(truth)]
+    counts = list(zip(names, data.truth.sum(axis=0), data.known.sum(axis=0), strict=True))
+    absent = [name for name, positive, _ in counts if positive == 0]
+    everywhere = [name for name, positive, known in counts if 0 < positive == known]
     parts = []
     if absent:
         parts.append(f"no image has {', '.join(absent)}: scores are NaN there")
@@ -286,11 +308,15 @@ def _warn_of_absent(truth: NDArray[np.bool_], names: Sequence[str]) -> None:
         )
 
 
+def _share(part: float, whole: float) -> float:
+    return float(part / whole) if whole else float("nan")
+
+
 def _metrics(data: ScoredPredictions, names: Sequence[str]) -> Metrics:
     from sklearn.metrics import roc_auc_score
 
-    truth, decided = data.truth, data.decided
-    images = len(truth)
+    truth, decided, known = data.truth, data.decided, data.known
+    images = known.sum(axis=0)  # of each class
     support, predicted = truth.sum(axis=0), decided.sum(axis=0)
     hits = (truth & decided).sum(axis=0)
     negatives = images - support
@@ -300,15 +326,19 @@ def _metrics(data: ScoredPredictions, names: Sequence[str]) -> Metrics:
     f1 = np.where(absent, np.nan, 2 * hits / np.maximum(support + predicted, 1))
     auc = np.array(
         [
-            roc_auc_score(truth[:, k], data.scores[:, k]) if 0 < support[k] < images else np.nan
+            roc_auc_score(truth[known[:, k], k], data.scores[known[:, k], k])
+            if 0 < support[k] < images[k]
+            else np.nan
             for k in range(len(names))
         ]
     )
 
-    right = truth == decided
-    exact_match = float(right.all(axis=1).mean())
+    right, complete = data.right, known.all(axis=1)
+    exact_match = _share(right.all(axis=1).sum(), complete.sum())
     if data.multi_label:
-        acc = float(right.mean())
+        # The mean over labels; where all are known, to the digit what the mean over decisions is.
+        shares = np.where(images == 0, np.nan, right.sum(axis=0) / np.maximum(images, 1))
+        acc = float(right.mean() if known.all() else mean_present(shares))
         true_negatives = negatives - (predicted - hits)
         specificity = np.where(negatives == 0, np.nan, true_negatives / np.maximum(negatives, 1))
         balanced = (recall + specificity) / 2
@@ -317,8 +347,7 @@ def _metrics(data: ScoredPredictions, names: Sequence[str]) -> Metrics:
     else:
         acc, balanced = exact_match, recall
         confusion = truth.T.astype(np.int64) @ decided
-    _, answer_counts = np.unique(truth, axis=0, return_counts=True)
-    decisions = images * data.decisions_per_image
+    _, answer_counts = np.unique(truth[complete], axis=0, return_counts=True)
 
     return Metrics(
         auc=float(mean_present(auc[data.auc_classes])),
@@ -326,8 +355,8 @@ def _metrics(data: ScoredPredictions, names: Sequence[str]) -> Metrics:
         exact_match=exact_match,
         balanced_acc=float(mean_present(balanced)),
         macro_f1=float(mean_present(f1)),
-        ece=float(np.abs(data.calibration_gaps().sum(axis=0)).sum() / decisions),
-        majority=float(answer_counts.max() / images),
+        ece=_share(np.abs(data.calibration_gaps().sum(axis=0)).sum(), data.counted.sum()),
+        majority=_share(answer_counts.max(initial=0), complete.sum()),
         per_class=[
             ClassScores(
                 name=names[k],

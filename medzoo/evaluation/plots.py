@@ -7,6 +7,7 @@ apart for colour-blind readers.
 
 from __future__ import annotations
 
+import io
 import math
 import os
 import textwrap
@@ -18,6 +19,7 @@ import numpy as np
 
 from medzoo.evaluation.metrics import is_multi_label
 from medzoo.evaluation.report import Report
+from medzoo.files import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -354,13 +356,6 @@ def _column(rows: Sequence[Mapping[str, Any]], key: str) -> np.ndarray:
 
 
 def _save(figure: Figure, path: PathLike) -> Path:
-    """Write the figure beside its place and move it there, so that a partial file is never seen."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        figure.savefig(temporary, format="png")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return write_atomically(Path(path), buffer.getvalue(), "the plot")

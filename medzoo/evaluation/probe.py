@@ -170,8 +170,8 @@ def knn_probe(
     Args:
         backbone: As for `linear_probe`; so are the following.
         data: The data set.
-        neighbours: The numbers to try; those above the number of training images are left out. Of
-            equally good ones the first counts.
+        neighbours: The numbers to try; those above the number of training images (with a known
+            label) are left out. Of equally good ones the first counts.
         batch_size: Images run through the backbone at once.
         device: Where the backbone runs.
         resamples: Bootstrap resamples of the reports' intervals; 0 for none.
@@ -190,7 +190,8 @@ def knn_probe(
         return KNeighborsClassifier(int(count), weights="distance", metric="cosine")
 
     check_dataset("data", data)
-    possible = [count for count in neighbours if count <= len(data.train)]
+    fewest = int((~data.train.labels.isnan()).sum(0).min())  # known labels
+    possible = [count for count in neighbours if count <= fewest]
     return _probe(backbone, data, make, possible, batch_size, device, resamples, seed)
 
 
@@ -205,14 +206,11 @@ def _probe(
     seed: int,
 ) -> ProbeResult:
     """Fit a classifier with each setting, and report the one with the best validation AUC."""
+    labels = data.train.labels
+    _check_varied(data)
     if not settings:
         raise ValueError(
             f"no setting fits the {len(data.train)} training images; give a smaller one"
-        )
-    labels = data.train.labels
-    if (labels == labels[0]).all():
-        raise ValueError(
-            f"the training images of {data.title} are all of one class; a probe needs two or more"
         )
     named = not isinstance(backbone, nn.Module)
     features = Features(create_model(backbone, pretrained=True) if named else backbone)  # type: ignore[arg-type]
@@ -226,7 +224,8 @@ def _probe(
     for setting in settings:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of absent classes: the reports say it
-            classifier = make(setting).fit(train.numpy(), targets)
+            one = _PerLabel(make, setting) if labels.isnan().any() else make(setting)
+            classifier = one.fit(train.numpy(), targets)
             scores = probabilities(_logits(classifier, val, data.info), data.info.task)
             tried[setting] = compute_metrics(data.val.labels, scores, data.info.task).auc
         if math.isnan(tried[setting]):
@@ -242,6 +241,53 @@ def _probe(
         for split in (data.val, data.test)
     )
     return ProbeResult(probe, best[0], tried, val_report, test_report)
+
+
+def _check_varied(data: Dataset) -> None:
+    """Check that the training images have labels that a classifier can be fitted to."""
+    labels = data.train.labels
+    low, high = labels.nan_to_num(math.inf).amin(0), labels.nan_to_num(-math.inf).amax(0)
+    if (low >= high).all():
+        raise ValueError(
+            f"the training images of {data.title} are all of one class; a probe needs two or more"
+        )
+    unknown = labels.isnan().all(0).nonzero()[:, 0].tolist() if data.info.multi_label else []
+    if unknown:
+        raise ValueError(
+            f"no training image of {data.title} has a known label "
+            f"{data.info.classes[unknown[0]]!r}; leave this label out"
+        )
+
+
+class _PerLabel:
+    """One classifier per label, each fitted to the images whose label is known.
+
+    Args:
+        make: Makes a classifier for one label.
+        setting: Its setting.
+    """
+
+    def __init__(self, make: Callable[[float], Any], setting: float) -> None:
+        self.make = make
+        self.setting = setting
+        self.classifiers: list[Any] = []
+
+    def fit(self, features: np.ndarray, targets: np.ndarray) -> _PerLabel:
+        """Fit to features (N, D) and targets (N, K) of zeros, ones and NaN (unknown)."""
+        from sklearn.dummy import DummyClassifier  # for a label with one value
+
+        for column in targets.reshape(len(targets), -1).T:
+            known = ~np.isnan(column)
+            values = column[known].astype(int)
+            one = self.make(self.setting) if np.ptp(values) else DummyClassifier()
+            self.classifiers.append(one.fit(features[known], values))
+        return self
+
+    def predict_proba(self, features: np.ndarray) -> np.ndarray:
+        """Return the probability of each label, (N, K)."""
+        return np.column_stack(
+            [one.predict_proba(features) @ one.classes_ for one in self.classifiers]
+        )
 
 
 def _logits(classifier: Any, features: Tensor, info: DatasetInfo) -> Tensor:

@@ -81,7 +81,7 @@ class Report(Metrics):
                 f"unknown {sorted(values.keys() - known)}; give what Report.to_dict() returned"
             )
         restored = dict(values)
-        for name in _LABELS:
+        for name in (*_LABELS, "majority"):
             restored[name] = _number(values[name])
         restored["intervals"] = {
             name: (_number(low), _number(high)) for name, (low, high) in values["intervals"].items()
@@ -98,6 +98,14 @@ class Report(Metrics):
             for row in values["per_class"]
         ]
         return cls(**restored)
+
+    @property
+    def _unknown(self) -> int:
+        """Number of unknown labels, which no confusion matrix counts."""
+        if not is_multi_label(self.task):
+            return 0
+        known = sum(sum(map(sum, matrix)) for matrix in self.confusion)
+        return self.n * len(self.per_class) - known
 
     def __str__(self) -> str:
         """A table of the overall scores with their intervals, and one of the classes."""
@@ -121,6 +129,12 @@ class Report(Metrics):
         lines.append(f"Always giving the most frequent answer: {measure} {_digits(self.majority)}.")
         if multi_label:
             lines.append("ACC is the mean over labels of the share of right decisions at 0.5.")
+        if unknown := self._unknown:
+            share = unknown / (self.n * len(self.per_class))
+            lines.append(
+                f"{unknown:,} labels ({share:.1%}) are unknown and left out; exact match is that "
+                "of images of which every label is known."
+            )
         if self.tta != "none":
             lines.append(f"Probabilities are means over the views of each image ({self.tta}).")
         if self.temperature != 1.0:

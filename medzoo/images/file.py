@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import PIL
 from PIL import Image, UnidentifiedImageError
 
 from medzoo.errors import DatasetError
@@ -26,6 +27,7 @@ IMAGE_SUFFIXES = frozenset(f".{name}" for name in _NAMES.split())
 _HEAD = 132  # bytes, the last four of which identify a DICOM file
 _SCAN = b"\xff\xda"  # the marker of a scan in JPEG files; compressed data never contain it
 _MAX_SCANS = 100  # progressive files have about ten; each is a pass over the whole image
+_PILLOW = int(PIL.__version__.split(".")[0])
 
 
 def is_image(path: Path) -> bool:
@@ -146,6 +148,8 @@ def _read_by_pillow(source: Path | bytes, depth: DepthCheck) -> np.ndarray:
     with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
         if image.format == "EPS":
             raise ValueError("PostScript files are programs and are not run; save it as PNG")
+        if image.format == "DDS" and _PILLOW < 13:
+            raise ValueError("of a DDS file, Pillow before 13 may read a part; save it as PNG")
         check_pixels(image.width, image.height)
         if image.format == "JPEG":
             content = source if isinstance(source, bytes) else source.read_bytes()

@@ -39,7 +39,7 @@ def fit_temperature(model: Model, split: Split, **options: Unpack[InferenceOptio
         model: A medzoo or timm model, an ensemble, or any callable from a float batch
             (N, C, H, W) to logits (N, K) with `spec=`.
         split: Labelled images that the model was not trained on and that will not measure it
-            either: ``data.val``.
+            either: ``data.val``. Unknown labels are left out.
         **options: ``batch_size``, ``device``, ``precision``, ``spec``; see
             `medzoo.inference.InferenceOptions`.
 
@@ -65,7 +65,9 @@ def fit_temperature(model: Model, split: Split, **options: Unpack[InferenceOptio
         )
     labels = split.labels.cpu()
     if split.info.multi_label:
-        targets = labels.double()
+        known = ~labels.isnan()
+        # The likelihood of a logit of 0 is the same at any temperature.
+        logits, targets = logits.where(known, 0.0), labels.double().where(known, 0.0)
     else:
         targets = F.one_hot(labels.reshape(-1).long(), logits.shape[1]).double()
     return _best_temperature(logits, targets, split)

@@ -102,7 +102,7 @@ class AttentionUNet(ImageClassifier):
         """
         *skips, x = maps
         for block, skip in zip(self.decoder, reversed(skips), strict=True):
-            x = block(x, skip)
+            x = self.forward_stage(block, x, skip)
         return self.final(x)
 
 

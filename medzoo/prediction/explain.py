@@ -68,7 +68,7 @@ class Explanation:
         Raises:
             ValueError: If Pillow writes no colours in a format of that suffix.
         """
-        return write_atomically(path, self.encoded(path))
+        return write_atomically(path, self.encoded(path), "the heat map")
 
     def encoded(self, path: str | Path) -> bytes:
         """Return what `save` writes.

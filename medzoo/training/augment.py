@@ -49,7 +49,7 @@ class BatchAugmenter:
 
         Args:
             images: uint8, (N, C, H, W).
-            targets: float32, (N, K): one-hot or multi-hot, smoothed or not.
+            targets: float32, (N, K): one-hot or multi-hot, smoothed or not; NaN is unknown.
             rng: Source of randomness.
 
         Returns:
@@ -140,9 +140,14 @@ class BatchAugmenter:
             weight = _boxes(x, share, rng).to(x.dtype)
         mixed = torch.lerp(x, x.roll(1, 0), weight)
         # The share of pixels truly taken, since boxes are whole pixels and end at the border.
-        return mixed, torch.lerp(
-            targets, targets.roll(1, 0), weight.mean(dim=(1, 2, 3)).view(-1, 1)
-        )
+        taken = weight.mean(dim=(1, 2, 3)).view(-1, 1)
+        return mixed, _mix_targets(targets, targets.roll(1, 0), taken)
+
+
+def _mix_targets(targets: Tensor, others: Tensor, share: Tensor) -> Tensor:
+    """Blend targets; a blend with an unknown one (NaN) is unknown, unless its share is 0."""
+    mixed = torch.lerp(targets, others, share)
+    return torch.where(share == 0, targets, torch.where(share == 1, others, mixed))
 
 
 def _boxes(x: Tensor, area: np.ndarray, rng: np.random.Generator) -> Tensor:

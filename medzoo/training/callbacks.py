@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
+from medzoo.files import writing
 from medzoo.training.recipe import Recipe
 from medzoo.training.state import TrainState
 
@@ -156,14 +157,15 @@ class TensorBoard(Callback):
 
     def on_epoch_end(self, state: RunState) -> None:
         """Write one value per figure."""
-        if self._writer is None:
-            from torch.utils.tensorboard import SummaryWriter
+        with writing(self.folder, "TensorBoard's events"):
+            if self._writer is None:
+                from torch.utils.tensorboard import SummaryWriter
 
-            # A run that is resumed replaces the events of the epochs that it repeats.
-            self._writer = SummaryWriter(str(self.folder), purge_step=state.epoch)
-        for name, value in state.row.items():
-            self._writer.add_scalar(name, value, state.epoch)
-        self._writer.flush()
+                # A run that is resumed replaces the events of the epochs that it repeats.
+                self._writer = SummaryWriter(str(self.folder), purge_step=state.epoch)
+            for name, value in state.row.items():
+                self._writer.add_scalar(name, value, state.epoch)
+            self._writer.flush()
 
     def on_fit_end(self, state: RunState) -> None:
         """Close the file of events."""

@@ -6,10 +6,10 @@ No check changes the model: a `Trainer` that is refused leaves it as it was.
 from __future__ import annotations
 
 import copy
+import math
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import replace
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
@@ -27,7 +27,7 @@ from medzoo.models import bind_to_dataset
 from medzoo.training.callbacks import Callback
 from medzoo.training.distillation import check_teacher
 from medzoo.training.loader import check_shares
-from medzoo.training.loss import Loss, soft_targets
+from medzoo.training.loss import Loss, choose_weights, soft_targets
 from medzoo.training.optim import create_optimizer, frozen_names
 from medzoo.training.recipe import Recipe
 from medzoo.training.records.lineage import can_be_rebuilt
@@ -80,6 +80,7 @@ def check_run(
     check_logits(model, data, device)
     bind_to_dataset(copy.copy(model), data)  # a copy, which shares all layers and tensors
     check_validation(data.val)
+    choose_weights(data.train, recipe.class_weights)
     check_shares(len(data.train), recipe.batch_size, world_size())
     if high_res is not None:
         check_dataset("high_res", high_res)
@@ -144,7 +145,8 @@ def check_validation(val: Split) -> None:
         ValueError: If no class has both images that belong to it and images that do not.
     """
     targets = soft_targets(val)
-    if not len(val) or (targets.amin(0) == targets.amax(0)).all():
+    low, high = targets.nan_to_num(math.inf), targets.nan_to_num(-math.inf)
+    if not len(val) or (low.amin(0) >= high.amax(0)).all():
         raise ValueError(
             f"the validation split of {val.title} has no AUC to choose the epoch by: all of its "
             f"{len(val)} images are of one class. Move some of each class into it"
@@ -200,7 +202,8 @@ def check_loss(loss: Loss, data: Dataset, recipe: Recipe, device: torch.device) 
 
     Raises:
         TypeError: If it is not callable.
-        ValueError: If it fails, gives something else, or the recipe weighs classes.
+        ValueError: If it fails, gives something else or NaN for unknown labels, or the recipe
+            weighs classes.
     """
     if not callable(loss):
         raise TypeError(
@@ -212,8 +215,10 @@ def check_loss(loss: Loss, data: Dataset, recipe: Recipe, device: torch.device) 
             f"loss= replaces the task's loss, which class_weights={recipe.class_weights!r} belongs "
             "to; weigh classes in your own loss, and set class_weights='none'"
         )
-    few = replace(data.train, images=data.train.images[:2], labels=data.train.labels[:2])
-    targets = soft_targets(few).to(device)
+    targets = soft_targets(data.train)
+    # The first image, and the first with an unknown label, if there is one.
+    unknown = targets.isnan().any(1)
+    targets = targets[[0, int(unknown.int().argmax()) or min(1, len(targets) - 1)]].to(device)
     try:
         with torch.no_grad():
             value = loss(torch.zeros_like(targets), targets)
@@ -222,6 +227,11 @@ def check_loss(loss: Loss, data: Dataset, recipe: Recipe, device: torch.device) 
             f"loss= fails on logits and targets of shape {tuple(targets.shape)} on {device} "
             f"({type(error).__name__}: {error}); it is given both as float32 (N, K)"
         ) from error
+    if unknown.any() and isinstance(value, Tensor) and value.isnan().any():
+        raise ValueError(
+            f"loss= gives NaN, because labels of {data.title} are unknown and their targets NaN; "
+            "average over the others: known = ~targets.isnan()"
+        )
     if not isinstance(value, Tensor) or value.ndim:
         found = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
         raise ValueError(
@@ -331,7 +341,7 @@ def check_high_res(high_res: Dataset, data: Dataset) -> None:
         wrong = f"they have {high_res.size} pixels per side, fewer than {data.size}"
     elif high_res.info.classes != data.info.classes:
         wrong = f"their classes are {high_res.info.classes!r}, not {data.info.classes!r}"
-    elif not other.labels.equal(train.labels):
+    elif not other.labels.nan_to_num(-1).equal(train.labels.nan_to_num(-1)):
         wrong = "their labels differ"
     elif (alike := _similarity(train.images, other.images)) < _ALIKE:
         wrong = f"scaled down they look different (correlation {alike:.2f}, expected {_ALIKE})"

@@ -56,17 +56,17 @@ class Teacher:
 
     @torch.no_grad()
     def blend(self, images: Tensor, targets: Tensor) -> Tensor:
-        """Return targets of which a share is the teacher's answer.
+        """Return targets of which a share is the teacher's answer, where unknown all of it.
 
         Args:
             images: A batch, (N, C, H, W), normalised for the data.
-            targets: Target probabilities, float32 (N, K).
+            targets: Target probabilities, float32 (N, K); NaN is unknown.
         """
         with self.autocast:
             logits = logits_of(self.model, images).float() / self.temperature
         multi_label = self.data.info.multi_label
         answers = logits.sigmoid() if multi_label else logits.softmax(dim=1)
-        return targets.lerp(answers, self.share)
+        return torch.where(targets.isnan(), answers, targets.lerp(answers, self.share))
 
     def fingerprint(self) -> dict[str, Any]:
         """Return what distinguishes it from other teachers when a run is resumed."""

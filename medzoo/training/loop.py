@@ -136,8 +136,11 @@ def validate(
         raise NotFiniteError("the model's outputs became infinite or NaN")
     scores = probabilities(logits, info.task)
     metrics = compute_metrics(split.labels, scores, info.task, info.classes)
+    targets = soft_targets(split)
+    unknown = bool(targets.isnan().any())
+    loss = loss_of(logits.float(), targets, info.multi_label, unknown=unknown)
     return {
-        "val_loss": loss_of(logits.float(), soft_targets(split), info.multi_label).item(),
+        "val_loss": loss.item(),
         "val_auc": metrics.auc,
         "val_acc": metrics.acc,
     }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, get_args
 
@@ -11,7 +12,7 @@ from medzoo.errors import unknown_name
 from medzoo.spec.checks import check_arguments, is_finite, is_whole
 from medzoo.training.optim import check_optimizer
 
-ClassWeights = Literal["none", "balanced"]
+ClassWeights = Literal["none", "balanced"] | Sequence[float]
 FrozenPart = Literal["none", "stem", "backbone"]
 
 
@@ -80,7 +81,10 @@ class Recipe:
             after it the rate follows a cosine to zero.
         label_smoothing: Share of the target spread over all classes, in [0, 1); for ordinal sets
             over the neighbouring grades, for multi-label ones half of it moves labels towards 0.5.
-        class_weights: ``"balanced"`` weighs classes by inverse frequency.
+        class_weights: ``"balanced"`` weighs classes by inverse frequency. Or one number above 0 for
+            each class, in their order: the factors on the loss of its images, for multi-label sets
+            on that of the images which have the label (``weight`` and ``pos_weight`` of PyTorch's
+            losses).
         distillation: Share of the target that is the teacher's answer instead of the label, in
             [0, 1] (Hinton et al., *Distilling the Knowledge in a Neural Network*, 2015). Above 0
             the Trainer needs a teacher.
@@ -150,13 +154,33 @@ class Recipe:
         for name, kind in (("augmentation", Augmentation), ("model_args", Mapping)):
             _require(self, name, isinstance(getattr(self, name), kind), f"a {kind.__name__}")
         check_arguments(self.model_args)
-        for name, choices in (("class_weights", ClassWeights), ("precision", Precision)):
-            if getattr(self, name) not in get_args(choices):
-                raise unknown_name(name, getattr(self, name), get_args(choices))
+        self._check_class_weights()
+        if self.precision not in get_args(Precision):
+            raise unknown_name("precision", self.precision, get_args(Precision))
+
+    def _check_class_weights(self) -> None:
+        """Check class weights, and store numbers as a tuple."""
+        weights: Any = self.class_weights
+        if isinstance(weights, str):
+            if weights not in ("none", "balanced"):
+                raise unknown_name("class_weights", weights, ("none", "balanced"))
+            return
+        values = weights.tolist() if hasattr(weights, "tolist") else weights  # an array or tensor
+        holds = isinstance(values, list | tuple) and bool(values)
+        holds = holds and all(
+            isinstance(value, int | float) and value is not True and 0 < value < math.inf
+            for value in values
+        )
+        expected = "'none', 'balanced', or a list of numbers above 0, one for each class"
+        _require(self, "class_weights", holds, expected)
+        object.__setattr__(self, "class_weights", tuple(map(float, values)))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the recipe as JSON-safe values."""
-        return asdict(self) | {"model_args": dict(self.model_args)}
+        values = asdict(self) | {"model_args": dict(self.model_args)}
+        if not isinstance(self.class_weights, str):
+            values["class_weights"] = list(self.class_weights)
+        return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Recipe:

@@ -69,7 +69,8 @@ class Trainer:
             steps are faster. Weights files have the same format as without.
         loss: Replaces the task's loss in training: a function of logits and target probabilities,
             both float32 (N, K), to a scalar. Targets are one-hot or multi-hot; label smoothing,
-            mixing and a teacher make them soft. ``val_loss`` remains the task's.
+            mixing and a teacher make them soft, and unknown labels are NaN. ``val_loss`` remains
+            the task's.
         callbacks: Objects whose methods run between epochs; see `Callback`.
 
     Raises:
@@ -127,7 +128,7 @@ class Trainer:
         # Any classifier will do; from here on it has the attributes of create_model's.
         self.model = bind_to_dataset(model, data)
         self.state = TrainState(self.model, r, self.batches.steps_before(r.epochs), self.device)
-        objective = loss or task_loss(data.train, r.class_weights == "balanced", self.device)
+        objective = loss or task_loss(data.train, r.class_weights, self.device)
         self.loop = TrainLoop(self.state, self.batches, objective, r, self.device)
         self.fingerprint: dict[str, Any] = {}
 
@@ -147,6 +148,8 @@ class Trainer:
             TrainingError: If loss or outputs become infinite or NaN (the last good checkpoint is
                 kept), a checkpoint is damaged or belongs to another run, or a callback stops the
                 run before its first epoch.
+            WriteError: If a file of the run cannot be written, e.g. because the disk is full; the
+                last checkpoint is kept.
         """
         if resume and self.files.folder is None:
             raise ValueError("resume=True needs output=, the folder of the interrupted run")

@@ -55,7 +55,7 @@ def save_weights(
     # One header entry only: safetensors writes several in random order, and the same weights
     # should give the same bytes.
     content = save(tensors, {_KEY: config.to_json()})
-    return write_atomically(path, content)
+    return write_atomically(path, content, "the weights")
 
 
 def read_config(path: str | Path) -> WeightsConfig:

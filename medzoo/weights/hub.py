@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import threading
@@ -23,6 +24,7 @@ _NAME = re.compile(r"hf-hub:(?P<repo_id>[\w.-]+/[\w.-]+)(?:@(?P<revision>[^@\s]+
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _TIMEOUT = 300.0
+_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 T = TypeVar("T")
 
@@ -138,7 +140,7 @@ def reason(error: Exception) -> str:
     Args:
         error: What huggingface_hub raised.
     """
-    from huggingface_hub import errors
+    from huggingface_hub import constants, errors
 
     if isinstance(error, errors.LocalEntryNotFoundError) and isinstance(error.__cause__, Exception):
         error = error.__cause__  # only the cause says why nothing was downloaded
@@ -163,6 +165,13 @@ def reason(error: Exception) -> str:
         return "too many requests (429); wait a few minutes"
     if status is not None:
         return f"the Hub answered {status} ({_line(error)}); try again later"
+    # Sockets may be denied permission as well, but have no file names.
+    denied = isinstance(error, PermissionError) and error.filename
+    if denied or (isinstance(error, OSError) and error.errno in _UNWRITABLE):
+        return (
+            f"the cache folder {constants.HF_HUB_CACHE} cannot be written to ({_line(error)}); "
+            "free some space, or set HF_HOME to another folder"
+        )
     return f"{_line(error)}; check the connection and try again"
 
 

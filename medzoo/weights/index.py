@@ -136,7 +136,8 @@ def write_index(entries: Mapping[str, WeightsEntry], path: str | Path) -> Path:
     values = {name: entries[name].to_dict() for name in sorted(entries)}
     for entry in values.values():
         del entry["name"]
-    path = write_atomically(path, (json.dumps(values, indent=2) + "\n").encode())
+    content = json.dumps(values, indent=2) + "\n"
+    path = write_atomically(path, content.encode(), "the index of weights")
     weights_index.cache_clear()
     return path
 

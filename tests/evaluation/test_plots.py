@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -108,14 +109,12 @@ def test_what_cannot_be_drawn_is_refused_and_leaves_no_file(tmp_path):
 def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
     path = plot_history(HISTORY, tmp_path / "plot.png")
     before = path.read_bytes()
-    from matplotlib.figure import Figure
 
-    def full(self, target, **_):
-        target.write_bytes(b"half a file")
-        raise OSError("disk full")
+    def full(_):
+        raise OSError(28, "disk full")
 
-    monkeypatch.setattr(Figure, "savefig", full)
-    with pytest.raises(OSError, match="disk full"):
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match=r"cannot write the plot to .*disk full"):
         plot_history(HISTORY, path)
     assert path.read_bytes() == before
     assert [child.name for child in tmp_path.iterdir()] == ["plot.png"]

@@ -3,7 +3,9 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,7 +33,8 @@ recipes = st.builds(
     warmup=fraction,
     label_smoothing=fraction,
     ema_decay=fraction,
-    class_weights=st.sampled_from(["none", "balanced"]),
+    class_weights=st.sampled_from(["none", "balanced"])
+    | st.lists(st.floats(1e-3, 1e3) | st.integers(1, 9), min_size=1).map(tuple),
     precision=st.sampled_from(["auto", "float32", "bfloat16"]),
     clip_gradient=st.none() | positive.filter(bool),
     patience=st.none() | st.integers(1, 99),
@@ -57,7 +60,10 @@ BAD = {
     "clip_gradient": [0, -1, "x"],
     "patience": [0, 1.5, "x"],
     "seed": [-1, 0.5, 2**32, 2**62, None],
-    "class_weights": ["balance", None],
+    "class_weights": [
+        *("balance", None, 2.0, [], [1, 0.0], [1.0, -2], [1, float("nan")], [float("inf")]),
+        *(["1"], [True, 1.0], {"a": 1.0}, [[1.0]]),
+    ],
     "precision": ["fp16"],
     "model_args": [3, None],
     "augmentation": [None, {"rotation": 3}],
@@ -289,3 +295,14 @@ def test_what_was_chosen_for_a_data_set_holds_for_all_of_its_images_only():
     assert fitted.batch_size == 8
     assert fitted.epochs * 60 / 8 >= MIN_STEPS
     assert fitted.augmentation == whole.augmentation
+
+
+@pytest.mark.parametrize(
+    "weights", [[1, 2.5], (1, 2.5), np.array([1, 2.5], np.float32), torch.tensor([1, 2.5])]
+)
+def test_class_weights_are_a_list_in_json(weights):
+    recipe = Recipe(class_weights=weights)
+    assert recipe.class_weights == (1.0, 2.5)
+    assert recipe.to_dict()["class_weights"] == [1.0, 2.5]
+    assert recipe == Recipe(class_weights=(1.0, 2.5))
+    assert recipe.with_changes(epochs=3).class_weights == (1.0, 2.5)

@@ -9,8 +9,9 @@ from medzoo.errors import unknown_name
 
 BINARY = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}
 """The number for each way to write that a label is absent or present (in lower case)."""
+UNKNOWN = {"", "-1", "-1.0", "nan"}
+"""The ways to write that it is unknown (in lower case)."""
 
-_UNKNOWN = {"", "-1", "-1.0", "none", "nan"}
 _NAMES = {
     "image": re.compile(r"(image|img|file|isic)(id|index|name|path|file)?|path"),
     "label": re.compile(r"label|labels|class|dx|diagnosis|findinglabels|target"),
@@ -77,4 +78,4 @@ def is_binary(values: Iterable[object]) -> bool:
         values: Values of the column.
     """
     found = {str(value).casefold() for value in values}
-    return not BINARY.keys().isdisjoint(found) and found <= BINARY.keys() | _UNKNOWN
+    return not BINARY.keys().isdisjoint(found) and found <= BINARY.keys() | UNKNOWN

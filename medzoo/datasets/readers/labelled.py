@@ -19,7 +19,7 @@ class LabelledImages:
     Attributes:
         source: Name of the folder, file or data set.
         files: The images.
-        labels: Class indices (N,), or zeros and ones (N, L).
+        labels: Class indices (N,), or zeros and ones (N, L), where -1 is unknown.
         classes: Names of the classes (labels, if multi-label).
         splits: The split of each image; None if the source has no splits. Not all of the splits
             have to occur.

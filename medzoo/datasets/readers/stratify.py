@@ -23,7 +23,7 @@ def stratified_group_split(
     is in every split if possible.
 
     Args:
-        labels: Class indices (N,), or zeros and ones (N, L).
+        labels: Class indices (N,), or zeros and ones (N, L); unknown labels count as 0.
         groups: Group of each image; the images of a group stay together.
         shares: Share of the images that each split receives; the shares add up to 1.
         seed: Random seed of the order among groups with the same weight.
@@ -31,7 +31,7 @@ def stratified_group_split(
     Returns:
         The split of each image; the same arguments give the same splits.
     """
-    columns = labels if labels.ndim == 2 else np.eye(labels.max() + 1)[labels]
+    columns = labels == 1 if labels.ndim == 2 else np.eye(labels.max() + 1)[labels]
     # One more column for all images, so that images without a label are split in proportion, too.
     columns = np.column_stack([columns[:, columns.any(axis=0)], np.ones(len(labels))])
     numbers: dict[Hashable, int] = {}

@@ -10,7 +10,13 @@ import numpy as np
 
 from medzoo.datasets.build import RawDataset
 from medzoo.datasets.info import SplitName, Task
-from medzoo.datasets.readers.columns import BINARY, find_column, is_binary, recognise_column
+from medzoo.datasets.readers.columns import (
+    BINARY,
+    UNKNOWN,
+    find_column,
+    is_binary,
+    recognise_column,
+)
 from medzoo.datasets.readers.group import GroupColumn, check_filled, find_group, is_group_name
 from medzoo.datasets.readers.labelled import LabelledImages, class_indices
 from medzoo.datasets.readers.locate import locate_images
@@ -236,6 +242,9 @@ def _binary_labels(
         [[_number(cell, place, name) for place, cell in table.cells(name)] for name in columns],
         np.int64,
     )
+    for name, values in zip(names, labels, strict=True):
+        if (values == -1).all():
+            raise ValueError(f"{name} has neither 0 nor 1; remove the column")
     if len(names) == 1 and task != _MULTI_LABEL:
         raise ValueError(
             f"{names[0]} is the only column of labels; choose label={columns[0]!r} for the classes "
@@ -245,11 +254,14 @@ def _binary_labels(
 
 
 def _number(cell: str, place: str, name: str) -> int:
-    """Return whether a label is present, as 0 or 1."""
+    """Return whether a label is present, as 0 or 1; -1 if that is unknown."""
+    if cell.casefold() in UNKNOWN:
+        return -1
     if cell.casefold() not in BINARY:
         raise ValueError(
-            f"{place}: {name} is {cell!r}, expected 0 or 1; without a column named label, all "
-            "columns that are not images, splits or groups are taken as labels, unless you choose "
-            f"them: label=[...], or label={name!r} if it contains the classes (Dataset.from_table)"
+            f"{place}: {name} is {cell!r}, expected 0 or 1 (empty or -1 if unknown); without a "
+            "column named label, all columns that are not images, splits or groups are taken as "
+            f"labels, unless you choose them: label=[...], or label={name!r} if it contains the "
+            "classes (Dataset.from_table)"
         )
     return BINARY[cell.casefold()]

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from medzoo.files import regular_file
+
 if TYPE_CHECKING:
     import pandas
 
@@ -101,9 +103,7 @@ def read_csv(file: Path, delimiter: str | None = None) -> TextTable:
         OSError: If the file cannot be read.
         ValueError: If it is not a table, or there are several ways to read it.
     """
-    if file.exists() and not file.is_file():
-        raise ValueError("it is not a regular file")
-    text = _decode(file.read_bytes())
+    text = _decode(regular_file(file).read_bytes())
     rows = _parse(text, delimiter or _recognise_delimiter(text))
     if not rows:
         raise ValueError("it has no rows")

@@ -13,7 +13,8 @@ from uuid import uuid4
 
 from tqdm import tqdm
 
-from medzoo.errors import DatasetError
+from medzoo.errors import DatasetError, WriteError
+from medzoo.files import writing
 
 _CHUNK = 1 << 18
 
@@ -35,14 +36,25 @@ def download_file(url: str, target: Path, md5: str, timeout: float = 30.0) -> No
     try:
         request = urllib.request.Request(url, headers={"User-Agent": "medzoo"})
         with urllib.request.urlopen(request, timeout=timeout) as response:
-            target.parent.mkdir(parents=True, exist_ok=True)
             partial = target.with_name(f"{target.name}.{uuid4().hex[:8]}.partial")
-            with partial.open("xb") as stream:
-                found = _copy(response, stream, target.name)
+            with writing(target, "the download"):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                stream = partial.open("xb")
+            try:
+                found = _copy(response, stream, target)
+            finally:
+                with writing(target, "the download"):
+                    stream.close()  # writes what is left
         if found != md5:
             raise OSError(f"the file received has md5 {found}, expected {md5}")
-        partial.replace(target)
+        with writing(target, "the download"):
+            partial.replace(target)
         partial = None
+    except WriteError as error:
+        raise DatasetError(
+            f"downloading {target.name} failed: {error} as root= or in the environment variable "
+            "MEDZOO_DATA."
+        ) from error
     except (OSError, ValueError, http.client.HTTPException) as error:
         raise DatasetError(
             f"downloading {target.name} failed: {error}. Check the connection and try again, "
@@ -56,14 +68,14 @@ def download_file(url: str, target: Path, md5: str, timeout: float = 30.0) -> No
                 partial.unlink(missing_ok=True)
 
 
-def _copy(response: http.client.HTTPResponse, stream: IO[bytes], label: str) -> str:
+def _copy(response: http.client.HTTPResponse, stream: IO[bytes], target: Path) -> str:
     """Write the response body to a file with a progress bar; return its md5."""
     length = int(response.headers.get("Content-Length") or 0)
     digest = hashlib.md5(usedforsecurity=False)
     received = 0
     bar = tqdm(
         total=length or None,
-        desc=label,
+        desc=target.name,
         unit="B",
         unit_scale=True,
         leave=False,
@@ -71,7 +83,8 @@ def _copy(response: http.client.HTTPResponse, stream: IO[bytes], label: str) -> 
     )
     with bar:
         while chunk := response.read(_CHUNK):
-            stream.write(chunk)
+            with writing(target, "the download"):
+                stream.write(chunk)
             digest.update(chunk)
             received += len(chunk)
             bar.update(len(chunk))

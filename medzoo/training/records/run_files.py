@@ -102,7 +102,7 @@ class RunFiles:
         if not self.writes or self.history is None or self.checkpoint is None:
             return
         lines = "".join(json.dumps(row) + "\n" for row in state["progress"]["history"])
-        write_atomically(self.history, lines.encode())
+        write_atomically(self.history, lines.encode(), "the history")
         save_checkpoint(self.checkpoint, state, fingerprint)
 
     def write_weights(self, model: Any, training: dict[str, Any]) -> Path | None:
@@ -143,7 +143,8 @@ def save_checkpoint(
         for name, tensor in named.items()
     }
     header = {**state["progress"], "identity": fingerprint}
-    write_atomically(path, save(tensors, {"progress": json.dumps(header)}))
+    content = save(tensors, {"progress": json.dumps(header)})
+    write_atomically(path, content, "the checkpoint")
 
 
 def load_checkpoint(path: Path) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:

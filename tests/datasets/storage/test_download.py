@@ -1,5 +1,8 @@
+import errno
 import hashlib
+import io
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -68,3 +71,23 @@ def test_a_folder_that_cannot_be_made(server, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(DatasetError, match="root="):
         download_file(f"{server.url}/a.npz", tmp_path / "file" / "a.npz", MD5)
+
+
+@pytest.mark.parametrize("step", ["open", "write", "replace"])
+def test_a_full_disk_is_not_the_connections_fault(server, tmp_path, monkeypatch, step):
+    def fail(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    class FullFile(io.BytesIO):
+        write = close = fail
+
+    opened = (lambda *_: FullFile()) if step == "write" else fail
+    monkeypatch.setattr(Path, "replace" if step == "replace" else "open", opened)
+    server.pages["/a.npz"] = (200, None, BODY)
+    with pytest.raises(DatasetError, match="No space left") as caught:
+        download_file(f"{server.url}/a.npz", tmp_path / "a.npz", MD5)
+    monkeypatch.undo()
+    assert "free some space" in str(caught.value)
+    assert "root=" in str(caught.value)
+    assert "connection" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
