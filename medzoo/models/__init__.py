@@ -4,6 +4,7 @@ from medzoo.models._base import ImageClassifier
 from medzoo.models._checkpoint import architecture_of
 from medzoo.models._classifier import Classifier, Specified, with_spec
 from medzoo.models._factory import bind_to_dataset, create_model, list_models
+from medzoo.models._save import check_loads_again, save_weights
 from medzoo.models.advanced_cnn import AdvancedCNN
 from medzoo.models.attention_unet import AttentionUNet
 from medzoo.models.efficientnet import EfficientNet
@@ -19,7 +20,9 @@ __all__ = [
     "Specified",
     "architecture_of",
     "bind_to_dataset",
+    "check_loads_again",
     "create_model",
     "list_models",
+    "save_weights",
     "with_spec",
 ]

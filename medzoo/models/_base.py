@@ -11,7 +11,7 @@ from timm.layers import ClassifierHead
 from timm.models._features import feature_take_indices
 from torch import Tensor, nn
 
-from medzoo.models._classifier import Classifier
+from medzoo.models._classifier import Classifier, with_new_classifier
 from medzoo.spec import find_spec
 
 
@@ -56,7 +56,7 @@ class ImageClassifier(Classifier):
         self.num_classes = num_classes
         self.head.reset(num_classes, global_pool)
         if (spec := find_spec(self)) is not None:
-            self.spec = spec.with_num_classes(num_classes)
+            self.spec = with_new_classifier(spec, num_classes, global_pool)
 
     def group_matcher(self, coarse: bool = False) -> dict[str, str]:
         """Return which parameters belong to the stem and to each stage, as in timm.

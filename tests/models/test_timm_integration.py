@@ -15,11 +15,11 @@ from timm.models import PretrainedCfg, get_pretrained_cfg, save_for_hf
 
 from medzoo.errors import WeightsError
 from medzoo.models import _pretrained as published
-from medzoo.models import create_model, list_models
+from medzoo.models import create_model, list_models, save_weights
 from medzoo.models._build import small_image_cfg
 from medzoo.publishing.timm_config import timm_config
 from medzoo.transforms import create_transform
-from medzoo.weights import WeightsConfig, locate_weights, read_config, save_weights, weights_index
+from medzoo.weights import WeightsConfig, locate_weights, read_config, weights_index
 from tests.models.conftest import noise
 
 TAGS = list_models(pretrained=True)

@@ -12,9 +12,9 @@ import medzoo
 from medzoo.datasets import synthetic
 from medzoo.errors import WeightsError
 from medzoo.files import sha256_of, write_atomically
-from medzoo.models import Specified, bind_to_dataset, create_model
+from medzoo.models import Specified, bind_to_dataset, create_model, save_weights
 from medzoo.spec import spec_of
-from medzoo.weights import WeightsConfig, read_config, read_tensors, save_weights
+from medzoo.weights import WeightsConfig, read_config, read_tensors
 from tests.weights.headers import first_format, read_header, write_header
 
 
