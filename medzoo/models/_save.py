@@ -168,7 +168,7 @@ def _difference_of_tensors(tensors: Mapping[str, Tensor], spec: ModelSpec, error
             **spec.model_args,
         ).state_dict()
     except Exception:  # whatever the architecture raises: the first error says why
-        return " ".join(str(error).split())
+        return _line(error)
     shapes, wanted = ({k: tuple(t.shape) for k, t in s.items()} for s in (tensors, expected))
     wrong = [
         f"{name} is {shapes[name]} instead of {shape}" if name in shapes else f"{name} is missing"
@@ -177,9 +177,13 @@ def _difference_of_tensors(tensors: Mapping[str, Tensor], spec: ModelSpec, error
     ]
     wrong += [f"{name} is unexpected" for name in shapes.keys() - wanted.keys()]
     if not wrong:
-        return " ".join(str(error).split())
+        return _line(error)
     more = f", and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""
     return ", ".join(wrong[:_NAMED]) + more + _advice(shapes, wanted)
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(".")
 
 
 def _advice(shapes: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
