@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from operator import mul
 from typing import Any
@@ -12,6 +12,7 @@ from timm.models._features import feature_take_indices
 from torch import Tensor, nn
 
 from medzoo.models._classifier import Classifier, with_new_classifier
+from medzoo.models._pretrained import entry_that_fits
 from medzoo.spec import find_spec
 
 
@@ -57,6 +58,41 @@ class ImageClassifier(Classifier):
         self.head.reset(num_classes, global_pool)
         if (spec := find_spec(self)) is not None:
             self.spec = with_new_classifier(spec, num_classes, global_pool)
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> Any:
+        """Load tensors, as every module of PyTorch does.
+
+        Args:
+            state_dict: The tensors by name.
+            strict: Whether all of them have to be used, and no other is needed.
+            assign: Use the tensors themselves instead of their values.
+
+        Raises:
+            RuntimeError: If they do not fit; the message says which model they do fit.
+        """
+        try:
+            return super().load_state_dict(state_dict, strict, assign)
+        except RuntimeError as error:
+            raise RuntimeError(f"{error}\n{self._advice(state_dict)}") from error
+
+    def _advice(self, tensors: Mapping[str, Any]) -> str:
+        """Say which model some tensors fit."""
+        spec = find_spec(self)
+        entry = entry_that_fits(spec.architecture, tensors, type(self)) if spec else None
+        if entry is None:
+            return (
+                "These weights are those of another architecture, or of other arguments. If medzoo "
+                "wrote the file, medzoo.create_model(path) builds the model that fits; otherwise "
+                "give create_model the arguments that the weights were made with"
+            )
+        arguments = ", ".join(f"{k}={v!r}" for k, v in entry.spec.model_args.items())
+        return (
+            f"These weights fit {arguments}, as {entry.name!r} has them: build the model with "
+            f"medzoo.create_model({entry.architecture!r}, ..., {arguments}), or load the published "
+            f"weights with medzoo.create_model({entry.name!r}, pretrained=True)"
+        )
 
     def group_matcher(self, coarse: bool = False) -> dict[str, str]:
         """Return which parameters belong to the stem and to each stage, as in timm.
