@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from operator import mul
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from timm.layers import ClassifierHead
 from timm.models._features import feature_take_indices
@@ -31,12 +31,13 @@ class ImageClassifier(Classifier):
         feature_info: The levels of the feature pyramid, as `pyramid_levels` gives them.
     """
 
-    stem: nn.Module
-    stages: nn.Sequential
-    final: nn.Module
-    head: ClassifierHead
-    head_hidden_size: int
-    feature_info: list[dict[str, Any]]
+    if TYPE_CHECKING:  # TorchScript cannot read annotations of layers
+        stem: nn.Module
+        stages: nn.Sequential
+        final: nn.Module
+        head: ClassifierHead
+        head_hidden_size: int
+        feature_info: list[dict[str, Any]]
 
     def __init__(self, num_classes: int, num_features: int) -> None:
         super().__init__()

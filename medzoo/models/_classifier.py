@@ -24,12 +24,13 @@ class Classifier(SpecCarrier, nn.Module):
         num_features: Channels of the final feature map.
     """
 
-    num_classes: int
-    num_features: int
     # TorchScript would compile them, and cannot.
     __jit_unused_properties__ = (*_RESERVED, "pretrained_cfg", "default_cfg")
 
-    if TYPE_CHECKING:  # timm's interface, which every subclass has
+    # timm's interface, which every subclass has. TorchScript cannot read such annotations either.
+    if TYPE_CHECKING:
+        num_classes: int
+        num_features: int
 
         def forward_features(self, x: Tensor) -> Tensor: ...
         def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor: ...
