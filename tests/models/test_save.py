@@ -163,7 +163,7 @@ def _wider(model):
 
 
 @pytest.mark.parametrize(
-    "change, named",
+    ("change", "named"),
     [
         (_other_head, r"head\.fc\.weight is \(5, 16\) instead of \(7, 16\).*reset_classifier"),
         (_deeper_head, r"head\.fc\.weight is missing"),
@@ -172,7 +172,10 @@ def _wider(model):
         (_other_pooling, r"head\.global_pool is Sequential\(\), not SelectAdaptivePool2d"),
         (_other_activation, r"stages\.1\.1\.bn\.act is SiLU\(\), not ReLU"),
         (_other_epsilon, r"stages\.1\.1\.bn is BatchNormAct2d\(.*eps=0\.1"),
-        (_norms_without_their_activation, r"stages\.0\.1\.bn is SyncBatchNorm.*, not BatchNormAct2d"),
+        (
+            _norms_without_their_activation,
+            r"stages\.0\.1\.bn is SyncBatchNorm.*, not BatchNorm",
+        ),
         (_removed_layer, r"stages\.1\.2\.conv\.weight is missing"),
         (_fused_norm, r"stages\.0\.1\.bn\.weight is missing"),
         (_weight_norm, r"stem\.conv\.weight is missing.*remove_parametrizations"),
