@@ -109,7 +109,7 @@ __all__ = [
 
 
 # Packages and modules without top-level names, whose public functions users call as well.
-_MODULES = {*_HOME, "device", "distributed", "images"}
+_MODULES = {*_HOME, "device", "distributed", "images", "weights"}
 
 
 def __getattr__(name: str) -> Any:
