@@ -30,13 +30,12 @@ if TYPE_CHECKING:
     from medzoo.errors import DatasetError, TrainingError, WeightsError
     from medzoo.evaluation import ProbeResult, Report, evaluate, knn_probe, linear_probe
     from medzoo.inference import Ensemble, fit_temperature
-    from medzoo.models import create_model, list_models
+    from medzoo.models import create_model, list_models, save_weights
     from medzoo.prediction import Explanation, Prediction, Predictions, explain, predict
     from medzoo.publishing import push_to_hub
     from medzoo.spec import InputSpec, ModelSpec, spec_of
     from medzoo.training import Augmentation, Recipe, Run, Trainer, finetune, recipe_for, train
     from medzoo.transforms import create_transform
-    from medzoo.weights import save_weights
 
     # Last: mypy takes `evaluate` and `predict` for their modules if this comes before them.
     from medzoo.deployment import compile, export  # isort: skip
@@ -56,13 +55,12 @@ _HOME = {
     "errors": ("DatasetError", "TrainingError", "WeightsError"),
     "evaluation": ("ProbeResult", "Report", "evaluate", "knn_probe", "linear_probe"),
     "inference": ("Ensemble", "fit_temperature"),
-    "models": ("create_model", "list_models"),
+    "models": ("create_model", "list_models", "save_weights"),
     "prediction": ("Explanation", "Prediction", "Predictions", "explain", "predict"),
     "publishing": ("push_to_hub",),
     "spec": ("InputSpec", "ModelSpec", "spec_of"),
     "training": ("Augmentation", "Recipe", "Run", "Trainer", "finetune", "recipe_for", "train"),
     "transforms": ("create_transform",),
-    "weights": ("save_weights",),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
@@ -111,7 +109,7 @@ __all__ = [
 
 
 # Packages and modules without top-level names, whose public functions users call as well.
-_MODULES = {*_HOME, "device", "distributed", "images"}
+_MODULES = {*_HOME, "device", "distributed", "images", "weights"}
 
 
 def __getattr__(name: str) -> Any:

@@ -21,8 +21,8 @@ import torch
 import medzoo
 from benchmarks.reporting.paths import OUTPUT
 from benchmarks.reproduction.source import Source
+from medzoo.models import save_weights
 from medzoo.training import load_recipe
-from medzoo.weights import save_weights
 
 SETS = {"dermamnist": 1, "pneumoniamnist": 1, "retinamnist": 3, "breastmnist": 4}
 """The data sets, and how often each of their images is seen per epoch: small ones more often."""

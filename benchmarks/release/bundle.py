@@ -28,12 +28,12 @@ from benchmarks.reproduction import teachers
 from benchmarks.reproduction.record import Record, same_but_for_seed, seed_stats
 from benchmarks.reproduction.source import Source
 from medzoo.files import sha256_of
+from medzoo.models import save_weights
 from medzoo.weights import (
     INDEX,
     WeightsConfig,
     WeightsEntry,
     read_config,
-    save_weights,
     weights_index,
     write_index,
 )

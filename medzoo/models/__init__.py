@@ -5,6 +5,7 @@ from medzoo.models._checkpoint import architecture_of
 from medzoo.models._classifier import Classifier, Specified, with_spec
 from medzoo.models._factory import bind_to_dataset, create_model, list_models
 from medzoo.models._registry import network_args
+from medzoo.models._save import check_loads_again, save_weights
 from medzoo.models.advanced_cnn import AdvancedCNN
 from medzoo.models.attention_unet import AttentionUNet
 from medzoo.models.efficientnet import EfficientNet
@@ -20,8 +21,10 @@ __all__ = [
     "Specified",
     "architecture_of",
     "bind_to_dataset",
+    "check_loads_again",
     "create_model",
     "list_models",
     "network_args",
+    "save_weights",
     "with_spec",
 ]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import accumulate
 from operator import mul
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from timm.layers import ClassifierHead
@@ -14,7 +14,8 @@ from timm.models import checkpoint
 from timm.models._features import feature_take_indices
 from torch import Tensor, nn
 
-from medzoo.models._classifier import Classifier
+from medzoo.models._classifier import Classifier, with_new_classifier
+from medzoo.models._pretrained import entry_that_fits
 from medzoo.spec import find_spec
 
 
@@ -34,12 +35,13 @@ class ImageClassifier(Classifier):
         grad_checkpointing: See `set_grad_checkpointing`.
     """
 
-    stem: nn.Module
-    stages: nn.Sequential
-    final: nn.Module
-    head: ClassifierHead
-    head_hidden_size: int
-    feature_info: list[dict[str, Any]]
+    if TYPE_CHECKING:  # TorchScript cannot read annotations of layers
+        stem: nn.Module
+        stages: nn.Sequential
+        final: nn.Module
+        head: ClassifierHead
+        head_hidden_size: int
+        feature_info: list[dict[str, Any]]
 
     def __init__(self, num_classes: int, num_features: int) -> None:
         super().__init__()
@@ -61,7 +63,42 @@ class ImageClassifier(Classifier):
         self.num_classes = num_classes
         self.head.reset(num_classes, global_pool)
         if (spec := find_spec(self)) is not None:
-            self.spec = spec.with_num_classes(num_classes)
+            self.spec = with_new_classifier(spec, num_classes, global_pool)
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> Any:
+        """Load tensors, as every module of PyTorch does.
+
+        Args:
+            state_dict: The tensors by name.
+            strict: Whether all of them have to be used, and no other is needed.
+            assign: Use the tensors themselves instead of their values.
+
+        Raises:
+            RuntimeError: If they do not fit; the message says which model they do fit.
+        """
+        try:
+            return super().load_state_dict(state_dict, strict, assign)
+        except RuntimeError as error:
+            raise RuntimeError(f"{error}\n{self._advice(state_dict)}") from error
+
+    def _advice(self, tensors: Mapping[str, Any]) -> str:
+        """Say which model some tensors fit."""
+        spec = find_spec(self)
+        entry = entry_that_fits(spec.architecture, tensors, type(self)) if spec else None
+        if entry is None:
+            return (
+                "These weights are those of another architecture, or of other arguments. If medzoo "
+                "wrote the file, medzoo.create_model(path) builds the model that fits; otherwise "
+                "give create_model the arguments that the weights were made with"
+            )
+        arguments = ", ".join(f"{k}={v!r}" for k, v in entry.spec.model_args.items())
+        return (
+            f"These weights fit {arguments}, as {entry.name!r} has them: build the model with "
+            f"medzoo.create_model({entry.architecture!r}, ..., {arguments}), or load the published "
+            f"weights with medzoo.create_model({entry.name!r}, pretrained=True)"
+        )
 
     def group_matcher(self, coarse: bool = False) -> dict[str, str]:
         """Return which parameters belong to the stem and to each stage, as in timm.
@@ -84,14 +121,14 @@ class ImageClassifier(Classifier):
         """
         self.grad_checkpointing = enable
 
-    def forward_stage(self, stage: nn.Module, *maps: Tensor) -> Tensor:
-        """Run a stage, without keeping what is in it if `grad_checkpointing` is set.
+    def checkpointed(self, stage: nn.Module, *maps: Tensor) -> Tensor:
+        """Run a stage without keeping what is in it, for `grad_checkpointing`.
 
         Args:
             stage: The stage.
             *maps: Its input, (N, channels, h, w).
         """
-        if not self.grad_checkpointing or not torch.is_grad_enabled():
+        if not torch.is_grad_enabled():
             return stage(*maps)
         # A compiled graph computes again without updating anything.
         again = {} if torch.compiler.is_compiling() else {"context_fn": lambda: _contexts(stage)}
@@ -105,7 +142,10 @@ class ImageClassifier(Classifier):
         """
         maps = [self.stem(x)]
         for stage in self.stages:
-            maps.append(self.forward_stage(stage, maps[-1]))
+            if self.grad_checkpointing and not torch.jit.is_scripting():
+                maps.append(self.checkpointed(stage, maps[-1]))
+            else:
+                maps.append(stage(maps[-1]))
         return maps
 
     def combine_maps(self, maps: list[Tensor]) -> Tensor:

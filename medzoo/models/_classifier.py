@@ -6,6 +6,7 @@ import copyreg
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache, wraps
+from inspect import signature
 from typing import TYPE_CHECKING, Any, cast
 
 from torch import Tensor, nn
@@ -23,12 +24,13 @@ class Classifier(SpecCarrier, nn.Module):
         num_features: Channels of the final feature map.
     """
 
-    num_classes: int
-    num_features: int
     # TorchScript would compile them, and cannot.
     __jit_unused_properties__ = (*_RESERVED, "pretrained_cfg", "default_cfg")
 
-    if TYPE_CHECKING:  # timm's interface, which every subclass has
+    # timm's interface, which every subclass has. TorchScript cannot read such annotations either.
+    if TYPE_CHECKING:
+        num_classes: int
+        num_features: int
 
         def forward_features(self, x: Tensor) -> Tensor: ...
         def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor: ...
@@ -97,6 +99,20 @@ def with_spec(model: nn.Module, spec: ModelSpec) -> Classifier:
     return model
 
 
+def with_new_classifier(spec: ModelSpec, num_classes: int, global_pool: str | None) -> ModelSpec:
+    """Return the spec of a model after `reset_classifier`.
+
+    Args:
+        spec: Its spec before.
+        num_classes: Number of logits.
+        global_pool: The new pooling, which every architecture's constructor takes; None if the
+            pooling is the same as before.
+    """
+    if global_pool is not None:
+        spec = replace(spec, model_args={**spec.model_args, "global_pool": global_pool})
+    return spec.with_num_classes(num_classes)
+
+
 class Specified(nn.Module):
     """Any callable from a float batch to logits, with a spec that says what it is.
 
@@ -137,7 +153,8 @@ def _adopted(cls: Any) -> type[nn.Module]:
         @wraps(original)
         def reset_classifier(self: Any, num_classes: int, *args: Any, **kwargs: Any) -> None:
             original(self, num_classes, *args, **kwargs)
-            self.spec = self.spec.with_num_classes(num_classes)
+            given = signature(original).bind(self, num_classes, *args, **kwargs).arguments
+            self.spec = with_new_classifier(self.spec, num_classes, given.get("global_pool"))
 
         about["reset_classifier"] = reset_classifier
     adopted: type[nn.Module] = type(cls.__name__, (_Adopted, cls), about)

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import timm
-import torch
 from torch import nn
 
 from medzoo.datasets import Dataset, DatasetInfo, dataset_info
 from medzoo.errors import WeightsError
-from medzoo.models._checkpoint import Checkpoint, find_checkpoint
+from medzoo.models._checkpoint import Checkpoint, check_architecture, find_checkpoint
 from medzoo.models._classifier import Classifier, with_spec
 from medzoo.models._registry import ARCHITECTURES, building_args, constructor_args, network_args
 from medzoo.models._timm import TIMM_PREFIX, create_timm, weights_source
@@ -79,9 +78,9 @@ def create_model(
         **model_args: The architecture's own arguments, e.g. ``drop_rate=0.2``.
 
     Returns:
-        The model, in evaluation mode if pretrained, channels last in memory. Its `spec` says what
-        it is; `medzoo.create_transform`, `medzoo.evaluate` and `medzoo.predict` read it. It has
-        the temperature that was stored with the weights, unless the classifier is new.
+        The model, in evaluation mode if pretrained. Its `spec` says what it is;
+        `medzoo.create_transform`, `medzoo.evaluate` and `medzoo.predict` read it. It has the
+        temperature that was stored with the weights, unless the classifier is new.
 
     Raises:
         ValueError: If a name is unknown, or `num_classes` contradicts the data set.
@@ -90,16 +89,23 @@ def create_model(
     """
     checkpoint = find_checkpoint(str(name), dataset, pretrained)
     plan = _resolve(checkpoint, dataset, size, num_classes, in_chans, features_only, model_args)
-    model = _build(plan, str(name), pretrained)
-    stored = checkpoint.stored
-    is_kept = bool(stored and not features_only and model.num_classes == stored.num_classes)
-    if stored and plan.dataset and not features_only and not _same_classes(plan.dataset, stored):
-        model.reset_classifier(model.num_classes)  # type: ignore[operator]
-        is_kept = False
-    # The layout of its inputs; otherwise every call would convert all weights again.
-    model = model.to(memory_format=torch.channels_last)
-    classifier = with_spec(model, _spec(plan, model, is_kept))
-    return classifier.eval() if pretrained or checkpoint.tensors else classifier
+    return _create(plan, str(name), pretrained)
+
+
+def rebuild(checkpoint: Checkpoint, name: str) -> Classifier:
+    """Build the model of a checkpoint, as `create_model` does of its file.
+
+    Args:
+        checkpoint: Architecture and weights.
+        name: What errors call it.
+
+    Raises:
+        ValueError: If the architecture is unknown.
+        WeightsError: If the weights do not fit.
+    """
+    check_architecture(checkpoint.architecture)
+    plan = _resolve(checkpoint, None, None, None, None, False, {})
+    return _create(plan, name, pretrained=False)
 
 
 def bind_to_dataset(model: nn.Module, data: Dataset) -> Classifier:
@@ -206,6 +212,19 @@ def _target(
 def _same_classes(dataset: DatasetInfo, stored: ModelSpec) -> bool:
     known = stored.dataset
     return known is not None and (known.name, known.classes) == (dataset.name, dataset.classes)
+
+
+def _create(plan: _Plan, name: str, pretrained: bool) -> Classifier:
+    """Build the network, load its weights, and give it its spec."""
+    checkpoint, stored = plan.checkpoint, plan.checkpoint.stored
+    model = _build(plan, name, pretrained)
+    has_logits = not plan.features_only
+    is_kept = bool(stored and has_logits and model.num_classes == stored.num_classes)
+    if stored and plan.dataset and has_logits and not _same_classes(plan.dataset, stored):
+        model.reset_classifier(model.num_classes)  # type: ignore[operator]
+        is_kept = False
+    classifier = with_spec(model, _spec(plan, model, is_kept))
+    return classifier.eval() if pretrained or checkpoint.tensors else classifier
 
 
 def _build(plan: _Plan, name: str, pretrained: bool) -> nn.Module:

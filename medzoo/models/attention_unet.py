@@ -100,9 +100,12 @@ class AttentionUNet(ImageClassifier):
         Args:
             maps: The stem's map and each stage's, (N, channels, h, w) each.
         """
-        *skips, x = maps
-        for block, skip in zip(self.decoder, reversed(skips), strict=True):
-            x = self.forward_stage(block, x, skip)
+        x = maps[-1]
+        for index, block in enumerate(self.decoder):  # as TorchScript understands it
+            if self.grad_checkpointing and not torch.jit.is_scripting():
+                x = self.checkpointed(block, x, maps[-2 - index])
+            else:
+                x = block(x, maps[-2 - index])
         return self.final(x)
 
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from medzoo.errors import unknown_name
 from medzoo.evaluation import Report
-from medzoo.models import create_model
+from medzoo.models import create_model, save_weights
 from medzoo.spec import ModelSpec
 from medzoo.weights import (
     WeightsEntry,
@@ -20,7 +20,6 @@ from medzoo.weights import (
     locate_weights,
     provenance_of,
     read_config,
-    save_weights,
     weights_index,
 )
 

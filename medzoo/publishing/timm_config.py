@@ -7,8 +7,7 @@ from typing import Any
 import timm
 
 from medzoo.models._pretrained import PREFIX
-from medzoo.models._small_stem import stem_of
-from medzoo.models._timm import LARGEST_SMALL_IMAGE, TIMM_PREFIX
+from medzoo.models._timm import LARGEST_SMALL_IMAGE, TIMM_PREFIX, stem_of
 from medzoo.spec import ModelSpec
 
 _KEPT = ("first_conv", "classifier", "fixed_input_size")

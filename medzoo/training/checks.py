@@ -9,6 +9,7 @@ import copy
 import math
 import os
 import shutil
+import warnings
 from collections.abc import Sequence
 from importlib.util import find_spec
 from itertools import chain
@@ -23,7 +24,7 @@ from medzoo.distributed import world_size
 from medzoo.images import adapt_channels, center_crop_resize
 from medzoo.inference.model import Model
 from medzoo.inference.modes import for_inference
-from medzoo.models import bind_to_dataset
+from medzoo.models import bind_to_dataset, check_loads_again
 from medzoo.training.callbacks import Callback
 from medzoo.training.distillation import check_teacher
 from medzoo.training.loader import check_shares
@@ -258,13 +259,20 @@ def check_output(model: nn.Module, data: Dataset, folder: Path) -> None:
             "this user may write to; give another one, or leave output= out"
         )
     if not can_be_rebuilt(model):
+        warnings.warn(
+            f"no weights file will be written to output={str(folder)!r}, because medzoo cannot "
+            f"build a {type(model).__name__} again; make the model with medzoo.create_model (any "
+            "timm architecture as 'timm/<name>'), or save run.model.state_dict() yourself",
+            stacklevel=4,
+        )
         return
+    bound = bind_to_dataset(copy.copy(model), data)
     try:
-        WeightsConfig.of(bind_to_dataset(copy.copy(model), data))
+        check_loads_again(bound, WeightsConfig.of(bound).spec)
     except ValueError as error:
         raise ValueError(
             f"the weights of a {type(model).__name__} cannot be written to output= ({error}). "
-            "Train a single model, or leave output= out"
+            "Train a model of medzoo.create_model, or leave output= out"
         ) from error
 
 

@@ -31,7 +31,7 @@ from medzoo.training.loop import NotFiniteError, TrainLoop, diverged, progress_b
 from medzoo.training.loss import Loss, task_loss
 from medzoo.training.recipe import Recipe
 from medzoo.training.records.fingerprint import name_of_loss, run_fingerprint
-from medzoo.training.records.lineage import architecture_name, lineage
+from medzoo.training.records.lineage import architecture_name, lineage, with_arguments_of
 from medzoo.training.records.run_files import RunFiles
 from medzoo.training.state import Run, TrainState
 from medzoo.training.validation_split import ensure_validation
@@ -102,7 +102,7 @@ class Trainer:
         data, high_res = ensure_validation(data, high_res)
         architecture = architecture_name(model)
         self.data = data
-        self.recipe = r = load_recipe(recipe, architecture, data)
+        self.recipe = r = with_arguments_of(model, load_recipe(recipe, architecture, data))
         self.device = device_of_process(device)
         self.name = name or f"{architecture.replace('/', '_')}-seed{r.seed}"
         self.files = RunFiles(output, self.name, writes=rank() == 0)
@@ -226,7 +226,7 @@ class Trainer:
     def _finish(self) -> Run:
         state, progress = self.state, self.state.progress
         self.model.load_state_dict(state.best)
-        self.model.eval()
+        self.model.eval().to(memory_format=torch.contiguous_format)  # as create_model's
         state.frozen.unfreeze()
         origin = lineage(self.model, self.data, self.teacher, self.high_res)
         loss = {"loss": name_of_loss(self.own_loss)} if self.own_loss else {}

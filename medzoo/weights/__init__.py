@@ -3,7 +3,7 @@
 This package knows files and tensors, not architectures; `medzoo.models` puts them together.
 """
 
-from medzoo.weights.file import read_config, read_tensors, save_weights
+from medzoo.weights.file import read_config, read_tensors, weights_content
 from medzoo.weights.find import bundled_path, locate_named, locate_weights, verify
 from medzoo.weights.header import WeightsConfig
 from medzoo.weights.index import (
@@ -28,9 +28,9 @@ __all__ = [
     "read_config",
     "read_index",
     "read_tensors",
-    "save_weights",
     "verify",
     "warn_if_trained_on",
+    "weights_content",
     "weights_index",
     "write_index",
 ]

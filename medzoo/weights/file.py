@@ -9,53 +9,37 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor, nn
+from torch import Tensor
 
 from medzoo.errors import WeightsError
-from medzoo.files import regular_file, write_atomically
-from medzoo.spec import network_of
+from medzoo.files import regular_file
 from medzoo.weights.header import WeightsConfig
 
 _KEY = "medzoo"
 """The header entry of a weights file that holds its `WeightsConfig`, as JSON."""
 
 
-def save_weights(
-    model: nn.Module,
-    path: str | Path,
-    *,
-    training: Mapping[str, Any] | None = None,
-    half: bool = False,
-) -> Path:
-    """Write a model's weights and configuration into one safetensors file, atomically.
+def weights_content(
+    tensors: Mapping[str, Tensor], config: WeightsConfig, *, half: bool = False
+) -> bytes:
+    """Return the content of a weights file.
 
     Args:
-        model: A model that `medzoo.create_model` made; `torch.compile` and other wrappers around
-            it are looked through.
-        path: The file to write, ``*.safetensors``.
-        training: How it was trained, kept in the file's header.
+        tensors: The network's, by name.
+        config: What the file says about itself.
         half: Store convolution and linear weights in half precision. Normalisation layers'
             parameters and statistics, whose ranges are wide, stay exact.
-
-    Returns:
-        The path.
-
-    Raises:
-        TypeError: If the model does not say what it is.
-        ValueError: If medzoo could not build the model again, or the file's name does not end in
-            ``.safetensors``.
     """
-    if Path(path).suffix != ".safetensors":
-        raise ValueError(f"weights file {str(path)!r} must be named *.safetensors")
-    config = WeightsConfig.of(model, training)
-    tensors = {
-        name: (tensor.half() if half and tensor.ndim > 1 else tensor).contiguous()
-        for name, tensor in network_of(model).state_dict().items()
+    # Copies, because safetensors takes neither tensors that share memory nor channels-last ones.
+    plain = {
+        name: (tensor.half() if half and tensor.ndim > 1 else tensor).clone(
+            memory_format=torch.contiguous_format
+        )
+        for name, tensor in tensors.items()
     }
     # One header entry only: safetensors writes several in random order, and the same weights
     # should give the same bytes.
-    content = save(tensors, {_KEY: config.to_json()})
-    return write_atomically(path, content, "the weights")
+    return save(plain, {_KEY: config.to_json()})
 
 
 def read_config(path: str | Path) -> WeightsConfig:

@@ -51,6 +51,19 @@ def test_gradients_reach_all_parameters(fresh):
     assert without == []
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:FutureWarning")
+def test_torchscript_gives_the_same(model):
+    images = noise(2, 3, 28, 28)
+    assert torch.equal(torch.jit.script(model)(images), model(images))
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:FutureWarning")
+def test_networks_of_timm_can_be_scripted_as_in_timm(tiny):
+    model = create_model("timm/test_resnet", dataset=tiny).eval()
+    images = noise(2, 3, 28, 28)
+    assert torch.equal(torch.jit.script(model)(images), model(images))
+
+
 def test_channels_last_gives_the_same(fresh):
     x = noise(2, 3, 28, 28)
     fresh.eval()

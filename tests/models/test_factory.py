@@ -8,8 +8,8 @@ import torch
 from medzoo import create_transform, predict
 from medzoo.datasets import Dataset, dataset_info, synthetic
 from medzoo.errors import WeightsError
-from medzoo.models import architecture_of, create_model, list_models
-from medzoo.weights import save_weights, weights_index
+from medzoo.models import architecture_of, create_model, list_models, save_weights
+from medzoo.weights import weights_index
 from tests.models.conftest import noise
 
 

@@ -6,8 +6,7 @@ import pytest
 
 from medzoo.cli import main
 from medzoo.errors import WeightsError
-from medzoo.models import create_model
-from medzoo.weights import save_weights
+from medzoo.models import create_model, save_weights
 from tests.weights.headers import first_format, read_header, write_header
 
 ELSEWHERE = {"url": "http://127.0.0.1:9/other.pth", "state_dict": None}

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from medzoo.models import create_model
-from medzoo.models._small_stem import stem_of, use_small_stem
+from medzoo.models._timm import stem_of, use_small_stem
 from tests.models.conftest import noise
 
 

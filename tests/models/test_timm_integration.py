@@ -1,6 +1,7 @@
 """medzoo's models and published weights through timm alone: the same networks and logits."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import timm
 import torch
 from PIL import Image
@@ -15,11 +17,11 @@ from timm.models import PretrainedCfg, get_pretrained_cfg, save_for_hf
 
 from medzoo.errors import WeightsError
 from medzoo.models import _pretrained as published
-from medzoo.models import create_model, list_models
+from medzoo.models import create_model, list_models, save_weights
 from medzoo.models._build import small_image_cfg
 from medzoo.publishing.timm_config import timm_config
 from medzoo.transforms import create_transform
-from medzoo.weights import WeightsConfig, locate_weights, read_config, save_weights, weights_index
+from medzoo.weights import WeightsConfig, locate_weights, read_config, weights_index
 from tests.models.conftest import noise
 
 TAGS = list_models(pretrained=True)
@@ -43,9 +45,7 @@ def repository(folder: Path, weights: Path) -> Path:
 def assert_same(model: torch.nn.Module, expected: torch.nn.Module) -> None:
     channels, size, _ = expected.pretrained_cfg["input_size"]
     x = noise(3, channels, size, size)
-    # The layout of medzoo's models, as sums in another order round differently.
-    model = model.eval().to(memory_format=torch.channels_last)
-    assert torch.equal(model(x), expected.eval()(x))
+    assert torch.equal(model.eval()(x), expected.eval()(x))
 
 
 # Who is imported first
@@ -250,3 +250,55 @@ def test_a_backbone_without_a_data_set_is_described():
     assert config["model_args"] == {"widths": [4, 8, 16]}
     assert config["label_names"] is None
     assert config["medzoo"] == {"dataset": None, "task": None, "temperature": 1.0}
+
+
+@pytest.mark.parametrize("name", ["simple_cnn", "timm/test_resnet"])
+def test_tensors_of_a_model_can_be_written_as_safetensors(name, tmp_path, tiny):
+    models = [create_model(name, dataset=tiny)]
+    models.append(create_model(save_weights(models[0], tmp_path / "own.safetensors")))
+    for model in models:
+        safetensors.torch.save_file(model.state_dict(), tmp_path / "tensors.safetensors")
+        loaded = safetensors.torch.load_file(tmp_path / "tensors.safetensors")
+        assert all(torch.equal(loaded[key], t) for key, t in models[0].state_dict().items())
+
+
+@pytest.mark.parametrize("name", ["simple_cnn", "advanced_cnn.pneumoniamnist"])
+def test_timms_own_export_works(name, tmp_path):
+    model = create_model(name, pretrained="." in name).eval()
+    timm.models.save_for_hf(model, tmp_path, safe_serialization=True)
+    loaded = timm.create_model(f"local-dir:{tmp_path}", pretrained=True).eval()
+    images = torch.randn(2, *model.spec.input.shape)
+    assert torch.equal(loaded(images), model(images))
+
+
+def test_timms_moving_average_follows_a_model():
+    model = create_model("simple_cnn", widths=(4, 8, 16))
+    average = timm.utils.ModelEmaV3(model, decay=0.0)
+    with torch.no_grad():
+        model.stem.conv.weight.add_(1)
+    average.update(model)
+    assert torch.equal(average.module.stem.conv.weight, model.stem.conv.weight)
+
+
+@pytest.mark.parametrize("dataset", ["pneumoniamnist", "retinamnist"])  # other stem and classes
+def test_weights_that_do_not_fit_name_the_arguments_that_do(dataset, tmp_path):
+    weights = create_model("advanced_cnn.pneumoniamnist", dataset=dataset, pretrained=True)
+    path = tmp_path / "tensors.pt"
+    torch.save(weights.state_dict(), path)
+    found = re.escape("widths=[32, 64, 128, 256]")
+    for load in (
+        lambda: create_model("advanced_cnn", dataset=dataset).load_state_dict(weights.state_dict()),
+        lambda: create_model("advanced_cnn", dataset=dataset, checkpoint_path=path),
+        lambda: timm.create_model("medzoo_advanced_cnn", checkpoint_path=path),
+    ):
+        with pytest.raises(RuntimeError, match=rf"create_model\('advanced_cnn', .*{found}"):
+            load()
+    fits = create_model("advanced_cnn", dataset=dataset, **weights.spec.model_args)
+    fits.load_state_dict(weights.state_dict())
+
+
+def test_weights_of_another_architecture_say_so():
+    own = create_model("simple_cnn", widths=(4, 8, 16))
+    for other in ("advanced_cnn", "simple_cnn"):
+        with pytest.raises(RuntimeError, match="of another architecture, or of other arguments"):
+            create_model(other).load_state_dict(own.state_dict())

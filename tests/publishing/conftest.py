@@ -8,7 +8,8 @@ import torch
 
 import medzoo
 from medzoo.files import sha256_of
-from medzoo.weights import WeightsEntry, find, save_weights, weights_index, write_index
+from medzoo.models import save_weights
+from medzoo.weights import WeightsEntry, find, weights_index, write_index
 
 TRAINING = {
     "data": {"file": "dermamnist.npz", "md5": "0" * 32, "official": False, "note": "rebuilt"},

@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 import pytest
+import timm
+import torch
 
 import medzoo
 from medzoo.training import Recipe, finetune, train
@@ -90,3 +92,49 @@ def test_any_callable_is_described_as_far_as_it_goes():
     (described,) = describe_members(lambda images: images)
     assert described.pop("architecture") == "function"
     assert set(described.values()) == {None}
+
+
+def test_a_run_records_the_arguments_of_its_model(breast, tmp_path):
+    model = small(breast)
+    run = medzoo.Trainer(model, breast, QUICK, output=tmp_path).fit()
+    assert run.recipe.model_args == {"widths": [4, 8, 16]}
+    config = read_config(run.weights)
+    assert (
+        config.training["recipe"]["model_args"] == config.spec.model_args == {"widths": [4, 8, 16]}
+    )
+    again = train("simple_cnn", breast, run.recipe)
+    assert again.model.spec.model_args == model.spec.model_args
+
+
+def test_a_backbones_arguments_are_recorded(breast, tmp_path):
+    run = finetune("advanced_cnn.medmnist", breast, QUICK, output=tmp_path)
+    config = read_config(run.weights)
+    assert config.training["recipe"]["model_args"] == config.spec.model_args
+    assert config.spec.model_args["widths"] == [32, 64, 128, 256]
+
+
+def test_pooling_that_was_changed_is_in_the_file_of_the_run(breast, tmp_path):
+    model = small(breast)
+    model.reset_classifier(2, "max")
+    run = medzoo.Trainer(model, breast, QUICK, output=tmp_path).fit()
+    loaded = medzoo.create_model(run.weights)
+    images = torch.randn(2, 1, 28, 28)
+    assert torch.equal(loaded(images), run.model(images))
+    assert all(one.is_contiguous() for one in run.model.state_dict().values())
+
+
+def test_a_model_that_could_not_be_loaded_again_is_refused_before_training(breast, tmp_path):
+    model = small(breast)
+    model.head.fc = torch.nn.Sequential(torch.nn.Dropout(0.2), torch.nn.Linear(16, 2))
+    with pytest.raises(ValueError, match=r"head\.fc\.weight is missing"):
+        medzoo.Trainer(model, breast, QUICK, output=tmp_path)
+    medzoo.Trainer(model, breast, QUICK)  # writes no files
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_without_a_weights_file_says_so_before_training(breast, tmp_path):
+    model = timm.create_model("test_resnet", num_classes=2, in_chans=1)
+    with pytest.warns(UserWarning, match=r"no weights file will be written.*timm/<name>"):
+        trainer = medzoo.Trainer(model, breast, QUICK, output=tmp_path)
+    assert trainer.fit().weights is None
+    medzoo.Trainer(timm.create_model("test_resnet", num_classes=2, in_chans=1), breast, QUICK)

@@ -225,7 +225,7 @@ def test_checkpoint_of_other_widths_is_refused(tiny, tmp_path):
     short = RECIPE.with_changes(epochs=1)
     trainer(tiny, tmp_path, short).fit()
     model = create_model("simple_cnn", dataset=tiny, widths=(4, 8, 8), drop_rate=0.3)
-    with pytest.raises(TrainingError, match=r"another run \(other layers\)"):
+    with pytest.raises(TrainingError, match=r"another run \(other layers, recipe\)"):
         Trainer(model, tiny, short, output=tmp_path, name="run").fit(resume=True)
 
 

@@ -80,7 +80,8 @@ def test_best_epoch_is_kept_and_described(tiny, tmp_path):
     assert report.auc == pytest.approx(run.val_auc, abs=1e-12)
     assert report.acc == pytest.approx(run.val_acc, abs=1e-12)
     training = read_config(run.weights).training
-    assert Recipe.from_dict(training["recipe"]) == recipe
+    built_with = {"model_args": {"widths": [4, 8, 16]}}
+    assert Recipe.from_dict(training["recipe"]) == recipe.with_changes(**built_with)
     assert (training["best_epoch"], training["val_auc"]) == (run.best_epoch, run.val_auc)
     assert training["data"] == tiny.provenance.to_dict()
 

@@ -17,8 +17,8 @@ from safetensors.torch import save
 import medzoo
 from medzoo.errors import WeightsError
 from medzoo.files import sha256_of
-from medzoo.models import architecture_of
-from medzoo.weights import find, locate_weights, save_weights, weights_index
+from medzoo.models import architecture_of, save_weights
+from medzoo.weights import find, locate_weights, weights_index
 
 NAME = "hf-hub:org/small"
 

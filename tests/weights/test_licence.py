@@ -3,7 +3,8 @@
 import pytest
 
 import medzoo
-from medzoo.weights import read_config, save_weights, weights_index
+from medzoo.models import save_weights
+from medzoo.weights import read_config, weights_index
 from medzoo.weights.licence import is_noncommercial, strictest
 
 NC, BY = "CC BY-NC 4.0", "CC BY 4.0"

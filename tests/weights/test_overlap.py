@@ -8,7 +8,8 @@ import pytest
 import medzoo
 from medzoo.datasets import Provenance
 from medzoo.datasets.storage.md5 import known_files
-from medzoo.weights import save_weights, weights_index
+from medzoo.models import save_weights
+from medzoo.weights import weights_index
 from medzoo.weights.overlap import warn_if_trained_on
 
 OFFICIAL = Provenance("breastmnist.npz", "a" * 32, official=True)

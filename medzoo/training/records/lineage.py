@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from torch import nn
@@ -10,6 +11,7 @@ from medzoo.datasets import Dataset, DatasetInfo
 from medzoo.inference import Ensemble
 from medzoo.inference.model import Model
 from medzoo.spec import find_spec, network_of
+from medzoo.training.recipe import Recipe
 from medzoo.weights.licence import strictest
 
 
@@ -31,6 +33,17 @@ def can_be_rebuilt(model: object) -> bool:
     """
     spec = find_spec(model)
     return spec is not None and bool(spec.architecture)
+
+
+def with_arguments_of(model: object, recipe: Recipe) -> Recipe:
+    """Return a recipe whose `model_args` are those that a model was built with.
+
+    Args:
+        model: Any model; if it does not say how it was built, the recipe stays as it is.
+        recipe: How it is to be trained. Its own arguments are for a model that is yet to be made.
+    """
+    spec = find_spec(model)
+    return replace(recipe, model_args=spec.model_args) if spec and spec.architecture else recipe
 
 
 def is_made_for(model: object, info: DatasetInfo) -> bool:

@@ -13,10 +13,10 @@ from safetensors.torch import save
 from medzoo.distributed import all_ranks_equal
 from medzoo.errors import TrainingError
 from medzoo.files import parse_json, regular_file, write_atomically
+from medzoo.models import save_weights
 from medzoo.training.recipe import Recipe
 from medzoo.training.records.lineage import can_be_rebuilt
 from medzoo.training.state import Progress
-from medzoo.weights import save_weights
 
 
 class RunFiles:

@@ -7,7 +7,7 @@ import medzoo
 from benchmarks.studies import transfer
 from benchmarks.studies.folds import stratified_share
 from medzoo.files import sha256_of
-from medzoo.weights import save_weights
+from medzoo.models import save_weights
 
 
 def test_a_share_keeps_the_classes_and_depends_on_the_seed_alone():

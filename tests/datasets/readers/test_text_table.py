@@ -134,7 +134,7 @@ def test_no_content_gives_another_error(tmp_path, header, content):
 def test_only_regular_files_are_read(tmp_path):
     os.mkfifo(tmp_path / "pipe.csv")
     for path in (tmp_path, tmp_path / "pipe.csv"):
-        with pytest.raises(DatasetError, match="device or a pipe|directory"):
+        with pytest.raises(DatasetError, match=r"device or a pipe|directory"):
             Dataset.from_table(path)
 
 
