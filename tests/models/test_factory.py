@@ -119,7 +119,8 @@ def test_a_file_with_another_number_of_classes_forgets_its_data_set(saved):
 
 def test_other_channels_than_the_data_set_has(tiny):
     model = create_model("simple_cnn", dataset=tiny, in_chans=1, widths=(4, 8, 16))
-    assert create_transform(model)(tiny.test.images[0]).shape == (1, 28, 28)
+    image = tiny.test.images[0].permute(1, 2, 0).numpy()
+    assert create_transform(model)(image).shape == (1, 28, 28)
 
 
 def test_constant_channel_has_no_spread_to_scale_by():

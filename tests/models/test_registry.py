@@ -87,7 +87,7 @@ def test_an_argument_of_a_newer_version_is_one_line_on_the_command_line(forged, 
 def test_a_wrong_value_in_the_first_format_is_named(written, changes):
     path, header = written
     (name,) = changes
-    said = {"dataset": "dataset=|DatasetInfo"}.get(name, f"{name}=")
+    said = {"dataset": "dataset=|DatasetInfo", "input_size": "size="}.get(name, f"{name}=")
     with pytest.raises(WeightsError, match=rf"forged.*({said})"):
         create_model(write_header(path, first_format(header) | changes))
 

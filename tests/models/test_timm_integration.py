@@ -285,15 +285,16 @@ def test_weights_that_do_not_fit_name_the_arguments_that_do(dataset, tmp_path):
     weights = create_model("advanced_cnn.pneumoniamnist", dataset=dataset, pretrained=True)
     path = tmp_path / "tensors.pt"
     torch.save(weights.state_dict(), path)
+    shape = {"num_classes": weights.num_classes, "in_chans": weights.spec.input.channels}
     found = re.escape("widths=[32, 64, 128, 256]")
     for load in (
-        lambda: create_model("advanced_cnn", dataset=dataset).load_state_dict(weights.state_dict()),
-        lambda: create_model("advanced_cnn", dataset=dataset, checkpoint_path=path),
+        lambda: create_model("advanced_cnn", **shape).load_state_dict(weights.state_dict()),
+        lambda: create_model("advanced_cnn", **shape, checkpoint_path=path),
         lambda: timm.create_model("medzoo_advanced_cnn", checkpoint_path=path),
     ):
         with pytest.raises(RuntimeError, match=rf"create_model\('advanced_cnn', .*{found}"):
             load()
-    fits = create_model("advanced_cnn", dataset=dataset, **weights.spec.model_args)
+    fits = create_model("advanced_cnn", **shape, **weights.spec.model_args)
     fits.load_state_dict(weights.state_dict())
 
 
