@@ -54,7 +54,7 @@ class Calibration:
         return asdict(self)
 
 
-def calibrate(model: Model, split: Split, **options: Unpack[SplitOptions]) -> Calibration:
+def calibrate(model: Classifier | SpecCarrier, split: Split, **options: Unpack[SplitOptions]) -> Calibration:
     """Set a model's temperature to the one that fits a split best; `medzoo.save_weights` stores it.
 
     The temperature is that of `medzoo.fit_temperature`. The weights stay as they are.

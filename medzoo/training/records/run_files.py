@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +109,7 @@ class RunFiles:
     def _choose_name(self, resume: bool, overwrite: bool) -> bool:
         """Set the name; return whether it got a number."""
         given, latest = self.name, None
-        for free in (self, *(self._numbered(number) for number in count(2))):
+        for free in chain([self], map(self._numbered, count(2))):
             if not free._exists():
                 break
             latest = free
