@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from torch import Tensor
 
@@ -54,7 +54,7 @@ class Calibration:
         return asdict(self)
 
 
-def calibrate(model: Classifier | SpecCarrier, split: Split, **options: Unpack[SplitOptions]) -> Calibration:
+def calibrate(model: SpecCarrier, split: Split, **options: Unpack[SplitOptions]) -> Calibration:
     """Set a model's temperature to the one that fits a split best; `medzoo.save_weights` stores it.
 
     The temperature is that of `medzoo.fit_temperature`. The weights stay as they are.
@@ -86,7 +86,7 @@ def calibrate(model: Classifier | SpecCarrier, split: Split, **options: Unpack[S
             f"model={model!r:.80} has no temperature to set; give the model of "
             "medzoo.create_model itself, or use medzoo.fit_temperature and evaluate(temperature=)"
         )
-    logits = uncalibrated_logits(model, split, **options)
+    logits = uncalibrated_logits(cast(Model, model), split, **options)
     earlier, model.temperature = model.temperature, best_temperature(logits, split)
     logits_before, logits_after = logits / earlier, logits / model.temperature
     before, after = _metrics(logits_before, split), _metrics(logits_after, split)
