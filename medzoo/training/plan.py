@@ -57,7 +57,7 @@ def describe_plan(
         "steps": [
             f"{_counted(steps, 'step')} per epoch, {_batch(recipe, batches)}",
             f"{_counted(recipe.epochs, 'epoch')}, {steps * recipe.epochs:,} steps in all"
-            + (f"; {done} epochs are done already" if done else ""),
+            + (f"; done already: {_counted(done, 'epoch')}" if done else ""),
         ],
         "device": [_device(device, recipe)],
         "time": []
