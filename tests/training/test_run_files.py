@@ -33,6 +33,7 @@ def test_a_finished_run_is_kept_and_the_next_one_gets_a_number(tiny, tmp_path):
         "run.safetensors", "run-2.safetensors", "run-3.safetensors"
     ]  # fmt: skip
     assert all(one.weights.exists() for one in runs)
+    assert len(list((tmp_path / "models").iterdir())) == 6  # no lock is left
     assert kept.items() <= files_of(tmp_path).items()
     assert (tmp_path / "metrics" / "run-3.jsonl").exists()
     assert same(first.model, runs[2].model)

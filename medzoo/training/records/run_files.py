@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
@@ -86,12 +86,9 @@ class RunFiles:
             problem = ""
             if self.writes:
                 try:
-                    models = self.folder / "models"
-                    models.mkdir(parents=True, exist_ok=True)
-                    until_the_end.enter_context(FileLock(models / f".{self.name}.lock", timeout=0))
+                    until_the_end.enter_context(self._locked())
                     if not self._is_own and self._choose_name(resume, overwrite):
-                        lock = FileLock(models / f".{self.name}.lock", timeout=0)
-                        until_the_end.enter_context(lock)
+                        until_the_end.enter_context(self._locked())
                 except Timeout:
                     problem = (
                         f"another process is training {self.name} in {self.folder} now; wait for "
@@ -105,6 +102,19 @@ class RunFiles:
                 raise TrainingError(problem)
             self._is_own = True  # a Trainer whose `fit` is called again goes on with its own run
             yield
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Lock the run's name without waiting; the system unlocks it if the process dies."""
+        assert self.folder is not None
+        path = self.folder / "models" / f".{self.name}.lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path, timeout=0):
+            try:
+                yield
+            finally:
+                with suppress(OSError):  # Windows removes no open file
+                    path.unlink()
 
     def _choose_name(self, resume: bool, overwrite: bool) -> bool:
         """Set the name; return whether it got a number."""
