@@ -26,7 +26,8 @@ class Calibration:
     """A fitted temperature, and the scores of the split that it was fitted to.
 
     Attributes:
-        temperature: What logits are divided by, above 0.
+        temperature: What logits are divided by, above 0; 1.0 if the logits say no more than
+            guessing.
         auc: AUC with it; with more than two classes, it may differ a little from the one before.
         acc: Accuracy with it.
         ece: Expected calibration error with it, in [0, 1]; see `Metrics.ece`.
@@ -87,7 +88,7 @@ def calibrate(model: SpecCarrier, split: Split, **options: Unpack[SplitOptions])
             "medzoo.create_model itself, or use medzoo.fit_temperature and evaluate(temperature=)"
         )
     logits = uncalibrated_logits(cast(Model, model), split, **options)
-    earlier, model.temperature = model.temperature, best_temperature(logits, split)
+    earlier, model.temperature = model.temperature, best_temperature(logits, split) or 1.0
     logits_before, logits_after = logits / earlier, logits / model.temperature
     before, after = _metrics(logits_before, split), _metrics(logits_after, split)
     return Calibration(

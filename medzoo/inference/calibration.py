@@ -58,7 +58,15 @@ def fit_temperature(model: Model, split: Split, **options: Unpack[InferenceOptio
         ValueError: If the split is empty, the model was made for another kind of task or another
             number of classes, gives NaN or infinite logits, or a temperature or views are given.
     """
-    return best_temperature(uncalibrated_logits(model, split, **options), split)
+    found = best_temperature(uncalibrated_logits(model, split, **options), split)
+    if found is None:
+        warnings.warn(
+            f"no temperature fits the {split.name} split of {split.title} best: the logits say no "
+            "more than guessing; 1.0 leaves probabilities as they are",
+            UserWarning,
+            stacklevel=2,
+        )
+    return found or 1.0
 
 
 def uncalibrated_logits(model: Model, split: Split, **options: Unpack[SplitOptions]) -> Tensor:
@@ -99,7 +107,7 @@ def negative_log_likelihood(logits: Tensor, split: Split) -> float:
     return F.cross_entropy(logits.double(), targets).item()
 
 
-def best_temperature(logits: Tensor, split: Split) -> float:
+def best_temperature(logits: Tensor, split: Split) -> float | None:
     """Find the temperature that `fit_temperature` describes for logits that are known already.
 
     As a function of the *inverse* temperature the negative log-likelihood is convex, so its slope
@@ -108,6 +116,9 @@ def best_temperature(logits: Tensor, split: Split) -> float:
     Args:
         logits: The network's own logits, finite float64 (N, K).
         split: The split, which has the labels of the N images.
+
+    Returns:
+        The temperature; None if the logits say no more than guessing.
     """
     multi_label = split.info.multi_label
     targets = _targets(split, logits.shape[1])
@@ -133,7 +144,7 @@ def best_temperature(logits: Tensor, split: Split) -> float:
         return is_past or bool(sure.mean() >= most)
 
     if float(((guessing - targets) * values).sum(dim=1).mean()) >= 0:
-        return _without_maximum(split, "the logits say no more than guessing")
+        return None
     low, high = 0.0, 1.0
     for _ in range(_DOUBLINGS):
         if is_reached(high):
@@ -151,13 +162,3 @@ def _targets(split: Split, classes: int) -> Tensor:
     if split.info.multi_label:
         return labels.double()
     return F.one_hot(labels.reshape(-1).long(), classes).double()
-
-
-def _without_maximum(split: Split, reason: str) -> float:
-    warnings.warn(
-        f"no temperature fits the {split.name} split of {split.title} best: {reason}; 1.0 leaves "
-        "probabilities as they are",
-        UserWarning,
-        stacklevel=4,
-    )
-    return 1.0

@@ -52,7 +52,8 @@ def test_overwrite_replaces_the_last_run(tiny, tmp_path):
     first = run(tiny, tmp_path)
     digest = sha256_of(first.weights)
     run(tiny, tmp_path)
-    other = train("simple_cnn", tiny, ONCE, output=tmp_path, name="run", overwrite=True)
+    narrow = ONCE.with_changes(model_args={"widths": (4, 4, 4)})
+    other = train("simple_cnn", tiny, narrow, output=tmp_path, name="run", overwrite=True)
     assert other.weights.name == "run-2.safetensors"
     assert set(files_of(tmp_path)) == {
         f"run{number}.{kind}"
