@@ -118,7 +118,8 @@ def test_optuna(tiny, monkeypatch):
     monkeypatch.setattr("medzoo.training.recipe._bundled", lambda: {"default": quick})
     block("Pruning with Optuna", medzoo=medzoo, data=tiny)
     assert [step for step, _ in reports] == [1, 2, 1]
-    assert results == [max(value for _, value in reports[:2]), "pruned"]
+    best = max(value for _, value in reports[:2])
+    assert results == [pytest.approx(best, abs=0.05), "pruned"]  # of the calibrated model
 
 
 def test_a_budget_of_time(tiny):
