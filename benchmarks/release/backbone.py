@@ -98,7 +98,14 @@ def main() -> None:
     data = joint_data(arguments.data_root, sets)
     recipe = load_recipe("default", MODEL, TAG)
     path = path_of(arguments.without, arguments.output)
-    run = medzoo.train(MODEL, data, recipe, output=path.parents[1], resume=arguments.resume)
+    run = medzoo.train(
+        MODEL,
+        data,
+        recipe,
+        output=path.parents[1],
+        resume=arguments.resume,
+        overwrite=not arguments.resume,
+    )
     print(f"{data}: validation AUC {run.val_auc:.4f}, ACC {run.val_acc:.4f}")
     run.model.reset_classifier(0)
     training = {

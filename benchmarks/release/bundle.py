@@ -4,7 +4,7 @@
 
 Of several seeds of one model on one data set, the one with the best validation AUC is bundled. Its
 weights are stored in half precision (normalisation layers in full precision), with the temperature
-fitted on the validation split. The scores in the index are those of the stored file. Mean and
+that the training has fitted. The scores in the index are those of the stored file. Mean and
 deviation over all seeds come from benchmarks/results/training/.
 
 A file without a classifier is a backbone. It is named by --tag and has no scores.
@@ -49,7 +49,8 @@ def bundle(path: Path, data_root: str | None) -> WeightsEntry:
         data_root: Folder of MedMNIST files.
 
     Raises:
-        ValueError: If the file does not name its data set, or was trained on other data.
+        ValueError: If the file does not name its data set, was trained on other data, or is not
+            calibrated.
     """
     config = read_config(path)
     spec = config.spec
@@ -60,11 +61,10 @@ def bundle(path: Path, data_root: str | None) -> WeightsEntry:
     data = Source(data_root).load(spec.dataset.name, spec.input.size)
     if data.provenance.md5 != config.training["data"]["md5"]:
         raise ValueError(f"{path} was trained on other data than {data.title} in {data_root}")
+    if "calibration" not in config.training:
+        raise ValueError(f"{path} is not calibrated; write a new file with medzoo calibrate {path}")
 
     save_weights(medzoo.create_model(path), target, training=config.training, half=True)
-    model = medzoo.create_model(target)
-    model.temperature = medzoo.fit_temperature(model, data.val)
-    save_weights(model, target, training=config.training, half=True)
     model = medzoo.create_model(target)
 
     splits = {"val": data.val, "test": data.test}

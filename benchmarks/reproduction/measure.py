@@ -19,6 +19,7 @@ from benchmarks.reproduction.rows import Row
 from benchmarks.reproduction.source import Source
 from benchmarks.reproduction.summary import write_row_plots
 from benchmarks.reproduction.teachers import TEACHERS, teach, trained
+from benchmarks.reproduction.uncalibrated import uncalibrated
 from medzoo.files import sha256_of
 from medzoo.training import load_recipe
 from medzoo.weights import find_entry
@@ -178,15 +179,17 @@ def train_row(
             row.data_title, row.parameters = data.title, known["parameters"]
             row.runs.append(known)
             continue
-        run = medzoo.train(
+        finished = medzoo.train(
             row.model,
             data,
             recipe,
             output=output / row.dataset,
             device=options.device,
             resume=options.resume,
+            overwrite=not options.resume,
             **arguments,
         )
+        run = uncalibrated(finished)
         report = medzoo.evaluate(run.model, data.test, device=options.device)
         values = {
             "seed": seed,

@@ -21,6 +21,7 @@ from benchmarks.reporting.format import markdown_table, millions
 from benchmarks.reporting.paths import OUTPUT, RESULTS
 from benchmarks.reporting.results_file import ResultsFile
 from benchmarks.reproduction.source import DISJOINT, Source
+from benchmarks.reproduction.uncalibrated import uncalibrated
 from benchmarks.reproduction.views import ViewClassifier, apply_view, name_with_view
 from medzoo.files import sha256_of
 from medzoo.training import load_recipe
@@ -90,13 +91,13 @@ def teach(dataset: str, source: Source, output: str | Path, device: str = "auto"
     size = size_of(dataset)
     folder = Path(output) / source.variant / dataset / "teachers"
     paths = [_train(dataset, teacher, source, folder, device) for teacher in teachers]
-    models = [
-        ViewClassifier(medzoo.create_model(path), one.view)
-        if one.view
-        else medzoo.create_model(path)
-        for one, path in zip(teachers, paths, strict=True)
-    ]
-    ensemble = medzoo.Ensemble(models)
+    models = [medzoo.create_model(path) for path in paths]
+    for model in models:
+        model.temperature = 1.0  # as the teachers of the published models, see `uncalibrated`
+    ensemble = medzoo.Ensemble(
+        ViewClassifier(model, one.view) if one.view else model
+        for one, model in zip(teachers, models, strict=True)
+    )
     high_res = source.load(dataset, size) if size > 28 else None
     return {"teacher": ensemble, "high_res": high_res}
 
@@ -145,7 +146,7 @@ def _train(dataset: str, teacher: Teacher, source: Source, folder: Path, device:
     print(f"the teacher {key} ...", flush=True)
     data = apply_view(source.load(dataset, teacher.size), teacher.view)
     recipe = load_recipe("default", teacher.model, dataset).with_changes(seed=teacher.seed)
-    run = medzoo.train(
+    finished = medzoo.train(
         teacher.model,
         data,
         recipe.with_changes(**teacher.changes),
@@ -153,6 +154,7 @@ def _train(dataset: str, teacher: Teacher, source: Source, folder: Path, device:
         device=device,
         resume=True,
     )
+    run = uncalibrated(finished)
     assert run.weights is not None  # an output folder was given
     record = {
         "data": data.title,

@@ -25,6 +25,7 @@ from benchmarks.reporting.paths import OUTPUT, RESULTS
 from benchmarks.reporting.results_file import ResultsFile
 from benchmarks.reproduction.source import Source
 from benchmarks.reproduction.teachers import teach
+from benchmarks.reproduction.uncalibrated import uncalibrated
 from benchmarks.reproduction.views import ViewClassifier, apply_view
 from benchmarks.studies.ablation_trials import Ablation, Member, ablations
 from benchmarks.studies.folds import FOLDS
@@ -98,15 +99,17 @@ def _train(
 ) -> medzoo.Run:
     """Train the model of a trial on a fold; if it has teachers, train those first."""
     if not trial.teachers:
-        return medzoo.train(trial.model, data, recipe, **arguments)
+        return uncalibrated(medzoo.train(trial.model, data, recipe, **arguments))
     taught = recipe.with_changes(distillation=0.8)
     if trial.teachers == "published":
-        return medzoo.train(trial.model, data, taught, **arguments)
+        return uncalibrated(medzoo.train(trial.model, data, taught, **arguments))
     members = [
-        medzoo.train(trial.model, data, recipe.with_changes(seed=recipe.seed + k)).model
+        uncalibrated(
+            medzoo.train(trial.model, data, recipe.with_changes(seed=recipe.seed + k))
+        ).model
         for k in range(1, 1 + trial.teachers)
     ]
-    return medzoo.train(trial.model, data, taught, teacher=medzoo.Ensemble(members))
+    return uncalibrated(medzoo.train(trial.model, data, taught, teacher=medzoo.Ensemble(members)))
 
 
 def _other_scores(
@@ -159,6 +162,7 @@ def _member(member: Member, data: medzoo.Dataset, name: str) -> nn.Module:
         seen = apply_view(data, member.view)
         medzoo.train(member.model, seen, recipe.with_changes(seed=member.seed), output=output)
     model = medzoo.create_model(path)
+    model.temperature = 1.0  # see `uncalibrated`
     return ViewClassifier(model, member.view) if member.view else model
 
 

@@ -22,6 +22,7 @@ from benchmarks.reporting.paths import RESULTS
 from benchmarks.reporting.results_file import ResultsFile
 from benchmarks.reporting.toml_file import read_toml
 from benchmarks.reproduction.source import Source
+from benchmarks.reproduction.uncalibrated import uncalibrated
 from benchmarks.studies.study import Study
 
 RECORDS = ResultsFile(RESULTS / "design_trials.json")
@@ -73,7 +74,7 @@ def score(variant: Variant, source: Source) -> dict[str, Any]:
     model = medzoo.create_model(
         variant.architecture, dataset=data, **{**recipe.model_args, **variant.model_args}
     )
-    run = medzoo.Trainer(model, data, recipe).fit()
+    run = uncalibrated(medzoo.Trainer(model, data, recipe).fit())
     return (RECORDS.find(variant.key) or {}) | {
         "epochs": EPOCHS,
         "val_auc": run.val_auc,

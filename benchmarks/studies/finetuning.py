@@ -22,6 +22,7 @@ from benchmarks.reporting.paths import RESULTS
 from benchmarks.reporting.results_file import ResultsFile
 from benchmarks.reporting.toml_file import read_toml
 from benchmarks.reproduction.source import Source
+from benchmarks.reproduction.uncalibrated import uncalibrated
 from benchmarks.studies.folds import FOLDS, stratified_share
 from benchmarks.studies.study import Study
 from medzoo.files import sha256_of
@@ -114,8 +115,10 @@ def run(trial: FinetuningTrial, source: Source) -> dict[str, Any]:
     data = source.load(trial.dataset)
     recipe = recipe_of(trial)
     runs = [
-        medzoo.finetune(
-            trial.weights, stratified_share(part, trial.share, seed=0), recipe, progress=False
+        uncalibrated(
+            medzoo.finetune(
+                trial.weights, stratified_share(part, trial.share, seed=0), recipe, progress=False
+            )
         )
         for part in FOLDS[DATASETS[trial.dataset]](data)
     ]

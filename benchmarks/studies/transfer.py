@@ -28,6 +28,7 @@ from benchmarks.reporting.paths import RESULTS
 from benchmarks.reporting.results_file import ResultsFile
 from benchmarks.reporting.toml_file import read_toml
 from benchmarks.reproduction.source import Source
+from benchmarks.reproduction.uncalibrated import uncalibrated
 from benchmarks.studies.folds import stratified_share
 from benchmarks.studies.study import Study
 from medzoo.files import sha256_of
@@ -160,7 +161,7 @@ def run(trial: TransferTrial, data: medzoo.Dataset, steps: int = STEPS) -> dict[
     record["sha256"] = start.sha256(trial.dataset)
     if trial.method == "finetune":
         recipe = recipe_of(trial, part, steps)
-        trained = medzoo.finetune(model, part, recipe, progress=False)
+        trained = uncalibrated(medzoo.finetune(model, part, recipe, progress=False))
         report = medzoo.evaluate(trained.model, part.test)
         record |= {"recipe": recipe.to_dict(), "val_auc": trained.val_auc}
     else:

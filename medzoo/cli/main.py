@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import medzoo
 from medzoo import distributed
-from medzoo.cli import evaluate, export, predict, publish, train
+from medzoo.cli import calibrate, evaluate, export, predict, publish, train
 from medzoo.cli import info as show
 from medzoo.cli.command import Commands
 from medzoo.errors import DatasetError, TrainingError, WeightsError
@@ -78,6 +78,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"medzoo {medzoo.__version__}")
     commands = Commands(parser)
-    for module in (show, train, evaluate, predict, export, publish):
+    for module in (show, train, calibrate, evaluate, predict, export, publish):
         module.add(commands)
     return parser

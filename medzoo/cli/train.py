@@ -46,7 +46,11 @@ def add(commands: Commands) -> None:
         "--high-res", type=int, metavar="SIZE", help="make random changes, and teach, at this size"
     )
     sub.add_argument("--output", default="training_results", help="folder (%(default)s)")
-    sub.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
+    earlier = sub.add_mutually_exclusive_group()
+    earlier.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
+    earlier.add_argument(
+        "--overwrite", action="store_true", help="replace the last run instead of adding another"
+    )
     sub.add_argument("--tensorboard", action="store_true", help="also write TensorBoard events")
     sub.add_argument("--compile", action="store_true", help="compile the network (torch.compile)")
     add_data_options(sub, size=None)
@@ -81,12 +85,14 @@ def _train(arguments: argparse.Namespace) -> tuple[Any, str]:
         data,
         recipe,
         resume=arguments.resume,
+        overwrite=arguments.overwrite,
         output=output,
         teacher=medzoo.Ensemble(arguments.teacher) if arguments.teacher else None,
         high_res=high_res,
         device=arguments.device,
         tensorboard=arguments.tensorboard,
         compile=arguments.compile,
+        progress=True,
     )
     values = {
         "weights": str(run.weights),
@@ -94,6 +100,7 @@ def _train(arguments: argparse.Namespace) -> tuple[Any, str]:
         "best_epoch": run.best_epoch,
         "val_auc": run.val_auc,
         "val_acc": run.val_acc,
+        "calibration": run.calibration.to_dict(),
         "stopped": run.stopped,
         "recipe": recipe.to_dict(),
     }
@@ -107,7 +114,8 @@ def _train(arguments: argparse.Namespace) -> tuple[Any, str]:
     )
     text = (
         f"{arguments.model} on {data.title}: validation AUC {run.val_auc:.4f}, "
-        f"ACC {run.val_acc:.4f} (epoch {run.best_epoch}{ended})\n{run.weights}\n"
+        f"ACC {run.val_acc:.4f} (epoch {run.best_epoch}{ended})\n"
+        f"Calibrated on the validation split: {run.calibration}\n{run.weights}\n"
         f"Read the test split once, when all choices are made:\n  {evaluate}"
     )
     return values, text

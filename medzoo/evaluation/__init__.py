@@ -1,5 +1,6 @@
 """Measuring models: scores, intervals, reports, plots and probes."""
 
+from medzoo.evaluation.calibrate import Calibration, calibrate
 from medzoo.evaluation.evaluate import evaluate
 from medzoo.evaluation.intervals import bootstrap_intervals
 from medzoo.evaluation.metrics import CalibrationBin, ClassScores, Metrics, compute_metrics
@@ -14,6 +15,7 @@ from medzoo.evaluation.probe import Probe, ProbeResult, knn_probe, linear_probe
 from medzoo.evaluation.report import Report
 
 __all__ = [
+    "Calibration",
     "CalibrationBin",
     "ClassScores",
     "Metrics",
@@ -21,6 +23,7 @@ __all__ = [
     "ProbeResult",
     "Report",
     "bootstrap_intervals",
+    "calibrate",
     "compute_metrics",
     "evaluate",
     "knn_probe",

@@ -1,10 +1,10 @@
 """Training: recipes, batched augmentation, the batch loader, callbacks and the Trainer."""
 
 from medzoo.training.augment import BatchAugmenter
-from medzoo.training.bundled import fit_to_images, load_recipe, recipe_for
 from medzoo.training.callbacks import Callback, RunState, TensorBoard
 from medzoo.training.loader import BatchLoader
-from medzoo.training.recipe import Augmentation, Recipe
+from medzoo.training.recipes.bundled import fit_to_images, load_recipe, recipe_for
+from medzoo.training.recipes.recipe import Augmentation, Recipe
 from medzoo.training.state import Run
 from medzoo.training.train import TrainerOptions, finetune, train
 from medzoo.training.trainer import Trainer

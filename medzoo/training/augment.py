@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from medzoo.training.recipe import Augmentation
+from medzoo.training.recipes.recipe import Augmentation
 
 _LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R 601-2
 

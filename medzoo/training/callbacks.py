@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from medzoo.files import writing
-from medzoo.training.recipe import Recipe
+from medzoo.training.recipes.recipe import Recipe
 from medzoo.training.state import TrainState
 
 if TYPE_CHECKING:

@@ -30,7 +30,7 @@ from medzoo.training.distillation import check_teacher
 from medzoo.training.loader import check_shares
 from medzoo.training.loss import Loss, choose_weights, soft_targets
 from medzoo.training.optim import create_optimizer, frozen_names
-from medzoo.training.recipe import Recipe
+from medzoo.training.recipes.recipe import Recipe
 from medzoo.training.records.lineage import can_be_rebuilt
 from medzoo.weights import WeightsConfig
 

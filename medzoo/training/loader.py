@@ -16,7 +16,7 @@ from medzoo.inference import InputAdapter, Model
 from medzoo.training.augment import BatchAugmenter
 from medzoo.training.distillation import Teacher
 from medzoo.training.loss import soft_targets
-from medzoo.training.recipe import Recipe
+from medzoo.training.recipes.recipe import Recipe
 from medzoo.transforms import input_spec
 
 _SHARE = 0.25  # of a GPU's free memory that images may take: the network needs most of the rest

@@ -19,7 +19,7 @@ from medzoo.evaluation import compute_metrics
 from medzoo.inference import predict_logits, probabilities
 from medzoo.training.loader import BatchSource
 from medzoo.training.loss import Loss, loss_of, soft_targets
-from medzoo.training.recipe import Recipe
+from medzoo.training.recipes.recipe import Recipe
 from medzoo.training.state import TrainState
 
 
@@ -146,17 +146,35 @@ def validate(
     }
 
 
-def progress_bar(name: str, done: int, steps: int, shown: bool | None) -> tqdm:
-    """Return the progress bar of a run; only process 0 shows one.
+def shows_progress(asked: bool | None) -> bool:
+    """Whether this process shows how a run goes; of several, only process 0 does.
+
+    Args:
+        asked: Whether to show it; None shows it only on a terminal.
+    """
+    return rank() == 0 and (sys.stderr.isatty() if asked is None else asked)
+
+
+def progress_bar(name: str, done: int, steps: int, shown: bool) -> tqdm:
+    """Return the progress bar of a run.
 
     Args:
         name: Name of the run.
         done: Steps that were done before.
         steps: Steps of the whole run.
-        shown: Whether to show it; None shows it only on a terminal.
+        shown: Whether to show it.
     """
-    hidden = True if rank() else None if shown is None else not shown
-    return tqdm(total=steps, initial=done, desc=name, unit="step", disable=hidden, file=sys.stderr)
+    # A log file keeps every line that a terminal would overwrite.
+    pause = 0.1 if sys.stderr.isatty() else 10.0
+    return tqdm(
+        total=steps,
+        initial=done,
+        desc=name,
+        unit="step",
+        disable=not shown,
+        file=sys.stderr,
+        mininterval=pause,
+    )
 
 
 def diverged(

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from medzoo.datasets import Split
 from medzoo.distributed import process_mean
-from medzoo.training.recipe import ClassWeights
+from medzoo.training.recipes.recipe import ClassWeights
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 """A function of logits and target probabilities, both float32 (N, K), to a scalar."""

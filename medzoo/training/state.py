@@ -13,9 +13,10 @@ from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 
 from medzoo.errors import TrainingError
+from medzoo.evaluation import Calibration
 from medzoo.models import Classifier
 from medzoo.training.optim import Frozen, create_optimizer
-from medzoo.training.recipe import Recipe
+from medzoo.training.recipes.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,11 @@ class Run:
         history: One row per epoch: epoch, loss, lr, images_per_second, seconds; and val_loss,
             val_auc, val_acc where it was validated.
         best_epoch: The epoch, from 1, with the best validation AUC, whose weights are kept.
-        val_auc: Its validation AUC.
+        val_auc: Validation AUC of the calibrated model, as `medzoo.evaluate` measures it. The
+            history has the one of the uncalibrated model, by which the epoch was chosen; with
+            more than two classes, they may differ a little.
         val_acc: Its validation accuracy.
+        calibration: The temperature that was fitted to the validation split, and what it changed.
         weights: The weights file, or None if the run wrote none.
         stopped: Why the run ended before the recipe's last epoch; empty if it did not.
     """
@@ -40,27 +44,36 @@ class Run:
     best_epoch: int
     val_auc: float
     val_acc: float
+    calibration: Calibration
     weights: Path | None
     stopped: str = ""
 
     @classmethod
-    def of(cls, model: Classifier, recipe: Recipe, progress: Progress, weights: Path | None) -> Run:
+    def of(
+        cls,
+        model: Classifier,
+        recipe: Recipe,
+        progress: Progress,
+        calibration: Calibration,
+        weights: Path | None,
+    ) -> Run:
         """Describe a run that has ended.
 
         Args:
             model: The model with the weights of the best epoch.
             recipe: What it was trained by.
             progress: How far it came.
+            calibration: How the model was calibrated.
             weights: The weights file, if any.
         """
-        figures = progress.figures()
         return cls(
             model,
             recipe,
             progress.history,
-            best_epoch=figures["best_epoch"],
-            val_auc=figures["val_auc"],
-            val_acc=figures["val_acc"],
+            best_epoch=progress.best_epoch,
+            val_auc=calibration.auc,
+            val_acc=calibration.acc,
+            calibration=calibration,
             weights=weights,
             stopped=progress.stopped if progress.epoch < recipe.epochs else "",
         )
@@ -92,15 +105,13 @@ class Progress:
         validated = [row["epoch"] for row in self.history if "val_auc" in row]
         return validated[-1] - self.best_epoch if validated else 0
 
-    def figures(self) -> dict[str, Any]:
-        """Return the best epoch, its scores, and the seconds of all epochs."""
-        best = self.history[self.best_epoch - 1]
-        return {
-            "best_epoch": self.best_epoch,
-            "val_auc": best["val_auc"],
-            "val_acc": best["val_acc"],
-            "seconds": sum(row["seconds"] for row in self.history),
-        }
+    def is_finished(self, epochs: int) -> bool:
+        """Whether no epoch follows.
+
+        Args:
+            epochs: The recipe's.
+        """
+        return bool(self.stopped) or self.epoch >= epochs
 
 
 class TrainState:

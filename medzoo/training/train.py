@@ -14,10 +14,10 @@ from medzoo.datasets import Dataset
 from medzoo.datasets.validation import check_dataset
 from medzoo.inference.model import Model
 from medzoo.models import architecture_of, create_model
-from medzoo.training.bundled import load_recipe
 from medzoo.training.callbacks import Callback
 from medzoo.training.loss import Loss
-from medzoo.training.recipe import Recipe
+from medzoo.training.recipes.bundled import load_recipe
+from medzoo.training.recipes.recipe import Recipe
 from medzoo.training.records.lineage import architecture_name, is_made_for
 from medzoo.training.state import Run
 from medzoo.training.trainer import Trainer
@@ -48,6 +48,7 @@ def train(
     recipe: Recipe | Mapping[str, Any] | str | Path = "default",
     *,
     resume: bool = False,
+    overwrite: bool = False,
     **options: Unpack[TrainerOptions],
 ) -> Run:
     """Build a model for a data set and train it; the recipe's seed decides everything.
@@ -61,6 +62,7 @@ def train(
             e.g. ``{"epochs": 5}``, which refine what is bundled for the architecture and data
             set. By default that itself.
         resume: Go on from the run's last checkpoint, if there is one.
+        overwrite: Replace the last run of this name in `output` instead of adding another one.
         **options: The `Trainer`'s other arguments: output, name, teacher, high_res, device,
             progress, tensorboard, compile, loss, callbacks.
 
@@ -96,7 +98,7 @@ def train(
             f"{name!r}, or backbone='' to start from random weights"
         )
     model = _create(backbone or name, data, resolved, pretrained=bool(backbone))
-    return Trainer(model, data, resolved, **options).fit(resume=resume)
+    return Trainer(model, data, resolved, **options).fit(resume=resume, overwrite=overwrite)
 
 
 def finetune(
@@ -105,6 +107,7 @@ def finetune(
     recipe: Recipe | Mapping[str, Any] | str | Path = "finetune",
     *,
     resume: bool = False,
+    overwrite: bool = False,
     **options: Unpack[TrainerOptions],
 ) -> Run:
     """Train on from trained weights: all but the classifier is kept, the channels are adapted.
@@ -122,6 +125,7 @@ def finetune(
             of the backbone stays fixed. The backbone decides the architecture's arguments. A
             backbone with a name becomes the recipe's `backbone`.
         resume: Go on from the run's last checkpoint, if there is one.
+        overwrite: Replace the last run of this name in `output` instead of adding another one.
         **options: The `Trainer`'s other arguments: output, name, teacher, high_res, device,
             progress, tensorboard, compile, loss, callbacks.
 
@@ -142,13 +146,13 @@ def finetune(
         name = str(backbone)
         resolved = load_recipe(recipe, architecture_of(name), data, backbone=name)
         model = _create(name, data, resolved, pretrained=True)
-        return Trainer(model, data, resolved, **options).fit(resume=resume)
+        return Trainer(model, data, resolved, **options).fit(resume=resume, overwrite=overwrite)
     resolved = load_recipe(recipe, architecture_name(backbone), data)
     with _unchanged_if_refused(backbone):
         if not is_made_for(backbone, data.info):
             _renew_classifier(backbone, data, resolved.seed)
         trainer = Trainer(backbone, data, resolved, **options)
-    return trainer.fit(resume=resume)
+    return trainer.fit(resume=resume, overwrite=overwrite)
 
 
 def _create(name: str | Path, data: Dataset, recipe: Recipe, *, pretrained: bool) -> nn.Module:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -21,15 +22,24 @@ from medzoo.distributed import (
     wait_for_all,
 )
 from medzoo.errors import TrainingError
+from medzoo.evaluation import calibrate
 from medzoo.inference.model import Model
 from medzoo.models import bind_to_dataset
-from medzoo.training.bundled import load_recipe
 from medzoo.training.callbacks import Callback, EarlyStopping, RunState, TensorBoard
 from medzoo.training.checks import check_run, try_compiler
 from medzoo.training.loader import BatchSource
-from medzoo.training.loop import NotFiniteError, TrainLoop, diverged, progress_bar, validate
+from medzoo.training.loop import (
+    NotFiniteError,
+    TrainLoop,
+    diverged,
+    progress_bar,
+    shows_progress,
+    validate,
+)
 from medzoo.training.loss import Loss, task_loss
-from medzoo.training.recipe import Recipe
+from medzoo.training.plan import describe_plan, estimate_epoch
+from medzoo.training.recipes.bundled import load_recipe
+from medzoo.training.recipes.recipe import Recipe
 from medzoo.training.records.fingerprint import name_of_loss, run_fingerprint
 from medzoo.training.records.lineage import architecture_name, lineage, with_arguments_of
 from medzoo.training.records.run_files import RunFiles
@@ -40,8 +50,10 @@ from medzoo.training.validation_split import ensure_validation
 class Trainer:
     """Train a classifier on a data set's training split; choose the epoch on its validation split.
 
-    The test split is never read. With `output`, every epoch writes a checkpoint and a line of
-    history, and the best weights are written at the end:
+    At the end, the temperature of the weights that are kept is fitted to the validation split (see
+    `medzoo.fit_temperature`), so that their probabilities can be read as such. The test split is
+    never read. With `output`, every epoch writes a checkpoint and a line of history, and the best
+    weights are written at the end:
     ``<output>/models/<name>.safetensors``, ``<output>/models/<name>.checkpoint.safetensors`` and
     ``<output>/metrics/<name>.jsonl``.
 
@@ -55,7 +67,8 @@ class Trainer:
         recipe: A `Recipe`; or the name of a bundled recipe, a JSON file or a mapping of some
             fields, which change the bundled recipe for this model and data set (the default).
         output: Folder of the run's files, or None to write none.
-        name: Name of the run; by default the architecture and the seed.
+        name: Name of the run; by default the architecture and the seed. If `output` has a finished
+            run of this name, the new one is ``<name>-2``, ``<name>-3`` and so on.
         teacher: A model whose probabilities for each augmented batch are blended into its targets,
             by the share `Recipe.distillation`. Any callable that `medzoo.evaluate` takes, e.g. a
             `medzoo.Ensemble`.
@@ -63,7 +76,8 @@ class Trainer:
             are augmented and shown to the teacher, then scaled down for the model, so that
             rotated images stay as sharp as upright ones.
         device: ``"auto"`` (CUDA, then MPS, then CPU) or any PyTorch device.
-        progress: Show a progress bar; by default only on a terminal.
+        progress: Show a progress bar, and before it a description of what is about to be
+            done; by default only on a terminal.
         tensorboard: Add a `TensorBoard` callback that writes to ``<output>/tensorboard/<name>``.
         compile: Compile the network with `torch.compile`. The first step takes minutes, later
             steps are faster. Weights files have the same format as without.
@@ -107,8 +121,9 @@ class Trainer:
         self.name = name or f"{architecture.replace('/', '_')}-seed{r.seed}"
         self.files = RunFiles(output, self.name, writes=rank() == 0)
         self.callbacks = [*([EarlyStopping(r.patience)] if r.patience else []), *callbacks]
-        if tensorboard:
-            self.callbacks.append(TensorBoard(self.files.tensorboard))
+        self.tensorboard = TensorBoard(self.files.tensorboard) if tensorboard else None
+        if self.tensorboard is not None:
+            self.callbacks.append(self.tensorboard)
         check_run(
             model,
             data,
@@ -121,7 +136,7 @@ class Trainer:
             callbacks=self.callbacks,
             compile=compile,
         )
-        self.progress, self.compile = progress, compile
+        self.progress, self.compile = shows_progress(progress), compile
         self.high_res, self.teacher, self.own_loss = high_res, teacher, loss
         self.batches = BatchSource(data, r, self.device, high_res, teacher)
         model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -132,30 +147,42 @@ class Trainer:
         self.loop = TrainLoop(self.state, self.batches, objective, r, self.device)
         self.fingerprint: dict[str, Any] = {}
 
-    def fit(self, resume: bool = False) -> Run:
+    def fit(self, resume: bool = False, *, overwrite: bool = False) -> Run:
         """Train to the end of the recipe, or until its patience or a callback ends the run.
 
         Args:
             resume: Go on from the run's last checkpoint, if there is one; the result is bit for
                 bit that of a run that was never interrupted, on the same machine with as many
                 processes. A run that a callback stopped is finished and goes no further.
+            overwrite: Replace the last run of this name instead of adding another one. Its files
+                are removed when the first epoch is written.
 
         Returns:
             The finished run; its model has the weights of the best epoch. Every process gets it.
 
         Raises:
-            ValueError: If there is no folder to resume from, or `torch.compile` does not work.
-            TrainingError: If loss or outputs become infinite or NaN (the last good checkpoint is
-                kept), a checkpoint is damaged or belongs to another run, or a callback stops the
-                run before its first epoch.
+            ValueError: If there is no folder to resume from, `resume` and `overwrite` are both
+                given, or `torch.compile` does not work.
+            TrainingError: If the last run of this name has not finished, and neither `resume` nor
+                `overwrite` is given; another process is training it; loss or outputs become
+                infinite or NaN (the last good checkpoint is kept); a checkpoint is damaged or
+                belongs to another run; or a callback stops the run before its first epoch.
             WriteError: If a file of the run cannot be written, e.g. because the disk is full; the
                 last checkpoint is kept.
         """
         if resume and self.files.folder is None:
             raise ValueError("resume=True needs output=, the folder of the interrupted run")
+        if resume and overwrite:
+            raise ValueError("resume=True goes on with a run, overwrite=True replaces it; give one")
         if self.compile:
             try_compiler(self.device)
-        with process_group(self.device):
+        with (
+            process_group(self.device),
+            self.files.claimed(resume=resume, overwrite=overwrite),
+        ):
+            self.name = self.files.name
+            if self.tensorboard is not None:
+                self.tensorboard.folder = self.files.tensorboard
             if self.files.folder is not None:
                 teacher = self.batches.teacher
                 self.fingerprint = run_fingerprint(
@@ -166,6 +193,8 @@ class Trainer:
             if found:
                 self.state.load_state_dict(found)
             run = RunState(self.name, self.recipe, self.state, self.state.progress.stopped)
+            if self.progress:
+                self._show_plan(run)
             self._call("on_fit_start", run)
             try:
                 self._train(run)
@@ -175,6 +204,22 @@ class Trainer:
             finished = self._finish()
             self._call("on_fit_end", run)
         return finished
+
+    def _show_plan(self, run: RunState) -> None:
+        seconds = None
+        if run.epoch < self.recipe.epochs:
+            seconds = estimate_epoch(self.model, self.data, self.recipe, self.batches, self.device)
+        plan = describe_plan(
+            self.model,
+            self.data,
+            self.recipe,
+            self.files,
+            self.batches,
+            device=self.device,
+            done=run.epoch,
+            seconds=seconds,
+        )
+        print(plan, file=sys.stderr, flush=True)
 
     def _train(self, run: RunState) -> None:
         network = data_parallel(self.model, self.device)
@@ -228,10 +273,20 @@ class Trainer:
         self.model.load_state_dict(state.best)
         self.model.eval().to(memory_format=torch.contiguous_format)  # as create_model's
         state.frozen.unfreeze()
+        self.model.temperature = 1.0  # it may have been fitted by an earlier call of `fit`
+        fitted = calibrate(self.model, self.data.val, device=self.device, sharded=True)
         origin = lineage(self.model, self.data, self.teacher, self.high_res)
-        loss = {"loss": name_of_loss(self.own_loss)} if self.own_loss else {}
-        summary = {"recipe": self.recipe.to_dict(), **loss, **origin, **progress.figures()}
         self.model.licence = origin["licence"]
+        summary = {
+            "recipe": self.recipe.to_dict(),
+            **({"loss": name_of_loss(self.own_loss)} if self.own_loss else {}),
+            **origin,
+            "best_epoch": progress.best_epoch,
+            "val_auc": fitted.auc,
+            "val_acc": fitted.acc,
+            "calibration": fitted.to_dict(),
+            "seconds": sum(row["seconds"] for row in progress.history),
+        }
         weights = self.files.write_weights(self.model, summary)
         wait_for_all()  # no process may look for files that are still being written
-        return Run.of(self.model, self.recipe, progress, weights)
+        return Run.of(self.model, self.recipe, progress, fitted, weights)

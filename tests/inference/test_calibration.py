@@ -3,6 +3,7 @@
 import dataclasses
 import importlib.util
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -110,8 +111,8 @@ def test_calibration_lowers_the_ece_and_keeps_the_accuracy_of_single_labels(name
     assert fitted.acc == raw.acc
 
 
-def without_maximum(name, right):
-    logits, split = made_up(name, 0, images=50)
+def without_maximum(name, right, images=50):
+    logits, split = made_up(name, 0, images=images)
     if split.info.multi_label:
         labels = torch.from_numpy(((logits > 0) == right).astype(np.float32))
     else:
@@ -120,15 +121,58 @@ def without_maximum(name, right):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize(
-    ("right", "message"), [(True, "every label is right"), (False, "no more than guessing")]
-)
-def test_without_a_best_temperature_it_warns_and_leaves_things_alone(name, right, message):
-    logits, split = without_maximum(name, right)
-    with pytest.warns(UserWarning, match=message):
+def test_without_a_best_temperature_it_warns_and_leaves_things_alone(name):
+    logits, split = without_maximum(name, right=False)
+    with pytest.warns(UserWarning, match="no more than guessing"):
         assert fit_temperature(Replay(logits, split), split, device="cpu") == 1.0
     with pytest.warns(UserWarning, match="no more than guessing"):
         assert fit_temperature(Replay(0 * logits, split), split, device="cpu") == 1.0
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("images", [1, 6, 50])
+def test_a_small_split_without_mistakes_gives_the_certainty_that_it_can_show(name, images):
+    logits, split = without_maximum(name, right=True, images=images)
+    n = images * (split.info.num_classes if split.info.multi_label else 1)
+    weak = logits / 100
+    found = fit_temperature(Replay(weak, split), split, device="cpu")
+    chances = probabilities(torch.from_numpy(weak).double() / found, split.info.task)
+    if split.info.multi_label:
+        sure = torch.maximum(chances, 1 - chances).mean()
+    else:
+        sure = chances.amax(dim=1).mean()
+    assert float(sure) == pytest.approx((n + 1) / (n + 2), rel=1e-6)
+
+
+def test_a_model_that_is_certain_already_is_left_as_it_is():
+    logits = torch.tensor([[0.0, 5.0], [0.0, 6.0], [7.0, 0.0]])
+    _, split = made_up("breastmnist", 0, images=3)
+    split = dataclasses.replace(split, labels=torch.tensor([1, 1, 0]))
+    assert fit_temperature(Replay(logits, split), split, device="cpu") == 1.0
+
+
+@settings(max_examples=60, deadline=None)
+@given(names, st.integers(0, 2**32 - 1), st.integers(1, 12), st.floats(1e-3, 1e3))
+def test_it_never_makes_the_labels_less_likely(name, seed, images, scale):
+    logits, split = made_up(name, seed, images=images)
+    logits = (logits * np.float32(scale)).astype(np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        found = fit_temperature(Replay(logits, split), split, device="cpu")
+    assert 0 < found < math.inf
+    as_is = loss(logits, split, 1.0)
+    assert loss(logits, split, found) <= as_is + 1e-9 * max(1, as_is)
+
+
+def test_a_few_images_do_not_take_all_certainty():
+    # Right 3 times of 6, but a little surer when right: the likeliest temperature is enormous.
+    margins = torch.tensor([4.001, 4, 4, 4, 4, 4])
+    logits = torch.stack([torch.zeros(6), margins], dim=1)
+    _, split = made_up("breastmnist", 0, images=6)
+    split = dataclasses.replace(split, labels=torch.tensor([1, 1, 1, 0, 0, 0]))
+    found = fit_temperature(Replay(logits, split), split, device="cpu")
+    sure = (logits.double() / found).softmax(dim=1).amax(dim=1).mean()
+    assert float(sure) == pytest.approx(1 / 2 + 1 / 2 / 8, rel=1e-6)
 
 
 def test_one_mistake_among_sure_answers_is_enough_for_a_finite_temperature():

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from medzoo.spec import InputSpec
 from medzoo.training import Augmentation, BatchAugmenter
 from medzoo.transforms import prepare_batch
-from tests.training.test_recipe import augmentations
+from tests.training.recipes.test_recipe import augmentations
 
 MEAN, STD = {1: (0.4,), 3: (0.3, 0.5, 0.7)}, {1: (0.2,), 3: (0.1, 0.2, 0.3)}
 

@@ -107,12 +107,6 @@ def test_run_stopped_before_its_first_validation_is_resumed(tiny, tmp_path):
     assert without_times(resumed.history) == without_times(whole.history)
 
 
-def test_without_resume_the_run_starts_again(tiny, tmp_path):
-    interrupt(trainer(tiny, tmp_path), epoch=2)
-    again = trainer(tiny, tmp_path).fit()
-    assert [row["epoch"] for row in again.history] == [1, 2, 3, 4]
-
-
 def test_resume_without_a_checkpoint_starts(tiny, tmp_path):
     assert len(trainer(tiny, tmp_path, RECIPE.with_changes(epochs=1)).fit(resume=True).history) == 1
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from medzoo.datasets import Dataset, Split
 from medzoo.datasets.storage import iter_chunks
 from medzoo.spec import find_spec
-from medzoo.training.recipe import Recipe
+from medzoo.training.recipes.recipe import Recipe
 from medzoo.training.records.lineage import architecture_name
 
 _SAMPLE = 1 << 26  # bytes of images that count: all of most sets, evenly spaced ones of large ones

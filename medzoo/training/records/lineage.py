@@ -11,7 +11,7 @@ from medzoo.datasets import Dataset, DatasetInfo
 from medzoo.inference import Ensemble
 from medzoo.inference.model import Model
 from medzoo.spec import find_spec, network_of
-from medzoo.training.recipe import Recipe
+from medzoo.training.recipes.recipe import Recipe
 from medzoo.weights.licence import strictest
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 import torch
 
 import medzoo
@@ -46,3 +47,13 @@ def test_entries_of_distilled_runs_name_their_teachers(monkeypatch):
             assert after is before
     views = [member["architecture"] for member in teachers.described("retinamnist")]
     assert views == ["simple_cnn"] * 3 + ["simple_cnn (view: local)"] * 2
+
+
+def test_weights_that_are_not_calibrated_are_refused(tmp_path, monkeypatch):
+    data = medzoo.synthetic("breastmnist", n_train=8, n_val=8, n_test=8)
+    monkeypatch.setattr(Source, "load", lambda self, name, size=28: data)
+    model = medzoo.create_model("simple_cnn", dataset=data, widths=(4, 8, 16))
+    training = {"recipe": {"seed": 0}, "data": data.provenance.to_dict()}
+    path = medzoo.save_weights(model, tmp_path / "run.safetensors", training=training)
+    with pytest.raises(ValueError, match="is not calibrated"):
+        bundle.bundle(path, None)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from medzoo.datasets import dataset_info, list_datasets, synthetic
 from medzoo.models import create_model, list_models
 from medzoo.training import Augmentation, Recipe, fit_to_images, load_recipe, recipe_for
-from medzoo.training.bundled import MIN_BATCH, MIN_STEPS, STEPS_PER_EPOCH
+from medzoo.training.recipes.bundled import MIN_BATCH, MIN_STEPS, STEPS_PER_EPOCH
 
 share = st.floats(0, 1)
 fraction = st.floats(0, 1, exclude_max=True)
@@ -128,7 +128,7 @@ def bundled(monkeypatch):
         "slow.net.data": {"epochs": 300},
         "quick.net": {"augmentation": {"shift": 0.3}, "model_args": {"widths": [2, 4, 8]}},
     }
-    monkeypatch.setattr("medzoo.training.bundled._bundled", lambda: layers)
+    monkeypatch.setattr("medzoo.training.recipes.bundled._bundled", lambda: layers)
 
 
 def test_later_layers_refine_earlier_ones(bundled):

@@ -14,7 +14,7 @@ from medzoo.datasets import Dataset, DatasetInfo, dataset_info, list_datasets
 from medzoo.errors import unknown_name
 from medzoo.files import parse_json, regular_file
 from medzoo.models import network_args
-from medzoo.training.recipe import Recipe, known_fields, merge
+from medzoo.training.recipes.recipe import Recipe, known_fields, merge
 
 STEPS_PER_EPOCH = 10
 """Steps per epoch that a small data set gets, by smaller batches."""
@@ -169,5 +169,9 @@ def _read(source: str | Path | Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
 
 @cache
 def _bundled() -> dict[str, Any]:
-    text = resources.files("medzoo.training").joinpath("recipes.json").read_text(encoding="utf-8")
+    text = (
+        resources.files("medzoo.training.recipes")
+        .joinpath("recipes.json")
+        .read_text(encoding="utf-8")
+    )
     return json.loads(text)

@@ -1,0 +1,65 @@
+"""``medzoo calibrate``: fit the temperature of a weights file to other data."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import medzoo
+from medzoo.cli.command import Commands, add_data_options
+from medzoo.cli.destination import check_destination
+from medzoo.cli.model_data import add_model_data_options, load_model_data
+
+
+def add(commands: Commands) -> None:
+    """Add ``calibrate``.
+
+    Args:
+        commands: The commands of the command line.
+    """
+    sub = commands.add(
+        "calibrate",
+        _calibrate,
+        "fit a model's temperature, so that its probabilities match frequencies",
+        "medzoo calibrate model.safetensors --data images/ --output calibrated.safetensors",
+    )
+    sub.add_argument("model", help="a checkpoint's name or a weights file")
+    add_model_data_options(sub)
+    sub.add_argument(
+        "--split",
+        choices=("train", "val", "test"),
+        default="val",
+        help="what it is fitted to: not what the model was trained on, and not what is to "
+        "measure it (%(default)s)",
+    )
+    sub.add_argument("--output", type=Path, required=True, help="the weights file to write")
+    sub.add_argument("--overwrite", action="store_true", help="replace --output if it exists")
+    add_data_options(sub, size=None)
+
+
+def _calibrate(arguments: argparse.Namespace) -> tuple[Any, str]:
+    from medzoo.evaluation import calibrate
+    from medzoo.models import save_weights
+    from medzoo.weights import (
+        find_entry,
+        locate_named,
+        locate_weights,
+        read_config,
+    )
+
+    check_destination("--output", arguments.output, overwrite=arguments.overwrite)
+    model = medzoo.create_model(arguments.model, pretrained=True)
+    data = load_model_data(arguments, model, arguments.size)
+    split = data.splits[arguments.split]
+    found = calibrate(model, split, device=arguments.device)
+    architecture, _, tag = arguments.model.partition(".")
+    path = locate_named(arguments.model) or locate_weights(find_entry(architecture, tag))
+    training = dict(read_config(path).training)
+    training["calibration"] = found.to_dict() | {
+        "split": split.name,
+        "data": split.provenance.to_dict(),
+    }
+    save_weights(model, arguments.output, training=training)
+    values = {"weights": str(arguments.output), "data": split.title, **found.to_dict()}
+    return values, f"{split.title}, {split.name}: {found}\n{arguments.output}"

@@ -1,0 +1,73 @@
+"""``medzoo calibrate``, and what ``medzoo train`` says about calibration and earlier runs."""
+
+import json
+
+import numpy as np
+import pytest
+
+import medzoo
+from medzoo.cli.main import main
+from medzoo.weights import read_config
+
+
+@pytest.fixture
+def file(tmp_path):
+    rng = np.random.default_rng(0)
+    parts = {}
+    for split, count in (("train", 32), ("val", 24), ("test", 8)):
+        labels = np.arange(count) % 2
+        images = rng.integers(0, 120, (count, 28, 28)) + 100 * labels[:, None, None]
+        parts |= {f"{split}_images": images.astype(np.uint8), f"{split}_labels": labels[:, None]}
+    np.savez(tmp_path / "own.npz", **parts)
+    return tmp_path / "own.npz"
+
+
+def training(file, tmp_path, *extra):
+    arguments = ["train", "simple_cnn", "--data", str(file), "--epochs", "2", *extra]
+    return main([*arguments, "--output", str(tmp_path / "out")])
+
+
+def test_calibrate_writes_a_new_file_and_says_what_changed(file, tmp_path, capsys):
+    assert training(file, tmp_path, "--json") == 0
+    printed = json.loads(capsys.readouterr().out)
+    weights, fitted = printed["weights"], printed["calibration"]["temperature"]
+    model = medzoo.create_model(weights)
+    assert model.temperature == fitted
+    model.temperature = 5.0
+    other = medzoo.save_weights(
+        model, tmp_path / "other.safetensors", training=read_config(weights).training
+    )
+    content = other.read_bytes()
+
+    target = tmp_path / "new" / "calibrated.safetensors"
+    command = ["calibrate", str(other), "--data", str(file), "--output", str(target)]
+    assert main([*command, "--json"]) == 0
+    values = json.loads(capsys.readouterr().out)
+    assert values["temperature"] == pytest.approx(fitted)
+    assert values["nll"] < values["nll_before"]
+    assert other.read_bytes() == content
+    assert medzoo.create_model(target).temperature == values["temperature"]
+    written = read_config(target).training
+    assert written["recipe"] == read_config(weights).training["recipe"]
+    assert written["calibration"]["split"] == "val"
+
+    content = target.read_bytes()
+    assert main(command) == 1
+    assert "exists; give another path, or --overwrite" in capsys.readouterr().err
+    assert target.read_bytes() == content
+    assert main([*command, "--overwrite", "--split", "train"]) == 0
+    assert "ECE" in capsys.readouterr().out
+    assert read_config(target).training["calibration"]["split"] == "train"
+
+
+def test_train_says_what_it_will_do_and_keeps_what_was_there(file, tmp_path, capsys):
+    assert training(file, tmp_path) == 0
+    first = capsys.readouterr()
+    assert "steps per epoch" in first.err or "step per epoch" in first.err
+    assert "Calibrated on the validation split: temperature" in first.out
+    assert training(file, tmp_path) == 0
+    assert "simple_cnn-seed0-2.safetensors" in capsys.readouterr().out
+    assert training(file, tmp_path, "--overwrite") == 0
+    assert "simple_cnn-seed0-2.safetensors" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        training(file, tmp_path, "--overwrite", "--resume")
