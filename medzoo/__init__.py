@@ -10,14 +10,28 @@ For research and teaching; not for clinical use.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from medzoo.lazy import export_lazily
 from medzoo.timm_registration import register_with_timm
 
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from medzoo import datasets as datasets
+    from medzoo import device as device
+    from medzoo import distributed as distributed
+    from medzoo import errors as errors
+    from medzoo import evaluation as evaluation
+    from medzoo import images as images
+    from medzoo import inference as inference
+    from medzoo import models as models
+    from medzoo import prediction as prediction
+    from medzoo import publishing as publishing
+    from medzoo import spec as spec
+    from medzoo import training as training
+    from medzoo import transforms as transforms
+    from medzoo import weights as weights
     from medzoo.datasets import (
         Dataset,
         DatasetInfo,
@@ -39,32 +53,8 @@ if TYPE_CHECKING:
     from medzoo.weights import save_weights
 
     # Last: mypy takes `evaluate` and `predict` for their modules if this comes before them.
+    from medzoo import deployment as deployment  # isort: skip
     from medzoo.deployment import compile, export  # isort: skip
-
-# Imported on first use, so that `import medzoo` itself costs next to nothing.
-_HOME = {
-    "datasets": (
-        "Dataset",
-        "DatasetInfo",
-        "Split",
-        "dataset_info",
-        "list_datasets",
-        "load_dataset",
-        "synthetic",
-    ),
-    "deployment": ("compile", "export"),
-    "errors": ("DatasetError", "TrainingError", "WeightsError"),
-    "evaluation": ("ProbeResult", "Report", "evaluate", "knn_probe", "linear_probe"),
-    "inference": ("Ensemble", "fit_temperature"),
-    "models": ("create_model", "list_models"),
-    "prediction": ("Explanation", "Prediction", "Predictions", "explain", "predict"),
-    "publishing": ("push_to_hub",),
-    "spec": ("InputSpec", "ModelSpec", "spec_of"),
-    "training": ("Augmentation", "Recipe", "Run", "Trainer", "finetune", "recipe_for", "train"),
-    "transforms": ("create_transform",),
-    "weights": ("save_weights",),
-}
-_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [
     "Augmentation",
@@ -109,23 +99,29 @@ __all__ = [
     "train",
 ]
 
+_HOME = {
+    "datasets": (
+        "Dataset",
+        "DatasetInfo",
+        "Split",
+        "dataset_info",
+        "list_datasets",
+        "load_dataset",
+        "synthetic",
+    ),
+    "deployment": ("compile", "export"),
+    "errors": ("DatasetError", "TrainingError", "WeightsError"),
+    "evaluation": ("ProbeResult", "Report", "evaluate", "knn_probe", "linear_probe"),
+    "inference": ("Ensemble", "fit_temperature"),
+    "models": ("create_model", "list_models"),
+    "prediction": ("Explanation", "Prediction", "Predictions", "explain", "predict"),
+    "publishing": ("push_to_hub",),
+    "spec": ("InputSpec", "ModelSpec", "spec_of"),
+    "training": ("Augmentation", "Recipe", "Run", "Trainer", "finetune", "recipe_for", "train"),
+    "transforms": ("create_transform",),
+    "weights": ("save_weights",),
+}
 
-# Packages and modules without top-level names, whose public functions users call as well.
-_MODULES = {*_HOME, "device", "distributed", "images"}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return import_module(f"medzoo.{name}")
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module 'medzoo' has no attribute {name!r}")
-    value = getattr(import_module(f"medzoo.{_MODULE_OF[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
-
-
+# Modules without top-level names, whose public functions users call as well.
+export_lazily(__name__, _HOME, modules=(*_HOME, "device", "distributed", "images"))
 register_with_timm()

@@ -1,14 +1,21 @@
 """Data sets: descriptions, loading, splits, leakage between splits, and synthetic data."""
 
-from medzoo.datasets.dataset import Dataset
-from medzoo.datasets.info import TASKS, DatasetInfo, Task, dataset_info, list_datasets
-from medzoo.datasets.leakage import LeakageReport, LeakedPair, find_leakage
-from medzoo.datasets.load import load_dataset
-from medzoo.datasets.provenance import Provenance
-from medzoo.datasets.readers import ReadingOptions
-from medzoo.datasets.resplit import disjoint_split, read_groups, resplit
-from medzoo.datasets.split import Split
-from medzoo.datasets.synthetic import synthetic
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from medzoo.lazy import export_lazily
+
+if TYPE_CHECKING:
+    from medzoo.datasets.dataset import Dataset
+    from medzoo.datasets.info import TASKS, DatasetInfo, Task, dataset_info, list_datasets
+    from medzoo.datasets.leakage import LeakageReport, LeakedPair, find_leakage
+    from medzoo.datasets.load import load_dataset
+    from medzoo.datasets.provenance import Provenance
+    from medzoo.datasets.readers import ReadingOptions
+    from medzoo.datasets.resplit import disjoint_split, read_groups, resplit
+    from medzoo.datasets.split import Split
+    from medzoo.datasets.synthetic import synthetic
 
 __all__ = [
     "TASKS",
@@ -29,3 +36,18 @@ __all__ = [
     "resplit",
     "synthetic",
 ]
+
+export_lazily(
+    __name__,
+    {
+        "dataset": ("Dataset",),
+        "info": ("TASKS", "DatasetInfo", "Task", "dataset_info", "list_datasets"),
+        "leakage": ("LeakageReport", "LeakedPair", "find_leakage"),
+        "load": ("load_dataset",),
+        "provenance": ("Provenance",),
+        "readers": ("ReadingOptions",),
+        "resplit": ("disjoint_split", "read_groups", "resplit"),
+        "split": ("Split",),
+        "synthetic": ("synthetic",),
+    },
+)

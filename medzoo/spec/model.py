@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from medzoo.datasets import TASKS, Dataset, DatasetInfo, Split, Task
+from medzoo.datasets import TASKS, DatasetInfo, Task
 from medzoo.datasets.info import names_have_laterality
 from medzoo.errors import unknown_name
 from medzoo.spec.checks import as_tuple, check_temperature, check_whole, exactly
 from medzoo.spec.input import InputSpec
+
+if TYPE_CHECKING:
+    from medzoo.datasets import Dataset, Split
 
 
 @dataclass(frozen=True)

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
-import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
-from torch import Tensor, nn
 
 from medzoo.errors import WeightsError
 from medzoo.files import write_atomically
 from medzoo.spec import network_of
 from medzoo.weights.header import WeightsConfig
 
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+# torch is imported where tensors are read or written: headers are read without it, and quickly.
 _KEY = "medzoo"
 """The header entry of a weights file that holds its `WeightsConfig`, as JSON."""
 
@@ -45,6 +46,8 @@ def save_weights(
         ValueError: If medzoo could not build the model again, or the file's name does not end in
             ``.safetensors``.
     """
+    from safetensors.torch import save
+
     if Path(path).suffix != ".safetensors":
         raise ValueError(f"weights file {str(path)!r} must be named *.safetensors")
     config = WeightsConfig.of(model, training)
@@ -67,7 +70,7 @@ def read_config(path: str | Path) -> WeightsConfig:
     Raises:
         WeightsError: If it cannot be read or was not written by medzoo.
     """
-    with _opened(path) as file:
+    with _opened(path, "numpy") as file:
         header = (file.metadata() or {}).get(_KEY)
     if header is None:
         raise WeightsError(
@@ -92,7 +95,9 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
     Raises:
         WeightsError: If it cannot be read.
     """
-    with _opened(path) as file:
+    import torch
+
+    with _opened(path, "pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     return {
         name: tensor.float() if tensor.dtype == torch.float16 else tensor
@@ -100,9 +105,9 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
     }
 
 
-def _opened(path: str | Path) -> Any:
+def _opened(path: str | Path, framework: Literal["numpy", "pt"]) -> Any:
     try:
-        return safe_open(path, framework="pt")
+        return safe_open(path, framework=framework)
     except FileNotFoundError as error:
         raise WeightsError(f"weights file {path} does not exist; check the path") from error
     except (SafetensorError, OSError) as error:
