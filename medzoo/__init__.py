@@ -44,7 +44,8 @@ if TYPE_CHECKING:
     from medzoo.errors import DatasetError, TrainingError, WeightsError
     from medzoo.evaluation import ProbeResult, Report, evaluate, knn_probe, linear_probe
     from medzoo.inference import Ensemble, fit_temperature
-    from medzoo.models import create_model, list_models
+    from medzoo.model_names import list_models
+    from medzoo.models import create_model
     from medzoo.prediction import Explanation, Prediction, Predictions, explain, predict
     from medzoo.publishing import push_to_hub
     from medzoo.spec import InputSpec, ModelSpec, spec_of
@@ -113,7 +114,8 @@ _HOME = {
     "errors": ("DatasetError", "TrainingError", "WeightsError"),
     "evaluation": ("ProbeResult", "Report", "evaluate", "knn_probe", "linear_probe"),
     "inference": ("Ensemble", "fit_temperature"),
-    "models": ("create_model", "list_models"),
+    "model_names": ("list_models",),
+    "models": ("create_model",),
     "prediction": ("Explanation", "Prediction", "Predictions", "explain", "predict"),
     "publishing": ("push_to_hub",),
     "spec": ("InputSpec", "ModelSpec", "spec_of"),
@@ -122,6 +124,7 @@ _HOME = {
     "weights": ("save_weights",),
 }
 
-# Modules without top-level names, whose public functions users call as well.
-export_lazily(__name__, _HOME, modules=(*_HOME, "device", "distributed", "images"))
+# Packages, and modules without top-level names, whose public functions users call as well.
+_PACKAGES = (*(home for home in _HOME if home != "model_names"), "device", "distributed", "images")
+export_lazily(__name__, _HOME, _PACKAGES)
 register_with_timm()

@@ -45,12 +45,12 @@ class _TimmLoader(SourceFileLoader):
 
 def _import_architectures() -> None:
     try:
-        import medzoo.models._registry  # noqa: F401
+        import medzoo.models  # noqa: F401
     except Exception as error:
         # Users of timm alone must not see an error; `import medzoo.models` raises it.
         warnings.warn(
             f"timm works, but does not know medzoo's architectures: {error!r}. "
-            "`import medzoo.models._registry` shows the whole error",
+            "`import medzoo.models` shows the whole error",
             RuntimeWarning,
             stacklevel=2,
         )
