@@ -62,8 +62,17 @@ def add_data_options(parser: argparse.ArgumentParser, size: int | None) -> None:
         size: The default size; None for the model's.
     """
     parser.add_argument("--size", type=int, default=size, help="image height (28, 64, 128, 224)")
-    parser.add_argument("--data-root", help="folder of MedMNIST's files (or set MEDZOO_DATA)")
+    add_data_root_option(parser)
     add_device_option(parser)
+
+
+def add_data_root_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--data-root``.
+
+    Args:
+        parser: The parser of a command.
+    """
+    parser.add_argument("--data-root", help="folder of MedMNIST's files (or set MEDZOO_DATA)")
 
 
 def add_device_option(parser: argparse.ArgumentParser) -> None:

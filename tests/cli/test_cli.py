@@ -32,32 +32,6 @@ def trained(tmp_path, own_file, capsys):
     return json.loads(capsys.readouterr().out)
 
 
-def test_models_lists_architectures(capsys):
-    assert main(["models"]) == 0
-    assert capsys.readouterr().out.split() == medzoo.list_models()
-
-
-def test_datasets_as_json_are_all_twelve(capsys):
-    assert main(["datasets", "--json"]) == 0
-    values = json.loads(capsys.readouterr().out)
-    assert [value["name"] for value in values] == medzoo.list_datasets()
-    assert len(values) == 12
-
-
-@pytest.mark.parametrize("name", ["dermamnist", "simple_cnn"])
-def test_info_describes_data_sets_and_models(name, capsys):
-    assert main(["info", name, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["name"] == name
-
-
-def test_info_tells_who_taught_published_weights(capsys):
-    assert main(["info", "advanced_cnn.dermamnist"]) == 0
-    printed = capsys.readouterr().out
-    member = "architecture: advanced_cnn; input_size: [3, 64, 64]; dataset: dermamnist"
-    assert printed.count(f"  {member}; parameters: 5018319\n") == 2
-    assert "high_res:\n  size: 64\n  md5: 94e200f58dee71ca8cd1265b67befb7d\n" in printed
-
-
 def test_unknown_name_is_one_line_and_exit_code_1(capsys):
     assert main(["info", "dermamnits"]) == 1
     error = capsys.readouterr().err
