@@ -18,6 +18,20 @@ class TrainingError(Exception):
     """A training run cannot go on; the message says why and what was kept."""
 
 
+class TrainingInterrupted(KeyboardInterrupt):
+    """A user interrupted a training run (Ctrl-C); the message says how to go on with it.
+
+    Attributes:
+        what: What was interrupted, and what was kept of it.
+        resumable: Whether there is a checkpoint to resume from.
+    """
+
+    def __init__(self, what: str, resumable: bool, how: str) -> None:
+        super().__init__(f"{what}; {how}")
+        self.what = what
+        self.resumable = resumable
+
+
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:
     """Build the error for a name that is not among the known ones.
 
@@ -31,9 +45,17 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:
         all known names.
     """
     options = sorted(known)
-    close = get_close_matches(str(name).lower(), options, n=3, cutoff=0.5)
-    if close:
-        hint = "did you mean " + " or ".join(repr(option) for option in close) + "?"
-    else:
-        hint = "known: " + (", ".join(options) or "none") + "."
+    hint = did_you_mean(name, options) or "known: " + (", ".join(options) or "none") + "."
     return ValueError(f"unknown {kind} {name!r}; {hint}")
+
+
+def did_you_mean(name: object, known: Iterable[str], cutoff: float = 0.5) -> str:
+    """Return a question that names close matches; empty if there are none.
+
+    Args:
+        name: What the caller gave.
+        known: The names that exist.
+        cutoff: How similar a match must be, from 0 to 1 (equal).
+    """
+    close = get_close_matches(str(name).lower(), sorted(known), n=3, cutoff=cutoff)
+    return f"did you mean {' or '.join(map(repr, close))}?" if close else ""
