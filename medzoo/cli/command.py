@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from typing import Any
+
+from medzoo.errors import did_you_mean
 
 Run = Callable[[argparse.Namespace], tuple[Any, str]]
 """A command: from its arguments to the values for ``--json`` and the text printed otherwise."""
@@ -18,6 +21,7 @@ class Commands:
     """
 
     def __init__(self, parser: argparse.ArgumentParser) -> None:
+        self._parser = parser
         self._commands = parser.add_subparsers(title="commands", required=True, metavar="command")
 
     def add(self, name: str, run: Run, text: str, example: str) -> argparse.ArgumentParser:
@@ -39,6 +43,32 @@ class Commands:
         parser.set_defaults(run=run)
         parser.add_argument("--json", action="store_true", help="print JSON")
         return parser
+
+    def check_names(self, argv: Sequence[str]) -> None:
+        """End the program if the command or one of its options does not exist.
+
+        argparse would do so without close matches, and would first ask for other arguments that
+        are missing because of the typo.
+
+        Args:
+            argv: The arguments of the command line.
+        """
+        known = self._commands.choices
+        name = next((word for word in argv if not word.startswith("-")), None)
+        if name is None:
+            return
+        if name not in known:
+            hint = did_you_mean(name, known) or f"known: {', '.join(known)}"
+            self._parser.error(f"unknown command {name!r}; {hint}")
+        options = [*known[name]._option_string_actions]
+        for word in argv[argv.index(name) + 1 :]:
+            if word == "--":
+                return
+            given = word.partition("=")[0]
+            # An option may be shortened to its start, and -1 is a number.
+            if re.match("--?[a-zA-Z]", given) and not any(o.startswith(given) for o in options):
+                hint = did_you_mean(given, options) or f"see medzoo {name} --help"
+                known[name].error(f"unknown option {given!r}; {hint}")
 
 
 def add_tta_option(parser: argparse.ArgumentParser) -> None:

@@ -41,9 +41,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit code: 0 for success, 1 after an error with a one-line message, 2 for wrong
-        arguments.
+        arguments, 130 if the user interrupted it.
     """
-    arguments = _parser().parse_args(argv)
+    argv = sys.argv[1:] if argv is None else argv
+    parser, commands = create_parser()
+    commands.check_names(argv)
+    arguments = parser.parse_args(argv)
+    arguments.argv = argv
     prints = distributed.rank() == 0  # under torchrun, one process does so for all
     if not prints:
         warnings.simplefilter("ignore")
@@ -62,14 +66,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             time.sleep(_PATIENCE)
         print(f"medzoo: error: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         if prints:
-            print("medzoo: interrupted", file=sys.stderr)
+            print(f"medzoo: {interrupt or 'interrupted'}", file=sys.stderr)
         return 130
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def create_parser() -> tuple[argparse.ArgumentParser, Commands]:
+    """Return the parser of the command line, and its commands."""
     parser = argparse.ArgumentParser(
         prog="medzoo",
         description="The model zoo for small medical images.",
@@ -80,4 +85,4 @@ def _parser() -> argparse.ArgumentParser:
     commands = Commands(parser)
     for module in (show, train, evaluate, predict, export, publish):
         module.add(commands)
-    return parser
+    return parser, commands

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from medzoo.datasets import Split
 from medzoo.device import Precision, autocast
@@ -140,19 +138,6 @@ def validate(
         "val_auc": metrics.auc,
         "val_acc": metrics.acc,
     }
-
-
-def progress_bar(name: str, done: int, steps: int, shown: bool | None) -> tqdm:
-    """Return the progress bar of a run; only process 0 shows one.
-
-    Args:
-        name: Name of the run.
-        done: Steps that were done before.
-        steps: Steps of the whole run.
-        shown: Whether to show it; None shows it only on a terminal.
-    """
-    hidden = True if rank() else None if shown is None else not shown
-    return tqdm(total=steps, initial=done, desc=name, unit="step", disable=hidden, file=sys.stderr)
 
 
 def diverged(

@@ -26,8 +26,9 @@ from medzoo.models import bind_to_dataset
 from medzoo.training.callbacks import Callback, EarlyStopping, RunState, TensorBoard
 from medzoo.training.checks import check_run, try_compiler
 from medzoo.training.loader import BatchSource
-from medzoo.training.loop import NotFiniteError, TrainLoop, diverged, progress_bar, validate
+from medzoo.training.loop import NotFiniteError, TrainLoop, diverged, validate
 from medzoo.training.loss import Loss, task_loss
+from medzoo.training.progress import ProgressDisplay, interrupted
 from medzoo.training.recipe import Recipe, load_recipe
 from medzoo.training.records.fingerprint import name_of_loss, run_fingerprint
 from medzoo.training.records.lineage import architecture_name, lineage
@@ -60,7 +61,8 @@ class Trainer:
             are augmented and shown to the teacher, then scaled down for the model, so that
             rotated images stay as sharp as upright ones.
         device: ``"auto"`` (CUDA, then MPS, then CPU) or any PyTorch device.
-        progress: Show a progress bar; by default only on a terminal.
+        progress: Show a progress bar; by default on a terminal and in Jupyter, and elsewhere (in a
+            pipe, a log file) a line per epoch.
         tensorboard: Add a `TensorBoard` callback that writes to ``<output>/tensorboard/<name>``.
         compile: Compile the network with `torch.compile`. The first step takes minutes, later
             steps are faster. Weights files have the same format as without.
@@ -143,6 +145,7 @@ class Trainer:
             TrainingError: If loss or outputs become infinite or NaN (the last good checkpoint is
                 kept), a checkpoint is damaged or belongs to another run, or a callback stops the
                 run before its first epoch.
+            KeyboardInterrupt: If the user interrupts it; the message says how to resume.
         """
         if resume and self.files.folder is None:
             raise ValueError("resume=True needs output=, the folder of the interrupted run")
@@ -164,6 +167,9 @@ class Trainer:
             except NotFiniteError as error:
                 done, checkpoint = self.state.progress.epoch, self.files.checkpoint
                 raise diverged(error, self.name, self.recipe, done, checkpoint) from error
+            except KeyboardInterrupt:
+                done, total = self.state.progress.epoch, self.recipe.epochs
+                raise interrupted(self.name, done, total, self.files.checkpoint) from None
             finished = self._finish()
             self._call("on_fit_end", run)
         return finished
@@ -173,11 +179,10 @@ class Trainer:
         if self.compile:
             network = cast(nn.Module, torch.compile(network))
         epochs, steps = self.recipe.epochs, len(self.batches)
-        with progress_bar(self.name, run.epoch * steps, epochs * steps, self.progress) as bar:
+        with ProgressDisplay(self.name, run.epoch, epochs, steps, self.progress) as display:
             while run.epoch < epochs and not run.stop_reason:
-                self._train_epoch(network, run, bar.update)
-                score = f", best val AUC {run.best['val_auc']:.4f}" if run.best else ""
-                bar.set_postfix_str(f"loss {run.row['loss']:.3f}{score}", refresh=False)
+                self._train_epoch(network, run, display.step)
+                display.epoch(run.row, run.best)
         if not run.history:
             raise TrainingError(f"{self.name} ended before its first epoch: {run.stop_reason}")
         if "val_auc" not in run.row:  # the last epoch is always validated, also of a stopped run

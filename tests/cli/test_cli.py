@@ -46,6 +46,34 @@ def test_wrong_arguments_are_exit_code_2(capsys):
     assert "--dataset" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        (["trian", "simple_cnn"], "unknown command 'trian'; did you mean 'train'?"),
+        (["xyz"], "unknown command 'xyz'; known: models, datasets"),
+        (["train", "simple_cnn", "--datset", "x"], "'--datset'; did you mean '--dataset'"),
+        (["train", "simple_cnn", "--epoch=3", "--lr", "1"], "'--lr'; see medzoo train --help"),
+        (["train", "simple_cnn", "-resume"], "unknown option '-resume'; did you mean '--resume'"),
+        (["evaluate", "x", "--slpit=val"], "unknown option '--slpit'; did you mean '--split'"),
+    ],
+)
+def test_unknown_commands_and_options_get_close_matches(command, expected, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(command)
+    assert stopped.value.code == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("medzoo")
+    assert expected in error
+
+
+def test_options_may_be_shortened_and_values_may_look_like_numbers(capsys):
+    assert main(["models", "--pre"]) == 0
+    assert "advanced_cnn.dermamnist" in capsys.readouterr().out
+    assert main(["info", "--", "--simple_cnn"]) == 1
+    assert "unknown model or data set '--simple_cnn'" in capsys.readouterr().err
+    assert main(["predict", "simple_cnn.dermamnist", "nowhere.png", "--threshold", "-1"]) == 1
+
+
 def test_help_has_an_example(capsys):
     for command in ("models", "datasets", "info", "train", "evaluate", "predict", "export"):
         with pytest.raises(SystemExit) as stopped:
