@@ -67,7 +67,7 @@ class Commands:
             given = word.partition("=")[0]
             # An option may be shortened to its start, and -1 is a number.
             if re.match("--?[a-zA-Z]", given) and not any(o.startswith(given) for o in options):
-                hint = did_you_mean(given, options) or f"see medzoo {name} --help"
+                hint = did_you_mean(given, options, cutoff=0.7) or f"see medzoo {name} --help"
                 known[name].error(f"unknown option {given!r}; {hint}")
 
 
