@@ -12,6 +12,7 @@ from medzoo.evaluation.plots import (
 )
 from medzoo.evaluation.probe import Probe, ProbeResult, knn_probe, linear_probe
 from medzoo.evaluation.report import Report
+from medzoo.evaluation.report_plots import plot_report
 
 __all__ = [
     "CalibrationBin",
@@ -30,4 +31,5 @@ __all__ = [
     "plot_history",
     "plot_per_class",
     "plot_reliability",
+    "plot_report",
 ]

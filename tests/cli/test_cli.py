@@ -2,6 +2,8 @@
 
 import importlib
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -85,6 +87,25 @@ def test_help_has_an_example(capsys):
 def test_train_writes_weights_that_evaluate_scores(trained, own_file, capsys):
     assert main(["evaluate", trained["weights"], "--dataset", str(own_file), "--split", "val"]) == 0
     assert f"{trained['val_acc']:.3f}" in capsys.readouterr().out
+
+
+def test_evaluate_draws_plots(trained, own_file, tmp_path, capsys):
+    folder = tmp_path / "new" / "plots"
+    command = ["evaluate", trained["weights"], "--dataset", str(own_file), "--plots", str(folder)]
+    assert main(command) == 0
+    names = ["confusion.png", "per_class.png", "reliability.png"]
+    assert sorted(path.name for path in folder.iterdir()) == names
+    assert capsys.readouterr().out.splitlines()[-3:] == [str(folder / name) for name in names]
+
+
+def test_plots_that_cannot_be_drawn_are_refused_before_the_work(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(medzoo, "create_model", lambda *_, **__: pytest.fail("worked first"))
+    (tmp_path / "file").touch()
+    assert main(["evaluate", "simple_cnn.dermamnist", "--plots", str(tmp_path / "file")]) == 1
+    assert "--plots" in capsys.readouterr().err
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    assert main(["evaluate", "simple_cnn.dermamnist", "--plots", str(tmp_path / "plots")]) == 1
+    assert "medzoo[plots]" in capsys.readouterr().err
 
 
 def test_evaluate_and_predict_take_views(trained, own_file, tmp_path, capsys):
@@ -175,9 +196,6 @@ def test_predict_names_a_missing_file(trained, capsys):
 
 
 def test_module_runs_as_a_command():
-    import subprocess
-    import sys
-
     done = subprocess.run(
         [sys.executable, "-m", "medzoo", "--version"], capture_output=True, text=True, check=True
     )
@@ -185,9 +203,6 @@ def test_module_runs_as_a_command():
 
 
 def test_a_reader_that_goes_away_is_no_error():
-    import subprocess
-    import sys
-
     command = f"{sys.executable} -m medzoo info chestmnist | head -n 1 >/dev/null"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
     assert done.stderr == ""

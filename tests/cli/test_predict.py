@@ -68,6 +68,33 @@ def test_a_table_has_a_row_for_each_file(folder, tmp_path, capsys):
             assert found == value["probabilities"]
 
 
+def test_with_a_table_a_summary_is_printed(folder, tmp_path, capsys):
+    table = tmp_path / "table.csv"
+    assert main(["predict", MODEL, str(folder), "--csv", str(table)]) == 0
+    printed = capsys.readouterr().out
+    lines = printed.splitlines()
+    assert lines[0] == "2 images predicted, 1 could not be read"
+    answers = medzoo.predict(
+        medzoo.create_model(MODEL, pretrained=True), [folder / "a.png", folder / "deep" / "a.jpg"]
+    )
+    counts = dict.fromkeys(medzoo.dataset_info("dermamnist").classes, 0)
+    for answer in answers:
+        counts[answer.label] += 1
+    rows = {
+        line.rsplit(maxsplit=1)[0].strip(): line.split()[-1] for line in lines[2 : 2 + len(counts)]
+    }
+    assert rows == {name: str(count) for name, count in counts.items()}
+    assert str(folder / "broken.png") in lines
+    assert lines[-1] == f"table: {table}"
+
+
+def test_a_summary_of_many_unreadable_files_is_short(folder, tmp_path, capsys):
+    for number in range(8):
+        (folder / f"bad{number}.png").write_text("no image")
+    assert main(["predict", MODEL, str(folder), "--csv", str(tmp_path / "table.csv")]) == 0
+    assert "... and 4 more; the table has all of them" in capsys.readouterr().out
+
+
 def test_nothing_readable_is_exit_code_1_with_a_table_all_the_same(folder, tmp_path, capsys):
     table = tmp_path / "table.csv"
     arguments = ["predict", MODEL, str(folder / "broken.png"), "nowhere.png", "--csv", str(table)]
