@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import medzoo
 from medzoo import distributed
-from medzoo.cli import evaluate, export, predict, publish, train
+from medzoo.cli import evaluate, export, predict, preview, publish, train
 from medzoo.cli import info as show
 from medzoo.cli.command import Commands
 from medzoo.errors import DatasetError, TrainingError, WeightsError
@@ -22,6 +22,7 @@ examples:
   medzoo models --pretrained
   medzoo info advanced_cnn.dermamnist
   medzoo predict advanced_cnn.dermamnist lesion.png
+  medzoo preview my_images/
   medzoo train advanced_cnn --dataset dermamnist
   torchrun --nproc-per-node=2 -m medzoo train advanced_cnn --dataset dermamnist
   medzoo evaluate advanced_cnn.dermamnist
@@ -83,6 +84,6 @@ def create_parser() -> tuple[argparse.ArgumentParser, Commands]:
     )
     parser.add_argument("--version", action="version", version=f"medzoo {medzoo.__version__}")
     commands = Commands(parser)
-    for module in (show, train, evaluate, predict, export, publish):
+    for module in (show, preview, train, evaluate, predict, export, publish):
         module.add(commands)
     return parser, commands
