@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
+import medzoo
 from medzoo.errors import did_you_mean
 
 Run = Callable[[argparse.Namespace], tuple[Any, str]]
@@ -43,6 +46,26 @@ class Commands:
         parser.set_defaults(run=run)
         parser.add_argument("--json", action="store_true", help="print JSON")
         return parser
+
+    def complete(self) -> None:
+        """If the shell asks what can follow (Tab was pressed), answer, and end the program."""
+        if "_ARGCOMPLETE" not in os.environ:
+            return
+        from argcomplete import autocomplete
+        from argcomplete.completers import FilesCompleter
+
+        def known_or_file(prefix: str, known: Sequence[str], **_: object) -> list[str]:
+            return [*known, *FilesCompleter()(prefix)]
+
+        models = medzoo.list_models() + medzoo.list_models(pretrained=True)
+        names = {"model": models, "dataset": medzoo.list_datasets()}
+        names |= {"teacher": models, "weights": models, "data": names["dataset"]}
+        names["name"] = models + names["dataset"]
+        for parser in self._commands.choices.values():
+            for action in parser._actions:
+                if known := names.get(action.dest):
+                    vars(action)["completer"] = partial(known_or_file, known=known)
+        autocomplete(self._parser)
 
     def check_names(self, argv: Sequence[str]) -> None:
         """End the program if the command or one of its options does not exist.

@@ -46,6 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     argv = sys.argv[1:] if argv is None else argv
     parser, commands = create_parser()
+    commands.complete()
     commands.check_names(argv)
     arguments = parser.parse_args(argv)
     arguments.argv = argv

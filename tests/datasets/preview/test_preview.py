@@ -20,7 +20,7 @@ def data():
     labels = np.array([0, 0, 1, 0, 1, 1, 0, 1, 0, 1, 0, 0])
     cut = {"train": slice(0, 6), "val": slice(6, 9), "test": slice(9, 12)}
     return medzoo.Dataset.from_arrays(
-        {name: (images[rows], labels[rows]) for name, rows in cut.items()},
+        **{name: (images[rows], labels[rows]) for name, rows in cut.items()},
         task="multi-class",
         classes=["a", "b", "c"],
         name="made_up",
