@@ -125,7 +125,7 @@ def _summary(predictions: Predictions, classes: Sequence[str], path: str) -> str
     if labels[""]:  # multi-label, and no label is above the threshold
         counts.append(("(none)", labels[""]))
     unread = [failure.source for failure in predictions.failures]
-    lines = [f"{len(predictions):,} images predicted, {len(unread):,} could not be read"]
+    lines = [f"images predicted: {len(predictions):,}; could not be read: {len(unread):,}"]
     lines += [table(("class", "images"), counts, numbers="images")]
     lines += ["", "could not be read:", *unread[:_SHOWN]] if unread else []
     if len(unread) > _SHOWN:

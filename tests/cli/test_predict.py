@@ -73,7 +73,7 @@ def test_with_a_table_a_summary_is_printed(folder, tmp_path, capsys):
     assert main(["predict", MODEL, str(folder), "--csv", str(table)]) == 0
     printed = capsys.readouterr().out
     lines = printed.splitlines()
-    assert lines[0] == "2 images predicted, 1 could not be read"
+    assert lines[0] == "images predicted: 2; could not be read: 1"
     answers = medzoo.predict(
         medzoo.create_model(MODEL, pretrained=True), [folder / "a.png", folder / "deep" / "a.jpg"]
     )
@@ -174,6 +174,10 @@ def test_a_slash_at_the_end_means_a_folder(folder, tmp_path):
 def test_a_name_that_is_not_utf_8(folder, tmp_path, capsys):
     name = os.fsdecode(os.fsencode(folder) + b"/caf\xe9.png")
     (folder / "a.png").rename(name)
-    assert main(["predict", MODEL, name, "--csv", str(tmp_path / "table.csv")]) == 0
+    assert main(["predict", MODEL, name]) == 0
     assert "caf\ufffd.png" in capsys.readouterr().out
+    broken = os.fsdecode(os.fsencode(folder) + b"/br\xe9.png")
+    (folder / "broken.png").rename(broken)
+    assert main(["predict", MODEL, name, broken, "--csv", str(tmp_path / "table.csv")]) == 0
+    assert "br\ufffd.png" in capsys.readouterr().out  # the summary names what could not be read
     assert os.fsencode(name) in (tmp_path / "table.csv").read_bytes()
