@@ -34,7 +34,7 @@ from benchmarks.speed_cases.startup import start_up
 from benchmarks.speed_cases.time_to_accuracy import time_to_accuracy
 from benchmarks.speed_cases.timing import machine
 from benchmarks.speed_cases.training import training
-from medzoo.datasets.load import data_root
+from medzoo.datasets.source import data_root
 from medzoo.files import write_atomically
 
 CASES: Mapping[str, Callable[[Setting], list[Measurement]]] = {

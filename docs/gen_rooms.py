@@ -20,7 +20,7 @@ from xml.sax.saxutils import escape
 ROOT = Path(__file__).parent.parent
 PICTURE = ROOT / "docs" / "images" / "rooms.svg"
 BASE = "errors, files, cache, ..."
-IN_BASE = ("errors", "device", "distributed", "files", "optional", "cache")
+IN_BASE = ("errors", "device", "distributed", "files", "lazy", "optional", "cache")
 ROOMS = {
     "cli": ("the medzoo command", "publish"),
     "publishing": ("model cards, the Hub", "publish"),
@@ -38,8 +38,8 @@ ROOMS = {
     BASE: ("also device, distributed, optional", "base"),
 }
 """From top to bottom: what each package holds, and the colour of its box."""
-NOT_DRAWN = {"__init__", "__main__", "timm_registration"}
-"""Entry points: Python's, and the hook by which timm finds the models."""
+NOT_DRAWN = {"__init__", "__main__", "model_names", "timm_registration"}
+"""Entry points: Python's, the list of models, and the hook by which timm finds the models."""
 
 WIDTH, ROW, BOX, LEFT, RIGHT, TOP = 480, 50, 40, 4, 400, 6
 COLOURS = {

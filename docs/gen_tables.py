@@ -174,6 +174,7 @@ def api(package: str) -> str:
 
 def identifier(package: str, name: str) -> str:
     """Return where a public name is documented; a module of the same name would hide it."""
+    getattr(import_module(package), name)  # imported now, if the package imports it on first use
     hidden = f"{package}.{name}" in sys.modules
     return f"{package}.{name}.{name}" if hidden else f"{package}.{name}"
 

@@ -10,14 +10,28 @@ For research and teaching; not for clinical use.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from medzoo.lazy import export_lazily
 from medzoo.timm_registration import register_with_timm
 
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from medzoo import datasets as datasets
+    from medzoo import device as device
+    from medzoo import distributed as distributed
+    from medzoo import errors as errors
+    from medzoo import evaluation as evaluation
+    from medzoo import images as images
+    from medzoo import inference as inference
+    from medzoo import models as models
+    from medzoo import prediction as prediction
+    from medzoo import publishing as publishing
+    from medzoo import spec as spec
+    from medzoo import training as training
+    from medzoo import transforms as transforms
+    from medzoo import weights as weights
     from medzoo.datasets import (
         Dataset,
         DatasetInfo,
@@ -30,7 +44,8 @@ if TYPE_CHECKING:
     from medzoo.errors import DatasetError, TrainingError, WeightsError
     from medzoo.evaluation import ProbeResult, Report, evaluate, knn_probe, linear_probe
     from medzoo.inference import Ensemble, fit_temperature
-    from medzoo.models import create_model, list_models, save_weights
+    from medzoo.model_names import list_models
+    from medzoo.models import create_model, save_weights
     from medzoo.prediction import Explanation, Prediction, Predictions, explain, predict
     from medzoo.publishing import push_to_hub
     from medzoo.spec import InputSpec, ModelSpec, spec_of
@@ -38,31 +53,8 @@ if TYPE_CHECKING:
     from medzoo.transforms import create_transform
 
     # Last: mypy takes `evaluate` and `predict` for their modules if this comes before them.
+    from medzoo import deployment as deployment  # isort: skip
     from medzoo.deployment import compile, export  # isort: skip
-
-# Imported on first use, so that `import medzoo` itself costs next to nothing.
-_HOME = {
-    "datasets": (
-        "Dataset",
-        "DatasetInfo",
-        "Split",
-        "dataset_info",
-        "list_datasets",
-        "load_dataset",
-        "synthetic",
-    ),
-    "deployment": ("compile", "export"),
-    "errors": ("DatasetError", "TrainingError", "WeightsError"),
-    "evaluation": ("ProbeResult", "Report", "evaluate", "knn_probe", "linear_probe"),
-    "inference": ("Ensemble", "fit_temperature"),
-    "models": ("create_model", "list_models", "save_weights"),
-    "prediction": ("Explanation", "Prediction", "Predictions", "explain", "predict"),
-    "publishing": ("push_to_hub",),
-    "spec": ("InputSpec", "ModelSpec", "spec_of"),
-    "training": ("Augmentation", "Recipe", "Run", "Trainer", "finetune", "recipe_for", "train"),
-    "transforms": ("create_transform",),
-}
-_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [
     "Augmentation",
@@ -107,23 +99,36 @@ __all__ = [
     "train",
 ]
 
+_HOME = {
+    "datasets": (
+        "Dataset",
+        "DatasetInfo",
+        "Split",
+        "dataset_info",
+        "list_datasets",
+        "load_dataset",
+        "synthetic",
+    ),
+    "deployment": ("compile", "export"),
+    "errors": ("DatasetError", "TrainingError", "WeightsError"),
+    "evaluation": ("ProbeResult", "Report", "evaluate", "knn_probe", "linear_probe"),
+    "inference": ("Ensemble", "fit_temperature"),
+    "model_names": ("list_models",),
+    "models": ("create_model", "save_weights"),
+    "prediction": ("Explanation", "Prediction", "Predictions", "explain", "predict"),
+    "publishing": ("push_to_hub",),
+    "spec": ("InputSpec", "ModelSpec", "spec_of"),
+    "training": ("Augmentation", "Recipe", "Run", "Trainer", "finetune", "recipe_for", "train"),
+    "transforms": ("create_transform",),
+}
 
-# Packages and modules without top-level names, whose public functions users call as well.
-_MODULES = {*_HOME, "device", "distributed", "images", "weights"}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return import_module(f"medzoo.{name}")
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module 'medzoo' has no attribute {name!r}")
-    value = getattr(import_module(f"medzoo.{_MODULE_OF[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
-
-
+# Packages, and modules without top-level names, whose public functions users call as well.
+_PACKAGES = (
+    *(home for home in _HOME if home != "model_names"),
+    "device",
+    "distributed",
+    "images",
+    "weights",
+)
+export_lazily(__name__, _HOME, _PACKAGES)
 register_with_timm()

@@ -27,6 +27,20 @@ class WriteError(OSError):
     """
 
 
+class TrainingInterrupted(KeyboardInterrupt):
+    """A user interrupted a training run (Ctrl-C); the message says how to go on with it.
+
+    Attributes:
+        what: What was interrupted, and what was kept of it.
+        resumable: Whether there is a checkpoint to resume from.
+    """
+
+    def __init__(self, what: str, resumable: bool, how: str) -> None:
+        super().__init__(f"{what}; {how}")
+        self.what = what
+        self.resumable = resumable
+
+
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:
     """Build the error for a name that is not among the known ones.
 
@@ -40,11 +54,7 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:
         all known names.
     """
     options = sorted(known)
-    close = get_close_matches(str(name).lower(), options, n=3, cutoff=0.5)
-    if close:
-        hint = "did you mean " + " or ".join(repr(option) for option in close) + "?"
-    else:
-        hint = "known: " + (", ".join(options) or "none") + "."
+    hint = did_you_mean(name, options) or "known: " + (", ".join(options) or "none") + "."
     return ValueError(f"unknown {kind} {name!r}; {hint}")
 
 
@@ -58,3 +68,15 @@ def warn_caller(message: str) -> None:
     while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == "medzoo":
         level, frame = level + 1, frame.f_back
     warnings.warn(message, stacklevel=level)
+
+
+def did_you_mean(name: object, known: Iterable[str], cutoff: float = 0.5) -> str:
+    """Return a question that names close matches; empty if there are none.
+
+    Args:
+        name: What the caller gave.
+        known: The names that exist.
+        cutoff: How similar a match must be, from 0 to 1 (equal).
+    """
+    close = get_close_matches(str(name).lower(), sorted(known), n=3, cutoff=cutoff)
+    return f"did you mean {' or '.join(map(repr, close))}?" if close else ""

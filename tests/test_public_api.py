@@ -3,6 +3,7 @@
 import ast
 import importlib
 import inspect
+import os
 import re
 import subprocess
 import sys
@@ -27,6 +28,7 @@ PACKAGES = [
     "training",
     "weights",
 ]
+LAZY = ["medzoo", "medzoo.datasets"]
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
@@ -34,20 +36,51 @@ def test_every_name_resolves():
     for name in medzoo.__all__:
         assert getattr(medzoo, name) is not None
     assert list(medzoo.__all__) == sorted(medzoo.__all__)
-    assert dir(medzoo) == sorted(medzoo.__all__)
+    assert dir(medzoo) == sorted({*medzoo.__all__, *medzoo._modules})
 
 
-def test_lazy_table_type_imports_and_all_agree():
-    assert {*medzoo._MODULE_OF, "__version__"} == set(medzoo.__all__)
-    tree = ast.parse((ROOT / "__init__.py").read_text(encoding="utf-8"))
+@pytest.mark.parametrize("package", LAZY)
+def test_lazy_table_type_imports_and_all_agree(package):
+    module = importlib.import_module(package)
+    assert {*module._homes} == {*module.__all__} - {"__version__"}
+    tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
     block = next(n for n in tree.body if isinstance(n, ast.If))
-    typed = {a.name: n.module for n in block.body for a in n.names}
-    assert typed == {name: f"medzoo.{module}" for name, module in medzoo._MODULE_OF.items()}
+    typed = {(a.name, node.module) for node in block.body for a in node.names}
+    assert typed == {
+        *((name, f"{package}.{home}") for name, home in module._homes.items()),
+        *((name, package) for name in module._modules),
+    }
 
 
-def test_unknown_attribute():
-    with pytest.raises(AttributeError, match="'medzoo' has no attribute 'creat_model'"):
-        medzoo.creat_model  # noqa: B018
+def test_a_name_does_not_depend_on_whether_its_module_was_imported_before():
+    for first in ("", "import medzoo.datasets.synthetic; "):
+        code = f"{first}from medzoo.datasets import synthetic; print(type(synthetic).__name__)"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert done.stdout == "function\n", done.stderr
+
+
+@pytest.mark.parametrize("package", LAZY)
+def test_unknown_attribute(package):
+    module = importlib.import_module(package)
+    with pytest.raises(AttributeError, match=f"'{package}' has no attribute 'creat_model'"):
+        module.creat_model  # noqa: B018
+
+
+@pytest.mark.slow
+def test_type_checkers_know_the_names(tmp_path):
+    (tmp_path / "user.py").write_text(
+        "import medzoo\nmedzoo.images.read_image\nmedzoo.list_models()\nmedzoo.nothing\n"
+        "medzoo.datasets.resplit\nmedzoo.datasets.nothing\n"
+    )
+    command = [sys.executable, "-m", "mypy", "user.py", "--cache-dir", str(tmp_path / "cache")]
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env={**os.environ, "MYPYPATH": str(ROOT.parent)},
+        capture_output=True,
+        text=True,
+    )
+    assert [line.split(":")[1] for line in done.stdout.splitlines()[:-1]] == ["4", "6"]
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -132,5 +165,5 @@ def test_packages_are_reachable_after_a_plain_import(name):
 
 
 def test_every_documented_package_is_reachable():
-    assert {*PACKAGES} <= medzoo._MODULES
-    assert all(getattr(medzoo, name).__name__ == f"medzoo.{name}" for name in medzoo._MODULES)
+    assert {*PACKAGES} <= medzoo._modules
+    assert all(getattr(medzoo, name).__name__ == f"medzoo.{name}" for name in medzoo._modules)

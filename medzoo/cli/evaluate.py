@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 import medzoo
 from medzoo import distributed
 from medzoo.cli.command import Commands, add_data_options, add_tta_option
+from medzoo.cli.destination import check_destination
 from medzoo.cli.model_data import add_model_data_options, load_model_data
 
 
@@ -27,14 +29,25 @@ def add(commands: Commands) -> None:
     add_model_data_options(sub)
     sub.add_argument("--split", choices=("train", "val", "test"), default="test")
     sub.add_argument("--seed", type=int, default=0, help="seed of the bootstrap (%(default)s)")
+    sub.add_argument(
+        "--plots",
+        type=Path,
+        metavar="DIR",
+        help="write confusion matrix, scores per class and reliability diagram into this folder",
+    )
     add_tta_option(sub)
     add_data_options(sub, size=None)
 
 
 def _evaluate(arguments: argparse.Namespace) -> tuple[Any, str]:
     from medzoo.deployment import load_model
+    from medzoo.evaluation import plot_report
+    from medzoo.evaluation.plots import require_matplotlib
     from medzoo.weights import warn_if_trained_on
 
+    if arguments.plots:
+        check_destination("--plots", arguments.plots / "confusion.png")
+        require_matplotlib()
     model = load_model(arguments.model)
     data = load_model_data(arguments, model, arguments.size)
     warn_if_trained_on(arguments.model, data)
@@ -48,4 +61,7 @@ def _evaluate(arguments: argparse.Namespace) -> tuple[Any, str]:
             seed=arguments.seed,
             sharded=True,
         )
-    return report.to_dict(), str(report)
+    text = str(report)
+    if arguments.plots and distributed.rank() == 0:
+        text += "\n\nplots:\n" + "\n".join(map(str, plot_report(report, arguments.plots)))
+    return report.to_dict(), text

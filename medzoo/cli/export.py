@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 import medzoo
-from medzoo.cli.command import Commands
+from medzoo.cli.command import Commands, add_data_root_option
 from medzoo.cli.model_data import add_model_data_options, load_model_data
 
 
@@ -36,7 +36,7 @@ def add(commands: Commands) -> None:
         help="score model and file on the validation split",
     )
     add_model_data_options(sub, "with --check: ")
-    sub.add_argument("--data-root", help="folder of MedMNIST's files (or set MEDZOO_DATA)")
+    add_data_root_option(sub)
 
 
 def _export(arguments: argparse.Namespace) -> tuple[Any, str]:

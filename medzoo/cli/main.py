@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import medzoo
 from medzoo import distributed
-from medzoo.cli import calibrate, evaluate, export, predict, publish, train
+from medzoo.cli import calibrate, evaluate, export, predict, preview, publish, train
 from medzoo.cli import info as show
 from medzoo.cli.command import Commands
 from medzoo.errors import DatasetError, TrainingError, WeightsError
@@ -22,6 +22,7 @@ examples:
   medzoo models --pretrained
   medzoo info advanced_cnn.dermamnist
   medzoo predict advanced_cnn.dermamnist lesion.png
+  medzoo preview my_images/
   medzoo train advanced_cnn --dataset dermamnist
   torchrun --nproc-per-node=2 -m medzoo train advanced_cnn --dataset dermamnist
   medzoo evaluate advanced_cnn.dermamnist
@@ -41,9 +42,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit code: 0 for success, 1 after an error with a one-line message, 2 for wrong
-        arguments.
+        arguments, 130 if the user interrupted it.
     """
-    arguments = _parser().parse_args(argv)
+    argv = sys.argv[1:] if argv is None else argv
+    parser, commands = create_parser()
+    commands.complete()
+    commands.check_names(argv)
+    arguments = parser.parse_args(argv)
+    arguments.argv = argv
     prints = distributed.rank() == 0  # under torchrun, one process does so for all
     if not prints:
         warnings.simplefilter("ignore")
@@ -62,14 +68,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             time.sleep(_PATIENCE)
         print(f"medzoo: error: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         if prints:
-            print("medzoo: interrupted", file=sys.stderr)
+            print(f"medzoo: {interrupt or 'interrupted'}", file=sys.stderr)
         return 130
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def create_parser() -> tuple[argparse.ArgumentParser, Commands]:
+    """Return the parser of the command line, and its commands."""
     parser = argparse.ArgumentParser(
         prog="medzoo",
         description="The model zoo for small medical images.",
@@ -78,6 +85,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"medzoo {medzoo.__version__}")
     commands = Commands(parser)
-    for module in (show, train, calibrate, evaluate, predict, export, publish):
+    for module in (show, preview, train, calibrate, evaluate, predict, export, publish):
         module.add(commands)
-    return parser
+    return parser, commands

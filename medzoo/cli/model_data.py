@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import medzoo
-from medzoo.models import Classifier
+
+if TYPE_CHECKING:
+    from medzoo.models import Classifier
 
 
 def add_model_data_options(parser: argparse.ArgumentParser, purpose: str = "") -> None:

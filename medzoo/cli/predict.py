@@ -8,13 +8,20 @@ import io
 import os
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import medzoo
 from medzoo.cli.command import Commands, add_device_option, add_tta_option
 from medzoo.cli.destination import check_destination
+from medzoo.cli.table import table
+
+if TYPE_CHECKING:
+    from medzoo.prediction import Predictions
+
+_SHOWN = 5  # files that could not be read, in the summary
 
 
 def add(commands: Commands) -> None:
@@ -33,7 +40,7 @@ def add(commands: Commands) -> None:
     sub.add_argument("images", nargs="+", help="image files, folders, or patterns in quotes")
     sub.add_argument("--top-k", type=int, help="only the most probable classes")
     sub.add_argument("--threshold", type=float, help="for labels of multi-label models (0.5)")
-    sub.add_argument("--csv", metavar="FILE", help="write a row for each file")
+    sub.add_argument("--csv", metavar="FILE", help="write a row for each file, and print a summary")
     sub.add_argument(
         "--explain",
         metavar="OUT",
@@ -89,6 +96,8 @@ def _predict(arguments: argparse.Namespace) -> tuple[Any, str]:
             source = str(prediction.source)
             medzoo.explain(model, source).save(overlays[source])
     blocks = [f"{outcome.source}\n{outcome}" for outcome in predictions.outcomes()]
+    if arguments.csv:
+        blocks = [_summary(predictions, model.spec.class_names, arguments.csv)]
     # File names need not be UTF-8, but printed text must be.
     text = "\n".join(blocks).encode(errors="surrogateescape").decode(errors="replace")
     return values, text
@@ -109,6 +118,21 @@ def _overlays(given: str, paths: list[str]) -> dict[str, Path]:
         path: out / parent.relative_to(common) / f"{Path(path).name}.png"
         for path, parent in parents.items()
     }
+
+
+def _summary(predictions: Predictions, classes: Sequence[str], path: str) -> str:
+    """Return how often each class is the answer, what could not be read, and where the table is."""
+    labels = Counter(label for prediction in predictions for label in prediction.labels or [""])
+    counts = [(name, labels[name]) for name in classes]
+    if labels[""]:  # multi-label, and no label is above the threshold
+        counts.append(("(none)", labels[""]))
+    unread = [failure.source for failure in predictions.failures]
+    lines = [f"images predicted: {len(predictions):,}; could not be read: {len(unread):,}"]
+    lines += [table(("class", "images"), counts, numbers="images")]
+    lines += ["", "could not be read:", *unread[:_SHOWN]] if unread else []
+    if len(unread) > _SHOWN:
+        lines.append(f"... and {len(unread) - _SHOWN:,} more; the table has all of them")
+    return "\n".join([*lines, "", f"table: {path}"])
 
 
 def _values(outcome: dict[str, Any]) -> dict[str, Any]:

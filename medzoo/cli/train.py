@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import medzoo
+from medzoo import distributed
 from medzoo.cli.command import Commands, add_data_options
 from medzoo.cli.model_data import add_exclude_option, add_group_option
+from medzoo.errors import TrainingInterrupted
 
 
 def add(commands: Commands) -> None:
@@ -80,20 +82,22 @@ def _train(arguments: argparse.Namespace) -> tuple[Any, str]:
     source = arguments.recipe or ("finetune" if backbone else "default")
     recipe = load_recipe(source, architecture, data, backbone, changes)
     output = Path(arguments.output) / data.info.name
-    run = medzoo.train(
-        architecture if backbone else arguments.model,
-        data,
-        recipe,
-        resume=arguments.resume,
-        overwrite=arguments.overwrite,
-        output=output,
-        teacher=medzoo.Ensemble(arguments.teacher) if arguments.teacher else None,
-        high_res=high_res,
-        device=arguments.device,
-        tensorboard=arguments.tensorboard,
-        compile=arguments.compile,
-        progress=True,
-    )
+    try:
+        run = medzoo.train(
+            architecture if backbone else arguments.model,
+            data,
+            recipe,
+            resume=arguments.resume,
+            overwrite=arguments.overwrite,
+            output=output,
+            teacher=medzoo.Ensemble(arguments.teacher) if arguments.teacher else None,
+            high_res=high_res,
+            device=arguments.device,
+            tensorboard=arguments.tensorboard,
+            compile=arguments.compile,
+        )
+    except TrainingInterrupted as stopped:
+        raise KeyboardInterrupt(f"{stopped.what}{_how_to_resume(arguments, stopped)}") from None
     values = {
         "weights": str(run.weights),
         "data": data.title,
@@ -119,3 +123,12 @@ def _train(arguments: argparse.Namespace) -> tuple[Any, str]:
         f"Read the test split once, when all choices are made:\n  {evaluate}"
     )
     return values, text
+
+
+def _how_to_resume(arguments: argparse.Namespace, stopped: TrainingInterrupted) -> str:
+    if not stopped.resumable:
+        return ", before there was anything to resume from"
+    command = ["medzoo", *arguments.argv, *([] if arguments.resume else ["--resume"])]
+    if distributed.is_torchrun():
+        return f"; go on with torchrun ... -m {shlex.join(command)}"
+    return f"; go on with:\n  {shlex.join(command)}"

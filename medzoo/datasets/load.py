@@ -6,7 +6,6 @@ import os
 import warnings
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import cast, overload
 
@@ -24,68 +23,17 @@ from medzoo.datasets.info import (
     class_names,
     dataset_info,
     list_datasets,
-    medmnist_info,
 )
 from medzoo.datasets.provenance import Provenance
 from medzoo.datasets.readers.array_labels import encode_labels
 from medzoo.datasets.readers.group import GroupColumn
 from medzoo.datasets.resplit import Positions, resplit
+from medzoo.datasets.source import DEFAULT_SIZE, Source, data_root, medmnist_source
 from medzoo.datasets.split import Split
 from medzoo.datasets.storage import download_file, known_files, read_archive
 from medzoo.errors import DatasetError
 
-DEFAULT_SIZE = 28
-
 _TABLES = (".csv", ".tsv")
-
-
-@dataclass(frozen=True)
-class Source:
-    """An official medmnist file: size of its images, file name, URL and md5."""
-
-    size: int
-    file: str
-    url: str
-    md5: str
-
-
-def medmnist_source(name: str, size: int) -> Source:
-    """Return the official medmnist file of a data set in a given size.
-
-    Args:
-        name: One of `list_datasets`.
-        size: Height (= width) of the images in pixels.
-
-    Raises:
-        ValueError: If there is no such data set, or it is not available in this size.
-    """
-    info = dataset_info(name)
-    if size not in info.sizes:
-        sizes = ", ".join(map(str, info.sizes))
-        raise ValueError(
-            f"size={size!r} is not available for {info.title}; choose one of {sizes} (as a number)"
-        )
-    entry = medmnist_info().INFO[info.name]
-    suffix = "" if size == DEFAULT_SIZE else f"_{size}"
-    return Source(size, f"{info.name}{suffix}.npz", entry[f"url{suffix}"], entry[f"MD5{suffix}"])
-
-
-def data_root(root: str | Path | None = None) -> Path:
-    """Return the folder of data files: `root`, else ``MEDZOO_DATA``, else the default of medmnist.
-
-    Args:
-        root: The folder, if given.
-
-    Raises:
-        DatasetError: If neither is given, and medmnist could not create its default folder.
-    """
-    chosen = root or os.environ.get("MEDZOO_DATA") or medmnist_info().DEFAULT_ROOT
-    if chosen is None:
-        raise DatasetError(
-            "there is no data folder: the default folder of medmnist (~/.medmnist) cannot be "
-            "created; give a folder as root= or in the environment variable MEDZOO_DATA"
-        )
-    return Path(chosen).expanduser()
 
 
 @overload

@@ -13,6 +13,7 @@ from medzoo.evaluation.plots import (
 )
 from medzoo.evaluation.probe import Probe, ProbeResult, knn_probe, linear_probe
 from medzoo.evaluation.report import Report
+from medzoo.evaluation.report_plots import plot_report
 
 __all__ = [
     "Calibration",
@@ -33,4 +34,5 @@ __all__ = [
     "plot_history",
     "plot_per_class",
     "plot_reliability",
+    "plot_report",
 ]

@@ -306,14 +306,21 @@ def plot_comparison(
     return _save(figure, path)
 
 
-def _figure(width: float, height: float) -> Figure:
-    """An empty figure of a size in inches, laid out so that labels do not overlap."""
+def require_matplotlib() -> None:
+    """Raise an ImportError that says how to install matplotlib, if it is not installed."""
     try:
-        from matplotlib.figure import Figure
+        import matplotlib.figure  # noqa: F401
     except ImportError as error:
         raise ImportError(
             'plots need matplotlib; install it with pip install "medzoo[plots]"'
-        ) from (error)
+        ) from error
+
+
+def _figure(width: float, height: float) -> Figure:
+    """An empty figure of a size in inches, laid out so that labels do not overlap."""
+    require_matplotlib()
+    from matplotlib.figure import Figure
+
     return Figure(figsize=(width, height), dpi=150, layout="constrained")
 
 

@@ -1,9 +1,10 @@
 """Architectures, each registered with timm, and the factory that fits them to data."""
 
+from medzoo.model_names import list_models
 from medzoo.models._base import ImageClassifier
 from medzoo.models._checkpoint import architecture_of
 from medzoo.models._classifier import Classifier, Specified, with_spec
-from medzoo.models._factory import bind_to_dataset, create_model, list_models
+from medzoo.models._factory import bind_to_dataset, create_model
 from medzoo.models._registry import network_args
 from medzoo.models._save import check_loads_again, save_weights
 from medzoo.models.advanced_cnn import AdvancedCNN

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import timm
 from torch import Tensor
 
-from medzoo.datasets import Dataset, DatasetInfo
+from medzoo.datasets import Dataset, DatasetInfo, list_datasets
 from medzoo.errors import WeightsError, unknown_name
 from medzoo.models._registry import ARCHITECTURES
 from medzoo.models._timm import TIMM_PREFIX, check_timm_name
@@ -20,6 +21,7 @@ from medzoo.weights import (
     read_tensors,
     weights_index,
 )
+from medzoo.weights.hub import HUB_PREFIX
 
 
 @dataclass(frozen=True)
@@ -63,9 +65,11 @@ def find_checkpoint(
         check_architecture(name)
         return Checkpoint(name)
     architecture, _, tag = name.partition(".")
-    check_architecture(architecture)
+    if architecture not in ARCHITECTURES:
+        raise _unknown_model(name)
     if not pretrained:
         if tag:
+            find_entry(architecture, tag)  # a name with a typo is not worth any advice
             raise ValueError(
                 f"create_model({name!r}) names trained weights but pretrained=False; "
                 f"give pretrained=True, or create_model({architecture!r}, dataset={tag!r}) "
@@ -93,13 +97,18 @@ def architecture_of(name: str | Path) -> str:
             architecture.
 
     Raises:
+        ValueError: If there is no such architecture.
         WeightsError: If it is a weights file that cannot be found or read.
     """
     text = str(name)
     path = locate_named(text)
     if path is not None:
         return read_config(path).spec.architecture
-    return text if text.startswith(TIMM_PREFIX) else text.partition(".")[0]
+    architecture = text if text.startswith(TIMM_PREFIX) else text.partition(".")[0]
+    if architecture != text and architecture not in ARCHITECTURES:
+        raise _unknown_model(text)
+    check_architecture(architecture)
+    return architecture
 
 
 def check_architecture(name: str) -> None:
@@ -114,4 +123,39 @@ def check_architecture(name: str) -> None:
     if name.startswith(TIMM_PREFIX):
         check_timm_name(name)
     elif name not in ARCHITECTURES:
-        raise unknown_name("model", name, ARCHITECTURES)
+        raise _unknown_model(name)
+
+
+_EXPORTED = (".onnx", ".pt2")
+_OTHER_FILES = (".bin", ".ckpt", ".h5", ".pkl", ".pt", ".pth", ".safetensor")
+
+
+def _unknown_model(name: str) -> ValueError:
+    """Build the error for a name that means no model; it says what was probably meant."""
+    suffix = Path(name).suffix.lower()
+    if suffix in _EXPORTED:
+        return ValueError(
+            f"{name!r} is an exported file, which is run and not rebuilt; give the checkpoint or "
+            "the .safetensors file that it was made from"
+        )
+    if suffix in _OTHER_FILES or Path(name).is_file():
+        return ValueError(
+            f"{name!r} is not a weights file that medzoo wrote; give a .safetensors file (of "
+            "medzoo.save_weights or `medzoo train`), or load it into your own model"
+        )
+    if timm.is_model(name.partition(".")[0]):
+        return ValueError(f"unknown model {name!r}; timm's has a prefix: {TIMM_PREFIX + name!r}")
+    if name in list_datasets():
+        published = [known for known in weights_index() if known.endswith(f".{name}")]
+        return ValueError(
+            f"{name!r} is a data set, not a model; its checkpoints: "
+            f"{', '.join(published) or 'none'}"
+        )
+    if "/" in name and not name.startswith((".", "/")):
+        on_hub = HUB_PREFIX + name.rpartition(":")[2]
+        return ValueError(
+            f"unknown model {name!r}; give {on_hub!r} for a repository on the Hugging Face Hub, "
+            "and for a file its name with .safetensors at the end"
+        )
+    known = [*ARCHITECTURES, *(weights_index() if "." in name else ())]
+    return unknown_name("model", name, known)

@@ -13,10 +13,9 @@ from medzoo.datasets import Dataset, DatasetInfo, dataset_info
 from medzoo.errors import WeightsError
 from medzoo.models._checkpoint import Checkpoint, check_architecture, find_checkpoint
 from medzoo.models._classifier import Classifier, with_spec
-from medzoo.models._registry import ARCHITECTURES, building_args, constructor_args, network_args
+from medzoo.models._registry import building_args, constructor_args, network_args
 from medzoo.models._timm import TIMM_PREFIX, create_timm, weights_source
 from medzoo.spec import InputSpec, ModelSpec, find_spec
-from medzoo.weights import weights_index
 
 _BUILD_ERRORS = (
     ArithmeticError,
@@ -29,21 +28,6 @@ _BUILD_ERRORS = (
     ValueError,
 )
 """What a constructor raises if it is given wrong arguments."""
-
-
-def list_models(pretrained: bool = False) -> list[str]:
-    """List medzoo's architectures, or the checkpoints that exist.
-
-    timm's architectures are available as well, as ``"timm/<name>"``; `timm.list_models` lists
-    those.
-
-    Args:
-        pretrained: List published checkpoints (``"architecture.dataset"``) instead.
-
-    Returns:
-        The names, sorted.
-    """
-    return sorted(weights_index()) if pretrained else list(ARCHITECTURES)
 
 
 def create_model(

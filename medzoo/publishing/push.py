@@ -6,12 +6,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from hashlib import sha1, sha256
-from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
 from medzoo.errors import WeightsError
-from medzoo.evaluation import Report, plot_confusion, plot_per_class, plot_reliability
+from medzoo.evaluation import Report, plot_report
 from medzoo.publishing.release import Publishable, Release
 from medzoo.publishing.timm_config import timm_config
 from medzoo.weights.hub import WEIGHTS_FILE, reason
@@ -230,13 +229,5 @@ def _compare(path: str, content: bytes, info: ModelInfo | None) -> PublishedFile
 
 
 def _plots(report: Report) -> dict[str, bytes]:
-    draw = {
-        "confusion": plot_confusion,
-        "per_class": plot_per_class,
-        "reliability": plot_reliability,
-    }
     with TemporaryDirectory() as folder:
-        return {
-            f"plots/{name}.png": plot(report, Path(folder) / f"{name}.png").read_bytes()
-            for name, plot in draw.items()
-        }
+        return {f"plots/{path.name}": path.read_bytes() for path in plot_report(report, folder)}

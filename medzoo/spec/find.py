@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
-
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from medzoo.spec.checks import as_tuple
 from medzoo.spec.input import InputSpec
 from medzoo.spec.model import ModelSpec
+
+if TYPE_CHECKING:
+    from torch import nn
+
+# torch is imported where a model is looked at: specs are also read without one, and quickly.
 
 
 def spec_of(model: object, spec: ModelSpec | None = None) -> ModelSpec:
@@ -69,6 +72,8 @@ def network_of(model: Any) -> Any:
 
 def _unwrapped(model: Any) -> Any:
     """Return the one module inside a model that says what it is; the model if there is none."""
+    from torch import nn
+
     if not isinstance(model, nn.Module) or _own_spec(model) is not None:
         return model
     inner = list({id(one): one for one in _classifiers(model)}.values())
@@ -91,6 +96,8 @@ def _before_or_after(model: nn.Module, inner: nn.Module) -> Iterator[nn.Module]:
 
     Elsewhere, a module without parameters may be a loss or a metric, which changes neither.
     """
+    from torch import nn
+
     for module in model.modules():
         if isinstance(module, nn.Sequential) and inner in set(module.modules()):
             for part in module:
@@ -100,6 +107,8 @@ def _before_or_after(model: nn.Module, inner: nn.Module) -> Iterator[nn.Module]:
 
 def _own_spec(model: object) -> ModelSpec | None:
     """Return the spec that a model itself carries, or that its timm configuration amounts to."""
+    from torch import nn
+
     if not isinstance(model, nn.Module):
         spec = getattr(model, "spec", None)
         return spec if isinstance(spec, ModelSpec) else None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from medzoo.datasets import Dataset, DatasetInfo, Split
+from medzoo.datasets import DatasetInfo
 from medzoo.spec.checks import (
     MAX_CHANNELS,
     MAX_SIZE,
@@ -15,6 +15,9 @@ from medzoo.spec.checks import (
     exactly,
     is_finite,
 )
+
+if TYPE_CHECKING:
+    from medzoo.datasets import Dataset, Split
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,8 @@ class InputSpec:
                 mean and standard deviation that are known of the set, or 0.5 as in MedMNIST's own
                 baselines if none are.
         """
+        from medzoo.datasets import Dataset, Split  # here, because they import PyTorch
+
         if isinstance(data, Dataset):
             mean, std = data.mean_std()
             # A channel that never changes has no spread to scale by.

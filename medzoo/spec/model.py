@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from medzoo.datasets import TASKS, Dataset, DatasetInfo, Split, Task
+from medzoo.datasets import TASKS, DatasetInfo, Task
 from medzoo.datasets.info import names_have_laterality
 from medzoo.errors import unknown_name
 from medzoo.spec.checks import (
@@ -22,6 +22,9 @@ from medzoo.spec.checks import (
     exactly,
 )
 from medzoo.spec.input import InputSpec
+
+if TYPE_CHECKING:
+    from medzoo.datasets import Dataset, Split
 
 
 @dataclass(frozen=True)

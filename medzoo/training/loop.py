@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from medzoo.datasets import Split
 from medzoo.device import Precision, autocast
@@ -144,37 +142,6 @@ def validate(
         "val_auc": metrics.auc,
         "val_acc": metrics.acc,
     }
-
-
-def shows_progress(asked: bool | None) -> bool:
-    """Whether this process shows how a run goes; of several, only process 0 does.
-
-    Args:
-        asked: Whether to show it; None shows it only on a terminal.
-    """
-    return rank() == 0 and (sys.stderr.isatty() if asked is None else asked)
-
-
-def progress_bar(name: str, done: int, steps: int, shown: bool) -> tqdm:
-    """Return the progress bar of a run.
-
-    Args:
-        name: Name of the run.
-        done: Steps that were done before.
-        steps: Steps of the whole run.
-        shown: Whether to show it.
-    """
-    # A log file keeps every line that a terminal would overwrite.
-    pause = 0.1 if sys.stderr.isatty() else 10.0
-    return tqdm(
-        total=steps,
-        initial=done,
-        desc=name,
-        unit="step",
-        disable=not shown,
-        file=sys.stderr,
-        mininterval=pause,
-    )
 
 
 def diverged(

@@ -12,6 +12,7 @@ from torch import nn
 
 from medzoo.datasets import Dataset
 from medzoo.datasets.validation import check_dataset
+from medzoo.errors import did_you_mean
 from medzoo.inference.model import Model
 from medzoo.models import architecture_of, create_model
 from medzoo.training.callbacks import Callback
@@ -82,6 +83,7 @@ def train(
             "name. Train one that exists with medzoo.Trainer(model, data).fit() or "
             "medzoo.finetune(model, data)"
         )
+    _check_options("train", options)
     check_dataset("data", data)
     data, options["high_res"] = ensure_validation(data, options.get("high_res"))
     name, known = str(architecture), architecture_of(architecture)
@@ -140,6 +142,7 @@ def finetune(
         WeightsError: If the weights cannot be found, or do not fit the recipe's `model_args`.
         TrainingError: If the run cannot go on.
     """
+    _check_options("finetune", options)
     check_dataset("data", data)
     data, options["high_res"] = ensure_validation(data, options.get("high_res"))
     if not isinstance(backbone, nn.Module):
@@ -153,6 +156,20 @@ def finetune(
             _renew_classifier(backbone, data, resolved.seed)
         trainer = Trainer(backbone, data, resolved, **options)
     return trainer.fit(resume=resume, overwrite=overwrite)
+
+
+def _check_options(function: str, options: Mapping[str, Any]) -> None:
+    """Raise an error for an option that does not exist; fields of the recipe are told apart."""
+    for name, value in options.items():
+        if name in Recipe.__dataclass_fields__:
+            raise TypeError(
+                f"{function}() has no argument {name!r}, which belongs to the recipe: "
+                f"medzoo.{function}(..., recipe={{{name!r}: {value!r:.80}}})"
+            )
+        if name not in TrainerOptions.__annotations__:
+            known = sorted(TrainerOptions.__annotations__)
+            hint = did_you_mean(name, known) or f"known: {', '.join(known)}"
+            raise TypeError(f"{function}() has no argument {name!r}; {hint}")
 
 
 def _create(name: str | Path, data: Dataset, recipe: Recipe, *, pretrained: bool) -> nn.Module:

@@ -28,16 +28,10 @@ from medzoo.models import bind_to_dataset
 from medzoo.training.callbacks import Callback, EarlyStopping, RunState, TensorBoard
 from medzoo.training.checks import check_run, try_compiler
 from medzoo.training.loader import BatchSource
-from medzoo.training.loop import (
-    NotFiniteError,
-    TrainLoop,
-    diverged,
-    progress_bar,
-    shows_progress,
-    validate,
-)
+from medzoo.training.loop import NotFiniteError, TrainLoop, diverged, validate
 from medzoo.training.loss import Loss, task_loss
 from medzoo.training.plan import describe_plan, estimate_epoch
+from medzoo.training.progress import ProgressDisplay, interrupted
 from medzoo.training.recipes.bundled import load_recipe
 from medzoo.training.recipes.recipe import Recipe
 from medzoo.training.records.fingerprint import name_of_loss, run_fingerprint
@@ -76,8 +70,8 @@ class Trainer:
             are augmented and shown to the teacher, then scaled down for the model, so that
             rotated images stay as sharp as upright ones.
         device: ``"auto"`` (CUDA, then MPS, then CPU) or any PyTorch device.
-        progress: Show a progress bar, and before it a description of what is about to be
-            done; by default only on a terminal.
+        progress: Show what is about to be done, and then a progress bar; by default on a terminal
+            and in Jupyter, and elsewhere (in a pipe, a log file) a line per epoch.
         tensorboard: Add a `TensorBoard` callback that writes to ``<output>/tensorboard/<name>``.
         compile: Compile the network with `torch.compile`. The first step takes minutes, later
             steps are faster. Weights files have the same format as without.
@@ -136,7 +130,7 @@ class Trainer:
             callbacks=self.callbacks,
             compile=compile,
         )
-        self.progress, self.compile = shows_progress(progress), compile
+        self.progress, self.compile = progress, compile
         self.high_res, self.teacher, self.own_loss = high_res, teacher, loss
         self.batches = BatchSource(data, r, self.device, high_res, teacher)
         model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -169,6 +163,7 @@ class Trainer:
                 belongs to another run; or a callback stops the run before its first epoch.
             WriteError: If a file of the run cannot be written, e.g. because the disk is full; the
                 last checkpoint is kept.
+            KeyboardInterrupt: If the user interrupts it; the message says how to resume.
         """
         if resume and self.files.folder is None:
             raise ValueError("resume=True needs output=, the folder of the interrupted run")
@@ -193,7 +188,7 @@ class Trainer:
             if found:
                 self.state.load_state_dict(found)
             run = RunState(self.name, self.recipe, self.state, self.state.progress.stopped)
-            if self.progress:
+            if self.progress is not False and rank() == 0:
                 self._show_plan(run)
             self._call("on_fit_start", run)
             try:
@@ -201,6 +196,9 @@ class Trainer:
             except NotFiniteError as error:
                 done, checkpoint = self.state.progress.epoch, self.files.checkpoint
                 raise diverged(error, self.name, self.recipe, done, checkpoint) from error
+            except KeyboardInterrupt:
+                done, total = self.state.progress.epoch, self.recipe.epochs
+                raise interrupted(self.name, done, total, self.files.checkpoint) from None
             finished = self._finish()
             self._call("on_fit_end", run)
         return finished
@@ -227,11 +225,12 @@ class Trainer:
             network = cast(nn.Module, torch.compile(network))
         epochs = self.recipe.epochs
         done, steps = map(self.batches.steps_before, (run.epoch, epochs))
-        with progress_bar(self.name, done, steps, self.progress) as bar:
+        with ProgressDisplay(
+            self.name, (run.epoch, epochs), (done, steps), self.progress
+        ) as display:
             while run.epoch < epochs and not run.stop_reason:
-                self._train_epoch(network, run, bar.update)
-                score = f", best val AUC {run.best['val_auc']:.4f}" if run.best else ""
-                bar.set_postfix_str(f"loss {run.row['loss']:.3f}{score}", refresh=False)
+                self._train_epoch(network, run, display.step)
+                display.epoch(run.row, run.best)
         if not run.history:
             raise TrainingError(f"{self.name} ended before its first epoch: {run.stop_reason}")
         if "val_auc" not in run.row:  # the last epoch is always validated, also of a stopped run

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
-import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
-from torch import Tensor
 
 from medzoo.errors import WeightsError
 from medzoo.files import regular_file
 from medzoo.weights.header import WeightsConfig
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# torch is imported where tensors are read or written: headers are read without it, and quickly.
 _KEY = "medzoo"
 """The header entry of a weights file that holds its `WeightsConfig`, as JSON."""
 
@@ -30,6 +31,9 @@ def weights_content(
         half: Store convolution and linear weights in half precision. Normalisation layers'
             parameters and statistics, whose ranges are wide, stay exact.
     """
+    import torch
+    from safetensors.torch import save
+
     # Copies, because safetensors takes neither tensors that share memory nor channels-last ones.
     plain = {
         name: (tensor.half() if half and tensor.ndim > 1 else tensor).clone(
@@ -51,7 +55,7 @@ def read_config(path: str | Path) -> WeightsConfig:
     Raises:
         WeightsError: If it cannot be read or was not written by medzoo.
     """
-    with _opened(path) as file:
+    with _opened(path, "numpy") as file:
         header = (file.metadata() or {}).get(_KEY)
     if header is None:
         raise WeightsError(
@@ -76,7 +80,9 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
     Raises:
         WeightsError: If it cannot be read.
     """
-    with _opened(path) as file:
+    import torch
+
+    with _opened(path, "pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     return {
         name: tensor.float() if tensor.dtype == torch.float16 else tensor
@@ -84,9 +90,9 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
     }
 
 
-def _opened(path: str | Path) -> Any:
+def _opened(path: str | Path, framework: Literal["numpy", "pt"]) -> Any:
     try:
-        return safe_open(regular_file(path), framework="pt")
+        return safe_open(regular_file(path), framework=framework)
     except FileNotFoundError as error:
         raise WeightsError(f"weights file {path} does not exist; check the path") from error
     except (SafetensorError, OSError) as error:

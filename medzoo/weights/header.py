@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
-
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from medzoo.datasets import DatasetInfo
 from medzoo.files import parse_json
 from medzoo.spec import InputSpec, ModelSpec, network_of, spec_of
 from medzoo.spec.checks import MAX_CLASSES, check_whole
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from medzoo.errors import WeightsError
+from medzoo.datasets import list_datasets
+from medzoo.errors import WeightsError, did_you_mean
 from medzoo.files import parse_json, regular_file, write_atomically
 from medzoo.spec import ModelSpec
 
@@ -150,11 +151,15 @@ def find_entry(architecture: str, tag: str) -> WeightsEntry:
         tag: Name of the data set (or other tag) it was trained on.
 
     Raises:
-        WeightsError: If none was published; the message lists those that were and says how to
-            train one.
+        WeightsError: If none was published; the message names close matches, or, for a data set
+            without published weights, says how to train them.
     """
     name = f"{architecture}.{tag}"
     if name not in weights_index():
+        # Names of the same architecture are alike anyway, so that only typos are closer than this.
+        hint = did_you_mean(name, weights_index(), cutoff=0.85)
+        if hint and tag not in list_datasets():
+            raise WeightsError(f"no weights were published for {name!r}; {hint}")
         existing = ", ".join(weights_index()) or "none"
         raise WeightsError(
             f"no weights were published for {name!r}. Published: {existing}. To make them, run "

@@ -6,13 +6,15 @@ import re
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from medzoo.datasets import Dataset, Provenance
-from medzoo.datasets.storage.md5 import known_files
+from medzoo.datasets import Provenance
 from medzoo.weights.file import read_config
 from medzoo.weights.find import locate_named
 from medzoo.weights.index import weights_index
+
+if TYPE_CHECKING:
+    from medzoo.datasets import Dataset
 
 _OWN_SPLIT = "own split"
 """Start of the provenance note of data that `medzoo.datasets.resplit` has split again."""
@@ -68,6 +70,8 @@ def _training(name: str) -> tuple[str, Mapping[str, Any]]:
 
 def _division(provenance: Provenance) -> tuple[str | None, ...]:
     """Return a key that is equal for data with the same splits."""
+    from medzoo.datasets.storage import known_files  # here, because it imports PyTorch
+
     own = [part for part in re.split("[;,] ", provenance.note) if part.startswith(_OWN_SPLIT)]
     known = provenance.official or provenance.md5 in known_files()
     # All of MedMNIST's files of a set, small and large, have each image in the same split.

@@ -2,6 +2,8 @@
 
 import importlib
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -32,32 +34,6 @@ def trained(tmp_path, own_file, capsys):
     return json.loads(capsys.readouterr().out)
 
 
-def test_models_lists_architectures(capsys):
-    assert main(["models"]) == 0
-    assert capsys.readouterr().out.split() == medzoo.list_models()
-
-
-def test_datasets_as_json_are_all_twelve(capsys):
-    assert main(["datasets", "--json"]) == 0
-    values = json.loads(capsys.readouterr().out)
-    assert [value["name"] for value in values] == medzoo.list_datasets()
-    assert len(values) == 12
-
-
-@pytest.mark.parametrize("name", ["dermamnist", "simple_cnn"])
-def test_info_describes_data_sets_and_models(name, capsys):
-    assert main(["info", name, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["name"] == name
-
-
-def test_info_tells_who_taught_published_weights(capsys):
-    assert main(["info", "advanced_cnn.dermamnist"]) == 0
-    printed = capsys.readouterr().out
-    member = "architecture: advanced_cnn; input_size: [3, 64, 64]; dataset: dermamnist"
-    assert printed.count(f"  {member}; parameters: 5018319\n") == 2
-    assert "high_res:\n  size: 64\n  md5: 94e200f58dee71ca8cd1265b67befb7d\n" in printed
-
-
 def test_unknown_name_is_one_line_and_exit_code_1(capsys):
     assert main(["info", "dermamnits"]) == 1
     error = capsys.readouterr().err
@@ -72,6 +48,34 @@ def test_wrong_arguments_are_exit_code_2(capsys):
     assert "--dataset" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        (["trian", "simple_cnn"], "unknown command 'trian'; did you mean 'train'?"),
+        (["xyz"], "unknown command 'xyz'; known: models, datasets"),
+        (["train", "simple_cnn", "--datset", "x"], "'--datset'; did you mean '--dataset'"),
+        (["train", "simple_cnn", "--epoch=3", "--lr", "1"], "'--lr'; see medzoo train --help"),
+        (["train", "simple_cnn", "-resume"], "unknown option '-resume'; did you mean '--resume'"),
+        (["evaluate", "x", "--slpit=val"], "unknown option '--slpit'; did you mean '--split'"),
+    ],
+)
+def test_unknown_commands_and_options_get_close_matches(command, expected, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(command)
+    assert stopped.value.code == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("medzoo")
+    assert expected in error
+
+
+def test_options_may_be_shortened_and_values_may_look_like_numbers(capsys):
+    assert main(["models", "--pre"]) == 0
+    assert "advanced_cnn.dermamnist" in capsys.readouterr().out
+    assert main(["info", "--", "--simple_cnn"]) == 1
+    assert "unknown model or data set '--simple_cnn'" in capsys.readouterr().err
+    assert main(["predict", "simple_cnn.dermamnist", "nowhere.png", "--threshold", "-1"]) == 1
+
+
 def test_help_has_an_example(capsys):
     for command in ("models", "datasets", "info", "train", "evaluate", "predict", "export"):
         with pytest.raises(SystemExit) as stopped:
@@ -83,6 +87,25 @@ def test_help_has_an_example(capsys):
 def test_train_writes_weights_that_evaluate_scores(trained, own_file, capsys):
     assert main(["evaluate", trained["weights"], "--dataset", str(own_file), "--split", "val"]) == 0
     assert f"{trained['val_acc']:.3f}" in capsys.readouterr().out
+
+
+def test_evaluate_draws_plots(trained, own_file, tmp_path, capsys):
+    folder = tmp_path / "new" / "plots"
+    command = ["evaluate", trained["weights"], "--dataset", str(own_file), "--plots", str(folder)]
+    assert main(command) == 0
+    names = ["confusion.png", "per_class.png", "reliability.png"]
+    assert sorted(path.name for path in folder.iterdir()) == names
+    assert capsys.readouterr().out.splitlines()[-3:] == [str(folder / name) for name in names]
+
+
+def test_plots_that_cannot_be_drawn_are_refused_before_the_work(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(medzoo, "create_model", lambda *_, **__: pytest.fail("worked first"))
+    (tmp_path / "file").touch()
+    assert main(["evaluate", "simple_cnn.dermamnist", "--plots", str(tmp_path / "file")]) == 1
+    assert "--plots" in capsys.readouterr().err
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    assert main(["evaluate", "simple_cnn.dermamnist", "--plots", str(tmp_path / "plots")]) == 1
+    assert "medzoo[plots]" in capsys.readouterr().err
 
 
 def test_evaluate_and_predict_take_views(trained, own_file, tmp_path, capsys):
@@ -173,9 +196,6 @@ def test_predict_names_a_missing_file(trained, capsys):
 
 
 def test_module_runs_as_a_command():
-    import subprocess
-    import sys
-
     done = subprocess.run(
         [sys.executable, "-m", "medzoo", "--version"], capture_output=True, text=True, check=True
     )
@@ -183,9 +203,6 @@ def test_module_runs_as_a_command():
 
 
 def test_a_reader_that_goes_away_is_no_error():
-    import subprocess
-    import sys
-
     command = f"{sys.executable} -m medzoo info chestmnist | head -n 1 >/dev/null"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
     assert done.stderr == ""

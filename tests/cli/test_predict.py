@@ -68,6 +68,33 @@ def test_a_table_has_a_row_for_each_file(folder, tmp_path, capsys):
             assert found == value["probabilities"]
 
 
+def test_with_a_table_a_summary_is_printed(folder, tmp_path, capsys):
+    table = tmp_path / "table.csv"
+    assert main(["predict", MODEL, str(folder), "--csv", str(table)]) == 0
+    printed = capsys.readouterr().out
+    lines = printed.splitlines()
+    assert lines[0] == "images predicted: 2; could not be read: 1"
+    answers = medzoo.predict(
+        medzoo.create_model(MODEL, pretrained=True), [folder / "a.png", folder / "deep" / "a.jpg"]
+    )
+    counts = dict.fromkeys(medzoo.dataset_info("dermamnist").classes, 0)
+    for answer in answers:
+        counts[answer.label] += 1
+    rows = {
+        line.rsplit(maxsplit=1)[0].strip(): line.split()[-1] for line in lines[2 : 2 + len(counts)]
+    }
+    assert rows == {name: str(count) for name, count in counts.items()}
+    assert str(folder / "broken.png") in lines
+    assert lines[-1] == f"table: {table}"
+
+
+def test_a_summary_of_many_unreadable_files_is_short(folder, tmp_path, capsys):
+    for number in range(8):
+        (folder / f"bad{number}.png").write_text("no image")
+    assert main(["predict", MODEL, str(folder), "--csv", str(tmp_path / "table.csv")]) == 0
+    assert "... and 4 more; the table has all of them" in capsys.readouterr().out
+
+
 def test_nothing_readable_is_exit_code_1_with_a_table_all_the_same(folder, tmp_path, capsys):
     table = tmp_path / "table.csv"
     arguments = ["predict", MODEL, str(folder / "broken.png"), "nowhere.png", "--csv", str(table)]
@@ -147,6 +174,10 @@ def test_a_slash_at_the_end_means_a_folder(folder, tmp_path):
 def test_a_name_that_is_not_utf_8(folder, tmp_path, capsys):
     name = os.fsdecode(os.fsencode(folder) + b"/caf\xe9.png")
     (folder / "a.png").rename(name)
-    assert main(["predict", MODEL, name, "--csv", str(tmp_path / "table.csv")]) == 0
+    assert main(["predict", MODEL, name]) == 0
     assert "caf\ufffd.png" in capsys.readouterr().out
+    broken = os.fsdecode(os.fsencode(folder) + b"/br\xe9.png")
+    (folder / "broken.png").rename(broken)
+    assert main(["predict", MODEL, name, broken, "--csv", str(tmp_path / "table.csv")]) == 0
+    assert "br\ufffd.png" in capsys.readouterr().out  # the summary names what could not be read
     assert os.fsencode(name) in (tmp_path / "table.csv").read_bytes()

@@ -11,7 +11,8 @@ from PIL import Image
 
 from medzoo.datasets import Dataset, load_dataset
 from medzoo.datasets import load as store
-from medzoo.datasets.load import Source, data_root
+from medzoo.datasets.info import medmnist_info
+from medzoo.datasets.source import Source, data_root
 from medzoo.datasets.storage import md5 as checksum
 from medzoo.errors import DatasetError
 
@@ -37,7 +38,7 @@ def test_root_is_the_argument_else_the_environment_else_medmnists(monkeypatch, t
     assert data_root() == tmp_path / "env"
     monkeypatch.delenv("MEDZOO_DATA")
     assert data_root() == Path.home() / ".medmnist"
-    monkeypatch.setattr(store.medmnist_info(), "DEFAULT_ROOT", None)
+    monkeypatch.setattr(medmnist_info(), "DEFAULT_ROOT", None)
     with pytest.raises(DatasetError, match="MEDZOO_DATA"):
         data_root()
 

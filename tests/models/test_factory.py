@@ -34,13 +34,13 @@ def same_backbone(one, other, *apart):
     ("name", "match"),
     [
         ("advancedcnn", "unknown model 'advancedcnn'; did you mean 'advanced_cnn'"),
-        ("resnet99.dermamnist", "unknown model 'resnet99'"),
+        ("resnet99.dermamnist", r"unknown model 'resnet99\.dermamnist'"),
         (
             "timm/resnet18.foo",
             r"unknown timm weights 'resnet18\.foo'; did you mean 'resnet18\.",
         ),
         ("timm/resnet1", "unknown timm architecture 'resnet1'; did you mean 'resnet18'"),
-        ("model.pt", "unknown model 'model'"),
+        ("model.pt", "'model.pt' is not a weights file"),
     ],
 )
 def test_unknown_name(name, match):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import http.client
-import sys
 import urllib.request
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
 from uuid import uuid4
 
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from medzoo.errors import DatasetError, WriteError
 from medzoo.files import writing
@@ -79,7 +78,7 @@ def _copy(response: http.client.HTTPResponse, stream: IO[bytes], target: Path) -
         unit="B",
         unit_scale=True,
         leave=False,
-        disable=not sys.stderr.isatty(),
+        disable=None,  # no bar in files and pipes
     )
     with bar:
         while chunk := response.read(_CHUNK):

@@ -1,0 +1,84 @@
+"""``medzoo preview``: look at a data set before training on it."""
+
+from __future__ import annotations
+
+import argparse
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import medzoo
+from medzoo.cli.command import Commands, add_data_root_option
+from medzoo.cli.destination import check_destination
+from medzoo.cli.table import table
+
+if TYPE_CHECKING:
+    from medzoo.datasets import DatasetPreview
+
+
+def add(commands: Commands) -> None:
+    """Add ``preview``.
+
+    Args:
+        commands: The commands of the command line.
+    """
+    sub = commands.add(
+        "preview",
+        _preview,
+        "count the images of a data set, find copies and leaks, and draw a few images",
+        "medzoo preview my_images/ --out my_images.png",
+    )
+    sub.add_argument("data", help="a folder, a .csv table, an .npz file, or a MedMNIST name")
+    sub.add_argument(
+        "--out",
+        type=Path,
+        default=Path("preview.png"),
+        help="the picture, a .png file (%(default)s)",
+    )
+    sub.add_argument("--size", type=int, help="image height (28)")
+    sub.add_argument(
+        "--quick", action="store_true", help="find identical images only, not similar ones"
+    )
+    add_data_root_option(sub)
+
+
+def _preview(arguments: argparse.Namespace) -> tuple[Any, str]:
+    from medzoo.datasets import contact_sheet, preview
+
+    if arguments.out.suffix.lower() != ".png":
+        raise ValueError(f"--out {arguments.out} must end in .png")
+    check_destination("--out", arguments.out)
+    data = medzoo.load_dataset(arguments.data, size=arguments.size, root=arguments.data_root)
+    found = preview(data, near_duplicates=not arguments.quick)
+    contact_sheet(data.train).save(arguments.out)
+    return found.to_dict() | {"picture": str(arguments.out)}, _text(found, arguments.out)
+
+
+def _text(found: DatasetPreview, picture: Path) -> str:
+    counts = found.counts
+    rows: list[tuple[object, ...]] = [
+        (name, *(f"{counts[split][name]:,}" for split in counts)) for name in counts["train"]
+    ]
+    rows.append(("images", *(f"{count:,}" for count in found.images.values())))
+    copies = ", ".join(f"{count:,} in {split}" for split, count in found.copies.items())
+    shared = ", ".join(f"{count:,} in {a} and {b}" for (a, b), count in found.shared.items())
+    leaks = "not searched (--quick)"
+    if found.leakage:
+        pairs = found.leakage.counts().items()
+        leaks = ", ".join(f"{count:,} in {a} and {b}" for (a, b), count in pairs)
+    empty = [
+        f"no {split} images of {name!r}"
+        for split in counts
+        for name, count in counts[split].items()
+        if not count
+    ]
+    return "\n".join(
+        chain(
+            [found.title, "", table(("class", *counts), rows, numbers=" ".join(counts)), ""],
+            [f"copies within a split: {copies}"],
+            [f"identical images in two splits: {shared}"],
+            [f"pairs of near-duplicates in two splits: {leaks}"],
+            [f"warning: {', '.join(empty)}"] if empty else [],
+            [f"picture of the training images: {picture}"],
+        )
+    )

@@ -1,0 +1,77 @@
+"""The official files of MedMNIST: where they come from, and where they are on this disk."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from medzoo.datasets.info import dataset_info, medmnist_info
+from medzoo.errors import DatasetError
+
+DEFAULT_SIZE = 28
+
+
+@dataclass(frozen=True)
+class Source:
+    """An official medmnist file: size of its images, file name, URL and md5."""
+
+    size: int
+    file: str
+    url: str
+    md5: str
+
+
+def medmnist_source(name: str, size: int) -> Source:
+    """Return the official medmnist file of a data set in a given size.
+
+    Args:
+        name: One of `list_datasets`.
+        size: Height (= width) of the images in pixels.
+
+    Raises:
+        ValueError: If there is no such data set, or it is not available in this size.
+    """
+    info = dataset_info(name)
+    if size not in info.sizes:
+        sizes = ", ".join(map(str, info.sizes))
+        raise ValueError(
+            f"size={size!r} is not available for {info.title}; choose one of {sizes} (as a number)"
+        )
+    entry = medmnist_info().INFO[info.name]
+    suffix = "" if size == DEFAULT_SIZE else f"_{size}"
+    return Source(size, f"{info.name}{suffix}.npz", entry[f"url{suffix}"], entry[f"MD5{suffix}"])
+
+
+def data_root(root: str | Path | None = None) -> Path:
+    """Return the folder of data files: `root`, else ``MEDZOO_DATA``, else the default of medmnist.
+
+    Args:
+        root: The folder, if given.
+
+    Raises:
+        DatasetError: If neither is given, and medmnist could not create its default folder.
+    """
+    chosen = root or os.environ.get("MEDZOO_DATA") or medmnist_info().DEFAULT_ROOT
+    if chosen is None:
+        raise DatasetError(
+            "there is no data folder: the default folder of medmnist (~/.medmnist) cannot be "
+            "created; give a folder as root= or in the environment variable MEDZOO_DATA"
+        )
+    return Path(chosen).expanduser()
+
+
+def sizes_on_disk(name: str, root: str | Path | None = None) -> tuple[int, ...]:
+    """Return the sizes of a data set whose files need not be downloaded any more.
+
+    Args:
+        name: One of `list_datasets`.
+        root: Folder of data files; see `data_root`.
+
+    Raises:
+        ValueError: If there is no such data set.
+        DatasetError: If there is no data folder.
+    """
+    folder = data_root(root)
+    sizes = dataset_info(name).sizes
+    return tuple(size for size in sizes if (folder / medmnist_source(name, size).file).is_file())

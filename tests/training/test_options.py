@@ -1,0 +1,29 @@
+"""Arguments of `train` and `finetune` that do not exist."""
+
+import pytest
+
+import medzoo
+
+
+@pytest.fixture(scope="module")
+def data():
+    return medzoo.synthetic("breastmnist", n_train=8, n_val=8, n_test=2)
+
+
+@pytest.mark.parametrize("function", ["train", "finetune"])
+@pytest.mark.parametrize(("name", "value"), [("epochs", 1), ("seed", 3), ("optimizer", "adamw")])
+def test_fields_of_the_recipe_belong_to_the_recipe(function, name, value, data):
+    with pytest.raises(TypeError) as caught:
+        getattr(medzoo, function)("simple_cnn", data, **{name: value})
+    assert str(caught.value) == (
+        f"{function}() has no argument {name!r}, which belongs to the recipe: "
+        f"medzoo.{function}(..., recipe={{{name!r}: {value!r}}})"
+    )
+
+
+@pytest.mark.parametrize("function", ["train", "finetune"])
+def test_other_arguments_get_close_matches(function, data):
+    with pytest.raises(TypeError, match=rf"{function}\(\) .* 'outptu'; did you mean 'output'"):
+        getattr(medzoo, function)("simple_cnn", data, outptu="here")
+    with pytest.raises(TypeError, match="has no argument 'zzz'; known: callbacks, compile, device"):
+        getattr(medzoo, function)("simple_cnn", data, zzz=1)
