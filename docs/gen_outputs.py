@@ -94,8 +94,6 @@ def run_blocks(blocks: Iterable[Block], page: str) -> Iterator[tuple[Block, str]
     Raises:
         RuntimeError: If a command fails.
     """
-    from medzoo.cli import main
-
     names: dict[str, Any] = {"__name__": "__main__"}
     for block in blocks:
         if block.reason:
@@ -107,9 +105,27 @@ def run_blocks(blocks: Iterable[Block], page: str) -> Iterator[tuple[Block, str]
                 exec(compile(code, page, "exec"), names)
             else:
                 for program, *arguments in block.commands():
-                    if program == "medzoo" and main(arguments) != 0:
-                        raise RuntimeError(f"{page}: {shlex.join(['medzoo', *arguments])} failed")
+                    if program == "medzoo":
+                        _run_medzoo(arguments, page)
         yield block, printed.getvalue()
+
+
+def _run_medzoo(arguments: list[str], page: str) -> None:
+    """Run a command; what follows ``>`` is the file into which its output goes."""
+    from medzoo.cli import main
+
+    words, file = arguments, ""
+    if ">" in arguments:
+        *words, _, file = arguments
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        code = main(words)
+    if code != 0:
+        raise RuntimeError(f"{page}: {shlex.join(['medzoo', *words])} ended with the code {code}")
+    if file:
+        Path(file).write_text(printed.getvalue(), encoding="utf-8")
+    else:
+        print(printed.getvalue(), end="")
 
 
 def with_outputs(text: str, page: str) -> str:
