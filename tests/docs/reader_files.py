@@ -1,10 +1,12 @@
 """What a reader of the pages has: small data sets, photographs, folders and tables."""
 
 import csv
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import pydicom.data
 from PIL import Image
 
 import medzoo
@@ -38,14 +40,19 @@ def write_files(folder: Path) -> None:
     photograph = _photographs(seed=0)
     for name in ("lesion.png", "new.png", "scans/one.png", "scans/two.png"):
         photograph(folder / name)
+    scan = folder / "more" / "deep" / "scan.dcm"
+    scan.parent.mkdir(parents=True)
+    shutil.copy(pydicom.data.get_testdata_file("CT_small.dcm"), scan)
     for number in range(60):
         kind = ("benign", "malignant")[number % 2]
         photograph(folder / "moles" / kind / f"{number}.png")
         photograph(folder / "busi" / kind / f"{number}.png")
         photograph(folder / "busi" / kind / f"{number}_mask.png")
         photograph(folder / "busi" / "thumbnails" / f"{number}.png")
-    moles = [(f"moles/{path.parent.name}/{path.name}", path.parent.name, f"patient {path.stem}")
-             for path in sorted((folder / "moles").rglob("*.png"))]
+    moles = [
+        (f"moles/{path.parent.name}/{path.name}", path.parent.name, f"patient {path.stem}")
+        for path in sorted((folder / "moles").rglob("*.png"))
+    ]
     _write_table(folder / "moles.csv", ("path", "label", "group"), moles)
     _write_table(folder / "lesions.csv", ("file", "dx", "lesion_id"), moles)
     two = medzoo.synthetic(task="binary-class", num_classes=2, n_train=40, n_val=20, n_test=20)
@@ -55,7 +62,8 @@ def write_files(folder: Path) -> None:
     rows = [(split, index) for split, count in COUNTS.items() for index in range(count)]
     lesions = [(*row, f"lesion {number // 2}") for number, row in enumerate(rows)]
     _write_table(folder / "dermamnist_lesions.csv", ("split", "index", "lesion_id"), lesions)
-    _write_table(folder / "my_split.csv", ("split", "index"), rows)
+    own = [(*row, SPLITS[number % 3]) for number, row in enumerate(rows)]
+    _write_table(folder / "my_split.csv", ("split", "index", "new_split"), own)
 
 
 def _photographs(seed: int) -> Callable[[Path], None]:
