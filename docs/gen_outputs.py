@@ -23,7 +23,7 @@ from textwrap import dedent
 from typing import Any
 
 _BLOCK = re.compile(
-    r"(?:^<!-- not run: (?P<reason>[^\n]+?) -->\n+)?"
+    r"(?:^ *<!-- not run: (?P<reason>[^\n]+?) -->\n+)?"
     r"^(?P<indent> *)```(?P<language>python|console|bash|sh|pycon)\n(?P<code>.*?)^(?P=indent)```\n"
     r"(?:\n<!-- output -->\n(?P<output>.*?)^<!-- /output -->$)?",
     re.DOTALL | re.MULTILINE,
