@@ -69,6 +69,7 @@ def plot_history(history: Sequence[Mapping[str, Any]], path: PathLike, *, title:
                     epochs[measured],
                     values[measured],
                     color=color,
+                    linestyle="-" if measured.sum() > 1 else "",
                     marker="o" if measured.sum() <= 30 else None,
                     markersize=6 if measured.sum() == 1 else 3.5,
                     label=label,
