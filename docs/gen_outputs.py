@@ -141,10 +141,14 @@ def with_outputs(text: str, page: str) -> str:
 
 def main(pages: list[str]) -> None:
     """Rewrite the given pages."""
+    sys.path.insert(0, str(Path(__file__).parent.parent))
+    from tests.docs.reader_files import write_files  # images that stand for the reader's own
+
     for page in map(Path, pages):
         path, text = page.resolve(), page.read_text(encoding="utf-8")
         back = Path.cwd()
         with tempfile.TemporaryDirectory() as folder:
+            write_files(Path(folder))
             os.chdir(folder)
             try:
                 path.write_text(with_outputs(text, page.name), encoding="utf-8")

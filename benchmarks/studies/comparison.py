@@ -175,7 +175,7 @@ def plot() -> Figure:
             axis.errorbar(
                 point.acc,
                 place,
-                xerr=[[point.acc - low], [high - point.acc]],
+                xerr=[[point.acc - low], [high - point.acc]] if low < high else None,
                 color=point.color,
                 marker="s" if point.color == ORANGE else "o",
                 markerfacecolor=point.color if point.size == 28 else "none",

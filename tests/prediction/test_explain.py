@@ -1,4 +1,5 @@
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -45,6 +46,24 @@ def test_every_network_has_a_map_of_the_images_size(name, image):
     assert model.training
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
     assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_the_figure_has_the_image_beside_the_overlay_under_a_title(model):
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 20, 30), dtype=np.uint8)
+    found = explain(model, pixels)
+    figure = found.figure()
+    factor = 13  # the smallest that makes the shorter side 256 pixels or more
+    title = figure.height - factor * 20
+    assert figure.width > 2 * factor * 30
+    left = figure.crop((0, title, factor * 30, figure.height)).resize((30, 20), Image.NEAREST)
+    right = figure.crop((figure.width - factor * 30, title, figure.width, figure.height))
+    assert (np.asarray(left) == pixels.transpose(1, 2, 0)).all()
+    assert (np.asarray(right.resize((30, 20), Image.NEAREST)) == np.asarray(found.overlay)).all()
+    assert np.asarray(figure)[:title].min() == 0  # text
+    assert (np.asarray(figure)[:title, 0] == 255).all()
+    longer = replace(found, label="a very long name of a class " * 5).figure()
+    assert longer.width == figure.width
+    assert longer.height > figure.height
 
 
 class Corner(Classifier):
