@@ -46,6 +46,7 @@ NOT_RUN = {
     "docs/why-efficientnet-scored-25.md": 2,
 }
 """How many blocks of each page are not run; the page says why."""
+SLOW = {"docs/export.md"}
 
 
 class OneEpoch(Callback):
@@ -86,7 +87,14 @@ def published(hub):
 
 
 @pytest.mark.filterwarnings("ignore:.*is not the official medmnist file")
-@pytest.mark.parametrize("page", [page for page, blocks in BLOCKS.items() if blocks])
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=pytest.mark.slow) if page in SLOW else page
+        for page, blocks in BLOCKS.items()
+        if blocks
+    ],
+)
 @pytest.mark.usefixtures("reader", "published")
 def test_every_example_runs(page):
     ran = list(gen_outputs.run_blocks(BLOCKS[page], page))
