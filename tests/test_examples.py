@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import medzoo
+from tests.docs.reader_files import write_npz
 
 FOLDER = Path(__file__).parent.parent / "examples"
 PROMISED = {
@@ -24,13 +25,13 @@ NEEDS_WEIGHTS = {
 }
 
 
-def run(name: str, folder: Path) -> str:
-    """Run an example with an empty data folder as its own, so that it can rely on no data set."""
+def run(name: str, folder: Path, data: Path) -> str:
+    """Run an example in an empty folder, with a small made-up RetinaMNIST as its only data set."""
     if name in NEEDS_WEIGHTS and not medzoo.list_models(pretrained=True):
         pytest.skip("needs published weights, and none are in this installation")
     environment = {
         **os.environ,
-        "MEDZOO_DATA": str(folder),
+        "MEDZOO_DATA": str(data),
         "XDG_CACHE_HOME": str(folder),
         "HF_HUB_OFFLINE": "1",
         "OMP_NUM_THREADS": "1",
@@ -54,6 +55,11 @@ def test_every_example_is_tested():
 
 @pytest.mark.parametrize("name", PROMISED)
 def test_runs(name, tmp_path):
-    assert PROMISED[name] in run(name, tmp_path)
-    left = {path.name for path in tmp_path.iterdir()} - {"Microsoft"}  # ONNX Runtime's own cache
+    folder, data = tmp_path / "empty", tmp_path / "data"
+    folder.mkdir()
+    data.mkdir()
+    retina = medzoo.synthetic("retinamnist", n_train=240, n_val=24, n_test=24)
+    write_npz(data / "retinamnist.npz", retina, ("train", "val", "test"))
+    assert PROMISED[name] in run(name, folder, data)
+    left = {path.name for path in folder.iterdir()} - {"Microsoft"}  # ONNX Runtime's own cache
     assert not left, "an example leaves files behind"
