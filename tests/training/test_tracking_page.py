@@ -76,7 +76,7 @@ def test_a_tracker_gets_recipe_and_figures(tiny, log, title, name, expected):
     assert steps == list(zip(finished.history, (1, 2), strict=True))
     given = [a[0] for f, a, k in log if f == "log_params"]
     given += [k["config"] for f, a, k in log if f == "init"]
-    assert given == [QUICK.to_dict()]
+    assert given == [QUICK.with_changes(model_args={"widths": [4, 8, 16]}).to_dict()]
     if title == "Weights & Biases":
         assert callback.run.summary == {
             "best_val_auc": max(row["val_auc"] for row in finished.history)
