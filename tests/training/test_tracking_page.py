@@ -88,7 +88,6 @@ def test_tensorboard(tiny, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     quick = {"epochs": 1, "model_args": {"widths": (4, 8, 16)}}
     monkeypatch.setattr("medzoo.training.recipes.bundled._bundled", lambda: {"default": quick})
-    monkeypatch.setattr("medzoo.training.recipes.bundled.MIN_STEPS", 1)
     assert len(block("TensorBoard", medzoo=medzoo, data=tiny)["run"].history) == 1
     assert list((tmp_path / "runs" / "first").glob("events*"))
 
@@ -117,7 +116,6 @@ def test_optuna(tiny, monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", optuna)
     quick = {"epochs": 2, "model_args": {"widths": (4, 8, 16)}}
     monkeypatch.setattr("medzoo.training.recipes.bundled._bundled", lambda: {"default": quick})
-    monkeypatch.setattr("medzoo.training.recipes.bundled.MIN_STEPS", 1)
     block("Pruning with Optuna", medzoo=medzoo, data=tiny)
     assert [step for step, _ in reports] == [1, 2, 1]
     best = max(value for _, value in reports[:2])
