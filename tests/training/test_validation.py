@@ -9,7 +9,7 @@ def scored(monkeypatch, scores):
     scores = iter(scores)
     monkeypatch.setattr(
         "medzoo.training.trainer.validate",
-        lambda *_: {"val_loss": 0.0, "val_auc": next(scores), "val_acc": 0.0},
+        lambda *_, **__: {"val_loss": 0.0, "val_auc": next(scores), "val_acc": 0.0},
     )
 
 
