@@ -140,7 +140,7 @@ def test_patience_says_why_it_stopped(tiny, monkeypatch):
     scores = iter([0.9, 0.8, 0.7, 0.6])
     monkeypatch.setattr(
         "medzoo.training.trainer.validate",
-        lambda *_: {"val_loss": 0.0, "val_auc": next(scores), "val_acc": 0.0},
+        lambda *_, **__: {"val_loss": 0.0, "val_auc": next(scores), "val_acc": 0.0},
     )
     stopped = run(tiny, recipe=LONG.with_changes(patience=2))
     assert stopped.stopped == "no better validation AUC for 2 epochs"
