@@ -157,7 +157,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "trials_retina_alike": lambda: ablations.table("retinamnist", alike=True),
 }
 PLOTS: Mapping[str, tuple[Callable[[], Figure], int]] = {
-    "accuracy_parameters.png": (comparison.plot, 150),
+    "accuracy.png": (comparison.plot, 150),
     "gate_ablation.png": (gate_ablation.plot, 120),
     "speed_accuracy.png": (speed.accuracy_plot, 120),
     "speed_growth.png": (speed.growth_plot, 120),

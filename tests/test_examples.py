@@ -13,8 +13,7 @@ FOLDER = Path(__file__).parent.parent / "examples"
 PROMISED = {
     "classify_an_image.py": "Most probable:",
     "classify_with_onnxruntime.py": "Largest difference from medzoo.predict:",
-    "transfer_learning.py": "from DermaMNIST",
-    "linear_probe.py": "DermaMNIST backbone",
+    "transfer_learning.py": "knn_probe     DermaMNIST",
     "own_data.py": "classes disc, ring; differs by",
     "own_recipe.py": "kept: epoch",
 }
@@ -22,7 +21,6 @@ NEEDS_WEIGHTS = {
     "classify_an_image.py",
     "classify_with_onnxruntime.py",
     "transfer_learning.py",
-    "linear_probe.py",
 }
 
 

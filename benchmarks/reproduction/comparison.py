@@ -7,13 +7,11 @@ measured here.
 from __future__ import annotations
 
 import json
-import textwrap
+from dataclasses import dataclass
 from statistics import mean
 from typing import Any
 
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
 
 import medzoo
 from benchmarks.reporting.format import (
@@ -23,7 +21,7 @@ from benchmarks.reporting.format import (
     percent_interval,
     seed_summary,
 )
-from benchmarks.reporting.palette import BLUE, GRAY, ORANGE
+from benchmarks.reporting.palette import BLUE, ORANGE
 from benchmarks.reporting.paths import REPORTED, RESULTS
 from benchmarks.reporting.toml_file import read_toml
 from benchmarks.reproduction.record import Record, seed_stats
@@ -37,7 +35,6 @@ SETS = (
     "retinamnist",
     "bloodmnist",
 )
-_CLOSE = 1.2  # ratio of sizes at which names would overlap in the plot
 FORMATS = {"auc": ".3f", "acc": ".2%"}
 HEADER = (
     "Model",
@@ -166,97 +163,59 @@ def _mark(row: Row) -> str:
 
 
 def plot() -> Figure:
-    """Draw test accuracy against parameters, one panel per data set."""
+    """Draw test accuracy with its interval, one panel per data set, one line per model."""
     sets = measured()
-    columns = min(2, len(sets))
-    lines = -(-len(sets) // columns)
-    figure = Figure(figsize=(4.6 * columns, 3.6 * lines), layout="constrained")
-    panels = figure.subplots(lines, columns, squeeze=False).flat
-    for axis, (dataset, rows) in zip(panels, sets.items(), strict=False):
-        _draw_references(axis, dataset)
-        _draw_measured(axis, rows)
-        axis.set(
-            xscale="log",
-            xlim=(0.7, 500),  # room for names on the right
-            xticks=(1, 2, 5, 10, 20, 50),
-            xlabel="Parameters, millions",
-            ylabel="Test ACC, %",
-            title=textwrap.fill(rows[0].data_title, 44),
-        )
-        low, high = axis.get_ylim()
-        axis.set_ylim(low, high + 0.5 * (high - low))  # room for names above the intervals
-        axis.xaxis.set_major_formatter("{x:g}")
-        axis.yaxis.set_major_formatter(lambda value, _: f"{value:g}" if value <= 100 else "")
-        axis.xaxis.set_minor_locator(NullLocator())
+    panels = {dataset: _points(dataset, rows) for dataset, rows in sets.items()}
+    heights = [len(points) + 3.5 for points in panels.values()]  # room for title and axis
+    figure = Figure(figsize=(7, 0.2 * sum(heights)), layout="constrained")
+    axes = figure.subplots(len(panels), 1, height_ratios=heights, squeeze=False).flat
+    for axis, (dataset, points) in zip(axes, panels.items(), strict=True):
+        for place, point in enumerate(points):
+            low, high = point.interval
+            axis.errorbar(
+                point.acc,
+                place,
+                xerr=[[point.acc - low], [high - point.acc]] if low < high else None,
+                color=point.color,
+                marker="s" if point.color == ORANGE else "o",
+                markerfacecolor=point.color if point.size == 28 else "none",
+                capsize=2,
+            )
+        axis.set_yticks(range(len(points)), [point.label for point in points], fontsize=8)
+        for tick, point in zip(axis.get_yticklabels(), points, strict=True):
+            tick.set_color(point.color)
+        axis.set_ylim(len(points) - 0.4, -0.6)  # the best at the top
+        axis.set_title(sets[dataset][0].data_title, fontsize=10)
+        axis.grid(axis="x", alpha=0.25)
         axis.spines[["top", "right"]].set_visible(False)
+    axis.set_xlabel("Test ACC, %")
     return figure
 
 
-def _draw_references(axis: Axes, dataset: str) -> None:
-    """Draw published accuracies: points, or lines where the parameters are not known."""
+@dataclass(frozen=True)
+class _Point:
+    """An accuracy in the plot, in per cent; the interval of a published one is the point."""
+
+    label: str
+    acc: float
+    interval: tuple[float, float]
+    color: str
+    size: int  # pixels per side of the images
+
+
+def _points(dataset: str, rows: list[Row]) -> list[_Point]:
+    """Return measured and published accuracies on a data set, the best first."""
+    points = []
+    for row in rows:
+        report = _report(row)
+        low, high = (100 * bound for bound in report["intervals"]["acc"])
+        label = f"medzoo {row.title}, {millions(row.parameters or 0)}"
+        points.append(_Point(label, 100 * report["acc"], (low, high), BLUE, 28))
     for entry in references():
         scores = entry.get(dataset)
-        if not scores or entry.get("only_in_tables"):
-            continue
-        acc = 100 * scores["acc"]
-        if "parameters" in entry:
-            point = (entry["parameters"] / 1e6, acc)
-            name, _, size = entry["name"].partition(" (")
-            face = ORANGE if size.startswith("28") else "none"
-            axis.plot(*point, "s", color=ORANGE, markerfacecolor=face)
-            # On the side where no other name is.
-            side = 1 if name == "ResNet-50" else -1
-            axis.annotate(
-                name,
-                point,
-                textcoords="offset points",
-                xytext=(6 * side, 0),
-                ha="left" if side > 0 else "right",
-                va="center",
-                fontsize=7,
-                color=ORANGE,
-            )
-        else:
-            axis.axhline(acc, color=GRAY, linestyle=":", linewidth=1)
-            axis.annotate(
-                entry["name"],
-                (0.99, acc),
-                xycoords=("axes fraction", "data"),
-                ha="right",
-                fontsize=7,
-                color=GRAY,
-                va="top" if entry["name"].startswith("MedViTV2-B") else "bottom",
-            )
-
-
-def _draw_measured(axis: Axes, rows: list[Row]) -> None:
-    """Draw accuracies of medzoo with their intervals."""
-    sizes = [(row.parameters or 0) / 1e6 for row in rows]
-    for row, size in zip(rows, sizes, strict=True):
-        report = _report(row)
-        low, high = report["intervals"]["acc"]
-        acc = report["acc"]
-        smaller, larger = (
-            any(1 < pair < _CLOSE for pair in ratios)
-            for ratios in ([size / other for other in sizes], [other / size for other in sizes])
-        )
-        axis.errorbar(
-            size,
-            100 * acc,
-            [[100 * (acc - low)], [100 * (high - acc)]],
-            color=BLUE,
-            marker="o",
-            capsize=2,
-        )
-        axis.annotate(
-            row.title,
-            (size, 100 * high),
-            textcoords="offset points",
-            # Upright, and apart from the name of a network of almost the same size.
-            xytext=(4 * smaller - 3 * larger, 4),
-            rotation=90,
-            ha="center",
-            va="bottom",
-            fontsize=7,
-            color=BLUE,
-        )
+        if scores and not entry.get("only_in_tables"):
+            acc = 100 * scores["acc"]
+            count = f", {entry['parameters'] / 1e6:.1f} M" if "parameters" in entry else ""
+            size = 28 if "(28" in entry["name"] else 224
+            points.append(_Point(f"{entry['name']}{count}", acc, (acc, acc), ORANGE, size))
+    return sorted(points, key=lambda point: -point.acc)

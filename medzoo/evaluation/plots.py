@@ -33,6 +33,8 @@ PathLike = str | os.PathLike[str]
 def plot_history(history: Sequence[Mapping[str, Any]], path: PathLike, *, title: str = "") -> Path:
     """Draw the loss and the validation scores of a training run, epoch by epoch.
 
+    Of a run that was validated once, scores are no curve: they are written above the losses.
+
     Args:
         history: One row per epoch with ``epoch``, ``loss``, and as far as measured ``val_loss``,
             ``val_auc`` and ``val_acc``; epochs where one is missing or None are skipped.
@@ -48,29 +50,30 @@ def plot_history(history: Sequence[Mapping[str, Any]], path: PathLike, *, title:
     """
     if not history:
         raise ValueError("the history has no epochs to plot")
-    figure = _figure(9, 3.6)
-    losses, scores = figure.subplots(1, 2)
-    epochs = _column(history, "epoch")
-    marker = "o" if len(history) <= 30 else None
-    series = [
-        (losses, "loss", "training loss", BLUE),
-        (losses, "val_loss", "validation loss", ORANGE),
-        (scores, "val_auc", "validation AUC", BLUE),
-        (scores, "val_acc", "validation ACC", ORANGE),
-    ]
-    for axes, key, label, color in series:
-        values = _column(history, key)
-        measured = ~np.isnan(values)
-        if measured.any():
-            axes.plot(
-                epochs[measured],
-                values[measured],
-                color=color,
-                marker=marker,
-                markersize=3.5,
-                label=label,
-            )
-    for axes, ylabel in ((losses, "loss"), (scores, "score")):
+    epochs, aucs, accs = (_column(history, key) for key in ("epoch", "val_auc", "val_acc"))
+    validated = np.flatnonzero(~np.isnan(aucs) | ~np.isnan(accs))
+    curves = {
+        "loss": [("loss", "training loss", BLUE), ("val_loss", "validation loss", ORANGE)],
+        "score": [("val_auc", "validation AUC", BLUE), ("val_acc", "validation ACC", ORANGE)],
+    }
+    if len(validated) < 2:
+        del curves["score"]
+    figure = _figure(4.5 * len(curves), 3.6)
+    panels = dict(zip(curves, figure.subplots(1, len(curves), squeeze=False)[0], strict=True))
+    for ylabel, axes in panels.items():
+        for key, label, color in curves[ylabel]:
+            values = _column(history, key)
+            measured = ~np.isnan(values)
+            if measured.any():
+                axes.plot(
+                    epochs[measured],
+                    values[measured],
+                    color=color,
+                    linestyle="-" if measured.sum() > 1 else "",
+                    marker="o" if measured.sum() <= 30 else None,
+                    markersize=6 if measured.sum() == 1 else 3.5,
+                    label=label,
+                )
         axes.set_xlabel("epoch")
         axes.set_ylabel(ylabel)
         axes.set_xlim(epochs.min() - 0.5, epochs.max() + 0.5)
@@ -78,11 +81,17 @@ def plot_history(history: Sequence[Mapping[str, Any]], path: PathLike, *, title:
         axes.grid(alpha=0.25)
         if axes.lines:
             axes.legend(frameon=False)
-    aucs = _column(history, "val_auc")
-    if not np.isnan(aucs).all():
+    if "score" not in panels:
+        for row in validated:
+            measured_scores = {"AUC": aucs[row], "ACC": accs[row]}
+            text = [f"{n} {v:.3f}" for n, v in measured_scores.items() if not np.isnan(v)]
+            panels["loss"].set_title(
+                f"validated after epoch {epochs[row]:g}: {', '.join(text)}", fontsize=9, color="0.3"
+            )
+    elif not np.isnan(aucs).all():
         best = int(np.nanargmax(aucs))
-        scores.axvline(epochs[best], color=GRAY, linestyle=":", linewidth=1)
-        scores.set_title(
+        panels["score"].axvline(epochs[best], color=GRAY, linestyle=":", linewidth=1)
+        panels["score"].set_title(
             f"best AUC {aucs[best]:.3f}, epoch {epochs[best]:g}", fontsize=9, color="0.3"
         )
     if title:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import io
+import math
 import operator
+import textwrap
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor, nn
 
 from medzoo.deployment import load_model
@@ -35,6 +37,8 @@ from medzoo.transforms import prepare_batch
 # Viridis: readable with colour blindness, and visible on skin as well as on gray.
 _COLOURS = ((68, 1, 84), (49, 104, 142), (53, 183, 121), (253, 231, 37))
 _OPACITY = 0.6  # of the heat where it is greatest
+_PANEL = 256  # pixels that the shorter side of an image in a figure has at least
+_GAP = 8  # pixels between the parts of a figure
 _FINE_ENOUGH = 7  # places per side: a map of 2 x 2 says no more than places chosen at random
 
 
@@ -45,6 +49,7 @@ class Explanation:
     Attributes:
         label: The class that is explained.
         probability: What the model gives it.
+        image: The image (RGB), in its own size.
         heatmap: float32 (H, W) in [0, 1], of the image's own size: 1 at the place that raises the
             class's logit most, 0 where nothing does, and outside of what the model saw. All 0 if
             no place supports the class.
@@ -53,11 +58,33 @@ class Explanation:
 
     label: str
     probability: float
+    image: Image.Image
     heatmap: np.ndarray
     overlay: Image.Image
 
+    def figure(self) -> Image.Image:
+        """Return image and overlay side by side, under the class and its probability.
+
+        Small images are enlarged, each pixel to a square.
+        """
+        factor = math.ceil(_PANEL / min(self.image.size))
+        width, height = (factor * side for side in self.image.size)
+        total = 2 * width + _GAP
+        font = ImageFont.load_default(max(16, height // 16))
+        title = f"{self.label}: {self.probability:.1%}"
+        lines = textwrap.wrap(title, max(1, int(total / font.getlength("n"))))
+        text = "\n".join(lines)
+        box = ImageDraw.Draw(self.image).multiline_textbbox((0, 0), text, font)
+        top = math.ceil(box[3]) + 2 * _GAP
+        sheet = Image.new("RGB", (total, top + height), "white")
+        ImageDraw.Draw(sheet).multiline_text((_GAP, _GAP), text, "black", font)
+        for left, panel in ((0, self.image), (width + _GAP, self.overlay)):
+            enlarged = panel.resize((width, height), Image.Resampling.NEAREST)
+            sheet.paste(enlarged, (left, top))
+        return sheet
+
     def save(self, path: str | Path) -> Path:
-        """Write the overlay into an image file.
+        """Write `figure` into an image file.
 
         Args:
             path: The file; its suffix decides the format.
@@ -84,7 +111,7 @@ class Explanation:
             raise ValueError(f"cannot write {str(path)!r}: unknown suffix; use .png")
         buffer = io.BytesIO()
         try:
-            self.overlay.save(buffer, format=format_)
+            self.figure().save(buffer, format=format_)
         except OSError as error:
             raise ValueError(f"cannot write {str(path)!r}: {error}; use .png") from error
         return buffer.getvalue()
@@ -149,8 +176,14 @@ def explain(
             heat = _heat(_own_layers(network), batch.clone(), index)
     heatmap = _on_image(heat, pixels.shape[-2], pixels.shape[-1]).numpy()
     heatmap /= max(heatmap.max(), np.finfo(heatmap.dtype).tiny)
-    overlay = _overlay(pixels.cpu(), heatmap)
-    return Explanation(names[index], float(scores[index]), heatmap, overlay)
+    original = adapt_channels(pixels.cpu(), 3).permute(1, 2, 0).numpy()
+    return Explanation(
+        label=names[index],
+        probability=float(scores[index]),
+        image=Image.fromarray(original),
+        heatmap=heatmap,
+        overlay=_overlay(original, heatmap),
+    )
 
 
 class _Split(nn.Module):
@@ -233,12 +266,11 @@ def _on_image(heat: Tensor, height: int, width: int) -> Tensor:
     return F.pad(centre, (left, width - side - left, top, height - side - top))
 
 
-def _overlay(pixels: Tensor, heatmap: np.ndarray) -> Image.Image:
-    """Blend an image, uint8 (C, H, W), with the heat; where there is none it stays as it is."""
+def _overlay(image: np.ndarray, heatmap: np.ndarray) -> Image.Image:
+    """Blend an image, uint8 (H, W, 3), with the heat; where there is none it stays as it is."""
     steps = np.linspace(0, 1, len(_COLOURS))
     colour = np.stack(
         [np.interp(heatmap, steps, channel) for channel in zip(*_COLOURS, strict=True)], axis=-1
     )
     opacity = _OPACITY * heatmap[..., None]
-    image = adapt_channels(pixels, 3).permute(1, 2, 0).numpy()
     return Image.fromarray(((1 - opacity) * image + opacity * colour).round().astype(np.uint8))

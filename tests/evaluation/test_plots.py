@@ -79,6 +79,18 @@ def test_epochs_without_validation_leave_out_its_curve(tmp_path):
     assert colors(plot_history(HISTORY[:1], tmp_path / "plot.png"))["orange"] == 0
 
 
+def test_a_run_validated_once_has_no_empty_axes_for_its_scores(tmp_path):
+    once = [{"epoch": epoch, "loss": 1 / epoch} for epoch in range(1, 11)]
+    once[-1] |= {"val_loss": 0.2, "val_auc": 0.9, "val_acc": 0.8}
+    often = [*once[:4], {**once[4], **once[-1], "epoch": 5}, *once[5:]]
+    widths = []
+    for history in (once, often):
+        with Image.open(plot_history(history, tmp_path / "plot.png")) as image:
+            widths.append(image.width)
+    assert widths[1] == 2 * widths[0]
+    assert colors(plot_history(once, tmp_path / "plot.png"))["orange"] > 0
+
+
 @pytest.mark.filterwarnings("ignore:no image has")
 def test_a_class_without_images_can_be_drawn(tmp_path):
     lacking = report(MULTI_LABEL, absent=2)

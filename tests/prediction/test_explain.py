@@ -1,4 +1,5 @@
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -77,6 +78,24 @@ def test_the_heat_is_where_the_evidence_is():
     untouched, marked = (np.asarray(found.overlay)[at] for at in ((20, 2), (5, 8)))
     assert (untouched == 0).all()
     assert (marked != 255).any()
+
+
+def test_the_figure_has_the_image_beside_the_overlay_under_a_title():
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 30), dtype=np.uint8)
+    found = explain(Corner(), pixels)
+    figure = found.figure()
+    factor = 13  # the smallest that makes the shorter side 256 pixels or more
+    title = figure.height - factor * 20
+    assert figure.width > 2 * factor * 30
+    left = figure.crop((0, title, factor * 30, figure.height)).resize((30, 20), Image.NEAREST)
+    right = figure.crop((figure.width - factor * 30, title, figure.width, figure.height))
+    assert (np.asarray(left) == pixels[..., None]).all()
+    assert (np.asarray(right.resize((30, 20), Image.NEAREST)) == np.asarray(found.overlay)).all()
+    assert np.asarray(figure)[:title].min() == 0  # text
+    assert (np.asarray(figure)[:title, 0] == 255).all()
+    longer = replace(found, label="a very long name of a class " * 5).figure()
+    assert longer.width == figure.width
+    assert longer.height > figure.height
 
 
 class Deep(Corner):
@@ -158,7 +177,7 @@ def test_a_backbone_has_no_classes_to_explain(image):
 def test_saving_takes_the_format_from_the_ending(image, tmp_path):
     found = explain(Corner(), image)
     for name in ("a.png", "deep/b.jpg"):
-        assert Image.open(found.save(tmp_path / name)).size == image.size
+        assert Image.open(found.save(tmp_path / name)).size == found.figure().size
     with pytest.raises(ValueError, match=r"cannot write '.*c\.txt'"):
         found.save(tmp_path / "c.txt")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "deep"]
