@@ -32,18 +32,18 @@ from benchmarks.reporting.format import (
     seed_summary,
 )
 from benchmarks.reporting.paths import IMAGES, RESULTS, ROOT
-from benchmarks.reproduction import teachers
+from benchmarks.reproduction import comparison, teachers
 from benchmarks.reproduction.rows import Row, markdown
 from benchmarks.speed import CASES
 from benchmarks.speed_cases import report as speed
 from benchmarks.studies import (
     ablations,
-    comparison,
     design_trials,
     explanations,
     finetuning,
     gate_ablation,
     leakage,
+    small_folders,
     transfer,
 )
 from medzoo.weights import weights_index
@@ -139,6 +139,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "leakage": leakage.table,
     "transfer": transfer.table,
     "finetuning": finetuning.table,
+    "small_folders": small_folders.table,
     "trainings": comparison.trainings,
     "teachers": teachers.table,
     "explanations": explanations.table,

@@ -139,13 +139,13 @@ def test_a_table_of_predictions(tmp_path, capsys, full_disk):
 def test_a_full_temporary_folder_is_not_a_damaged_image(monkeypatch):
     class Cell:
         def read_bytes(self):
-            return b"x"
+            return b"\0" * 128 + b"DICM"
 
     def fail(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(batch.Path, "write_bytes", fail)
-    with pytest.raises(WriteError, match=f"cannot write a temporary copy .*{FULL}"):
+    monkeypatch.setattr(Path, "write_bytes", fail)
+    with pytest.raises(WriteError, match=f"cannot write a temporary copy of a DICOM file .*{FULL}"):
         batch.read_images([Cell()], 28, on_error="skip", progress=False)
 
 

@@ -24,6 +24,7 @@ from benchmarks.studies.finetuning import FINETUNING
 from benchmarks.studies.gate_ablation import GATE_ABLATION
 from benchmarks.studies.leakage import LEAKAGE
 from benchmarks.studies.precision import PRECISION
+from benchmarks.studies.small_folders import SMALL_FOLDERS
 from benchmarks.studies.study import Study
 from benchmarks.studies.transfer import TRANSFER
 from medzoo.errors import DatasetError
@@ -36,6 +37,7 @@ STUDIES: dict[str, Study[Any]] = {
         DESIGN_SPEED,
         GATE_ABLATION,
         FINETUNING,
+        SMALL_FOLDERS,
         TRANSFER,
         EXPLANATIONS,
         LEAKAGE,

@@ -62,6 +62,7 @@ def _train(arguments: argparse.Namespace) -> tuple[Any, str]:
     from medzoo.models import architecture_of
     from medzoo.training import load_recipe
 
+    architecture = architecture_of(arguments.model)  # before a data set is downloaded
     chosen = arguments.data or arguments.dataset
     where = {
         "root": arguments.data_root,
@@ -77,7 +78,6 @@ def _train(arguments: argparse.Namespace) -> tuple[Any, str]:
         for name in ("epochs", "batch_size", "learning_rate", "distillation", "seed")
         if getattr(arguments, name) is not None
     }
-    architecture = architecture_of(arguments.model)
     backbone = arguments.model if arguments.pretrained else ""
     source = arguments.recipe or ("finetune" if backbone else "default")
     recipe = load_recipe(source, architecture, data, backbone, changes)

@@ -104,4 +104,5 @@ def calibrate(model: SpecCarrier, split: Split, **options: Unpack[SplitOptions])
 
 def _metrics(logits: Tensor, split: Split) -> Metrics:
     info = split.info
-    return compute_metrics(split.labels, probabilities(logits, info.task), info.task, info.classes)
+    scores = probabilities(logits, info.task)
+    return compute_metrics(split.labels, scores, info.task, info.classes, warn=False)

@@ -264,6 +264,8 @@ def compute_metrics(
     probabilities: Array,
     task: Task,
     classes: Sequence[str] | None = None,
+    *,
+    warn: bool = True,
 ) -> Metrics:
     """Score predictions; AUC and ACC equal those of medmnist's `Evaluator`.
 
@@ -273,10 +275,10 @@ def compute_metrics(
         probabilities: Probability of each class, (N, K), in [0, 1]; K is 2 for binary tasks.
         task: MedMNIST's name of the task.
         classes: Names of the K classes; their numbers when not given.
+        warn: Whether a warning names the classes that cannot be scored.
 
     Returns:
-        The scores. Classes that cannot be scored are NaN and left out of the means, with one
-        warning that names them.
+        The scores. Classes that cannot be scored are NaN and left out of the means.
 
     Raises:
         ValueError: If shapes or values do not fit; the message names what was expected.
@@ -286,7 +288,8 @@ def compute_metrics(
     names = [str(number) for number in range(count)] if classes is None else list(classes)
     if len(names) != count:
         raise ValueError(f"got {len(names)} class names for probabilities of {count} classes")
-    _warn_of_absent(data, names)
+    if warn:
+        _warn_of_absent(data, names)
     return _metrics(data, names)
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from medzoo.distributed import rank
-from medzoo.errors import DatasetError
+from medzoo.errors import DatasetError, WriteError
 from medzoo.images.convert import to_uint8
 from medzoo.images.depth import DepthCheck
 from medzoo.images.file import read_image
@@ -96,6 +96,8 @@ def _read(file: ImageFile, size: int, depth: DepthCheck) -> Tensor | DatasetErro
         image = center_crop_resize(to_uint8(read_image(source, name=str(file), depth=depth)), size)
     except DatasetError as error:
         return error
+    except WriteError:
+        raise  # says nothing about the image
     except OSError as error:
         return DatasetError(f"cannot read {file}: {error}")
     gray = len(image) == 3 and bool((image[1:] == image[:1]).all())

@@ -11,7 +11,8 @@ import numpy as np
 import PIL
 from PIL import Image, UnidentifiedImageError
 
-from medzoo.errors import DatasetError
+from medzoo.errors import DatasetError, WriteError
+from medzoo.files import writing
 from medzoo.images.convert import check_pixels, decode_pixels, numbers_to_uint8
 from medzoo.images.depth import DepthCheck
 from medzoo.images.dicom import is_dicom, lacks_preamble, read_dicom
@@ -115,6 +116,8 @@ def _read(source: Path | bytes, name: str, depth: DepthCheck) -> np.ndarray:
     try:
         head = _head(source)
         return _read_dicom(source) if is_dicom(head) else _read_by_pillow(source, depth)
+    except WriteError:
+        raise  # says nothing about the image
     except UnidentifiedImageError as error:
         reason = "unknown format"
         if lacks_preamble(head) or name.rstrip("'").lower().endswith((".dcm", ".dicom")):
@@ -140,7 +143,8 @@ def _read_dicom(source: Path | bytes) -> np.ndarray:
         return read_dicom(source)
     with TemporaryDirectory() as folder:  # pydicom reads the head of a file only by its path
         copy = Path(folder) / "image"
-        copy.write_bytes(source)
+        with writing(copy, "a temporary copy of a DICOM file"):
+            copy.write_bytes(source)
         return read_dicom(copy)
 
 

@@ -110,7 +110,7 @@ class TrainLoop:
 
 
 def validate(
-    model: nn.Module, split: Split, device: torch.device, precision: Precision
+    model: nn.Module, split: Split, device: torch.device, precision: Precision, *, warn: bool = True
 ) -> dict[str, float]:
     """Score a model on a validation split.
 
@@ -121,6 +121,7 @@ def validate(
         split: The validation split.
         device: Where to compute.
         precision: Precision of the computation.
+        warn: Whether a warning names the classes that cannot be scored.
 
     Returns:
         ``val_loss`` (the task's loss), ``val_auc`` and ``val_acc``.
@@ -133,7 +134,7 @@ def validate(
     if not logits.isfinite().all():
         raise NotFiniteError("the model's outputs became infinite or NaN")
     scores = probabilities(logits, info.task)
-    metrics = compute_metrics(split.labels, scores, info.task, info.classes)
+    metrics = compute_metrics(split.labels, scores, info.task, info.classes, warn=warn)
     targets = soft_targets(split)
     unknown = bool(targets.isnan().any())
     loss = loss_of(logits.float(), targets, info.multi_label, unknown=unknown)

@@ -151,13 +151,16 @@ class TrainState:
         self.progress = Progress()
 
     def keep_if_best(self, row: Mapping[str, Any]) -> None:
-        """Keep the averaged weights if a validation was the best so far.
+        """Keep the averaged weights if a validation was the best so far; of equal ones, the last.
+
+        On a small validation split the AUC of several epochs is equal, and the first of them has
+        learned least.
 
         Args:
             row: Figures of the epoch, not yet in the history.
         """
         best = self.progress.best
-        if best is None or row["val_auc"] > best["val_auc"]:
+        if best is None or row["val_auc"] >= best["val_auc"]:
             self.progress.best_epoch = row["epoch"]
             self.best = {k: v.clone() for k, v in self.average.module.state_dict().items()}
 

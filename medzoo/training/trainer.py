@@ -258,7 +258,8 @@ class Trainer:
     def _validate(self, row: dict[str, Any]) -> None:
         """Add the scores of the averaged weights to an epoch's figures; keep the best weights."""
         average = self.state.average.module
-        row |= validate(average, self.data.val, self.device, self.recipe.precision)
+        first = self.state.progress.best is None  # one warning is enough
+        row |= validate(average, self.data.val, self.device, self.recipe.precision, warn=first)
         self.state.keep_if_best(row)
 
     def _call(self, hook: str, run: RunState) -> None:

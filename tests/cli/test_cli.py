@@ -41,6 +41,12 @@ def test_unknown_name_is_one_line_and_exit_code_1(capsys):
     assert "did you mean 'dermamnist'" in error
 
 
+def test_train_refuses_an_unknown_model_before_it_reads_data(monkeypatch, capsys):
+    monkeypatch.setattr(medzoo, "load_dataset", None)  # would be an error of another kind
+    assert main(["train", "resnet18", "--dataset", "breastmnist"]) == 1
+    assert "'timm/resnet18'" in capsys.readouterr().err
+
+
 def test_wrong_arguments_are_exit_code_2(capsys):
     with pytest.raises(SystemExit) as stopped:
         main(["train"])

@@ -238,7 +238,7 @@ def test_a_name_stands_for_the_trained_model():
     model = create_model("simple_cnn.breastmnist", pretrained=True)
     report = evaluate("simple_cnn.breastmnist", split, device="cpu", resamples=0)
     assert report.to_dict() == evaluate(model, split, device="cpu", resamples=0).to_dict()
-    with pytest.raises(ValueError, match="did you mean 'simple_cnn'"):
+    with pytest.raises(ValueError, match="did you mean 'simple_cnn"):
         evaluate("simple_cn.breastmnist", split)
     with pytest.raises(TypeError, match="model=7 is not a model"):
         evaluate(7, split)

@@ -287,5 +287,5 @@ def test_what_is_no_list_of_members_is_refused(members):
 
 
 def test_an_unknown_name_is_refused_with_close_ones():
-    with pytest.raises(ValueError, match="did you mean 'simple_cnn'"):
+    with pytest.raises(ValueError, match="did you mean 'simple_cnn"):
         Ensemble(["simple_cn.dermamnist"])

@@ -241,5 +241,5 @@ def test_a_model_may_be_a_name(paths):
     assert predict(name, paths[0]).probabilities == pytest.approx(expected)
     heat = explain(name, paths[0].read_bytes()).heatmap
     assert np.array_equal(heat, explain(model, paths[0]).heatmap)
-    with pytest.raises(ValueError, match="did you mean 'simple_cnn'"):
+    with pytest.raises(ValueError, match="did you mean 'simple_cnn"):
         predict("simple_cn.dermamnist", paths[0])

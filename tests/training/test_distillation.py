@@ -108,7 +108,7 @@ def test_a_teacher_sees_what_its_student_sees(tiny):
         lambda module, given: seen["student"].append(given[0]) if module.training else None
     )
     recipe = QUICK.with_changes(augmentation={"rotation": 90, "mixup": 1.0, "mix_probability": 1.0})
-    Trainer(student, tiny, recipe, teacher=specified(teacher, tiny)).fit()
+    Trainer(student, tiny, recipe, teacher=specified(teacher, tiny), progress=False).fit()
     assert len(seen["student"]) == 2
     for shown, learnt in zip(seen["teacher"][-2:], seen["student"], strict=True):
         assert shown.equal(learnt)
@@ -168,7 +168,12 @@ def test_a_teacher_may_see_the_same_images_larger(tiny, high_res):
         return sure_of_the_first(images)
 
     trainer = Trainer(
-        small(tiny), tiny, QUICK, teacher=specified(teacher, high_res), high_res=high_res
+        small(tiny),
+        tiny,
+        QUICK,
+        teacher=specified(teacher, high_res),
+        high_res=high_res,
+        progress=False,
     )
     seen.clear()
     trainer.fit()

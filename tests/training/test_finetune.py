@@ -219,7 +219,6 @@ def test_the_backbone_decides_the_architectures_arguments(backbone, monkeypatch)
     data = medzoo.synthetic("breastmnist", n_train=32, n_val=16, n_test=1)
     bundled = {"default": {"model_args": {"widths": [2, 2, 2]}}, "finetune": {"epochs": 1}}
     monkeypatch.setattr("medzoo.training.recipes.bundled._bundled", lambda: bundled)
-    monkeypatch.setattr("medzoo.training.recipes.bundled.MIN_STEPS", 1)
     run = finetune(backbone, data)
     assert run.model.num_features == SMALL["widths"][-1]
     assert run.recipe.epochs == 1

@@ -48,7 +48,8 @@ def train(data, **options):
 
 def test_a_pipe_gets_a_line_per_epoch(data, capsys):
     run = train(data)
-    lines = capsys.readouterr().err.splitlines()
+    plan, *lines = re.split(r"\n(?=\S)", capsys.readouterr().err.rstrip())
+    assert plan.startswith("simple_cnn-seed0\n  model")
     assert len(lines) == 3
     for line, row in zip(lines, run.history, strict=True):
         score = f", val AUC {row['val_auc']:.4f}" if "val_auc" in row else ""
@@ -81,7 +82,7 @@ def test_the_caller_decides(shown, bar, data, capsys):
 
 def test_other_processes_show_nothing(monkeypatch, capsys):
     monkeypatch.setattr("medzoo.training.progress.rank", lambda: 1)
-    with ProgressDisplay("run", 0, 2, 1, None) as display:
+    with ProgressDisplay("run", (0, 2), (0, 2), None) as display:
         display.step()
         display.epoch({"epoch": 1, "loss": 0.5}, None)
     assert capsys.readouterr().err == ""
@@ -98,7 +99,7 @@ def test_jupyter_gets_bars_of_its_own():
 def test_time_left_counts_the_epochs_of_this_process_only(capsys, monkeypatch):
     clock = iter([100.0, 130.0])
     monkeypatch.setattr("medzoo.training.progress.time.perf_counter", lambda: next(clock))
-    with ProgressDisplay("run", 6, 10, 1, None) as display:
+    with ProgressDisplay("run", (6, 10), (6, 10), None) as display:
         display.epoch({"epoch": 7, "loss": 0.5}, None)
     assert capsys.readouterr().err == "run: epoch 7/10, loss 0.5000, 30.0 s, 01:30 left\n"
 

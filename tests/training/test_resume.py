@@ -89,7 +89,7 @@ def test_resuming_a_run_out_of_patience_goes_no_further(tiny, tmp_path, monkeypa
     scores = iter([0.9, 0.8, 0.7, 0.99])
     monkeypatch.setattr(
         "medzoo.training.trainer.validate",
-        lambda *_: {"val_loss": 0.0, "val_auc": next(scores), "val_acc": 0.0},
+        lambda *_, **__: {"val_loss": 0.0, "val_auc": next(scores), "val_acc": 0.0},
     )
     recipe = RECIPE.with_changes(patience=2)
     first = trainer(tiny, tmp_path, recipe).fit()

@@ -76,7 +76,7 @@ def test_a_tracker_gets_recipe_and_figures(tiny, log, title, name, expected):
     assert steps == list(zip(finished.history, (1, 2), strict=True))
     given = [a[0] for f, a, k in log if f == "log_params"]
     given += [k["config"] for f, a, k in log if f == "init"]
-    assert given == [QUICK.to_dict()]
+    assert given == [QUICK.with_changes(model_args={"widths": [4, 8, 16]}).to_dict()]
     if title == "Weights & Biases":
         assert callback.run.summary == {
             "best_val_auc": max(row["val_auc"] for row in finished.history)
@@ -88,7 +88,6 @@ def test_tensorboard(tiny, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     quick = {"epochs": 1, "model_args": {"widths": (4, 8, 16)}}
     monkeypatch.setattr("medzoo.training.recipes.bundled._bundled", lambda: {"default": quick})
-    monkeypatch.setattr("medzoo.training.recipes.bundled.MIN_STEPS", 1)
     assert len(block("TensorBoard", medzoo=medzoo, data=tiny)["run"].history) == 1
     assert list((tmp_path / "runs" / "first").glob("events*"))
 
@@ -117,7 +116,6 @@ def test_optuna(tiny, monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", optuna)
     quick = {"epochs": 2, "model_args": {"widths": (4, 8, 16)}}
     monkeypatch.setattr("medzoo.training.recipes.bundled._bundled", lambda: {"default": quick})
-    monkeypatch.setattr("medzoo.training.recipes.bundled.MIN_STEPS", 1)
     block("Pruning with Optuna", medzoo=medzoo, data=tiny)
     assert [step for step, _ in reports] == [1, 2, 1]
     best = max(value for _, value in reports[:2])

@@ -61,7 +61,8 @@ def test_best_epoch_is_kept_and_described(tiny, tmp_path):
     run = Trainer(small(tiny), tiny, recipe, output=tmp_path, name="run").fit()
     scores = [row["val_auc"] for row in run.history]
     assert run.best_epoch == 1 + scores.index(max(scores))
-    assert run.val_auc == pytest.approx(max(scores), abs=0.02)  # calibrated
+    # Of the calibrated model; with more than two classes, a temperature changes the AUC a little.
+    assert run.val_auc == evaluate(run.model, tiny.val, resamples=0).auc
     assert run.val_acc == run.history[run.best_epoch - 1]["val_acc"]
 
     lines = (tmp_path / "metrics" / "run.jsonl").read_text().splitlines()
@@ -273,7 +274,8 @@ def test_a_student_comes_to_answer_as_its_teacher_does(tiny):
         )
         given = specified(sure_of_the_first, tiny) if share else None
         run = Trainer(small(tiny), tiny, recipe, teacher=given).fit()
-        return predict_logits(run.model, tiny.train.images).softmax(dim=1)[:, 0]
+        logits = predict_logits(run.model, tiny.train.images, temperature=1.0)
+        return logits.softmax(dim=1)[:, 0]
 
     assert answers(1.0).mean() > 0.5 > answers(0.0).mean()
 

@@ -9,7 +9,7 @@ def scored(monkeypatch, scores):
     scores = iter(scores)
     monkeypatch.setattr(
         "medzoo.training.trainer.validate",
-        lambda *_: {"val_loss": 0.0, "val_auc": next(scores), "val_acc": 0.0},
+        lambda *_, **__: {"val_loss": 0.0, "val_auc": next(scores), "val_acc": 0.0},
     )
 
 
@@ -46,3 +46,9 @@ def test_how_often_is_validated_does_not_change_the_weights(tiny):
     for trainer in trainers:
         trainer.fit()
     assert same(*(trainer.state.average.module for trainer in trainers))
+
+
+def test_of_equal_epochs_the_last_is_kept(tiny, monkeypatch):
+    scored(monkeypatch, [0.6, 1.0, 1.0, 0.9])
+    run = Trainer(small(tiny), tiny, QUICK.with_changes(epochs=4)).fit()
+    assert run.best_epoch == 3

@@ -20,8 +20,6 @@ STEPS_PER_EPOCH = 10
 """Steps per epoch that a small data set gets, by smaller batches."""
 MIN_BATCH = 8
 """Images per batch at least, for the sake of batch normalisation."""
-MIN_STEPS = 600
-"""Steps in all that a small data set gets, by more epochs."""
 
 _UPRIGHT = {"augmentation": {"horizontal_flip": 0.0, "vertical_flip": 0.0}}
 
@@ -95,33 +93,43 @@ def load_recipe(
     if named != "default":
         layers |= _layers(named, architecture, name)
         bundled = merge(bundled, *_layers(named, architecture, name).values())
+    min_steps = bundled.pop("min_steps", 0)
     recipe = Recipe.from_dict(bundled).with_changes(**own)
     if images is None:
         return recipe
     # What was chosen for a data set was chosen for all of its images.
     is_whole = 2 * images >= _official_images(name)
     chosen = set(own) | (_chosen_for(name, layers) if is_whole else set())
-    return fit_to_images(recipe, images, keep=chosen)
+    return fit_to_images(recipe, images, min_steps, keep=chosen)
 
 
-def fit_to_images(recipe: Recipe, images: int, keep: Collection[str] = ()) -> Recipe:
+def fit_to_images(
+    recipe: Recipe, images: int, min_steps: int, keep: Collection[str] = ()
+) -> Recipe:
     """Return a recipe that takes enough steps on a small data set.
 
     The batch is halved until an epoch has about 10 steps, but not below 8 images; then epochs are
-    added until the run has 600 steps. Recipes that take as many steps are not changed.
+    added until the run has enough steps. If that adds any, only the last epoch is validated,
+    because a small validation split would choose an epoch by chance. Recipes that take as many
+    steps are not changed.
 
     Args:
         recipe: The recipe.
         images: Number of training images, at least 1.
-        keep: Names of fields that must not change, of ``"batch_size"`` and ``"epochs"``.
+        min_steps: Steps that the run has to take.
+        keep: Names of fields that must not change: ``"batch_size"``, ``"epochs"`` (which keeps
+            the validations, too), ``"validate_every"`` or ``"patience"``.
     """
-    batch, epochs = recipe.batch_size, recipe.epochs
+    batch, epochs, validate_every = recipe.batch_size, recipe.epochs, recipe.validate_every
     if "batch_size" not in keep:
         while images < STEPS_PER_EPOCH * batch and batch >= 2 * MIN_BATCH:
             batch //= 2
-    if "epochs" not in keep:
-        epochs = max(epochs, math.ceil(MIN_STEPS * min(batch, images) / images))
-    return recipe.with_changes(batch_size=batch, epochs=epochs)
+    needed = math.ceil(min_steps * min(batch, images) / images)
+    if "epochs" not in keep and needed > epochs:
+        epochs = needed
+        if not {"validate_every", "patience"} & set(keep):
+            validate_every = needed
+    return recipe.with_changes(batch_size=batch, epochs=epochs, validate_every=validate_every)
 
 
 def _training_images(dataset: str | DatasetInfo | Dataset) -> int | None:
@@ -139,8 +147,10 @@ def _official_images(name: str) -> int:
 
 def _layers(recipe: str, architecture: str, dataset: str) -> dict[str, dict[str, Any]]:
     """Return what is bundled under a recipe's name, from general to special."""
-    tags = (f"*.{dataset}", architecture, f"{architecture}.{dataset}")
-    own = tags if recipe == "default" else tuple(f"{recipe}.{tag}" for tag in tags)
+    tags = [f"*.{dataset}", architecture, f"{architecture}.{dataset}"]
+    if architecture.startswith("timm/"):
+        tags.insert(0, "timm")
+    own = tags if recipe == "default" else [f"{recipe}.{tag}" for tag in tags]
     return {key: _bundled().get(key, {}) for key in (recipe, *own)}
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from medzoo.datasets import dataset_info, list_datasets, synthetic
 from medzoo.models import create_model, list_models
 from medzoo.training import Augmentation, Recipe, fit_to_images, load_recipe, recipe_for
-from medzoo.training.recipes.bundled import MIN_BATCH, MIN_STEPS, STEPS_PER_EPOCH
+from medzoo.training.recipes.bundled import MIN_BATCH, STEPS_PER_EPOCH
 
 share = st.floats(0, 1)
 fraction = st.floats(0, 1, exclude_max=True)
@@ -249,28 +249,36 @@ def test_own_images_whose_classes_tell_left_from_right_are_mirrored_only_if_aske
 
 @given(
     st.integers(1, 5000),
+    st.integers(0, 2000),
     st.builds(Recipe, epochs=st.integers(1, 100), batch_size=st.integers(1, 512)),
 )
-def test_small_data_sets_get_enough_steps(images, recipe):
-    fitted = fit_to_images(recipe, images)
+def test_small_data_sets_get_enough_steps(images, min_steps, recipe):
+    fitted = fit_to_images(recipe, images, min_steps)
     batch = min(fitted.batch_size, images)
-    assert fitted.epochs * images / batch >= MIN_STEPS
+    assert fitted.epochs * images / batch >= min_steps
     halved = {recipe.batch_size >> n for n in range(10)}
     assert fitted.batch_size in halved
     if fitted.batch_size < recipe.batch_size:  # no smaller than it has to be
         assert fitted.batch_size >= MIN_BATCH
         assert images < STEPS_PER_EPOCH * (2 * fitted.batch_size + 1)
-    kept = fit_to_images(recipe, images, keep=("batch_size", "epochs"))
+    if fitted.epochs > recipe.epochs:  # a small validation split would choose by chance
+        assert fitted.validate_every == fitted.epochs
+        seen = fit_to_images(recipe, images, min_steps, keep=("patience",))
+        assert seen.validate_every == recipe.validate_every
+    kept = fit_to_images(recipe, images, min_steps, keep=("batch_size", "epochs"))
     assert kept == recipe
-    assert fit_to_images(fitted, images) == fitted
+    assert fit_to_images(fitted, images, min_steps) == fitted
 
 
-@pytest.mark.parametrize("source", ["default", "fast", "finetune", {"learning_rate": 0.01}])
-def test_bundled_recipes_follow_the_number_of_own_images(source):
+@pytest.mark.parametrize(
+    ("source", "steps"),
+    [("default", 1200), ("fast", 300), ("finetune", 300), ({"learning_rate": 0.01}, 1200)],
+)
+def test_bundled_recipes_follow_the_number_of_own_images(source, steps):
     own = replace(dataset_info("dermamnist"), name="own", n_samples={"train": 146})
     recipe = load_recipe(source, "simple_cnn", own)
     assert 146 / recipe.batch_size >= 9
-    assert recipe.epochs * 146 / recipe.batch_size >= MIN_STEPS
+    assert steps <= recipe.epochs * 146 / recipe.batch_size < steps + 20
 
 
 def test_what_the_user_says_is_not_changed():
@@ -284,7 +292,7 @@ def test_what_the_user_says_is_not_changed():
         assert (recipe.epochs, recipe.batch_size) == (2, 50)
     only_batch = load_recipe("default", "simple_cnn", data, changes={"batch_size": 50})
     assert only_batch.batch_size == 50
-    assert only_batch.epochs * 56 / 50 >= MIN_STEPS
+    assert only_batch.epochs * 56 / 50 >= 1200
 
 
 def test_what_was_chosen_for_a_data_set_holds_for_all_of_its_images_only():
@@ -293,7 +301,7 @@ def test_what_was_chosen_for_a_data_set_holds_for_all_of_its_images_only():
     part = replace(dataset_info("breastmnist"), n_samples={"train": 60})
     fitted = recipe_for("simple_cnn", part)
     assert fitted.batch_size == 8
-    assert fitted.epochs * 60 / 8 >= MIN_STEPS
+    assert fitted.epochs * 60 / 8 >= 1200
     assert fitted.augmentation == whole.augmentation
 
 
