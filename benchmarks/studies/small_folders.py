@@ -1,4 +1,4 @@
-"""Small folders: which settings train best on 60 to 1,000 own images.
+"""Small folders: which settings train best on few own images.
 
 Folders are imitated with images of MedMNIST's training and validation splits: some are drawn for
 the folder and split as `medzoo.Dataset.from_folder` does, up to 1,000 others measure what was
@@ -163,8 +163,8 @@ def table(records: Mapping[str, Mapping[str, Any]] | None = None) -> str:
     for setting in SETTINGS if complete else ():
         found = [records[FolderTrial(*folder, setting, seed).key] for folder, seed in complete]
         cells = [f"{mean(record[score] for record in found):.3f}" for score in SCORES]
-        rows.append((setting, *cells))
-    return markdown_table(("Setting", *SCORES.values()), rows)
+        rows.append((setting, str(len(complete)), *cells))
+    return markdown_table(("Setting", "Trainings", *SCORES.values()), rows)
 
 
 SMALL_FOLDERS = Study(

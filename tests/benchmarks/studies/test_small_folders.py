@@ -53,5 +53,5 @@ def test_the_table_counts_what_all_settings_were_tried_on():
     records[FolderTrial("octmnist", 200, first, 0).key] = better
     records[FolderTrial("bloodmnist", 100, first, 0).key] = better  # not tried with the others
     rows = small_folders.table(records).splitlines()
-    assert f"| {first} | 0.750 | 0.250 | 0.000 | 0.125 |" in rows
-    assert f"| {others[-1]} | 0.500 | 0.250 | 0.000 | 0.125 |" in rows
+    assert f"| {first} | 2 | 0.750 | 0.250 | 0.000 | 0.125 |" in rows
+    assert f"| {others[-1]} | 2 | 0.500 | 0.250 | 0.000 | 0.125 |" in rows
