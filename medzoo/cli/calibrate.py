@@ -28,7 +28,7 @@ def add(commands: Commands) -> None:
     add_model_data_options(sub)
     sub.add_argument(
         "--split",
-        choices=("train", "val", "test"),
+        choices=("val", "test"),
         default="val",
         help="what it is fitted to: not what the model was trained on, and not what is to "
         "measure it (%(default)s)",
@@ -46,12 +46,14 @@ def _calibrate(arguments: argparse.Namespace) -> tuple[Any, str]:
         locate_named,
         locate_weights,
         read_config,
+        warn_if_trained_on,
     )
 
     check_destination("--output", arguments.output, overwrite=arguments.overwrite)
     model = medzoo.create_model(arguments.model, pretrained=True)
     data = load_model_data(arguments, model, arguments.size)
-    split = data.splits[arguments.split]
+    split = getattr(data, arguments.split)
+    warn_if_trained_on(arguments.model, data)
     found = calibrate(model, split, device=arguments.device)
     architecture, _, tag = arguments.model.partition(".")
     path = locate_named(arguments.model) or locate_weights(find_entry(architecture, tag))

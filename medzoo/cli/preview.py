@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import medzoo
 from medzoo.cli.command import Commands, add_data_root_option
 from medzoo.cli.destination import check_destination
+from medzoo.cli.model_data import add_exclude_option, add_group_option
 from medzoo.cli.table import table
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ def add(commands: Commands) -> None:
     sub.add_argument(
         "--quick", action="store_true", help="find identical images only, not similar ones"
     )
+    add_group_option(sub)
+    add_exclude_option(sub)
     add_data_root_option(sub)
 
 
@@ -48,22 +51,32 @@ def _preview(arguments: argparse.Namespace) -> tuple[Any, str]:
     if arguments.out.suffix.lower() != ".png":
         raise ValueError(f"--out {arguments.out} must end in .png")
     check_destination("--out", arguments.out)
-    data = medzoo.load_dataset(arguments.data, size=arguments.size, root=arguments.data_root)
+    data = medzoo.load_dataset(
+        arguments.data,
+        size=arguments.size,
+        root=arguments.data_root,
+        group=arguments.group,
+        exclude=arguments.exclude,
+    )
     found = preview(data, near_duplicates=not arguments.quick)
-    contact_sheet(data.train).save(arguments.out)
+    first = next(iter(data.splits.values()))
+    contact_sheet(first).save(arguments.out)
     return found.to_dict() | {"picture": str(arguments.out)}, _text(found, arguments.out)
 
 
 def _text(found: DatasetPreview, picture: Path) -> str:
     counts = found.counts
     rows: list[tuple[object, ...]] = [
-        (name, *(f"{counts[split][name]:,}" for split in counts)) for name in counts["train"]
+        (name, *(f"{counts[split][name]:,}" for split in counts))
+        for name in next(iter(counts.values()))
     ]
     rows.append(("images", *(f"{count:,}" for count in found.images.values())))
     copies = ", ".join(f"{count:,} in {split}" for split, count in found.copies.items())
     shared = ", ".join(f"{count:,} in {a} and {b}" for (a, b), count in found.shared.items())
     leaks = "not searched (--quick)"
-    if found.leakage:
+    if not found.shared:
+        shared = leaks = "there is only one split"
+    elif found.leakage:
         pairs = found.leakage.counts().items()
         leaks = ", ".join(f"{count:,} in {a} and {b}" for (a, b), count in pairs)
     empty = [
@@ -79,6 +92,6 @@ def _text(found: DatasetPreview, picture: Path) -> str:
             [f"identical images in two splits: {shared}"],
             [f"pairs of near-duplicates in two splits: {leaks}"],
             [f"warning: {', '.join(empty)}"] if empty else [],
-            [f"picture of the training images: {picture}"],
+            [f"picture of the {next(iter(counts))} split: {picture}"],
         )
     )

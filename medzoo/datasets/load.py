@@ -31,7 +31,7 @@ from medzoo.datasets.resplit import Positions, resplit
 from medzoo.datasets.source import DEFAULT_SIZE, Source, data_root, medmnist_source
 from medzoo.datasets.split import Split
 from medzoo.datasets.storage import download_file, known_files, read_archive
-from medzoo.errors import DatasetError
+from medzoo.errors import DatasetError, unknown_name
 
 _TABLES = (".csv", ".tsv")
 
@@ -115,6 +115,11 @@ def load_dataset(
         ValueError: If an argument has an invalid value; the message lists close matches.
         DatasetError: If the file (or that of the split) cannot be found, downloaded or read.
     """
+    if not isinstance(name, str | os.PathLike):
+        raise TypeError(
+            f"name is a {type(name).__name__}, expected a data set's name or a path; read a "
+            "DataFrame with Dataset.from_table and arrays with Dataset.from_arrays"
+        )
     text = os.fspath(name)
     if group is not None and not _is_table(Path(text).expanduser()):
         raise ValueError(f"group={group!r} is only for tables of images, and {text!r} is not one")
@@ -148,6 +153,8 @@ def load_dataset(
             f"{official[1].md5}); it is used, and scores measured on it are marked {data.title!r}",
             stacklevel=2,
         )
+    if isinstance(split, str) and not Path(split).suffix and split not in SPLIT_NAMES:
+        raise unknown_name("split", split, SPLIT_NAMES)  # and not the name of a .csv file
     if isinstance(split, str) and split in SPLIT_NAMES:
         return cast(Split, getattr(data, split))
     return data if split is None else resplit(data, split)

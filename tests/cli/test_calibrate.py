@@ -55,9 +55,9 @@ def test_calibrate_writes_a_new_file_and_says_what_changed(file, tmp_path, capsy
     assert main(command) == 1
     assert "exists; give another path, or --overwrite" in capsys.readouterr().err
     assert target.read_bytes() == content
-    assert main([*command, "--overwrite", "--split", "train"]) == 0
+    assert main([*command, "--overwrite", "--split", "test"]) == 0
     assert "ECE" in capsys.readouterr().out
-    assert read_config(target).training["calibration"]["split"] == "train"
+    assert read_config(target).training["calibration"]["split"] == "test"
 
 
 def test_train_says_what_it_will_do_and_keeps_what_was_there(file, tmp_path, capsys):
@@ -71,3 +71,11 @@ def test_train_says_what_it_will_do_and_keeps_what_was_there(file, tmp_path, cap
     assert "simple_cnn-seed0-2.safetensors" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         training(file, tmp_path, "--overwrite", "--resume")
+
+
+def test_a_missing_split_is_one_line(file, tmp_path, capsys):
+    with np.load(file) as arrays:
+        np.savez(tmp_path / "test.npz", **{k: v for k, v in arrays.items() if k[:4] == "test"})
+    where = ["--data", str(tmp_path / "test.npz"), "--output", str(tmp_path / "new.safetensors")]
+    assert main(["calibrate", "simple_cnn.breastmnist", *where]) == 1
+    assert "has no val split" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """``medzoo preview``, as a user calls it."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ def test_a_folder_is_counted_and_drawn(folder, tmp_path, capsys):
     counts = [str((data.splits[name].labels == 0).sum().item()) for name in data.splits]
     assert ["benign", *counts] in [line.split() for line in printed.splitlines()]
     assert "not searched (--quick)" in printed
-    assert printed.splitlines()[-1] == f"picture of the training images: {picture}"
+    assert printed.splitlines()[-1] == f"picture of the train split: {picture}"
     assert Image.open(picture).format == "PNG"
 
 
@@ -56,3 +57,14 @@ def test_a_picture_that_cannot_be_written_is_refused_first(out, why, tmp_path, m
     monkeypatch.setattr(medzoo, "load_dataset", lambda *_, **__: pytest.fail("worked first"))
     assert main(["preview", "x/", "--out", str(tmp_path / out)]) == 1
     assert why in capsys.readouterr().err
+
+
+def test_data_with_one_split_and_unknown_labels_are_counted(tmp_path, capsys):
+    images = np.zeros((4, 28, 28), np.uint8)
+    labels = np.array([[1, -1], [1, 0], [0, 1], [-1, 1]], np.int8)
+    np.savez(tmp_path / "own.npz", test_images=images, test_labels=labels)
+    assert main(["preview", str(tmp_path / "own.npz"), "--out", str(tmp_path / "a.png")]) == 0
+    said = capsys.readouterr().out
+    assert re.search(r"^0 +2$", said, re.MULTILINE)
+    assert re.search(r"^1 +2$", said, re.MULTILINE)
+    assert "identical images in two splits: there is only one split" in said

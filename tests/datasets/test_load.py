@@ -296,3 +296,12 @@ def test_warnings_point_to_the_line_that_loads(write_npz, patients):
         with pytest.warns(UserWarning, match="exactly one of 2 labels") as caught:
             load_dataset(path)
         assert [warning.filename for warning in caught] == [__file__]
+
+
+def test_a_misspelled_split_and_what_is_no_path_are_named(tmp_path):
+    path = tmp_path / "own.npz"
+    np.savez(path, test_images=np.zeros((2, 28, 28), np.uint8), test_labels=np.arange(2))
+    with pytest.raises(ValueError, match=r"unknown split 'tset'; did you mean 'test'"):
+        load_dataset(path, split="tset")
+    with pytest.raises(TypeError, match=r"name is a dict, expected .*from_table"):
+        load_dataset({})

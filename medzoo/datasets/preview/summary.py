@@ -73,7 +73,7 @@ def preview(data: Dataset, near_duplicates: bool = True) -> DatasetPreview:
         counts={name: _class_counts(split) for name, split in splits.items()},
         copies={name: len(found) - len(unique[name]) for name, found in digests.items()},
         shared={(a, b): len(unique[a] & unique[b]) for a, b in combinations(unique, 2)},
-        leakage=find_leakage(data) if near_duplicates else None,
+        leakage=find_leakage(data) if near_duplicates and len(splits) > 1 else None,
     )
 
 
@@ -81,7 +81,7 @@ def _class_counts(split: Split) -> dict[str, int]:
     """Return the number of images with each label."""
     classes = split.info.classes
     if split.info.multi_label:
-        numbers = split.labels.sum(dim=0).int()
+        numbers = (split.labels == 1).sum(dim=0)  # unknown ones are NaN
     else:
         numbers = split.labels.bincount(minlength=len(classes))
     return dict(zip(classes, numbers.tolist(), strict=True))

@@ -20,6 +20,11 @@ STEPS_PER_EPOCH = 10
 """Steps per epoch that a small data set gets, by smaller batches."""
 MIN_BATCH = 8
 """Images per batch at least, for the sake of batch normalisation."""
+COUNTED = 32
+"""Images per batch that count at most; with larger batches, fewer steps are enough."""
+FEW = 1000
+"""Training images below which a validation split of the usual share would choose an epoch by
+chance."""
 
 _UPRIGHT = {"augmentation": {"horizontal_flip": 0.0, "vertical_flip": 0.0}}
 
@@ -108,28 +113,28 @@ def fit_to_images(
 ) -> Recipe:
     """Return a recipe that takes enough steps on a small data set.
 
-    The batch is halved until an epoch has about 10 steps, but not below 8 images; then epochs are
-    added until the run has enough steps. If that adds any, only the last epoch is validated,
-    because a small validation split would choose an epoch by chance. Recipes that take as many
-    steps are not changed.
+    The batch is halved until an epoch has about 10 steps, but not below 8 images. Then epochs are
+    added until the run has enough steps; with batches of more than 32 images, as many as see the
+    same number of images. If that adds any for fewer than 1,000 images, only the last epoch is
+    validated. Recipes that take as many steps are not changed.
 
     Args:
         recipe: The recipe.
         images: Number of training images, at least 1.
-        min_steps: Steps that the run has to take.
+        min_steps: Steps that the run has to take, of up to 32 images.
         keep: Names of fields that must not change: ``"batch_size"``, ``"epochs"`` (which keeps
             the validations, too), ``"validate_every"`` or ``"patience"``.
     """
-    batch, epochs, validate_every = recipe.batch_size, recipe.epochs, recipe.validate_every
-    if "batch_size" not in keep:
-        while images < STEPS_PER_EPOCH * batch and batch >= 2 * MIN_BATCH:
-            batch //= 2
-    needed = math.ceil(min_steps * min(batch, images) / images)
-    if "epochs" not in keep and needed > epochs:
-        epochs = needed
-        if not {"validate_every", "patience"} & set(keep):
-            validate_every = needed
-    return recipe.with_changes(batch_size=batch, epochs=epochs, validate_every=validate_every)
+    batch = recipe.batch_size
+    while images < STEPS_PER_EPOCH * batch and batch >= 2 * MIN_BATCH:
+        batch //= 2
+    changes = {} if "batch_size" in keep else {"batch_size": batch}
+    needed = math.ceil(min_steps * min(batch, images, COUNTED) / images)
+    if "epochs" not in keep and needed > recipe.epochs:
+        changes["epochs"] = needed
+        if images < FEW and not {"validate_every", "patience"} & set(keep):
+            changes["validate_every"] = needed
+    return recipe.with_changes(**changes)
 
 
 def _training_images(dataset: str | DatasetInfo | Dataset) -> int | None:

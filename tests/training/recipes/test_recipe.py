@@ -1,6 +1,7 @@
 """Recipes: what is allowed, how they serialise, and how bundled ones are layered."""
 
 import json
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from medzoo.datasets import dataset_info, list_datasets, synthetic
 from medzoo.models import create_model, list_models
 from medzoo.training import Augmentation, Recipe, fit_to_images, load_recipe, recipe_for
-from medzoo.training.recipes.bundled import MIN_BATCH, STEPS_PER_EPOCH
+from medzoo.training.recipes.bundled import COUNTED, FEW, MIN_BATCH, STEPS_PER_EPOCH
 
 share = st.floats(0, 1)
 fraction = st.floats(0, 1, exclude_max=True)
@@ -255,14 +256,14 @@ def test_own_images_whose_classes_tell_left_from_right_are_mirrored_only_if_aske
 def test_small_data_sets_get_enough_steps(images, min_steps, recipe):
     fitted = fit_to_images(recipe, images, min_steps)
     batch = min(fitted.batch_size, images)
-    assert fitted.epochs * images / batch >= min_steps
+    assert fitted.epochs * images >= min_steps * min(batch, COUNTED)
     halved = {recipe.batch_size >> n for n in range(10)}
     assert fitted.batch_size in halved
     if fitted.batch_size < recipe.batch_size:  # no smaller than it has to be
         assert fitted.batch_size >= MIN_BATCH
         assert images < STEPS_PER_EPOCH * (2 * fitted.batch_size + 1)
     if fitted.epochs > recipe.epochs:  # a small validation split would choose by chance
-        assert fitted.validate_every == fitted.epochs
+        assert fitted.validate_every == (fitted.epochs if images < FEW else recipe.validate_every)
         seen = fit_to_images(recipe, images, min_steps, keep=("patience",))
         assert seen.validate_every == recipe.validate_every
     kept = fit_to_images(recipe, images, min_steps, keep=("batch_size", "epochs"))
@@ -292,7 +293,7 @@ def test_what_the_user_says_is_not_changed():
         assert (recipe.epochs, recipe.batch_size) == (2, 50)
     only_batch = load_recipe("default", "simple_cnn", data, changes={"batch_size": 50})
     assert only_batch.batch_size == 50
-    assert only_batch.epochs * 56 / 50 >= 1200
+    assert only_batch.epochs == math.ceil(1200 * 12 / 56)  # as with half the batch, twice
 
 
 def test_what_was_chosen_for_a_data_set_holds_for_all_of_its_images_only():
