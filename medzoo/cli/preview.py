@@ -36,6 +36,7 @@ def add(commands: Commands) -> None:
         default=Path("preview.png"),
         help="the picture, a .png file (%(default)s)",
     )
+    sub.add_argument("--overwrite", action="store_true", help="replace the picture if it exists")
     sub.add_argument("--size", type=int, help="image height (28)")
     sub.add_argument(
         "--quick", action="store_true", help="find identical images only, not similar ones"
@@ -50,7 +51,7 @@ def _preview(arguments: argparse.Namespace) -> tuple[Any, str]:
 
     if arguments.out.suffix.lower() != ".png":
         raise ValueError(f"--out {arguments.out} must end in .png")
-    check_destination("--out", arguments.out)
+    check_destination("--out", arguments.out, overwrite=arguments.overwrite)
     data = medzoo.load_dataset(
         arguments.data,
         size=arguments.size,

@@ -1,7 +1,7 @@
 """Training: recipes, batched augmentation, the batch loader, callbacks and the Trainer."""
 
 from medzoo.training.augment import BatchAugmenter
-from medzoo.training.callbacks import Callback, RunState, TensorBoard
+from medzoo.training.callbacks import Callback, EarlyStopping, RunState, TensorBoard
 from medzoo.training.loader import BatchLoader
 from medzoo.training.recipes.bundled import fit_to_images, load_recipe, recipe_for
 from medzoo.training.recipes.recipe import Augmentation, Recipe
@@ -14,6 +14,7 @@ __all__ = [
     "BatchAugmenter",
     "BatchLoader",
     "Callback",
+    "EarlyStopping",
     "Recipe",
     "Run",
     "RunState",

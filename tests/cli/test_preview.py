@@ -68,3 +68,14 @@ def test_data_with_one_split_and_unknown_labels_are_counted(tmp_path, capsys):
     assert re.search(r"^0 +2$", said, re.MULTILINE)
     assert re.search(r"^1 +2$", said, re.MULTILINE)
     assert "identical images in two splits: there is only one split" in said
+
+
+def test_a_picture_is_replaced_only_if_asked(folder, tmp_path, capsys):
+    picture = tmp_path / "a.png"
+    picture.write_bytes(b"mine")
+    command = ["preview", str(folder), "--out", str(picture), "--quick"]
+    assert main(command) == 1
+    assert "exists; give another path, or --overwrite" in capsys.readouterr().err
+    assert picture.read_bytes() == b"mine"
+    assert main([*command, "--overwrite"]) == 0
+    assert picture.read_bytes() != b"mine"
