@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from medzoo.datasets import Dataset, DatasetInfo, dataset_info, list_datasets
+from medzoo.distributed import world_size
 from medzoo.errors import unknown_name
 from medzoo.files import parse_json, regular_file
 from medzoo.models import network_args
@@ -113,10 +114,10 @@ def fit_to_images(
 ) -> Recipe:
     """Return a recipe that takes enough steps on a small data set.
 
-    The batch is halved until an epoch has about 10 steps, but not below 8 images. Then epochs are
-    added until the run has enough steps; with batches of more than 32 images, as many as see the
-    same number of images. If that adds any for fewer than 1,000 images, only the last epoch is
-    validated. Recipes that take as many steps are not changed.
+    The batch is halved until an epoch has about 10 steps, but not below 8 images per process. Then
+    epochs are added until the run has enough steps; with batches of more than 32 images, as many
+    as see the same number of images. If that adds any for fewer than 1,000 images, only the last
+    epoch is validated. Recipes that take as many steps are not changed.
 
     Args:
         recipe: The recipe.
@@ -126,7 +127,8 @@ def fit_to_images(
             the validations, too), ``"validate_every"`` or ``"patience"``.
     """
     batch = recipe.batch_size
-    while images < STEPS_PER_EPOCH * batch and batch >= 2 * MIN_BATCH:
+    least = MIN_BATCH * world_size()  # torchrun's processes share a batch
+    while images < STEPS_PER_EPOCH * batch and batch >= 2 * least:
         batch //= 2
     changes = {} if "batch_size" in keep else {"batch_size": batch}
     needed = math.ceil(min_steps * min(batch, images, COUNTED) / images)
