@@ -121,7 +121,7 @@ def test_a_split_is_loaded_by_name(write_npz, name):
 def test_a_missing_split_cannot_be_loaded_by_name(write_npz):
     with pytest.raises(DatasetError, match="has no val split, only test"):
         load_dataset(write_npz(**only("test")), split="val")
-    with pytest.raises(DatasetError, match="valid is not a valid split"):
+    with pytest.raises(ValueError, match="unknown split 'valid'; did you mean 'val'"):
         load_dataset(write_npz(), split="valid")
 
 
