@@ -28,7 +28,8 @@ class Run:
         recipe: What it was trained by.
         history: One row per epoch: epoch, loss, lr, images_per_second, seconds; and val_loss,
             val_auc, val_acc where it was validated.
-        best_epoch: The epoch, from 1, with the best validation AUC, whose weights are kept.
+        best_epoch: The epoch, from 1, with the best validation AUC (of equal ones, the last), whose
+            weights are kept.
         val_auc: Validation AUC of the calibrated model, as `medzoo.evaluate` measures it. The
             history has the one of the uncalibrated model, by which the epoch was chosen; with
             more than two classes, they may differ a little.
