@@ -56,7 +56,7 @@ def bundle(path: Path, data_root: str | None) -> WeightsEntry:
     spec = config.spec
     if spec.dataset is None:
         raise ValueError(f"{path} does not say which data set it was trained on")
-    name = f"{spec.architecture}.{spec.dataset.name}"
+    name = f"{spec.architecture}.{spec.dataset.tag(spec.input.size)}"
     target = FILES / f"{name}.safetensors"
     data = Source(data_root).load(spec.dataset.name, spec.input.size)
     if data.provenance.md5 != config.training["data"]["md5"]:
@@ -114,14 +114,14 @@ def with_teachers(entry: WeightsEntry, source: Source) -> WeightsEntry:
         entry: The entry.
         source: Source of the images of teachers and students.
     """
-    is_distilled = entry.recipe.get("distillation") and entry.dataset in teachers.TEACHERS
+    is_distilled = entry.recipe.get("distillation") and entry.tag in teachers.TEACHERS
     if entry.teacher or not is_distilled:
         return entry
-    size = teachers.size_of(entry.dataset)
+    size = teachers.size_of(entry.tag)
     md5 = source.load(entry.dataset, size).provenance.md5 if size > 28 else None
     return replace(
         entry,
-        teacher=teachers.described(entry.dataset),
+        teacher=teachers.described(entry.tag),
         high_res={"size": size, "md5": md5} if md5 else None,
     )
 
@@ -146,10 +146,11 @@ def _entry(
 def _seed_stats(config: WeightsConfig) -> dict[str, Any] | None:
     """Return the scores over the seeds of the recipe of a run, if they were recorded."""
     assert config.spec.dataset is not None
+    tag = config.spec.dataset.tag(config.spec.input.size)
     recipe = dict(config.training["recipe"])
     runs = [
         run
-        for run in Record(config.spec.dataset.name, config.spec.architecture).runs()
+        for run in Record(tag, config.spec.architecture).runs()
         if same_but_for_seed(run["recipe"], recipe)
     ]
     return seed_stats(runs) if runs else None
@@ -165,7 +166,7 @@ def best_runs(paths: list[Path]) -> list[Path]:
     for path in paths:
         config = read_config(path)
         spec = config.spec
-        key = (spec.architecture, spec.dataset.name if spec.dataset else "")
+        key = (spec.architecture, spec.dataset.tag(spec.input.size) if spec.dataset else "")
         best[key] = max(best.get(key, (-1.0, path)), (config.training["val_auc"], path))
     return [path for _, path in best.values()]
 

@@ -25,7 +25,7 @@ from benchmarks.reporting.palette import BLUE, ORANGE
 from benchmarks.reporting.paths import REPORTED, RESULTS
 from benchmarks.reporting.toml_file import read_toml
 from benchmarks.reproduction.record import Record, seed_stats
-from benchmarks.reproduction.rows import Row
+from benchmarks.reproduction.rows import Row, title_of
 
 SETS = (
     "dermamnist",
@@ -158,7 +158,7 @@ def _with_deviation(figures: dict[str, Any], digits: str) -> str:
 
 def _mark(row: Row) -> str:
     """Return the title of the data if they are not the official ones."""
-    official = row.data_title == medzoo.dataset_info(row.dataset).title
+    official = row.data_title == title_of(row.dataset)
     return "" if official else f", {row.data_title}"
 
 
