@@ -140,7 +140,7 @@ class DatasetInfo:
         return f"{self.title}, {size} px" if self._is_larger(size) else self.title
 
     def _is_larger(self, size: int) -> bool:
-        return size in self.sizes and size != DEFAULT_SIZE
+        return size != DEFAULT_SIZE and {size, DEFAULT_SIZE} <= set(self.sizes)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON-safe values (tuples become lists)."""
