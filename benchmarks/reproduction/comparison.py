@@ -26,6 +26,7 @@ from benchmarks.reporting.paths import REPORTED, RESULTS
 from benchmarks.reporting.toml_file import read_toml
 from benchmarks.reproduction.record import Record, seed_stats
 from benchmarks.reproduction.rows import Row, title_of
+from medzoo.datasets.info import split_tag
 
 SETS = (
     "dermamnist",
@@ -63,16 +64,20 @@ TRAININGS = (
 
 
 def measured() -> dict[str, list[Row]]:
-    """Return the measured rows by data set: published models, and others that were trained."""
+    """Return the measured rows by data set: published models, and others that were trained.
+
+    Models for larger images are among those of their data set.
+    """
     rows: dict[str, list[Row]] = {}
     for values in json.loads((RESULTS / "reproduce.json").read_text())["rows"]:
         row = Row.from_dict(values)
         if row.chosen:
-            rows.setdefault(row.dataset, []).append(row)
+            rows.setdefault(split_tag(row.dataset)[0], []).append(row)
     for dataset in SETS:
         for model in medzoo.list_models():
             runs = Record(dataset, model).runs()
-            if runs and model not in [row.model for row in rows.get(dataset, [])]:
+            shipped = [row.name for row in rows.get(dataset, [])]
+            if runs and f"{dataset}/{model}" not in shipped:
                 row = Row(dataset, model, title=f"{model} (not shipped)", runs=runs)
                 row.parameters = runs[0]["parameters"]
                 row.data_title = runs[0]["report"]["title"]
@@ -96,7 +101,7 @@ def table(dataset: str) -> str:
         report = _report(row)
         acc, auc = report["intervals"]["acc"], report["intervals"]["auc"]
         cells = [
-            f"**medzoo {row.title}**, 28 px{_mark(row)}",
+            f"**medzoo {row.title}**, {_size(row)} px{_mark(row)}",
             millions(row.parameters or 0),
             f"{percent(report['acc'])} {percent_interval(acc)}",
             seed_summary(row.seeds) if row.seeds else "-",
@@ -129,7 +134,8 @@ def classes_table(dataset: str) -> str:
         names = [one["name"] for one in report["per_class"]]
         for one, counts in zip(report["per_class"], report["confusion"], strict=True):
             scores = [f"{one[score]:.3f}" for score in ("precision", "recall", "auc")]
-            rows.append((row.title, one["name"], *scores, *map(str, counts)))
+            title = f"{row.title}, {_size(row)} px"
+            rows.append((title, one["name"], *scores, *map(str, counts)))
     header = ("Model", "Class", "Precision", "Recall", "AUC", *(f"as {name}" for name in names))
     return markdown_table(header, rows)
 
@@ -154,6 +160,11 @@ def trainings() -> str:
 def _with_deviation(figures: dict[str, Any], digits: str) -> str:
     deviation = "" if figures["sd"] is None else f" ± {figures['sd']:{digits}}"
     return f"{figures['mean']:{digits}}{deviation}"
+
+
+def _size(row: Row) -> int:
+    """Return height and width of the images, in pixels."""
+    return split_tag(row.dataset)[1]
 
 
 def _mark(row: Row) -> str:
@@ -209,8 +220,10 @@ def _points(dataset: str, rows: list[Row]) -> list[_Point]:
     for row in rows:
         report = _report(row)
         low, high = (100 * bound for bound in report["intervals"]["acc"])
-        label = f"medzoo {row.title}, {millions(row.parameters or 0)}"
-        points.append(_Point(label, 100 * report["acc"], (low, high), BLUE, 28))
+        size = _size(row)
+        larger = f" ({size} px)" if size > 28 else ""
+        label = f"medzoo {row.title}{larger}, {millions(row.parameters or 0)}"
+        points.append(_Point(label, 100 * report["acc"], (low, high), BLUE, size))
     for entry in references():
         scores = entry.get(dataset)
         if scores and not entry.get("only_in_tables"):
