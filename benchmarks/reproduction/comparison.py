@@ -35,6 +35,7 @@ SETS = (
     "breastmnist",
     "retinamnist",
     "bloodmnist",
+    "chestmnist",
 )
 FORMATS = {"auc": ".3f", "acc": ".2%"}
 HEADER = (
@@ -138,6 +139,60 @@ def classes_table(dataset: str) -> str:
             rows.append((title, one["name"], *scores, *map(str, counts)))
     header = ("Model", "Class", "Precision", "Recall", "AUC", *(f"as {name}" for name in names))
     return markdown_table(header, rows)
+
+
+def multi_label_table(dataset: str) -> str:
+    """Return the overall scores of models that give an image any number of labels.
+
+    Args:
+        dataset: Name of the data set.
+    """
+    header = (
+        "Model",
+        "Parameters",
+        "Macro AUC",
+        "ACC",
+        "Exact match",
+        "Macro F1",
+        "Mean over seeds",
+    )
+    rows, majority = [], None
+    for row in measured().get(dataset, []):
+        report = _report(row)
+        scores = [
+            f"{report[name]:.3f} ({low:.3f} to {high:.3f})"
+            for name in ("auc", "acc", "exact_match", "macro_f1")
+            for low, high in [report["intervals"][name]]
+        ]
+        seeds = seed_summary(row.seeds) if row.seeds else "-"
+        rows.append((f"**medzoo {row.title}**", millions(row.parameters or 0), *scores, seeds))
+        majority = f"{report['majority']:.3f}"
+    if majority:
+        rows.append(("always the most frequent answer", "-", "0.500", "-", majority, "-", "-"))
+    return markdown_table(header, rows)
+
+
+def labels_table(dataset: str) -> str:
+    """Return the AUC of each label with its interval, for each model.
+
+    Args:
+        dataset: Name of the data set.
+    """
+    rows = measured().get(dataset, [])
+    reports = [_report(row) for row in rows]
+    lines = []
+    for number, label in enumerate(reports[0]["per_class"] if reports else ()):
+        cells = [label["name"], f"{label['support']:,}"]
+        for report in reports:
+            auc = report["per_class"][number]["auc"]
+            if auc is None:
+                cells.append("not defined: no image has it")
+                continue
+            low, high = report["auc_intervals"][number]
+            cells.append(f"{auc:.3f} ({low:.3f} to {high:.3f})")
+        lines.append(cells)
+    header = ("Label", "Test images", *(f"AUC, {row.title}" for row in rows))
+    return markdown_table(header, lines)
 
 
 def trainings() -> str:
