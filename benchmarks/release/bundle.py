@@ -3,9 +3,10 @@
     python -m benchmarks.release.bundle training_results/dermamnist/models/advanced_cnn-*
 
 Of several seeds of one model on one data set, the one with the best validation AUC is bundled. Its
-weights are stored in half precision (normalisation layers in full precision), with the temperature
-that the training has fitted. The scores in the index are those of the stored file. Mean and
-deviation over all seeds come from benchmarks/results/training/.
+weights are stored in half precision, or with --precision int8 in half of that space (normalisation
+layers in full precision), with the temperature that the training has fitted. The scores in the
+index are those of the stored file. Mean and deviation over all seeds come from
+benchmarks/results/training/.
 
 A file without a classifier is a backbone. It is named by --tag and has no scores.
 
@@ -19,7 +20,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 
@@ -31,6 +32,7 @@ from medzoo.files import sha256_of
 from medzoo.models import save_weights
 from medzoo.weights import (
     INDEX,
+    Precision,
     WeightsConfig,
     WeightsEntry,
     read_config,
@@ -41,12 +43,13 @@ from medzoo.weights import (
 FILES = INDEX.parent / "files"
 
 
-def bundle(path: Path, data_root: str | None) -> WeightsEntry:
+def bundle(path: Path, data_root: str | None, precision: Precision) -> WeightsEntry:
     """Store the weights of one run in the package and return their index entry.
 
     Args:
         path: Weights file of the run.
         data_root: Folder of MedMNIST files.
+        precision: How weights are stored.
 
     Raises:
         ValueError: If the file does not name its data set, was trained on other data, or is not
@@ -61,10 +64,11 @@ def bundle(path: Path, data_root: str | None) -> WeightsEntry:
     data = Source(data_root).load(spec.dataset.name, spec.input.size)
     if data.provenance.md5 != config.training["data"]["md5"]:
         raise ValueError(f"{path} was trained on other data than {data.title} in {data_root}")
-    if "calibration" not in config.training:
+    # Files from before calibration was recorded have their temperature alone.
+    if "calibration" not in config.training and spec.temperature == 1.0:
         raise ValueError(f"{path} is not calibrated; write a new file with medzoo calibrate {path}")
 
-    save_weights(medzoo.create_model(path), target, training=config.training, precision="float16")
+    save_weights(medzoo.create_model(path), target, training=config.training, precision=precision)
     model = medzoo.create_model(target)
 
     splits = {"val": data.val, "test": data.test}
@@ -82,18 +86,19 @@ def bundle(path: Path, data_root: str | None) -> WeightsEntry:
     return with_teachers(entry, Source(data_root))
 
 
-def bundle_backbone(path: Path, tag: str) -> WeightsEntry:
+def bundle_backbone(path: Path, tag: str, precision: Precision) -> WeightsEntry:
     """Store the backbone of several data sets in the package and return its index entry.
 
     Args:
         path: Weights file of the backbone.
         tag: Second half of the checkpoint's name.
+        precision: How weights are stored.
     """
     config = read_config(path)
     name = f"{config.spec.architecture}.{tag}"
     target = FILES / f"{name}.safetensors"
     model = medzoo.create_model(path)
-    save_weights(model, target, training=config.training, precision="float16")
+    save_weights(model, target, training=config.training, precision=precision)
     training = config.training
     return _entry(
         target,
@@ -179,16 +184,22 @@ def main() -> None:
     parser.add_argument("weights", nargs="*", type=Path, help="weights files of trainings")
     parser.add_argument("--tag", help="name of a backbone; needs exactly one file")
     parser.add_argument("--data-root", help="folder of MedMNIST files (or set MEDZOO_DATA)")
+    parser.add_argument(
+        "--precision", choices=get_args(Precision), default="float16", help="default: %(default)s"
+    )
     arguments = parser.parse_args()
+    precision = arguments.precision
     if arguments.tag and len(arguments.weights) != 1:
         parser.error(
             f"--tag={arguments.tag} names one file, but {len(arguments.weights)} are given"
         )
     entries = dict(weights_index())
     if arguments.tag:
-        new = [bundle_backbone(arguments.weights[0], arguments.tag)]
+        new = [bundle_backbone(arguments.weights[0], arguments.tag, precision)]
     else:
-        new = [bundle(path, arguments.data_root) for path in best_runs(arguments.weights)]
+        new = [
+            bundle(path, arguments.data_root, precision) for path in best_runs(arguments.weights)
+        ]
     if not arguments.weights:
         source = Source(arguments.data_root)
         entries = {name: with_teachers(entry, source) for name, entry in entries.items()}

@@ -23,9 +23,7 @@ from benchmarks.reporting.results_file import ResultsFile
 from benchmarks.reproduction.source import DISJOINT, Source
 from benchmarks.reproduction.uncalibrated import uncalibrated
 from benchmarks.reproduction.views import ViewClassifier, apply_view, name_with_view
-from medzoo.datasets.info import split_tag
 from medzoo.files import sha256_of
-from medzoo.models import network_args
 from medzoo.training import load_recipe
 
 RECORDS = ResultsFile(RESULTS / "teachers.json")
@@ -57,37 +55,30 @@ class Teacher:
 
 
 def _derma(epochs: int, strides: tuple[int, ...]) -> Mapping[str, Any]:
-    network = network_args("advanced_cnn", "dermamnist") | {"strides": strides}
-    return {"epochs": epochs, "validate_every": 5, "model_args": network}
+    return {"epochs": epochs, "validate_every": 5, "model_args": {"strides": strides}}
 
-
-# At 64 x 64 one more stage halves the resolution, so it costs little more than at 28 x 28.
-_DERMA = (
-    Teacher(10, 64, _derma(30, (2, 2, 2, 2))),
-    Teacher(11, 64, _derma(26, (2, 2, 2, 1))),
-)
-_BREAST_AT_128 = tuple(Teacher(seed, 128, model="simple_cnn") for seed in range(10, 15))
 
 TEACHERS: dict[str, tuple[Teacher, ...]] = {
-    "dermamnist": _DERMA,
-    "dermamnist_64": _DERMA,
+    # At 64 x 64 one more stage halves the resolution, so it costs little more than at 28 x 28.
+    "dermamnist": (
+        Teacher(10, 64, _derma(30, (2, 2, 2, 2))),
+        Teacher(11, 64, _derma(26, (2, 2, 2, 1))),
+    ),
     "breastmnist": tuple(map(Teacher, range(10, 15))),
-    "breastmnist_64": _BREAST_AT_128,
-    "breastmnist_128": _BREAST_AT_128,
     # Members without large-scale brightness make different errors, which improves the ensemble.
     "retinamnist": (
         *(Teacher(seed, model="simple_cnn") for seed in (10, 11, 12)),
         *(Teacher(seed, model="simple_cnn", view="local") for seed in (13, 14)),
     ),
 }
-"""The ensembles by data set and size; other models are trained without teachers."""
+"""The ensembles by data set; models of other data sets are trained without teachers."""
 
 
 def teach(dataset: str, source: Source, output: str | Path, device: str = "auto") -> dict[str, Any]:
     """Train the missing teachers of a data set; return the arguments that the Trainer needs.
 
     Args:
-        dataset: Name or tag of the data set, a key of `TEACHERS`.
+        dataset: Name of the data set, a key of `TEACHERS`.
         source: Source of the images. Teachers and students must use the same splits, because a
             student also learns what its teachers have learned from an image.
         output: Folder of results; teachers are in ``<output>/<variant>/<dataset>/teachers``.
@@ -98,9 +89,8 @@ def teach(dataset: str, source: Source, output: str | Path, device: str = "auto"
     """
     teachers = TEACHERS[dataset]
     size = size_of(dataset)
-    name, own_size = split_tag(dataset)
-    folder = Path(output) / source.variant / name / "teachers"
-    paths = [_train(name, teacher, source, folder, device) for teacher in teachers]
+    folder = Path(output) / source.variant / dataset / "teachers"
+    paths = [_train(dataset, teacher, source, folder, device) for teacher in teachers]
     models = [medzoo.create_model(path) for path in paths]
     for model in models:
         model.temperature = 1.0  # as the teachers of the published models, see `uncalibrated`
@@ -108,7 +98,7 @@ def teach(dataset: str, source: Source, output: str | Path, device: str = "auto"
         ViewClassifier(model, one.view) if one.view else model
         for one, model in zip(teachers, models, strict=True)
     )
-    high_res = source.load(name, size) if size > own_size else None
+    high_res = source.load(dataset, size) if size > 28 else None
     return {"teacher": ensemble, "high_res": high_res}
 
 
@@ -116,7 +106,7 @@ def size_of(dataset: str) -> int:
     """Return the size of the images that teachers and students of a data set learn from.
 
     Args:
-        dataset: Name or tag of the data set, a key of `TEACHERS`.
+        dataset: Name of the data set, a key of `TEACHERS`.
     """
     return max(teacher.size for teacher in TEACHERS[dataset])
 
@@ -125,27 +115,26 @@ def trained(dataset: str, variant: str) -> dict[str, str]:
     """Return the sha256 of the weights of each teacher, by the name of the teacher.
 
     Args:
-        dataset: Name or tag of the data set, a key of `TEACHERS`.
+        dataset: Name of the data set, a key of `TEACHERS`.
         variant: Variant of the source on which they were trained.
     """
-    known, (name, _) = RECORDS.read(), split_tag(dataset)
-    return {one.name: known[_key(name, one, variant)]["sha256"] for one in TEACHERS[dataset]}
+    known = RECORDS.read()
+    return {one.name: known[_key(dataset, one, variant)]["sha256"] for one in TEACHERS[dataset]}
 
 
 def described(dataset: str) -> list[dict[str, Any]]:
     """Describe the teachers of a data set in the form in which weights files store teachers.
 
     Args:
-        dataset: Name or tag of the data set, a key of `TEACHERS`.
+        dataset: Name of the data set, a key of `TEACHERS`.
     """
-    known, (name, _) = RECORDS.read(), split_tag(dataset)
-    channels = medzoo.dataset_info(name).channels
+    channels, known = medzoo.dataset_info(dataset).channels, RECORDS.read()
     return [
         {
             "architecture": name_with_view(teacher.model, teacher.view),
             "input_size": [channels, teacher.size, teacher.size],
-            "dataset": name,
-            "parameters": known[_key(name, teacher, "")]["parameters"],
+            "dataset": dataset,
+            "parameters": known[_key(dataset, teacher, "")]["parameters"],
         }
         for teacher in TEACHERS[dataset]
     ]
@@ -156,8 +145,7 @@ def _train(dataset: str, teacher: Teacher, source: Source, folder: Path, device:
     key = _key(dataset, teacher, source.variant)
     print(f"the teacher {key} ...", flush=True)
     data = apply_view(source.load(dataset, teacher.size), teacher.view)
-    recipe = load_recipe("default", teacher.model, data.info.tag(teacher.size))
-    recipe = recipe.with_changes(seed=teacher.seed)
+    recipe = load_recipe("default", teacher.model, dataset).with_changes(seed=teacher.seed)
     finished = medzoo.train(
         teacher.model,
         data,
@@ -192,25 +180,21 @@ def table() -> str:
     """Return the validation scores of the teachers as a Markdown table."""
     rows = []
     known = RECORDS.read()
-    keys = {  # a mapping, because data sets of several sizes have the same teachers
-        _key(split_tag(tag)[0], teacher, variant): teacher
-        for variant, (tag, teachers) in product(("", DISJOINT), TEACHERS.items())
-        for teacher in teachers
-    }
-    for key, teacher in keys.items():
-        if record := known.get(key):
-            rows.append(
-                (
-                    record["data"],
-                    teacher.model,
-                    f"{teacher.size} px",
-                    str(teacher.seed),
-                    str(record["recipe"]["epochs"]),
-                    f"{record['val_auc']:.4f}",
-                    f"{record['val_acc']:.4f}",
-                    millions(record["parameters"]),
+    for variant, (dataset, teachers) in product(("", DISJOINT), TEACHERS.items()):
+        for teacher in teachers:
+            if record := known.get(_key(dataset, teacher, variant)):
+                rows.append(
+                    (
+                        record["data"],
+                        teacher.model,
+                        f"{teacher.size} px",
+                        str(teacher.seed),
+                        str(record["recipe"]["epochs"]),
+                        f"{record['val_auc']:.4f}",
+                        f"{record['val_acc']:.4f}",
+                        millions(record["parameters"]),
+                    )
                 )
-            )
     return markdown_table(HEADER, rows)
 
 
