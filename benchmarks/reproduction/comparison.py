@@ -229,8 +229,15 @@ def _mark(row: Row) -> str:
 
 
 def plot() -> Figure:
-    """Draw test accuracy with its interval, one panel per data set, one line per model."""
-    sets = measured()
+    """Draw test accuracy with its interval, one panel per data set, one line per model.
+
+    Multi-label sets are left out, because their accuracy says little.
+    """
+    sets = {
+        dataset: rows
+        for dataset, rows in measured().items()
+        if not medzoo.dataset_info(dataset).multi_label
+    }
     panels = {dataset: _points(dataset, rows) for dataset, rows in sets.items()}
     heights = [len(points) + 3.5 for points in panels.values()]  # room for title and axis
     figure = Figure(figsize=(7, 0.2 * sum(heights)), layout="constrained")

@@ -39,6 +39,13 @@ def test_status_compares_the_reported_figure_with_the_interval(interval, status)
     assert row.status == status
 
 
+def test_a_part_of_a_data_set_reproduces_nothing():
+    row = Row("chestmnist", "attention_unet", reported=0.53, runs=[measured(0.53, 0.5, 0.6)])
+    assert row.status == "reproduces"
+    row.data_title = "ChestMNIST (2,043 of 112,120 images)"
+    assert row.status == "measured on a part"
+
+
 def test_row_stands_for_the_seed_chosen_on_validation():
     runs = [measured(0.9, 0.8, 1.0, val_auc=0.7), measured(0.8, 0.7, 0.9, val_auc=0.8)]
     row = Row("dermamnist", "simple_cnn", parameters=1_000_000, runs=runs)
