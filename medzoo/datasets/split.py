@@ -28,13 +28,14 @@ class Split(TorchDataset[Sample]):
     of zeros and ones if multi-label. PyTorch's losses take the labels of a batch as they are. So
     `DataLoader`, `Subset`, `random_split` and `ConcatDataset` work; `to_torch` adds a transform.
     A pickled split (as `DataLoader` sends it to its workers) has only the path of memory-mapped
-    images, not the images themselves.
+    images, not the images themselves, unless they were changed.
 
     Attributes:
         images: uint8 (N, C, H, W), channels last in memory; large data sets are memory-mapped.
-            Treat them as read-only: the memory may be shared, and changes to a memory-mapped data
-            set may be lost. To read many of them, use `chunks` and `take`, which keep the memory
-            of memory-mapped data sets small.
+            Changes stay in memory, and never reach the file; the memory may be shared with the
+            arrays that they came from. Do not change images while another thread reads them. To
+            read many of them, use `chunks` and `take`, which keep the memory of memory-mapped
+            data sets small.
         labels: int64 (N,), or float32 (N, L) of zeros and ones if multi-label. Unknown labels of
             multi-label data sets are NaN; training and scores leave them out.
         info: Description of the data set that the split belongs to.

@@ -13,7 +13,7 @@ from medzoo.datasets import Dataset, load_dataset
 from medzoo.datasets import load as store
 from medzoo.datasets.info import medmnist_info
 from medzoo.datasets.source import Source, data_root
-from medzoo.datasets.storage import md5 as checksum
+from medzoo.datasets.storage import content
 from medzoo.errors import DatasetError
 
 from .conftest import COUNTS, make_arrays
@@ -249,7 +249,7 @@ def test_real_files(data_root, name, size, title, counts):
 def test_a_cache_that_cannot_be_written_does_no_harm(monkeypatch, tmp_path, small_breast):
     (tmp_path / "cache").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(checksum, "REMEMBER_FROM", 0)
+    monkeypatch.setattr(content, "REMEMBER_FROM", 0)
     assert load_dataset("breastmnist", root=tmp_path / "root").official
 
 
