@@ -27,8 +27,9 @@ from medzoo.datasets.info import (
 from medzoo.datasets.provenance import Provenance
 from medzoo.datasets.readers.array_labels import encode_labels
 from medzoo.datasets.readers.group import GroupColumn
+from medzoo.datasets.readers.text_table import TABLES
 from medzoo.datasets.resplit import Positions, resplit
-from medzoo.datasets.source import DEFAULT_SIZE, Source, data_root, medmnist_source
+from medzoo.datasets.source import DEFAULT_SIZE, Source, data_root, given_path, medmnist_source
 from medzoo.datasets.split import Split
 from medzoo.datasets.storage import (
     download_file,
@@ -37,8 +38,6 @@ from medzoo.datasets.storage import (
     remove_leftovers,
 )
 from medzoo.errors import DatasetError, unknown_name
-
-_TABLES = (".csv", ".tsv")
 
 
 @overload
@@ -126,11 +125,8 @@ def load_dataset(
             "DataFrame with Dataset.from_table and arrays with Dataset.from_arrays"
         )
     text = os.fspath(name)
-    if not text:
-        raise ValueError(
-            "name is empty, expected a data set's name or a path ('.' for this folder)"
-        )
-    if group is not None and not _is_table(Path(text).expanduser()):
+    path = given_path("name", name)
+    if group is not None and not _is_table(path):
         raise ValueError(f"group={group!r} is only for tables of images, and {text!r} is not one")
     official: tuple[DatasetInfo, Source] | None
     if _is_name(name):
@@ -142,7 +138,6 @@ def load_dataset(
         path = data_root(root) / official[1].file
         _ensure(path, *official, download)
     else:
-        path = Path(text).expanduser()
         official = _recognise(path) if task is None and classes is None else None
     if exclude and not path.is_dir():
         raise ValueError(f"exclude={exclude!r} is only for folders of images; {path} is not one")
@@ -171,13 +166,13 @@ def load_dataset(
 
 def _is_name(name: str | Path) -> bool:
     """Return whether a name is that of a MedMNIST data set rather than a path."""
-    if not isinstance(name, str) or Path(name).name != name or name.endswith((".npz", *_TABLES)):
+    if not isinstance(name, str) or Path(name).name != name or name.endswith((".npz", *TABLES)):
         return False
     return name.lower() in list_datasets() or not Path(name).exists()
 
 
 def _is_table(path: Path) -> bool:
-    return path.suffix.lower() in _TABLES and not path.is_dir()
+    return path.suffix.lower() in TABLES and not path.is_dir()
 
 
 def _ensure(path: Path, info: DatasetInfo, source: Source, download: bool) -> None:
