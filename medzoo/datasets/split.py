@@ -14,6 +14,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from medzoo.datasets.info import DatasetInfo, SplitName
 from medzoo.datasets.provenance import Provenance
+from medzoo.datasets.storage.gather import gather_rows
 from medzoo.datasets.storage.mmap import MappedImages, find_map, iter_chunks, take_rows
 
 Sample: TypeAlias = "tuple[Tensor, int | Tensor]"
@@ -143,6 +144,9 @@ class Split(TorchDataset[Sample]):
     def subset(self, indices: Tensor | np.ndarray | Sequence[int] | slice) -> Split:
         """Return some of the images; scores measured on them are marked as such.
 
+        Copies of more than 256 MiB of memory-mapped images are memory-mapped, too; see
+        `medzoo.datasets.resplit`.
+
         Args:
             indices: Positions (negative ones count from the end), a boolean mask of length N, or a
                 slice (which does not copy).
@@ -158,7 +162,7 @@ class Split(TorchDataset[Sample]):
             labels = self.labels[indices]
         else:
             rows = as_positions(indices, len(self))
-            images, labels = self.take(rows), self.labels[rows]
+            images, labels = gather_rows([self.images], rows), self.labels[rows]
         note = f"{len(images):,} of {len(self):,} {self.name} images"
         earlier = self.provenance.note
         provenance = replace(
