@@ -259,8 +259,8 @@ def _as_tensor(array: Array, where: str) -> Tensor:
         )
     if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
         raise DatasetError(
-            f"{where}: dtype is {array.dtype}, expected numbers of at most 64 bits; encode class names as indices, "
-            "and resize images of different sizes to one size first"
+            f"{where}: dtype is {array.dtype}, expected numbers of at most 64 bits; encode "
+            "class names as indices, and resize images of different sizes to one size first"
         )
     native = array.astype(array.dtype.newbyteorder("="), copy=False)
     if any(stride < 0 for stride in native.strides):
