@@ -17,12 +17,15 @@ _PAGEMAP = "/proc/self/pagemap"
 _BLOCK = 2 << 20
 # Bytes read from maps. Far below what may stay in memory, because a row is smaller than its block.
 _RELEASE_AFTER = 16 << 20
+_FIRST = np.zeros(1, np.int64)
 # Top bytes of the entries of pages that are not private: neither in memory nor swapped out
 # (bits 63 and 62), or a page of the file (bit 61).
 _SHARED = bytes(byte for byte in range(256) if byte >> 5 not in (0b100, 0b010))
 
 _maps: weakref.WeakKeyDictionary[mmap.mmap, MappedFile] = weakref.WeakKeyDictionary()
-_blocks: list[np.ndarray] = []  # numbers of blocks that were read, and are not released yet
+# What was read since memory was last released: rows, the address of row 0, bytes from row to row,
+# and bytes per row.
+_read: list[tuple[np.ndarray, int, int, int]] = []
 _unreleased = 0
 
 
@@ -76,13 +79,14 @@ def was_written(images: Tensor) -> bool:
         return not images.is_inference() and images._version > 0
 
 
-def extent(images: Tensor) -> int:
-    """Return the bytes from the first to the last element of a tensor.
+def extent(images: Tensor, start: int = 0) -> int:
+    """Return the bytes from the first to the last element of a tensor, or of one of its rows.
 
     Args:
         images: A tensor with at least one element.
+        start: First axis: 1 for a row.
     """
-    steps = zip(images.shape, images.stride(), strict=True)
+    steps = zip(images.shape[start:], images.stride()[start:], strict=True)
     return (sum((n - 1) * step for n, step in steps) + 1) * images.element_size()
 
 
@@ -100,25 +104,31 @@ def count_read(images: Tensor, rows: Tensor | None = None) -> None:
         rows: Positions of those that were read, int64 (M,); all if None.
     """
     global _unreleased
-    if not (_maps and _CAN_RELEASE and images.numel() and images.device.type == "cpu"):
+    if not (_maps and _CAN_RELEASE and images.numel() and images.is_cpu):
         return
-    start, step = np.array([images.data_ptr()]), images.stride(0) * images.element_size()
-    length = extent(images) if rows is None else extent(images[0])
-    if rows is not None:
-        start = start + rows.numpy() * step
-    first, last = start // _BLOCK, (start + length - 1) // _BLOCK
-    width = int((last - first).max(initial=0)) + 1
-    _blocks.append((first[:, None] + np.arange(width)).ravel())
-    _unreleased += images.nbytes if rows is None else images[0].nbytes * len(rows)
+    item, address = images.element_size(), images.data_ptr()
+    if rows is None:
+        _read.append((_FIRST, address, 0, extent(images)))
+        _unreleased += images.numel() * item
+    else:
+        step = images.stride(0) * item
+        _read.append((rows.numpy().copy(), address, step, extent(images, start=1)))
+        _unreleased += images.numel() // images.shape[0] * item * len(rows)
     if _unreleased >= _RELEASE_AFTER:
         _unreleased = 0
-        _release_blocks()
+        _release_read()
 
 
-def _release_blocks() -> None:
-    global _blocks
-    read, _blocks = _blocks, []
-    blocks = np.unique(np.concatenate(read or [np.empty(0, np.int64)]))
+def _release_read() -> None:
+    global _read
+    read, _read = _read, []
+    numbers = [np.empty(0, np.int64)]
+    for rows, address, step, length in read:
+        starts = address + rows * step
+        first, last = starts // _BLOCK, (starts + length - 1) // _BLOCK
+        width = int((last - first).max(initial=0)) + 1
+        numbers.append((first[:, None] + np.arange(width)).ravel())
+    blocks = np.unique(np.concatenate(numbers))
     for run in np.split(blocks, np.flatnonzero(np.diff(blocks) > 1) + 1) if len(blocks) else ():
         start, stop = int(run[0]) * _BLOCK, (int(run[-1]) + 1) * _BLOCK
         for opened, mapped in list(_maps.items()):
