@@ -1,5 +1,4 @@
 import copy
-import gc
 import pickle
 import subprocess
 import sys
@@ -26,7 +25,6 @@ def data(write_npz, monkeypatch, tmp_path):
 
 
 def files():
-    gc.collect()
     return sorted((cache_dir() / "copies").iterdir())
 
 
