@@ -257,10 +257,10 @@ def _as_tensor(array: Array, where: str) -> Tensor:
             f"{where}: got {type(array).__name__}, expected a NumPy array or a tensor; resize "
             "images of different sizes to one size and stack them first"
         )
-    if array.dtype.kind not in "biuf":
+    if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
         raise DatasetError(
-            f"{where}: dtype is {array.dtype}, expected numbers; encode class names as indices, "
-            "and resize images of different sizes to one size first"
+            f"{where}: dtype is {array.dtype}, expected numbers of at most 64 bits; encode "
+            "class names as indices, and resize images of different sizes to one size first"
         )
     native = array.astype(array.dtype.newbyteorder("="), copy=False)
     if any(stride < 0 for stride in native.strides):

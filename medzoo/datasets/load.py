@@ -28,13 +28,17 @@ from medzoo.datasets.info import (
 from medzoo.datasets.provenance import Provenance
 from medzoo.datasets.readers.array_labels import encode_labels
 from medzoo.datasets.readers.group import GroupColumn
+from medzoo.datasets.readers.text_table import TABLES
 from medzoo.datasets.resplit import Positions, resplit
-from medzoo.datasets.source import Source, data_root, medmnist_source
+from medzoo.datasets.source import Source, data_root, given_path, medmnist_source
 from medzoo.datasets.split import Split
-from medzoo.datasets.storage import download_file, known_files, read_archive
+from medzoo.datasets.storage import (
+    download_file,
+    known_files,
+    read_archive,
+    remove_leftovers,
+)
 from medzoo.errors import DatasetError, unknown_name
-
-_TABLES = (".csv", ".tsv")
 
 
 @overload
@@ -122,7 +126,8 @@ def load_dataset(
             "DataFrame with Dataset.from_table and arrays with Dataset.from_arrays"
         )
     text = os.fspath(name)
-    if group is not None and not _is_table(Path(text).expanduser()):
+    path = given_path("name", name)
+    if group is not None and not _is_table(path):
         raise ValueError(f"group={group!r} is only for tables of images, and {text!r} is not one")
     official: tuple[DatasetInfo, Source] | None
     if _is_name(name):
@@ -132,9 +137,8 @@ def load_dataset(
             )
         official = dataset_info(text), medmnist_source(text, DEFAULT_SIZE if size is None else size)
         path = data_root(root) / official[1].file
-        _ensure(path, official[1], download)
+        _ensure(path, *official, download)
     else:
-        path = Path(text).expanduser()
         official = _recognise(path) if task is None and classes is None else None
     if exclude and not path.is_dir():
         raise ValueError(f"exclude={exclude!r} is only for folders of images; {path} is not one")
@@ -163,16 +167,16 @@ def load_dataset(
 
 def _is_name(name: str | Path) -> bool:
     """Return whether a name is that of a MedMNIST data set rather than a path."""
-    if not isinstance(name, str) or Path(name).name != name or name.endswith((".npz", *_TABLES)):
+    if not isinstance(name, str) or Path(name).name != name or name.endswith((".npz", *TABLES)):
         return False
     return name.lower() in list_datasets() or not Path(name).exists()
 
 
 def _is_table(path: Path) -> bool:
-    return path.suffix.lower() in _TABLES and not path.is_dir()
+    return path.suffix.lower() in TABLES and not path.is_dir()
 
 
-def _ensure(path: Path, source: Source, download: bool) -> None:
+def _ensure(path: Path, info: DatasetInfo, source: Source, download: bool) -> None:
     """Download an official medmnist file if it does not exist."""
     if path.exists():
         return
@@ -181,9 +185,21 @@ def _ensure(path: Path, source: Source, download: bool) -> None:
             f"{path} does not exist; use download=True, or download {source.url} "
             f"(md5 {source.md5}) to this place, or give another folder as root="
         )
-    with locked(path):
-        if not path.exists():  # else another process was faster
-            download_file(source.url, path, source.md5)
+    try:
+        with locked(path) as held:
+            if held:
+                remove_leftovers(path)
+            if not path.exists():  # else another process was faster
+                download_file(source.url, path, source.md5, max_bytes=_max_bytes(info, source.size))
+    except TimeoutError as error:
+        raise DatasetError(f"{path} is not there yet: {error}") from error
+
+
+def _max_bytes(info: DatasetInfo, size: int) -> int:
+    """Return how large an official file can be: its arrays without compression."""
+    image = info.channels * size * size
+    label = 8 * (info.num_classes if info.multi_label else 1)
+    return sum(info.n_samples.values()) * (image + label) + (1 << 20)
 
 
 def _recognise(path: Path) -> tuple[DatasetInfo, Source] | None:

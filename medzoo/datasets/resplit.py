@@ -19,13 +19,12 @@ from medzoo.datasets.info import SPLIT_NAMES, SplitName
 from medzoo.datasets.readers.columns import find_column
 from medzoo.datasets.readers.text_table import read_csv
 from medzoo.datasets.split import Split
+from medzoo.datasets.storage.gather import gather_rows
 from medzoo.datasets.validation import check_dataset
 from medzoo.errors import DatasetError, unknown_name
 
 Positions: TypeAlias = "Sequence[int] | np.ndarray | Tensor"
 Sizes: TypeAlias = "Dataset | Mapping[str, int]"
-
-_CHUNK = 1 << 24  # values; keeps memory-mapped data sets from being in memory at once
 
 
 def resplit(data: Dataset, split: str | Path | Mapping[Any, Positions]) -> Dataset:
@@ -40,6 +39,8 @@ def resplit(data: Dataset, split: str | Path | Mapping[Any, Positions]) -> Datas
 
     Returns:
         A data set with copies of the images, marked ``official=False``, with a note on the split.
+        Copies of more than 256 MiB of memory-mapped images are files in the cache folder, which
+        exist for as long as they are used.
 
     Raises:
         TypeError: If an argument or a position has the wrong type.
@@ -287,19 +288,7 @@ def _integers(positions: Positions, name: str) -> list[int]:
 
 def _gather(data: Dataset, positions: Tensor) -> Split:
     """Copy the chosen images of all splits into one split, in the order of the positions."""
-    like = next(iter(data.splits.values()))
-    images = torch.empty(
-        (len(positions), *like.images.shape[1:]),
-        dtype=torch.uint8,
-        memory_format=torch.channels_last,
-    )
-    labels = like.labels.new_empty((len(positions), *like.labels.shape[1:]))
-    first = 0
-    for source in data.splits.values():
-        rows = ((positions >= first) & (positions < first + len(source))).nonzero()[:, 0]
-        for some in rows.split(max(1, _CHUNK // like.images[0].numel())):
-            wanted = positions[some] - first
-            images[some] = source.take(wanted)
-            labels[some] = source.labels[wanted]
-        first += len(source)
-    return replace(like, images=images, labels=labels)
+    splits = list(data.splits.values())
+    images = gather_rows([split.images for split in splits], positions)
+    labels = torch.cat([split.labels for split in splits])[positions]
+    return replace(splits[0], images=images, labels=labels)

@@ -42,6 +42,33 @@ def medmnist_source(name: str, size: int) -> Source:
     return Source(size, f"{tag}.npz", entry[f"url{suffix}"], entry[f"MD5{suffix}"])
 
 
+def given_path(name: str, value: object) -> Path:
+    """Return the path that a caller gave, after checking that it is one.
+
+    Args:
+        name: Name of the argument, for messages.
+        value: Its value; a user's home folder (``~``) is expanded.
+
+    Raises:
+        TypeError: If it is not a path.
+        ValueError: If it is empty: that would stand for the current folder.
+        DatasetError: If it cannot be looked up, e.g. for lack of permission.
+    """
+    text = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if not isinstance(text, str):
+        raise TypeError(f"{name}={value!r:.80} is of type {type(value).__name__}, expected a path")
+    if not text:
+        raise ValueError(f"{name} is empty, expected a path (that of the current folder is '.')")
+    path = Path(text).expanduser()
+    try:
+        path.exists()
+    except OSError as error:
+        raise DatasetError(
+            f"{name}={str(path)!r:.300}: {error.strerror}; check the path"
+        ) from error
+    return path
+
+
 def data_root(root: str | Path | None = None) -> Path:
     """Return the folder of data files: `root`, else ``MEDZOO_DATA``, else the default of medmnist.
 
@@ -49,9 +76,12 @@ def data_root(root: str | Path | None = None) -> Path:
         root: The folder, if given.
 
     Raises:
+        TypeError, ValueError: If `root` is not a path.
         DatasetError: If neither is given, and medmnist could not create its default folder.
     """
-    chosen = root or os.environ.get("MEDZOO_DATA") or medmnist_info().DEFAULT_ROOT
+    if root is not None:
+        return given_path("root", root)
+    chosen = os.environ.get("MEDZOO_DATA") or medmnist_info().DEFAULT_ROOT
     if chosen is None:
         raise DatasetError(
             "there is no data folder: the default folder of medmnist (~/.medmnist) cannot be "

@@ -14,6 +14,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from medzoo.datasets.info import DatasetInfo, SplitName
 from medzoo.datasets.provenance import Provenance
+from medzoo.datasets.storage.gather import gather_rows
 from medzoo.datasets.storage.mmap import MappedImages, find_map, iter_chunks, take_rows
 
 Sample: TypeAlias = "tuple[Tensor, int | Tensor]"
@@ -28,13 +29,14 @@ class Split(TorchDataset[Sample]):
     of zeros and ones if multi-label. PyTorch's losses take the labels of a batch as they are. So
     `DataLoader`, `Subset`, `random_split` and `ConcatDataset` work; `to_torch` adds a transform.
     A pickled split (as `DataLoader` sends it to its workers) has only the path of memory-mapped
-    images, not the images themselves.
+    images, not the images themselves, unless they were changed.
 
     Attributes:
         images: uint8 (N, C, H, W), channels last in memory; large data sets are memory-mapped.
-            Treat them as read-only: the memory may be shared, and changes to a memory-mapped data
-            set may be lost. To read many of them, use `chunks` and `take`, which keep the memory
-            of memory-mapped data sets small.
+            Changes stay in memory, and never reach the file; the memory may be shared with the
+            arrays that they came from. Do not change images while another thread reads them. To
+            read many of them, use `chunks` and `take`, which keep the memory of memory-mapped
+            data sets small.
         labels: int64 (N,), or float32 (N, L) of zeros and ones if multi-label. Unknown labels of
             multi-label data sets are NaN; training and scores leave them out.
         info: Description of the data set that the split belongs to.
@@ -142,6 +144,9 @@ class Split(TorchDataset[Sample]):
     def subset(self, indices: Tensor | np.ndarray | Sequence[int] | slice) -> Split:
         """Return some of the images; scores measured on them are marked as such.
 
+        Copies of more than 256 MiB of memory-mapped images are memory-mapped, too; see
+        `medzoo.datasets.resplit`.
+
         Args:
             indices: Positions (negative ones count from the end), a boolean mask of length N, or a
                 slice (which does not copy).
@@ -157,7 +162,7 @@ class Split(TorchDataset[Sample]):
             labels = self.labels[indices]
         else:
             rows = as_positions(indices, len(self))
-            images, labels = self.take(rows), self.labels[rows]
+            images, labels = gather_rows([self.images], rows), self.labels[rows]
         note = f"{len(images):,} of {len(self):,} {self.name} images"
         earlier = self.provenance.note
         provenance = replace(

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from medzoo.errors import WeightsError, unknown_name
 from medzoo.spec import ModelSpec
-from medzoo.weights.hub import reason, run_with_timeout, time_limit
+from medzoo.timeout import run_with_timeout
+from medzoo.weights.hub import reason, time_limit
 
 TIMM_PREFIX = "timm/"
 LARGEST_SMALL_IMAGE = 64

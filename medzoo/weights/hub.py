@@ -5,14 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import re
-import threading
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
 
 from medzoo.errors import WeightsError
 from medzoo.files import sha256_of
+from medzoo.timeout import run_with_timeout
 from medzoo.weights.file import read_config
 
 HUB_PREFIX = "hf-hub:"
@@ -25,8 +23,6 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _TIMEOUT = 300.0
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
-
-T = TypeVar("T")
 
 
 def locate_on_hub(name: str) -> Path:
@@ -98,42 +94,6 @@ def fetch(repo_id: str, revision: str, sha256: str | None = None) -> Path:
     return path
 
 
-def run_with_timeout(seconds: float, work: Callable[[], T]) -> T:
-    """Run a function; raise `TimeoutError` after `seconds`.
-
-    huggingface_hub limits the time of each attempt, but not the number of attempts when a server
-    keeps closing the connection or sends data very slowly.
-
-    Args:
-        seconds: How long to wait.
-        work: The function. If it takes longer, its thread continues in the background.
-
-    Returns:
-        What the function returns.
-
-    Raises:
-        TimeoutError: If it takes longer.
-        Exception: What the function raises.
-    """
-    results: list[T] = []
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            results.append(work())
-        except BaseException as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if errors:
-        raise errors[0]
-    if not results:
-        raise TimeoutError(f"it took longer than {seconds:g} s (MEDZOO_HUB_TIMEOUT)")
-    return results[0]
-
-
 def reason(error: Exception) -> str:
     """Explain in one line why a request to the Hub failed, and what to do about it.
 
@@ -165,6 +125,8 @@ def reason(error: Exception) -> str:
         return "too many requests (429); wait a few minutes"
     if status is not None:
         return f"the Hub answered {status} ({_line(error)}); try again later"
+    if type(error) is TimeoutError:
+        return f"{_line(error)} (MEDZOO_HUB_TIMEOUT); check the connection and try again"
     # Sockets may be denied permission as well, but have no file names.
     denied = isinstance(error, PermissionError) and error.filename
     if denied or (isinstance(error, OSError) and error.errno in _UNWRITABLE):

@@ -1,7 +1,9 @@
 import hashlib
+import os
 import pickle
 import warnings
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +11,12 @@ import pytest
 import torch
 from PIL import Image
 
+from medzoo.cache import locked
 from medzoo.datasets import Dataset, load_dataset
 from medzoo.datasets import load as store
 from medzoo.datasets.info import medmnist_info
 from medzoo.datasets.source import Source, data_root
-from medzoo.datasets.storage import md5 as checksum
+from medzoo.datasets.storage import content
 from medzoo.errors import DatasetError
 
 from .conftest import COUNTS, make_arrays
@@ -55,6 +58,25 @@ def test_a_missing_file_is_downloaded_once(small_breast, server, tmp_path):
     assert first.provenance.note == ""
     assert first.info.classes == ("malignant", "normal, benign")
     assert [p.name for p in root.iterdir()] == ["breastmnist.npz"]
+
+
+def test_a_killed_download_is_cleaned_up_by_the_next(small_breast, tmp_path, monkeypatch):
+    root = tmp_path / "root"
+    root.mkdir()
+    left = [root / "breastmnist.npz.0123abcd.partial", root / "breastmnist.npz.456789ef.partial"]
+    others = ["a.npz.0123abcd.partial", "breastmnist.npz.partial", "breastmnist.npz.xyz.partial"]
+    for path in [*left, *(root / name for name in others)]:
+        path.touch()
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "locked", partial(locked, wait=0))
+        with (
+            locked(root / "breastmnist.npz"),
+            pytest.raises(DatasetError, match=rf"not there yet: .*process {os.getpid()} on"),
+        ):
+            load_dataset("breastmnist", root=root)
+    assert all(path.exists() for path in left)
+    load_dataset("breastmnist", root=root)
+    assert sorted(path.name for path in root.iterdir()) == sorted(["breastmnist.npz", *others])
 
 
 def test_without_download_a_missing_file_is_an_error(small_breast, server, tmp_path):
@@ -249,7 +271,7 @@ def test_real_files(data_root, name, size, title, counts):
 def test_a_cache_that_cannot_be_written_does_no_harm(monkeypatch, tmp_path, small_breast):
     (tmp_path / "cache").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(checksum, "REMEMBER_FROM", 0)
+    monkeypatch.setattr(content, "REMEMBER_FROM", 0)
     assert load_dataset("breastmnist", root=tmp_path / "root").official
 
 

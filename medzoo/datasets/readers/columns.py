@@ -36,8 +36,11 @@ def find_column(name: str, columns: Collection[str]) -> str:
         columns: The names of all columns.
 
     Raises:
+        TypeError: If the name is not a string.
         ValueError: If there is no such column, or there are several.
     """
+    if not isinstance(name, str):
+        raise TypeError(f"column {name!r:.80} is of type {type(name).__name__}, expected its name")
     if name in columns:
         return name
     same = [column for column in columns if column.casefold() == name.casefold()]

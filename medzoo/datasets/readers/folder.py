@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from medzoo.datasets.build import RawDataset
-from medzoo.datasets.info import SplitName
+from medzoo.datasets.info import SplitName, class_names
 from medzoo.datasets.readers.labelled import LabelledImages, class_indices
-from medzoo.datasets.readers.read import ReadingOptions, read_labelled
+from medzoo.datasets.readers.read import ReadingOptions, check_names, read_labelled
 from medzoo.datasets.readers.split_names import find_split, resembles_split
+from medzoo.datasets.readers.text_table import TABLES
+from medzoo.datasets.source import given_path
 from medzoo.errors import DatasetError
 from medzoo.images.discover import (
     OTHER,
@@ -23,11 +26,14 @@ from medzoo.images.discover import (
     warn_left_out,
 )
 from medzoo.images.exclude import Exclude
+from medzoo.images.file import is_image
 from medzoo.images.masks import check_masks
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+_OUTPUT = Kind("output of medzoo train")
+_OUTPUT_FILES = ("models/*.safetensors", "metrics/*.jsonl")
 _SHOWN = 5  # names listed in an error message
 _TABLE = "or list the images in a table (Dataset.from_table)"
 
@@ -53,25 +59,56 @@ def read_folder(
         DatasetError: If the folder does not have the expected layout, or contains masks of images;
             and as for `read_labelled`.
     """
-    root = Path(path).expanduser()
+    check_names(options, read_folder)
+    root = given_path("path", path)
     if not root.is_dir():
         raise DatasetError(
             f"{root} is not a folder; give a folder that has a sub-folder for each class"
         )
+    classes = None if classes is None else class_names(classes)
     given = frozenset(classes or ())
     folder = _Folder(root, Exclude(root, exclude), given)
-    found = [(file, part) for part in folder.class_folders() for file in folder.images(part.folder)]
+    try:
+        found = [
+            (file, part) for part in folder.class_folders() for file in folder.images(part.folder)
+        ]
+        labels, names = class_indices([part.label for _, part in found], classes)
+        if len(names) == 1 and _table_hint(root):
+            raise DatasetError(f"{root}: all images are in one folder, {names[0]}")
+    except (DatasetError, ValueError) as error:
+        message = str(error) if isinstance(error, DatasetError) else f"{root}: {error}"
+        raise DatasetError(message + _table_hint(root)) from error
     folder.exclude.check_used()
     files = [file for file, _ in found]
     check_masks(root, files, given)
     warn_left_out(folder.left_out, root)
-    try:
-        labels, names = class_indices([part.label for _, part in found], classes)
-    except ValueError as error:
-        raise DatasetError(f"{root}: {error}") from error
     splits = [part.split for _, part in found if part.split]
     source = root.resolve().name
     return read_labelled(LabelledImages(source, files, labels, names, splits or None), **options)
+
+
+def _is_training_output(folder: Path) -> bool:
+    """Return whether a folder is the output of a run, or contains only such folders."""
+    inner = [path for path in folder.iterdir() if path.is_dir()]
+    return _is_run(folder) or (bool(inner) and all(map(_is_run, inner)))
+
+
+def _is_run(folder: Path) -> bool:
+    """Return whether a folder has files of a run, and no images beside them."""
+    written = any(True for pattern in _OUTPUT_FILES for _ in folder.glob(pattern))
+    return written and not any(path.is_file() and is_image(path) for path in folder.iterdir())
+
+
+def _table_hint(root: Path) -> str:
+    """Return what to do if a folder without the layout contains a table, which may list images."""
+    with suppress(OSError):
+        tables = sorted(path for path in root.iterdir() if path.suffix.lower() in TABLES)
+        if tables:
+            return (
+                f". If {tables[0].name} lists the images and their classes, give that file instead "
+                f"of the folder: load_dataset({str(tables[0])!r}), or --data {tables[0]}"
+            )
+    return ""
 
 
 class _ClassFolder(NamedTuple):
@@ -207,7 +244,12 @@ class _Folder:
             entries = list(parent.iterdir())
         except OSError as error:
             raise DatasetError(f"{parent} cannot be opened: {error}") from error
-        return [path for path in entries if not (is_hidden(path.name) or self.exclude(path))]
+        visible = [path for path in entries if not (is_hidden(path.name) or self.exclude(path))]
+        with suppress(OSError):  # searching a folder that cannot be opened says so
+            written = {path for path in visible if path.is_dir() and _is_training_output(path)}
+            self.left_out |= dict.fromkeys(written, _OUTPUT)
+            return [path for path in visible if path not in written]
+        return visible
 
     def _refuse_loose_images(self, parent: Path, kind: str) -> None:
         """Check that all images are in sub-folders; documents beside these are no problem."""

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from medzoo.datasets.build import RawDataset
+from medzoo.datasets.info import class_names
 from medzoo.datasets.readers.columns import find_column
 from medzoo.datasets.readers.group import GroupColumn, check_filled, find_group, is_group_name
 from medzoo.datasets.readers.labelled import LabelledImages, class_indices
-from medzoo.datasets.readers.read import ReadingOptions, read_labelled
+from medzoo.datasets.readers.read import ReadingOptions, check_names, read_labelled
 from medzoo.datasets.readers.split_names import split_named
 from medzoo.errors import DatasetError
 
@@ -50,6 +51,8 @@ def read_huggingface(
         ValueError: If an option has an invalid value, or a column cannot be used.
         DatasetError: If an image has no label; and as for `read_labelled`.
     """
+    check_names(options, read_huggingface)
+    classes = None if classes is None else class_names(classes)
     try:
         import datasets
     except ImportError as error:

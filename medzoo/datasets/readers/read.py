@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import operator
+import os
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from inspect import signature
+from io import BytesIO
+from numbers import Real
+from pathlib import Path
 from typing import SupportsIndex, TypedDict
 
 import numpy as np
@@ -21,6 +27,8 @@ from medzoo.images.batch import ImageFile, OnError, read_images
 FRACTIONS = (0.7, 0.15, 0.15)
 
 _MIN_SIZE = 4  # pixels; an axis of 1 or 3 would be mistaken for the channels
+_CHUNK = 1 << 20
+_MAX_BYTES = 1 << 30  # of an image file; larger ones are not decoded
 _SHOWN = 3  # errors listed in a warning
 
 
@@ -53,6 +61,22 @@ class ReadingOptions(TypedDict, total=False):
     licence: str
     description: str
     progress: bool | None
+
+
+def check_names(options: ReadingOptions, reader: Callable[..., RawDataset]) -> None:
+    """Check that options exist.
+
+    Args:
+        options: The options, by name.
+        reader: The function that they were given to, as keywords besides its own ones.
+
+    Raises:
+        TypeError: If there is no option of that name.
+    """
+    known = {*ReadingOptions.__annotations__, *signature(reader).parameters} - {"options"}
+    for name in options:
+        if name not in ReadingOptions.__annotations__:
+            raise TypeError(str(unknown_name("option", name, known)))
 
 
 def read_labelled(
@@ -88,7 +112,7 @@ def read_labelled(
         DatasetError: If an image cannot be read, a split is empty, a class has no training images,
             a group or copies of one file are in two splits, or copies have different labels.
     """
-    _check_options(size, fractions, on_error)
+    _check_options(size, fractions, seed, on_error)
     with ThreadPoolExecutor() as pool:
         digests = list(pool.map(_digest, images.files))
     images, digests, lost_copies = _without_unclear_copies(images, digests, on_error)
@@ -99,6 +123,7 @@ def read_labelled(
     check_classes(images, rows)
     order = [row for split_rows in rows.values() for row in split_rows]
     files = [images.files[row] for row in order]
+    _check_memory(images.source, len(files), size)
     pixels, broken = read_images(files, size, on_error=on_error, progress=progress)
     if broken:
         first = "; ".join(str(error) for error in list(broken.values())[:_SHOWN])
@@ -127,28 +152,55 @@ def read_labelled(
     )
 
 
-def _check_options(size: int, fractions: tuple[float, float, float], on_error: OnError) -> None:
+def _check_options(
+    size: int, fractions: tuple[float, float, float], seed: int, on_error: OnError
+) -> None:
     if not isinstance(size, SupportsIndex):
         raise TypeError(f"size={size!r} must be a whole number of pixels, e.g. 28")
     if size < _MIN_SIZE:
         raise ValueError(f"size={size!r} must be at least {_MIN_SIZE} pixels")
     if on_error not in ("raise", "skip"):
         raise unknown_name("on_error", on_error, ("raise", "skip"))
-    if len(fractions) != 3 or min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-6:
+    if not isinstance(seed, SupportsIndex):
+        raise TypeError(f"seed={seed!r:.80} must be a whole number, e.g. 0")
+    if operator.index(seed) < 0:
+        raise ValueError(f"seed={seed!r:.80} must not be negative")
+    if not isinstance(fractions, Sequence) or not all(isinstance(f, Real) for f in fractions):
+        raise TypeError(f"fractions={fractions!r:.80} must be three numbers, e.g. {FRACTIONS}")
+    if len(fractions) != 3 or not min(fractions) > 0 or not abs(sum(fractions) - 1) < 1e-6:
         raise ValueError(
             f"fractions={fractions!r} must be three numbers above 0 that add up to 1: the shares "
             f"of train, val and test, e.g. {FRACTIONS}"
         )
 
 
-def _digest(file: ImageFile) -> str:
+def _check_memory(source: str, count: int, size: int) -> None:
+    """Check that images can fit into memory, before it is allocated."""
     try:
-        content = file.read_bytes()
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # not on this system
+        return
+    if (needed := count * size * size) > memory:
+        raise DatasetError(
+            f"{source}: {count:,} images of {size} x {size} pixels take {needed / 1e9:,.1f} GB or "
+            f"more, this machine has {memory / 1e9:,.1f} GB; choose a smaller size="
+        )
+
+
+def _digest(file: ImageFile) -> str:
+    """Return a digest of a file; its name if it is empty, too large or unreadable.
+
+    Such files are not copies of each other: decoding will raise an error that names them.
+    """
+    digest, size = hashlib.md5(usedforsecurity=False), 0
+    try:
+        with file.open("rb") if isinstance(file, Path) else BytesIO(file.read_bytes()) as stream:
+            while (chunk := stream.read(_CHUNK)) and size <= _MAX_BYTES:
+                digest.update(chunk)
+                size += len(chunk)
     except OSError:
-        content = b""
-    if not content:  # not a copy of other such files; decoding will raise an error that names it
-        return str(file)
-    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+        size = 0
+    return digest.hexdigest() if 0 < size <= _MAX_BYTES else str(file)
 
 
 def _without_unclear_copies(

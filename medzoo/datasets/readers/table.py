@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from medzoo.datasets.build import RawDataset
-from medzoo.datasets.info import SplitName, Task
+from medzoo.datasets.info import SplitName, Task, class_names
 from medzoo.datasets.readers.columns import (
     BINARY,
     UNKNOWN,
@@ -20,7 +20,7 @@ from medzoo.datasets.readers.columns import (
 from medzoo.datasets.readers.group import GroupColumn, check_filled, find_group, is_group_name
 from medzoo.datasets.readers.labelled import LabelledImages, class_indices
 from medzoo.datasets.readers.locate import locate_images
-from medzoo.datasets.readers.read import ReadingOptions, read_labelled
+from medzoo.datasets.readers.read import ReadingOptions, check_names, read_labelled
 from medzoo.datasets.readers.split_names import split_named
 from medzoo.datasets.readers.text_table import (
     TableSource,
@@ -30,6 +30,7 @@ from medzoo.datasets.readers.text_table import (
     read_csv,
     read_frame,
 )
+from medzoo.datasets.source import given_path
 from medzoo.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -71,20 +72,32 @@ def read_table(
         ValueError: If an option has an invalid value.
         DatasetError: If the table cannot be read or is incomplete; and as for `read_labelled`.
     """
+    check_names(options, read_table)
     check_delimiter(delimiter, table)
     if not is_frame(table) and not isinstance(table, str | Path):
         raise TypeError(
             f"table is {type(table).__name__}, expected the path of a CSV file or a pandas "
             "DataFrame"
         )
-    file = None if is_frame(table) else Path(table).expanduser()
+    classes = None if classes is None else class_names(classes)
+    if not isinstance(label, str | Sequence | None):
+        raise TypeError(f"label={label!r:.80} must be the name of a column, or a list of names")
+    if label is not None and not label:
+        raise ValueError(f"label={label!r} must name at least one column")
+    file = None if is_frame(table) else given_path("table", table)
+    if root is None:
+        root = file.parent if file else Path()
+    folders = root if isinstance(root, list | tuple) else [root]
+    roots = [given_path("root", folder) for folder in folders]
+    if not roots:
+        raise ValueError("root=[] must name at least one folder of images")
     try:
         text = read_csv(file, delimiter) if file else read_frame(table)
         listed = _list_images(
             text,
             classes,
             source=file.name if file else "table",
-            roots=_folders(root if root is not None else file.parent if file else Path()),
+            roots=roots,
             image=image,
             label=label,
             split=split,
@@ -97,13 +110,6 @@ def read_table(
     if file and not options.get("name"):
         options["name"] = file.stem
     return read_labelled(listed, **options)
-
-
-def _folders(root: str | Path | Sequence[str | Path]) -> list[Path]:
-    folders = [root] if isinstance(root, str | Path) else list(root)
-    if not folders:
-        raise ValueError("root=[] must name at least one folder of images")
-    return [Path(folder).expanduser() for folder in folders]
 
 
 def _list_images(

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 
 TableSource: TypeAlias = "str | Path | pandas.DataFrame"
 
+TABLES = (".csv", ".tsv")
+"""Suffixes of tables of images, in lower case."""
+MAX_SIZE = 256 << 20
+"""Bytes that a table may have; its text takes many times as much memory."""
+
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 
 
@@ -103,7 +108,11 @@ def read_csv(file: Path, delimiter: str | None = None) -> TextTable:
         OSError: If the file cannot be read.
         ValueError: If it is not a table, or there are several ways to read it.
     """
-    text = _decode(regular_file(file).read_bytes())
+    with regular_file(file).open("rb") as stream:
+        data = stream.read(MAX_SIZE + 1)
+    if len(data) > MAX_SIZE:
+        raise ValueError(f"it has more than {MAX_SIZE:,} bytes; leave out columns, or divide it")
+    text = _decode(data)
     rows = _parse(text, delimiter or _recognise_delimiter(text))
     if not rows:
         raise ValueError("it has no rows")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import lzma
+import io
 import math
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from medzoo.datasets.storage.content import file_version
+from medzoo.datasets.storage.extract import extract, find_extracted
 from medzoo.datasets.storage.md5 import file_md5
-from medzoo.datasets.storage.mmap import extract, open_map
+from medzoo.datasets.storage.mmap import open_map
 from medzoo.errors import DatasetError
 from medzoo.files import regular_file
 
@@ -25,6 +27,18 @@ KEYS = tuple(f"{split}_{part}" for part in ("images", "labels") for split in SPL
 
 MMAP_ABOVE = 256 << 20
 """Bytes of images (all splits together) above which they are memory-mapped, not loaded."""
+MAX_LABELS = 256 << 20
+"""Bytes that the labels (all splits together) may take in memory."""
+MAX_RATIO = 250
+"""How many times larger than the file arrays of more than 256 MiB may be.
+
+An archive of a few megabytes can claim gigabytes: DEFLATE reaches a ratio of 1,032. Data sets of
+binary shapes reach 113 (dSprites), photographs 10.
+"""
+
+_SMALL = 256 << 20
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_HEADER = 1 << 16  # bytes; longer headers are refused before they are read
 
 
 @dataclass(frozen=True)
@@ -37,24 +51,25 @@ class _Header:
     nbytes: int
 
 
-def read_archive(path: Path, mmap_above: int | None = None) -> tuple[dict[str, np.ndarray], str]:
+def read_archive(path: Path) -> tuple[dict[str, np.ndarray], str]:
     """Read images and labels of a MedMNIST file; pickled objects are never loaded.
 
+    What the file claims to contain is checked before memory or disk space is used for it.
+
     Args:
-        path: The .npz file.
-        mmap_above: Bytes of images above which they are memory-mapped, copy-on-write, from
-            extracted copies on disk; `MMAP_ABOVE` if None.
+        path: The .npz file. If it has more than `MMAP_ABOVE` bytes of images, they are
+            memory-mapped, copy-on-write, from extracted copies on disk.
 
     Returns:
         The arrays by key (``train_images`` ... ``test_labels``), two for each split in the file,
         and the file's md5.
 
     Raises:
-        DatasetError: If the file is missing, damaged or not a regular file, or an array is missing
-            or of a wrong type.
+        DatasetError: If the file is missing, damaged, too large for what it contains, or not a
+            regular file, or an array is missing or of a wrong type.
     """
-    with _readable(path), zipfile.ZipFile(regular_file(path)) as archive:
-        md5 = file_md5(path)
+    with _readable(path), regular_file(path).open("rb") as file, zipfile.ZipFile(file) as archive:
+        version = file_version(file)
         keys = _keys(archive)
         headers = {key: _read_header(archive, key) for key in keys}
         images = [key for key in keys if key.endswith("images")]
@@ -64,18 +79,27 @@ def read_archive(path: Path, mmap_above: int | None = None) -> tuple[dict[str, n
                     f"{key} has dtype {headers[key].dtype}, expected uint8; "
                     "scale the images to 0..255 and convert them with .astype('uint8')"
                 )
-        limit = MMAP_ABOVE if mmap_above is None else mmap_above
-        if sum(headers[key].nbytes for key in images) <= limit:
-            return {key: _read_array(archive, key) for key in keys}, md5
-        if fortran := [key for key in images if headers[key].fortran_order]:
-            raise ValueError(
-                f"{', '.join(fortran)} are stored in Fortran order and are too large to be "
-                "reordered in memory; save them again with np.ascontiguousarray"
-            )
-        folder = extract(archive, path, md5, images)
-        arrays = {key: open_map(folder / f"{key}.npy") for key in images}
-        labels = {key: _read_array(archive, key) for key in keys if key not in arrays}
-        return arrays | labels, md5
+        _check_sizes(path.name, version["size"], headers)
+        md5 = file_md5(file)
+        if sum(headers[key].nbytes for key in images) <= MMAP_ABOVE:
+            arrays = {key: _read_array(archive, key) for key in keys}
+        else:
+            if fortran := [key for key in images if headers[key].fortran_order]:
+                raise ValueError(
+                    f"{', '.join(fortran)} are stored in Fortran order and are too large to be "
+                    "reordered in memory; save them again with np.ascontiguousarray"
+                )
+            folder = find_extracted(archive, path, md5, images)
+            if folder is None:
+                md5 = file_md5(file, trust=False)
+                folder = extract(archive, path, md5, images)
+            arrays = {
+                key: open_map(folder / f"{key}.npy") if key in images else _read_array(archive, key)
+                for key in keys
+            }
+        if file_version(file) != version:
+            raise OSError("it was changed while it was read; load it again")
+        return arrays, md5
 
 
 @contextmanager
@@ -87,13 +111,13 @@ def _readable(path: Path) -> Iterator[None]:
         raise DatasetError(f"{path} does not exist; check the path") from error
     except IsADirectoryError as error:
         raise DatasetError(f"{path} is a folder; give the .npz file in it") from error
-    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError) as error:
         raise DatasetError(
             f"{path} is damaged, truncated or not an .npz file ({error}); "
             "delete it and download it again, or save it with np.savez_compressed"
         ) from error
     except (OSError, ValueError, RuntimeError, MemoryError) as error:
-        raise DatasetError(f"{path} cannot be read: {error}") from error
+        raise DatasetError(f"{path} cannot be read: {str(error) or 'not enough memory'}") from error
 
 
 def _keys(archive: zipfile.ZipFile) -> list[str]:
@@ -111,24 +135,28 @@ def _keys(archive: zipfile.ZipFile) -> list[str]:
 
 def _read_header(archive: zipfile.ZipFile, key: str) -> _Header:
     member = archive.getinfo(f"{key}.npy")
+    if member.compress_type not in _METHODS:  # only these are decompressed in bounded memory
+        raise ValueError(
+            f"{key} is compressed by a method that NumPy does not use (number "
+            f"{member.compress_type}); save the file again with np.savez_compressed"
+        )
     with archive.open(member) as stream:
-        version = np.lib.format.read_magic(stream)
+        head = io.BytesIO(stream.read(_HEADER))
+    try:
+        version = np.lib.format.read_magic(head)
         read = {
             (1, 0): np.lib.format.read_array_header_1_0,
             (2, 0): np.lib.format.read_array_header_2_0,
         }.get(version)
         if read is None:
-            raise ValueError(f"{key} is in version {version} of the .npy format; save it again")
-        try:
-            shape, fortran_order, dtype = read(stream)
-        except (OSError, EOFError, zlib.error, zipfile.BadZipFile):
-            raise
-        except Exception as error:  # NumPy's parser of headers raises many types
-            raise ValueError(
-                f"{key} has a header that NumPy cannot read ({type(error).__name__}: {error}); "
-                "save it again with np.savez_compressed"
-            ) from error
-        start = stream.tell()
+            raise ValueError(f"it is in version {version} of the .npy format")
+        shape, fortran_order, dtype = read(head)
+    except Exception as error:  # NumPy's parser of headers raises many types
+        raise ValueError(
+            f"{key} has a header that NumPy cannot read ({type(error).__name__}: {error}); "
+            "save it again with np.savez_compressed"
+        ) from error
+    start = head.tell()
     if dtype.hasobject:
         raise ValueError(
             f"{key} holds pickled Python objects, which are never loaded; "
@@ -141,6 +169,35 @@ def _read_header(archive: zipfile.ZipFile, key: str) -> _Header:
             f"the file holds {member.file_size - start:,}"
         )
     return _Header(shape, dtype, fortran_order and len(shape) > 1, nbytes)
+
+
+def _check_sizes(name: str, size: int, headers: Mapping[str, _Header]) -> None:
+    """Check what arrays would take, before anything is allocated or extracted."""
+    for split in SPLITS:
+        images, labels = headers.get(f"{split}_images"), headers.get(f"{split}_labels")
+        if images and labels and images.shape and labels.shape[:1] not in ((), images.shape[:1]):
+            raise DatasetError(
+                f"{name}: {split} labels: {labels.shape[0]:,} labels for "
+                f"{images.shape[0]:,} images; expected one label per image"
+            )
+    # Labels become whole numbers of 8 bytes.
+    labels_size = sum(
+        max(header.nbytes, 8 * math.prod(header.shape))
+        for key, header in headers.items()
+        if key.endswith("labels")
+    )
+    if labels_size > MAX_LABELS:
+        raise ValueError(
+            f"the labels would take {labels_size:,} bytes in memory, expected at most "
+            f"{MAX_LABELS:,}: one class index, or a row of zeros and ones, per image"
+        )
+    total = sum(header.nbytes for header in headers.values())
+    if total > max(_SMALL, MAX_RATIO * size):
+        raise ValueError(
+            f"its arrays would take {total:,} bytes, more than {MAX_RATIO} times its size "
+            f"({size:,} bytes); if the images really are that uniform, save them without "
+            "compression, with np.savez"
+        )
 
 
 def _read_array(archive: zipfile.ZipFile, key: str) -> np.ndarray:

@@ -6,40 +6,31 @@ import hashlib
 import json
 from functools import cache
 from importlib import resources
-from pathlib import Path
+from typing import IO
 
-from medzoo.cache import recall, remember
+from medzoo.datasets.storage.content import content_fact
 
 _CHUNK = 1 << 20
-REMEMBER_FROM = 64 << 20
-"""Bytes from which the md5 of a file is cached; a smaller file is hashed each time."""
 
 
-def file_md5(path: Path) -> str:
+def file_md5(file: IO[bytes], *, trust: bool = True) -> str:
     """Return the md5 of a file as hexadecimal digits.
 
-    The file is read in chunks. For large files, the result is cached together with the path, size
-    and modification time, because hashing gigabytes takes many seconds.
+    For large files, the result is cached, because hashing gigabytes takes many seconds; see
+    `content_fact`.
 
     Args:
-        path: An existing file.
+        file: The open file.
+        trust: Whether to use a cached result.
     """
-    stat = path.stat()
-    stamp = {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
-    large = stat.st_size >= REMEMBER_FROM
-    if large:
-        facts = recall("md5", path)
-        md5 = facts.pop("md5", None)
-        if isinstance(md5, str) and facts == stamp:
-            return md5
+    return content_fact("md5", file, _md5, trust=trust)
+
+
+def _md5(file: IO[bytes]) -> str:
     digest = hashlib.md5(usedforsecurity=False)
-    with path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK):
-            digest.update(chunk)
-    md5 = digest.hexdigest()
-    if large:
-        remember("md5", path, {**stamp, "md5": md5})
-    return md5
+    while chunk := file.read(_CHUNK):
+        digest.update(chunk)
+    return digest.hexdigest()
 
 
 @cache

@@ -323,6 +323,44 @@ def test_excluded_files_and_folders_are_not_read(tmp_path):
         load_dataset(root / "moles.npz", exclude="maybe")
 
 
+@pytest.mark.filterwarnings("ignore:.* has no val split")
+@pytest.mark.parametrize("output", ["training_results/moles", "results", "train/runs"])
+def test_output_of_a_training_is_not_a_class(tmp_path, output):
+    root = write_folder(tmp_path, {f"{split}/{c}": 3 for split in ("train", "test") for c in "ab"})
+    (root / output / "models").mkdir(parents=True)
+    (root / output / "models" / "run.checkpoint.safetensors").touch()
+    write_image(root / output / "plots" / "roc.png", 99)
+    with pytest.warns(
+        UserWarning, match=rf"output of medzoo train \(1, e\.g\. {output[:7]}[\w/]*\)"
+    ):
+        data = load_dataset(root)
+    assert data.info.classes == ("a", "b")
+    assert len(data.test) == 6
+
+
+@pytest.mark.filterwarnings("ignore:.* has no val split")
+def test_a_class_with_weights_in_it_is_still_a_class(tmp_path):
+    root = write_folder(tmp_path, {"train/a": 3, "train/b": 3, "test/a": 3, "test/b": 3})
+    for folder in ("train/a", "train/b"):
+        (root / folder / "models").mkdir()
+        (root / folder / "models" / "run.safetensors").touch()
+    with pytest.warns(UserWarning, match=r"other files \(2, e\.g\. train/a/models/run"):
+        assert len(load_dataset(root).test) == 6
+
+
+@pytest.mark.parametrize("counts", [{"images": 6}, {".": 6}, {"train": 3, "test": 3}])
+def test_a_table_beside_images_is_named(tmp_path, counts):
+    root = write_folder(tmp_path / "moles", counts)
+    (root / "labels.csv").touch()
+    hint = r"If labels\.csv lists the images .* load_dataset\('.*moles/labels\.csv'\), or --data"
+    with pytest.raises(DatasetError, match=hint):
+        load_dataset(root)
+    (root / "labels.csv").unlink()
+    with pytest.raises(DatasetError) as caught:
+        load_dataset(root)
+    assert "--data" not in str(caught.value)
+
+
 def test_a_model_learns_from_a_folder(tmp_path):
     data = load_dataset(write_folder(tmp_path / "moles", {"a": 12, "b": 12}, mode="RGB"))
     model = medzoo.create_model("simple_cnn", dataset=data)

@@ -88,9 +88,12 @@ def test_a_file_that_is_listed_in_two_ways_is_an_error(ham):
         load_dataset(table(ham, names))
 
 
-@pytest.mark.parametrize(("root", "message"), [("nowhere", "not a folder"), ([], "at least one")])
-def test_roots_that_are_not_folders(ham, root, message):
-    with pytest.raises(DatasetError, match=message):
+@pytest.mark.parametrize(
+    ("root", "kind", "message"),
+    [("nowhere", DatasetError, "not a folder"), ([], ValueError, "at least one")],
+)
+def test_roots_that_are_not_folders(ham, root, kind, message):
+    with pytest.raises(kind, match=message):
         Dataset.from_table(table(ham, IDS), root=root)
 
 

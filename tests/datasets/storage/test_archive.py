@@ -1,5 +1,6 @@
 """What is not a readable archive is one `DatasetError`, and never waits forever."""
 
+import math
 import os
 import zipfile
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from medzoo.datasets import load_dataset
+from medzoo.datasets.storage import archive as storage
 from medzoo.errors import DatasetError
 from tests.datasets.conftest import make_arrays
 from tests.fuzz.headers import HEADER, archive, npy_header
@@ -42,19 +44,100 @@ def test_headers_that_numpy_stumbles_over_are_refused(tmp_path, text, key):
         assert str(path) in str(caught.value) or path.name in str(caught.value)
 
 
-def test_compression_that_cannot_be_undone_is_one_error(tmp_path):
+def test_only_compressions_of_bounded_memory_are_read(tmp_path):
     path = tmp_path / "own.npz"
-    for method in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
-        with zipfile.ZipFile(path, "w", method) as file:
-            for key, values in make_arrays(shape=(32, 32)).items():
-                with file.open(f"{key}.npy", "w") as stream:
-                    np.save(stream, values)
+    for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        write_members(path, make_arrays(shape=(32, 32)), method)
         assert load_dataset(path).size == 32
-        content = bytearray(path.read_bytes())
-        content[300:340] = bytes(40)
-        path.write_bytes(content)
-        with pytest.raises(DatasetError, match=r"own\.npz"):
+    for method in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        write_members(path, make_arrays(shape=(32, 32)), method)
+        with pytest.raises(DatasetError, match=r"own\.npz.*train_images.*np\.savez_compressed"):
             load_dataset(path)
+
+
+def write_members(path, arrays, method=zipfile.ZIP_DEFLATED):
+    with zipfile.ZipFile(path, "w", method) as file:
+        for key, values in arrays.items():
+            with file.open(f"{key}.npy", "w") as stream:
+                np.save(stream, values)
+
+
+class Zeros:
+    """An array of zeros that is written without being made."""
+
+    def __init__(self, shape, descr="|u1"):
+        self.nbytes = math.prod(shape) * np.dtype(descr).itemsize
+        self.header = npy_header(str({"descr": descr, "fortran_order": False, "shape": shape}))
+
+
+def write_bomb(path, arrays):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for key, values in arrays.items():
+            with file.open(f"{key}.npy", "w") as stream:
+                stream.write(values.header + bytes(values.nbytes))
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "message"),
+    [
+        (Zeros((6, 8, 8)), Zeros((1 << 22,)), "4,194,304 labels for 6 images"),
+        (Zeros((6, 8, 8)), Zeros((6, 1 << 15)), "labels would take 1,572,864 bytes .* at most"),
+        (Zeros((6, 8, 8)), Zeros((6,), "<U50000"), "labels would take 1,200,000 bytes .* at most"),
+        (Zeros((1 << 14, 32, 32)), Zeros((1 << 14,)), "16,793,600 bytes, more than 250 times"),
+    ],
+)
+def test_what_takes_too_much_is_refused_before_it_is_read(
+    tmp_path, monkeypatch, images, labels, message
+):
+    monkeypatch.setattr(storage, "MAX_LABELS", 1 << 20)
+    monkeypatch.setattr(storage, "_SMALL", 1 << 20)
+    write_bomb(tmp_path / "own.npz", {"train_images": images, "train_labels": labels})
+    monkeypatch.setattr(zipfile.ZipExtFile, "read", limited(zipfile.ZipExtFile.read))
+    for mapped_above in (0, 1 << 30):
+        monkeypatch.setattr(storage, "MMAP_ABOVE", mapped_above)
+        with pytest.raises(DatasetError, match=message):
+            load_dataset(tmp_path / "own.npz")
+    assert [path.name for path in tmp_path.iterdir()] == ["own.npz"]
+
+
+def limited(read):
+    """Return a method that reads, unless it is asked for more than a header."""
+
+    def read_little(self, n=-1):
+        if not 0 <= n <= 1 << 16:
+            pytest.fail(f"{n} bytes are read")  # not an Exception, which could be caught
+        return read(self, n)
+
+    return read_little
+
+
+def test_a_header_of_gigabytes_is_not_read(tmp_path, monkeypatch):
+    header = b"\x93NUMPY\x02\x00" + (1 << 31).to_bytes(4, "little") + bytes(1 << 20)
+    (tmp_path / "own.npz").write_bytes(archive(header))
+    monkeypatch.setattr(zipfile.ZipExtFile, "read", limited(zipfile.ZipExtFile.read))
+    with pytest.raises(DatasetError, match="train_images has a header that NumPy cannot read"):
+        load_dataset(tmp_path / "own.npz")
+
+
+def test_small_sets_may_be_uniform(tmp_path):
+    path = tmp_path / "own.npz"
+    write_bomb(path, {"train_images": Zeros((3000, 64, 64)), "train_labels": Zeros((3000, 2))})
+    assert 600 * path.stat().st_size < 3000 * 64 * 64
+    assert len(load_dataset(path).train) == 3000
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused(write_npz, monkeypatch):
+    path = write_npz()
+    read = zipfile.ZipFile.open
+
+    def overwrite(self, name, *args):
+        if "test_labels" in str(name):
+            os.utime(path, ns=(1, 1))
+        return read(self, name, *args)
+
+    monkeypatch.setattr(zipfile.ZipFile, "open", overwrite)
+    with pytest.raises(DatasetError, match="changed while it was read"):
+        load_dataset(path)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs devices and pipes")
