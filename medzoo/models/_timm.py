@@ -8,12 +8,12 @@ from typing import Any
 import timm
 import torch
 from timm.layers import PatchEmbed
-from timm.models import is_model, load_pretrained
+from timm.models import is_model, load_pretrained, resolve_pretrained_cfg
 from torch import Tensor, nn
 
 from medzoo.errors import WeightsError, unknown_name
 from medzoo.spec import ModelSpec
-from medzoo.weights.hub import reason, run_with_timeout, time_limit
+from medzoo.weights.hub import fetch, reason, run_with_timeout, time_limit
 
 TIMM_PREFIX = "timm/"
 LARGEST_SMALL_IMAGE = 64
@@ -111,6 +111,13 @@ def weights_source(
 
 
 def _load_from_timm(name: str, kwargs: dict[str, Any]) -> nn.Module:
+    overlay = dict(kwargs.get("pretrained_cfg_overlay") or {})
+    cfg = resolve_pretrained_cfg(name, kwargs.get("pretrained_cfg"), overlay)
+    if cfg.hf_hub_id and not cfg.file and not cfg.state_dict:
+        # Not by timm, which gives files the names that the Hub says.
+        repo_id, _, revision = cfg.hf_hub_id.partition("@")
+        overlay["file"] = str(fetch(repo_id, revision or "main"))
+        kwargs = kwargs | {"pretrained_cfg_overlay": overlay}
     try:
         return run_with_timeout(
             time_limit(), lambda: timm.create_model(name, pretrained=True, **kwargs)
