@@ -25,11 +25,15 @@ Reply = tuple[int, Mapping[str, str], bytes]
 
 @dataclass
 class Fault:
-    """What goes wrong with requests whose "METHOD path" matches a pattern."""
+    """What goes wrong with requests whose "METHOD path" matches a pattern.
+
+    With a `body`, that is the whole answer. Headers replace those of the answer; None removes one.
+    """
 
     pattern: str
     status: int | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str | None] = field(default_factory=dict)
+    body: bytes | None = None
     delay: float = 0.0
     cut: bool = False
     drip: bool = False
@@ -148,12 +152,15 @@ class _Handler(BaseHTTPRequestHandler):
         fault = self.hub.fault_of(line) or Fault("")
         self.hub.well.wait(fault.delay)
         try:
-            if fault.status:
+            if fault.body is not None:
+                status, headers, content = fault.status or 200, {}, fault.body
+            elif fault.status:
                 raise RefusalError(fault.status, "made to fail")
-            status, headers, content = self._route(urlsplit(self.path), body)
+            else:
+                status, headers, content = self._route(urlsplit(self.path), body)
         except RefusalError as error:
             named = {"X-Error-Code": error.code} if error.code else {}
-            headers = {"X-Error-Message": error.message, **named, **fault.headers}
+            headers = {"X-Error-Message": error.message, **named}
             status, content = error.status, json.dumps({"error": error.message}).encode()
         self._send(status, headers, content, fault)
 
@@ -167,7 +174,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, status: int, headers: Mapping[str, str], content: bytes, fault: Fault) -> None:
         wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
-        headers = dict(headers)
+        headers = {k: v for k, v in {**headers, **fault.headers}.items() if v is not None}
         if fault.wrong:
             content = content[:-1] + bytes([content[-1] ^ 1])
         if wanted and status == 200:
