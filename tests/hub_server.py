@@ -139,6 +139,7 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     hub: HubServer
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # each answer would wait for 40 ms
 
     def log_message(self, *args: object) -> None:
         pass
