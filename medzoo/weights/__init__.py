@@ -14,14 +14,16 @@ from medzoo.weights.index import (
     weights_index,
     write_index,
 )
-from medzoo.weights.overlap import provenance_of, warn_if_trained_on
+from medzoo.weights.overlap import DIGESTS, image_digests, provenance_of, warn_if_trained_on
 
 __all__ = [
+    "DIGESTS",
     "INDEX",
     "WeightsConfig",
     "WeightsEntry",
     "bundled_path",
     "find_entry",
+    "image_digests",
     "locate_named",
     "locate_weights",
     "provenance_of",
