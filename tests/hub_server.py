@@ -13,10 +13,15 @@ import json
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
+
+import huggingface_hub.constants
+import pytest
 
 from tests.hub_repository import GIT_ATTRIBUTES, File, Repository, card_errors, is_large
 
@@ -84,6 +89,31 @@ class HubServer:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+    @contextmanager
+    def in_place_of_the_real_one(self, home: Path) -> Iterator[None]:
+        """Let huggingface_hub, here and in new processes, use this Hub and an own cache."""
+        template = self.endpoint + "/{repo_id}/resolve/{revision}/{filename}"
+        settings = {
+            "HF_HUB_CACHE": str(home / "hub"),
+            "HF_TOKEN_PATH": str(home / "token"),
+            "HF_HUB_DISABLE_XET": True,
+            "HF_HUB_OFFLINE": False,
+            "ENDPOINT": self.endpoint,
+            "HUGGINGFACE_CO_URL_TEMPLATE": template,
+        }
+        with pytest.MonkeyPatch.context() as patch:
+            # Read when huggingface_hub was imported, so setting the environment comes too late.
+            for name, value in settings.items():
+                patch.setattr(huggingface_hub.constants, name, value)
+            # For processes that a test starts.
+            patch.setenv("HF_ENDPOINT", self.endpoint)
+            patch.setenv("HF_HUB_CACHE", str(home / "hub"))
+            patch.setenv("HF_HUB_DISABLE_XET", "1")
+            for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
+                patch.delenv(name, raising=False)
+            patch.setenv("NO_PROXY", "127.0.0.1,localhost")
+            yield
 
     def add(self, repo_id: str, files: Mapping[str, bytes], private: bool = False) -> str:
         """Put files into a repository, made if need be, behind the client's back; the commit."""

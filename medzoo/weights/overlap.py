@@ -41,7 +41,7 @@ def provenance_of(data: Mapping[str, Any]) -> Provenance:
         WeightsError: If it is something else.
     """
     record: dict[str, Any] = {**_RECORD, **data} if isinstance(data, Mapping) else {}
-    values = [record.get(name) for name in _RECORD]
+    values: list[Any] = [record.get(name) for name in _RECORD]
     kinds: tuple[Any, ...] = (str | None, str | None, bool, str)
     if not all(map(isinstance, values, kinds)):
         raise WeightsError(
