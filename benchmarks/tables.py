@@ -146,6 +146,8 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "derma": lambda: comparison.table("dermamnist"),
     "oct": lambda: comparison.table("octmnist"),
     "oct_classes": lambda: comparison.classes_table("octmnist"),
+    "chest": lambda: comparison.multi_label_table("chestmnist"),
+    "chest_labels": lambda: comparison.labels_table("chestmnist"),
     "blood": lambda: comparison.table("bloodmnist"),
     "pneumonia": lambda: comparison.table("pneumoniamnist"),
     "breast": lambda: comparison.table("breastmnist"),

@@ -24,6 +24,8 @@ NEEDS_WEIGHTS = {
     "transfer_learning.py",
 }
 
+TAKE_LONGER = {"own_data.py", "own_recipe.py", "transfer_learning.py"}
+
 
 def run(name: str, folder: Path, data: Path) -> str:
     """Run an example in an empty folder, with a small made-up RetinaMNIST as its only data set."""
@@ -53,7 +55,13 @@ def test_every_example_is_tested():
     assert {path.name for path in FOLDER.glob("*.py")} == PROMISED.keys()
 
 
-@pytest.mark.parametrize("name", PROMISED)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if name in TAKE_LONGER else name
+        for name in PROMISED
+    ],
+)
 def test_runs(name, tmp_path):
     folder, data = tmp_path / "empty", tmp_path / "data"
     folder.mkdir()

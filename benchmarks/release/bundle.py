@@ -3,9 +3,10 @@
     python -m benchmarks.release.bundle training_results/dermamnist/models/advanced_cnn-*
 
 Of several seeds of one model on one data set, the one with the best validation AUC is bundled. Its
-weights are stored in half precision (normalisation layers in full precision), with the temperature
-that the training has fitted. The scores in the index are those of the stored file. Mean and
-deviation over all seeds come from benchmarks/results/training/.
+weights are stored in half precision, or with --precision int8 in half of that space (normalisation
+layers in full precision), with the temperature that the training has fitted. The scores in the
+index are those of the stored file. Mean and deviation over all seeds come from
+benchmarks/results/training/.
 
 A file without a classifier is a backbone. It is named by --tag and has no scores.
 
@@ -19,7 +20,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 
@@ -32,6 +33,7 @@ from medzoo.models import save_weights
 from medzoo.weights import (
     DIGESTS,
     INDEX,
+    Precision,
     WeightsConfig,
     WeightsEntry,
     image_digests,
@@ -43,12 +45,13 @@ from medzoo.weights import (
 FILES = INDEX.parent / "files"
 
 
-def bundle(path: Path, data_root: str | None) -> WeightsEntry:
+def bundle(path: Path, data_root: str | None, precision: Precision) -> WeightsEntry:
     """Store the weights of one run in the package and return their index entry.
 
     Args:
         path: Weights file of the run.
         data_root: Folder of MedMNIST files.
+        precision: How weights are stored.
 
     Raises:
         ValueError: If the file does not name its data set, was trained on other data, or is not
@@ -58,15 +61,16 @@ def bundle(path: Path, data_root: str | None) -> WeightsEntry:
     spec = config.spec
     if spec.dataset is None:
         raise ValueError(f"{path} does not say which data set it was trained on")
-    name = f"{spec.architecture}.{spec.dataset.name}"
+    name = f"{spec.architecture}.{spec.dataset.tag(spec.input.size)}"
     target = FILES / f"{name}.safetensors"
     data = Source(data_root).load(spec.dataset.name, spec.input.size)
     if data.provenance.md5 != config.training["data"]["md5"]:
         raise ValueError(f"{path} was trained on other data than {data.title} in {data_root}")
-    if "calibration" not in config.training:
+    # Files from before calibration was recorded have their temperature alone.
+    if "calibration" not in config.training and spec.temperature == 1.0:
         raise ValueError(f"{path} is not calibrated; write a new file with medzoo calibrate {path}")
 
-    save_weights(medzoo.create_model(path), target, training=config.training, half=True)
+    save_weights(medzoo.create_model(path), target, training=config.training, precision=precision)
     model = medzoo.create_model(target)
 
     splits = {"val": data.val, "test": data.test}
@@ -84,18 +88,19 @@ def bundle(path: Path, data_root: str | None) -> WeightsEntry:
     return with_teachers(entry, Source(data_root))
 
 
-def bundle_backbone(path: Path, tag: str) -> WeightsEntry:
+def bundle_backbone(path: Path, tag: str, precision: Precision) -> WeightsEntry:
     """Store the backbone of several data sets in the package and return its index entry.
 
     Args:
         path: Weights file of the backbone.
         tag: Second half of the checkpoint's name.
+        precision: How weights are stored.
     """
     config = read_config(path)
     name = f"{config.spec.architecture}.{tag}"
     target = FILES / f"{name}.safetensors"
     model = medzoo.create_model(path)
-    save_weights(model, target, training=config.training, half=True)
+    save_weights(model, target, training=config.training, precision=precision)
     training = config.training
     return _entry(
         target,
@@ -116,14 +121,14 @@ def with_teachers(entry: WeightsEntry, source: Source) -> WeightsEntry:
         entry: The entry.
         source: Source of the images of teachers and students.
     """
-    is_distilled = entry.recipe.get("distillation") and entry.dataset in teachers.TEACHERS
+    is_distilled = entry.recipe.get("distillation") and entry.tag in teachers.TEACHERS
     if entry.teacher or not is_distilled:
         return entry
-    size = teachers.size_of(entry.dataset)
+    size = teachers.size_of(entry.tag)
     md5 = source.load(entry.dataset, size).provenance.md5 if size > 28 else None
     return replace(
         entry,
-        teacher=teachers.described(entry.dataset),
+        teacher=teachers.described(entry.tag),
         high_res={"size": size, "md5": md5} if md5 else None,
     )
 
@@ -148,10 +153,11 @@ def _entry(
 def _seed_stats(config: WeightsConfig) -> dict[str, Any] | None:
     """Return the scores over the seeds of the recipe of a run, if they were recorded."""
     assert config.spec.dataset is not None
+    tag = config.spec.dataset.tag(config.spec.input.size)
     recipe = dict(config.training["recipe"])
     runs = [
         run
-        for run in Record(config.spec.dataset.name, config.spec.architecture).runs()
+        for run in Record(tag, config.spec.architecture).runs()
         if same_but_for_seed(run["recipe"], recipe)
     ]
     return seed_stats(runs) if runs else None
@@ -167,7 +173,7 @@ def best_runs(paths: list[Path]) -> list[Path]:
     for path in paths:
         config = read_config(path)
         spec = config.spec
-        key = (spec.architecture, spec.dataset.name if spec.dataset else "")
+        key = (spec.architecture, spec.dataset.tag(spec.input.size) if spec.dataset else "")
         best[key] = max(best.get(key, (-1.0, path)), (config.training["val_auc"], path))
     return [path for _, path in best.values()]
 
@@ -180,16 +186,22 @@ def main() -> None:
     parser.add_argument("weights", nargs="*", type=Path, help="weights files of trainings")
     parser.add_argument("--tag", help="name of a backbone; needs exactly one file")
     parser.add_argument("--data-root", help="folder of MedMNIST files (or set MEDZOO_DATA)")
+    parser.add_argument(
+        "--precision", choices=get_args(Precision), default="float16", help="default: %(default)s"
+    )
     arguments = parser.parse_args()
+    precision = arguments.precision
     if arguments.tag and len(arguments.weights) != 1:
         parser.error(
             f"--tag={arguments.tag} names one file, but {len(arguments.weights)} are given"
         )
     entries = dict(weights_index())
     if arguments.tag:
-        new = [bundle_backbone(arguments.weights[0], arguments.tag)]
+        new = [bundle_backbone(arguments.weights[0], arguments.tag, precision)]
     else:
-        new = [bundle(path, arguments.data_root) for path in best_runs(arguments.weights)]
+        new = [
+            bundle(path, arguments.data_root, precision) for path in best_runs(arguments.weights)
+        ]
     if not arguments.weights:
         source = Source(arguments.data_root)
         entries = {name: with_teachers(entry, source) for name, entry in entries.items()}

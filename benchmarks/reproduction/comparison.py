@@ -25,7 +25,8 @@ from benchmarks.reporting.palette import BLUE, ORANGE
 from benchmarks.reporting.paths import REPORTED, RESULTS
 from benchmarks.reporting.toml_file import read_toml
 from benchmarks.reproduction.record import Record, seed_stats
-from benchmarks.reproduction.rows import Row
+from benchmarks.reproduction.rows import Row, title_of
+from medzoo.datasets.info import split_tag
 
 SETS = (
     "dermamnist",
@@ -34,6 +35,7 @@ SETS = (
     "breastmnist",
     "retinamnist",
     "bloodmnist",
+    "chestmnist",
 )
 FORMATS = {"auc": ".3f", "acc": ".2%"}
 HEADER = (
@@ -63,16 +65,20 @@ TRAININGS = (
 
 
 def measured() -> dict[str, list[Row]]:
-    """Return the measured rows by data set: published models, and others that were trained."""
+    """Return the measured rows by data set: published models, and others that were trained.
+
+    Models for larger images are among those of their data set.
+    """
     rows: dict[str, list[Row]] = {}
     for values in json.loads((RESULTS / "reproduce.json").read_text())["rows"]:
         row = Row.from_dict(values)
         if row.chosen:
-            rows.setdefault(row.dataset, []).append(row)
+            rows.setdefault(split_tag(row.dataset)[0], []).append(row)
     for dataset in SETS:
         for model in medzoo.list_models():
             runs = Record(dataset, model).runs()
-            if runs and model not in [row.model for row in rows.get(dataset, [])]:
+            shipped = [row.name for row in rows.get(dataset, [])]
+            if runs and f"{dataset}/{model}" not in shipped:
                 row = Row(dataset, model, title=f"{model} (not shipped)", runs=runs)
                 row.parameters = runs[0]["parameters"]
                 row.data_title = runs[0]["report"]["title"]
@@ -96,7 +102,7 @@ def table(dataset: str) -> str:
         report = _report(row)
         acc, auc = report["intervals"]["acc"], report["intervals"]["auc"]
         cells = [
-            f"**medzoo {row.title}**, 28 px{_mark(row)}",
+            f"**medzoo {row.title}**, {_size(row)} px{_mark(row)}",
             millions(row.parameters or 0),
             f"{percent(report['acc'])} {percent_interval(acc)}",
             seed_summary(row.seeds) if row.seeds else "-",
@@ -129,9 +135,64 @@ def classes_table(dataset: str) -> str:
         names = [one["name"] for one in report["per_class"]]
         for one, counts in zip(report["per_class"], report["confusion"], strict=True):
             scores = [f"{one[score]:.3f}" for score in ("precision", "recall", "auc")]
-            rows.append((row.title, one["name"], *scores, *map(str, counts)))
+            title = f"{row.title}, {_size(row)} px"
+            rows.append((title, one["name"], *scores, *map(str, counts)))
     header = ("Model", "Class", "Precision", "Recall", "AUC", *(f"as {name}" for name in names))
     return markdown_table(header, rows)
+
+
+def multi_label_table(dataset: str) -> str:
+    """Return the overall scores of models that give an image any number of labels.
+
+    Args:
+        dataset: Name of the data set.
+    """
+    header = (
+        "Model",
+        "Parameters",
+        "Macro AUC",
+        "ACC",
+        "Exact match",
+        "Macro F1",
+        "Mean over seeds",
+    )
+    rows, majority = [], None
+    for row in measured().get(dataset, []):
+        report = _report(row)
+        scores = [
+            f"{report[name]:.3f} ({low:.3f} to {high:.3f})"
+            for name in ("auc", "acc", "exact_match", "macro_f1")
+            for low, high in [report["intervals"][name]]
+        ]
+        seeds = seed_summary(row.seeds) if row.seeds else "-"
+        rows.append((f"**medzoo {row.title}**", millions(row.parameters or 0), *scores, seeds))
+        majority = f"{report['majority']:.3f}"
+    if majority:
+        rows.append(("always the most frequent answer", "-", "0.500", "-", majority, "-", "-"))
+    return markdown_table(header, rows)
+
+
+def labels_table(dataset: str) -> str:
+    """Return the AUC of each label with its interval, for each model.
+
+    Args:
+        dataset: Name of the data set.
+    """
+    rows = measured().get(dataset, [])
+    reports = [_report(row) for row in rows]
+    lines = []
+    for number, label in enumerate(reports[0]["per_class"] if reports else ()):
+        cells = [label["name"], f"{label['support']:,}"]
+        for report in reports:
+            auc = report["per_class"][number]["auc"]
+            if auc is None:
+                cells.append("not defined: no image has it")
+                continue
+            low, high = report["auc_intervals"][number]
+            cells.append(f"{auc:.3f} ({low:.3f} to {high:.3f})")
+        lines.append(cells)
+    header = ("Label", "Test images", *(f"AUC, {row.title}" for row in rows))
+    return markdown_table(header, lines)
 
 
 def trainings() -> str:
@@ -156,9 +217,14 @@ def _with_deviation(figures: dict[str, Any], digits: str) -> str:
     return f"{figures['mean']:{digits}}{deviation}"
 
 
+def _size(row: Row) -> int:
+    """Return height and width of the images, in pixels."""
+    return split_tag(row.dataset)[1]
+
+
 def _mark(row: Row) -> str:
     """Return the title of the data if they are not the official ones."""
-    official = row.data_title == medzoo.dataset_info(row.dataset).title
+    official = row.data_title == title_of(row.dataset)
     return "" if official else f", {row.data_title}"
 
 
@@ -209,8 +275,10 @@ def _points(dataset: str, rows: list[Row]) -> list[_Point]:
     for row in rows:
         report = _report(row)
         low, high = (100 * bound for bound in report["intervals"]["acc"])
-        label = f"medzoo {row.title}, {millions(row.parameters or 0)}"
-        points.append(_Point(label, 100 * report["acc"], (low, high), BLUE, 28))
+        size = _size(row)
+        larger = f" ({size} px)" if size > 28 else ""
+        label = f"medzoo {row.title}{larger}, {millions(row.parameters or 0)}"
+        points.append(_Point(label, 100 * report["acc"], (low, high), BLUE, size))
     for entry in references():
         scores = entry.get(dataset)
         if scores and not entry.get("only_in_tables"):

@@ -108,7 +108,7 @@ def evaluate_published(row: Row, data: medzoo.Dataset, options: Options) -> None
     """
     print(f"{row.name}: evaluating the published weights on {data.title} ...", flush=True)
     entry = find_entry(row.model, row.dataset)
-    model = medzoo.create_model(row.model, dataset=row.dataset, pretrained=True)
+    model = medzoo.create_model(entry.name, pretrained=True)
     report = medzoo.evaluate(model, data.test, device=options.device)
     run = {"seed": entry.seed, "val_auc": entry.metrics["val"]["auc"], "sha256": entry.sha256}
     row.seed_stats = dict(entry.seed_stats) if entry.seed_stats else None

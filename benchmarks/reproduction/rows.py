@@ -16,6 +16,7 @@ from benchmarks.reporting.format import (
 from benchmarks.reporting.paths import REPORTED
 from benchmarks.reporting.toml_file import read_toml
 from benchmarks.reproduction.record import seed_stats
+from medzoo.datasets.info import split_tag
 from medzoo.inference import TTA
 from medzoo.weights import weights_index
 
@@ -37,7 +38,7 @@ class Row:
     """One model on one data set.
 
     Attributes:
-        dataset: Name of the data set.
+        dataset: Name of the data set, with the size of larger images: ``"dermamnist_64"``.
         model: Name of the architecture.
         title: Name of the model in tables.
         metric: Which score of a report is compared with the reported figure.
@@ -71,7 +72,7 @@ class Row:
 
     def __post_init__(self) -> None:
         self.title = self.title or self.model
-        self.data_title = self.data_title or medzoo.dataset_info(self.dataset).title
+        self.data_title = self.data_title or title_of(self.dataset)
 
     @property
     def name(self) -> str:
@@ -129,9 +130,22 @@ def reported_rows() -> list[Row]:
     ]
     known = {row.name for row in rows}
     for entry in weights_index().values():
-        if f"{entry.dataset}/{entry.architecture}" not in known and "test" in entry.metrics:
-            rows.append(Row(entry.dataset, entry.architecture))
+        if f"{entry.tag}/{entry.architecture}" not in known and "test" in entry.metrics:
+            rows.append(Row(entry.tag, entry.architecture))
     return rows + [Row(model="ensemble", **entry) for entry in content["ensemble"]]
+
+
+def title_of(dataset: str) -> str:
+    """Return the title of a data set, with the size of larger images.
+
+    Args:
+        dataset: Its name or tag, e.g. ``"dermamnist_64"``.
+
+    Raises:
+        ValueError: If there is no such data set.
+    """
+    name, size = split_tag(dataset)
+    return medzoo.dataset_info(name).title_at(size)
 
 
 def select(names: str | None) -> list[Row]:
@@ -151,7 +165,7 @@ def select(names: str | None) -> list[Row]:
         dataset, slash, model = name.strip().partition("/")
         if not slash:
             raise ValueError(f"row {name!r} is not of the form 'dataset/model'")
-        medzoo.dataset_info(dataset)
+        title_of(dataset)
         match = [row for row in rows if row.name == f"{dataset}/{model}"]
         if not match and model not in medzoo.list_models():
             raise medzoo.errors.unknown_name("model", model, medzoo.list_models())

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 import medzoo
 from medzoo.datasets import disjoint_split, read_groups, resplit
+from medzoo.datasets.info import split_tag
+from medzoo.datasets.source import data_root
 
+PARTIAL = "partial"
 DISJOINT = "disjoint"
 """Name of the variant in which no group is in two splits: of its folders and records."""
 
@@ -32,16 +35,24 @@ class Source:
         """Return the name of the split, or an empty string for the official one."""
         return DISJOINT if self.groups else ""
 
-    def load(self, dataset: str, size: int = 28) -> medzoo.Dataset:
+    def load(self, dataset: str, size: int | None = None) -> medzoo.Dataset:
         """Load a data set without its warning, which its title repeats next to every figure.
 
+        A data set of which there is only a part is in the subfolder ``partial`` of the root.
+
         Args:
-            dataset: Name of the data set.
-            size: Height and width of its images, in pixels.
+            dataset: Name of the data set, or its tag, e.g. ``"dermamnist_64"``.
+            size: Height and width of its images, in pixels, if the tag does not say it.
         """
+        name, tagged = split_tag(dataset)
+        root = data_root(self.root)
+        info = medzoo.dataset_info(name)
+        file = f"{info.tag(size or tagged)}.npz"
+        if not (root / file).is_file() and (root / PARTIAL / file).is_file():
+            root /= PARTIAL
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
-            data = medzoo.load_dataset(dataset, size=size, root=self.root)
+            data = medzoo.load_dataset(name, size=size or tagged, root=root)
             if self.groups is None:
                 return data
             return resplit(data, disjoint_split(data, read_groups(self.groups, data, self.column)))

@@ -216,7 +216,7 @@ def _file_facts(name: str, path: Path, config: WeightsConfig) -> Iterator[tuple[
 
     spec, training = config.spec, config.training
     yield "what", f"{spec.architecture}: weights file, {path.stat().st_size / 1e6:.1f} MB"
-    title = spec.dataset.title if spec.dataset else "unknown"
+    title = spec.dataset.title_at(spec.input.size) if spec.dataset else "unknown"
     data = training.get("data")
     yield "data", provenance_of(data).mark(title) if data and spec.dataset else title
     yield from _spec_facts(spec)

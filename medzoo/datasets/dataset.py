@@ -97,8 +97,8 @@ class Dataset:
 
     @property
     def title(self) -> str:
-        """Title of the data set, with a note if the images are not the official ones."""
-        return self.provenance.mark(self.info.title)
+        """Title of the data set; with its size and a note if they are not the usual ones."""
+        return self.provenance.mark(self.info.title_at(self.size))
 
     def mean_std(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Return mean and standard deviation of each channel over the training split.

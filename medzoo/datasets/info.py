@@ -19,6 +19,8 @@ Task = Literal["multi-class", "binary-class", "ordinal-regression", "multi-label
 TASKS: tuple[Task, ...] = get_args(Task)
 SplitName: TypeAlias = Literal["train", "val", "test"]
 SPLIT_NAMES: tuple[SplitName, ...] = get_args(SplitName)
+DEFAULT_SIZE = 28
+"""Height (= width) in pixels of MedMNIST's own images; it offers larger ones as well."""
 ClassNames: TypeAlias = "Sequence[str | int] | Mapping[int, str] | Mapping[str, str]"
 """What is accepted as the names of classes; see `class_names`."""
 
@@ -117,6 +119,28 @@ class DatasetInfo:
     def has_laterality(self) -> bool:
         """Whether class names contain left or right, so that mirroring changes the class."""
         return names_have_laterality(self.classes)
+
+    def tag(self, size: int) -> str:
+        """Return how medmnist names the data set in a size: ``"dermamnist_64"``.
+
+        Checkpoints trained on images of that size have the same tag. 28 pixels have no suffix,
+        and neither have data sets that MedMNIST does not offer in larger sizes.
+
+        Args:
+            size: Height (= width) of the images in pixels.
+        """
+        return f"{self.name}_{size}" if self._is_larger(size) else self.name
+
+    def title_at(self, size: int) -> str:
+        """Return the title with the size that `tag` names: ``"DermaMNIST, 64 px"``.
+
+        Args:
+            size: Height (= width) of the images in pixels.
+        """
+        return f"{self.title}, {size} px" if self._is_larger(size) else self.title
+
+    def _is_larger(self, size: int) -> bool:
+        return size != DEFAULT_SIZE and {size, DEFAULT_SIZE} <= set(self.sizes)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON-safe values (tuples become lists)."""
@@ -229,6 +253,20 @@ def list_datasets() -> list[str]:
     """Return the names of the 2D data sets of MedMNIST, in the order of the package medmnist."""
     entries = medmnist_info().INFO.items()
     return [name for name, entry in entries if not entry["python_class"].endswith("3D")]
+
+
+def split_tag(tag: str) -> tuple[str, int]:
+    """Return name and size of the data set that a tag means: the inverse of `DatasetInfo.tag`.
+
+    Args:
+        tag: ``"dermamnist_64"``; any other name comes back with 28 pixels.
+    """
+    name, _, digits = tag.rpartition("_")
+    if name in list_datasets() and digits.isdigit():
+        info = dataset_info(name)
+        if info.tag(int(digits)) == tag != name:
+            return name, int(digits)
+    return tag, DEFAULT_SIZE
 
 
 def dataset_info(name: str) -> DatasetInfo:

@@ -15,6 +15,7 @@ from medzoo.cache import locked
 from medzoo.datasets.build import RawDataset
 from medzoo.datasets.dataset import Dataset, build_dataset
 from medzoo.datasets.info import (
+    DEFAULT_SIZE,
     SPLIT_NAMES,
     ClassNames,
     DatasetInfo,
@@ -28,7 +29,7 @@ from medzoo.datasets.provenance import Provenance
 from medzoo.datasets.readers.array_labels import encode_labels
 from medzoo.datasets.readers.group import GroupColumn
 from medzoo.datasets.resplit import Positions, resplit
-from medzoo.datasets.source import DEFAULT_SIZE, Source, data_root, medmnist_source
+from medzoo.datasets.source import Source, data_root, medmnist_source
 from medzoo.datasets.split import Split
 from medzoo.datasets.storage import download_file, known_files, read_archive
 from medzoo.errors import DatasetError, unknown_name

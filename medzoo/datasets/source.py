@@ -9,8 +9,6 @@ from pathlib import Path
 from medzoo.datasets.info import dataset_info, medmnist_info
 from medzoo.errors import DatasetError
 
-DEFAULT_SIZE = 28
-
 
 @dataclass(frozen=True)
 class Source:
@@ -39,8 +37,9 @@ def medmnist_source(name: str, size: int) -> Source:
             f"size={size!r} is not available for {info.title}; choose one of {sizes} (as a number)"
         )
     entry = medmnist_info().INFO[info.name]
-    suffix = "" if size == DEFAULT_SIZE else f"_{size}"
-    return Source(size, f"{info.name}{suffix}.npz", entry[f"url{suffix}"], entry[f"MD5{suffix}"])
+    tag = info.tag(size)
+    suffix = tag.removeprefix(info.name)
+    return Source(size, f"{tag}.npz", entry[f"url{suffix}"], entry[f"MD5{suffix}"])
 
 
 def data_root(root: str | Path | None = None) -> Path:

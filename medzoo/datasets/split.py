@@ -104,8 +104,8 @@ class Split(TorchDataset[Sample]):
 
     @property
     def title(self) -> str:
-        """Title of the data set, with a note if the images are not the official ones."""
-        return self.provenance.mark(self.info.title)
+        """Title of the data set; with its size and a note if they are not the usual ones."""
+        return self.provenance.mark(self.info.title_at(self.images.shape[-1]))
 
     def chunks(self, size: int) -> Iterator[Tensor]:
         """Yield consecutive batches of images, without copying them.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from medzoo.datasets import Split
 from medzoo.deployment import load_model
-from medzoo.evaluation.intervals import bootstrap_intervals
+from medzoo.evaluation.intervals import Intervals, bootstrap_intervals
 from medzoo.evaluation.metrics import compute_metrics
 from medzoo.evaluation.report import Report
 from medzoo.inference import Model, SplitOptions, probabilities, split_logits
@@ -70,7 +70,7 @@ def evaluate(
     intervals = (
         bootstrap_intervals(split.labels, scores, info.task, resamples=resamples, seed=seed)
         if resamples
-        else {}
+        else Intervals({}, [])
     )
     return Report(
         **vars(metrics),
@@ -80,7 +80,8 @@ def evaluate(
         task=info.task,
         n=len(split),
         provenance=split.provenance.to_dict(),
-        intervals=intervals,
+        intervals=intervals.overall,
+        auc_intervals=intervals.auc,
         resamples=resamples,
         seed=seed,
         tta=options.get("tta", "none"),

@@ -8,6 +8,8 @@ single sort per class instead of one per resample.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,8 +22,25 @@ from medzoo.evaluation.metrics import (
     score_predictions,
 )
 
+_CLASS_AUC = "class_auc"
 _CHUNK_ELEMENTS = 4_000_000
 """Counts held at once (32 MB), whatever the size of the split."""
+
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """Bootstrap intervals ``(low, high)``; NaN for what no resample has.
+
+    Attributes:
+        overall: Those of the overall scores, by name.
+        auc: Those of each class's AUC, in the order of the classes.
+    """
+
+    overall: dict[str, Interval]
+    auc: list[Interval]
 
 
 def bootstrap_intervals(
@@ -32,8 +51,8 @@ def bootstrap_intervals(
     resamples: int = 1000,
     seed: int = 0,
     confidence: float = 0.95,
-) -> dict[str, tuple[float, float]]:
-    """Percentile bootstrap intervals of the overall scores, resampling the images.
+) -> Intervals:
+    """Percentile bootstrap intervals of the scores, resampling the images.
 
     The interval says how far the score could move with another test set of this size; it says
     nothing about other training runs. In a resample without any image of a class, the mean over
@@ -50,9 +69,8 @@ def bootstrap_intervals(
         confidence: Share of the resamples inside the interval, between 0 and 1.
 
     Returns:
-        ``(low, high)`` for ``"auc"``, ``"acc"``, ``"exact_match"``, ``"balanced_acc"``,
-        ``"macro_f1"`` and ``"ece"``, as `compute_metrics` defines them; NaN for a score that no
-        resample has.
+        The intervals of ``"auc"``, ``"acc"``, ``"exact_match"``, ``"balanced_acc"``,
+        ``"macro_f1"`` and ``"ece"``, as `compute_metrics` defines them, and those of the classes.
 
     Raises:
         ValueError: If shapes or values do not fit; the message names what was expected.
@@ -68,14 +86,23 @@ def bootstrap_intervals(
         resampled_scores(data, _draw_counts(rng, len(data.truth), min(step, resamples - start)))
         for start in range(0, resamples, step)
     ]
+    resampled = {name: np.concatenate([c[name] for c in chunks], axis=-1) for name in chunks[0]}
+    by_class = resampled.pop(_CLASS_AUC)
+    # The two classes of a binary task have the same AUC.
+    by_class = np.broadcast_to(by_class, (data.truth.shape[1], by_class.shape[1]))
+    return Intervals(
+        {name: _percentiles(values, confidence) for name, values in resampled.items()},
+        [_percentiles(values, confidence) for values in by_class],
+    )
+
+
+def _percentiles(values: Floats, confidence: float) -> Interval:
+    values = values[~np.isnan(values)]
+    if not len(values):
+        return np.nan, np.nan
     tail = (1 - confidence) / 2
-    intervals = {}
-    for name in chunks[0]:
-        values = np.concatenate([chunk[name] for chunk in chunks])
-        values = values[~np.isnan(values)]
-        low, high = np.quantile(values, [tail, 1 - tail]) if len(values) else (np.nan, np.nan)
-        intervals[name] = (float(low), float(high))
-    return intervals
+    low, high = np.quantile(values, [tail, 1 - tail])
+    return float(low), float(high)
 
 
 def _draw_counts(rng: np.random.Generator, images: int, resamples: int) -> Floats:
@@ -95,7 +122,8 @@ def resampled_scores(data: ScoredPredictions, counts: Floats) -> dict[str, Float
         counts: How often each image is drawn, (N, R); every column sums to a positive number.
 
     Returns:
-        Name of the score -> its value in each resample, (R,); NaN where it has none.
+        Name of the score -> its value in each resample, (R,); NaN where it has none. Those of the
+        classes' AUCs, (K, R), are under ``"class_auc"``; a binary task has one.
     """
 
     def total(values: NDArray[np.bool_] | np.bool_ | Floats) -> Floats:
@@ -130,6 +158,7 @@ def resampled_scores(data: ScoredPredictions, counts: Floats) -> dict[str, Float
         "balanced_acc": mean_present(balanced),
         "macro_f1": mean_present(f1),
         "ece": np.abs(gaps).sum(axis=0) / np.where(decisions > 0, decisions, np.nan),
+        _CLASS_AUC: auc,
     }
 
 

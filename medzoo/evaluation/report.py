@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any
 
 from medzoo.datasets import Task
@@ -35,6 +35,7 @@ class Report(Metrics):
         provenance: Where the images came from (`Provenance.to_dict`).
         intervals: 95 % percentile bootstrap interval ``(low, high)`` of each overall score;
             empty when `resamples` is 0.
+        auc_intervals: The same for the AUC of each class, in the order of the classes.
         resamples: Number of bootstrap resamples of the images.
         seed: Seed of the resampling.
         tta: Test-time augmentation: ``"none"``, ``"flip"`` or ``"dihedral"``.
@@ -54,6 +55,7 @@ class Report(Metrics):
     seed: int
     tta: TTA = "none"
     temperature: float = 1.0
+    auc_intervals: list[tuple[float, float]] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain JSON values; NaN becomes None."""
@@ -73,8 +75,12 @@ class Report(Metrics):
         Raises:
             ValueError: If a field is missing or unknown.
         """
-        known = {field.name for field in fields(cls)}
-        needed = {field.name for field in fields(cls) if field.default is MISSING}
+        known = {item.name for item in fields(cls)}
+        needed = {
+            item.name
+            for item in fields(cls)
+            if item.default is MISSING and item.default_factory is MISSING
+        }
         if not needed <= values.keys() <= known:
             raise ValueError(
                 f"not a report: missing {sorted(needed - values.keys())}, "
@@ -86,6 +92,9 @@ class Report(Metrics):
         restored["intervals"] = {
             name: (_number(low), _number(high)) for name, (low, high) in values["intervals"].items()
         }
+        restored["auc_intervals"] = [
+            (_number(low), _number(high)) for low, high in values.get("auc_intervals", [])
+        ]
         restored["per_class"] = [
             ClassScores(
                 name=row["name"],

@@ -9,6 +9,7 @@ import timm
 from torch import Tensor
 
 from medzoo.datasets import Dataset, DatasetInfo, list_datasets
+from medzoo.datasets.info import DEFAULT_SIZE
 from medzoo.errors import WeightsError, unknown_name
 from medzoo.models._registry import ARCHITECTURES
 from medzoo.models._timm import TIMM_PREFIX, check_timm_name
@@ -40,7 +41,10 @@ class Checkpoint:
 
 
 def find_checkpoint(
-    name: str, dataset: str | DatasetInfo | Dataset | None, pretrained: bool
+    name: str,
+    dataset: str | DatasetInfo | Dataset | None,
+    pretrained: bool,
+    size: int | None = None,
 ) -> Checkpoint:
     """Find the architecture that a name stands for, and read its weights.
 
@@ -48,6 +52,8 @@ def find_checkpoint(
         name: As in `create_model`.
         dataset: As in `create_model`; without a tag in the name, it names the weights.
         pretrained: Whether trained weights are wanted.
+        size: Size of the images, in pixels; without a tag in the name, it chooses among the
+            weights for the data set.
 
     Raises:
         ValueError: If a name is unknown, or it is unclear which weights are wanted.
@@ -83,10 +89,27 @@ def find_checkpoint(
                 f"create_model({name!r}, pretrained=True) does not say which weights; name them. "
                 f"Published for it: {', '.join(own) or 'none'}"
             )
-        info = dataset.info if isinstance(dataset, Dataset) else dataset
-        tag = info if isinstance(info, str) else info.name
+        tag = _tag(architecture, dataset, size)
     path = locate_weights(find_entry(architecture, tag))
     return Checkpoint(architecture, read_config(path).spec, read_tensors(path))
+
+
+def _tag(architecture: str, dataset: str | DatasetInfo | Dataset, size: int | None) -> str:
+    """Return the tag of the weights that were trained on a data set in this size."""
+    if isinstance(dataset, Dataset):
+        size = size or dataset.size
+        dataset = dataset.info
+    name = dataset if isinstance(dataset, str) else dataset.name
+    tag = name if size in (None, DEFAULT_SIZE) else f"{name}_{size}"
+    small = f"{architecture}.{name}"
+    if f"{architecture}.{tag}" not in weights_index() and small in weights_index():
+        raise WeightsError(
+            f"no weights of {architecture} were published for {name} at {size} px; train them with "
+            f"medzoo.train({architecture!r}, data), or name those for {DEFAULT_SIZE} px to use "
+            f"them at {size} px, which they have not seen: "
+            f"create_model({small!r}, pretrained=True, size={size})"
+        )
+    return tag
 
 
 def architecture_of(name: str | Path) -> str:

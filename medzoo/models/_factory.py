@@ -54,7 +54,9 @@ def create_model(
             trained on another data set, the backbone is kept, the stem is adapted to the channels,
             and the classifier is new.
         pretrained: Load trained weights: those of the name's tag, else of the data set.
-        size: Height and width of the images; by default the weights', the data set's, or 28.
+        size: Height and width of the images; by default the weights', the data set's, or 28. It
+            decides how often they are halved (`network_args`), and which of the data set's weights
+            are loaded: those trained on images of 64 pixels are tagged ``"dermamnist_64"``.
         num_classes: Number of logits, if no data set decides it.
         in_chans: Number of channels, if not the data set's.
         features_only: Return a network that gives a list of feature maps, one for each stage,
@@ -71,7 +73,7 @@ def create_model(
         WeightsError: If there are no such weights, their file is missing or damaged, or they do
             not fit the model that the other arguments describe.
     """
-    checkpoint = find_checkpoint(str(name), dataset, pretrained)
+    checkpoint = find_checkpoint(str(name), dataset, pretrained, size)
     plan = _resolve(checkpoint, dataset, size, num_classes, in_chans, features_only, model_args)
     return _create(plan, str(name), pretrained)
 
@@ -170,7 +172,7 @@ def _resolve(
     if stored:
         known_args = constructor_args(stored)
     else:
-        known_args = network_args(checkpoint.architecture, target.name) if target else {}
+        known_args = network_args(checkpoint.architecture, target.name if target else "", size)
     return _Plan(
         checkpoint, target, size, num_classes, in_chans, features_only, known_args, model_args
     )

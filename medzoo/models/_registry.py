@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import math
 from inspect import signature
 from typing import Any
 
 from timm.models import build_model_with_cfg, create_model
 
+from medzoo.datasets.info import DEFAULT_SIZE
 from medzoo.errors import WeightsError
 from medzoo.models._base import ImageClassifier
 from medzoo.models.advanced_cnn import AdvancedCNN
@@ -29,7 +31,10 @@ _NARROW = {"widths": [32, 64, 128, 256], "depths": [1, 1, 1, 1], "strides": [1, 
 # What was chosen for a data set. Training and `create_model` build the same network for it.
 _VARIANTS: dict[str, dict[str, Any]] = {
     "advanced_cnn.dermamnist": _WIDE,
+    "advanced_cnn.dermamnist_64": _NARROW,
     "advanced_cnn.octmnist": _WIDE,
+    "advanced_cnn.octmnist_64": _NARROW,
+    "advanced_cnn.chestmnist": _NARROW,
     "advanced_cnn.bloodmnist": _NARROW,
     "advanced_cnn.breastmnist": _NARROW,
     "advanced_cnn.retinamnist": _NARROW,
@@ -44,16 +49,34 @@ _TIMMS_OWN |= {"features_only", "out_indices", "feature_cls", "num_classes", "in
 _TIMMS_OWN -= {"scriptable", "exportable", "no_jit"}
 
 
-def network_args(architecture: str, dataset: str) -> dict[str, Any]:
+def network_args(architecture: str, dataset: str, size: int = DEFAULT_SIZE) -> dict[str, Any]:
     """Return the arguments that an architecture gets for a data set; all others are its defaults.
 
     `create_model` and the bundled recipes use them alike, so that both build the same network.
+    medzoo's networks are designed for 28 x 28 pixels. Images of 56 pixels or more are halved once
+    more, of 112 or more twice, and so on, so that the last stages see maps of the same size and
+    cost hardly more.
 
     Args:
         architecture: Its name, e.g. ``"advanced_cnn"``.
         dataset: The data set's name, e.g. ``"breastmnist"``; others than MedMNIST's have none.
+        size: Height and width of the images in pixels.
     """
-    return copy.deepcopy(_VARIANTS.get(f"{architecture}.{dataset}", {}))
+    name = f"{architecture}.{dataset}"
+    args = copy.deepcopy(_VARIANTS.get(f"{name}_{size}", _VARIANTS.get(name, {})))
+    halvings = max(0, int(math.log2(max(size, 1) / DEFAULT_SIZE)))
+    if architecture not in ARCHITECTURES or not halvings:
+        return args
+    defaults = signature(ARCHITECTURES[architecture]).parameters
+    if "strides" in defaults:
+        strides = list(args.get("strides", defaults["strides"].default))
+        for stage in [i for i, stride in enumerate(strides) if stride == 1][:halvings]:
+            strides[stage] = 2
+        return args | {"strides": strides}
+    widths = list(args.get("widths", defaults["widths"].default))
+    for _ in range(halvings):
+        widths.insert(0, max(16, widths[0] // 16 * 8))  # about half, a multiple of 8
+    return args | {"widths": widths}
 
 
 def building_args(architecture: str, model_args: dict[str, Any]) -> dict[str, Any]:

@@ -70,7 +70,11 @@ class Release:
         """Name of the training data, with a note if it is not the official file."""
         if self.data and (sets := self.data.get("sets")):
             return f"{', '.join(sets)} together"
-        title = self.spec.dataset.title if self.spec.dataset else "unnamed data"
+        title = (
+            self.spec.dataset.title_at(self.spec.input.size)
+            if self.spec.dataset
+            else "unnamed data"
+        )
         if not self.data:
             return title
         return provenance_of(self.data).mark(title)

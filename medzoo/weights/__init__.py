@@ -15,14 +15,17 @@ from medzoo.weights.index import (
     write_index,
 )
 from medzoo.weights.overlap import DIGESTS, image_digests, provenance_of, warn_if_trained_on
+from medzoo.weights.precision import Precision, full_precision
 
 __all__ = [
     "DIGESTS",
     "INDEX",
+    "Precision",
     "WeightsConfig",
     "WeightsEntry",
     "bundled_path",
     "find_entry",
+    "full_precision",
     "image_digests",
     "locate_named",
     "locate_weights",

@@ -49,7 +49,7 @@ def test_chest_row_trains_and_is_marked_partial(tmp_path, data_root):
         *("--epochs", "1", "--json", str(tmp_path / "r.json")),
         data_root=data_root / "partial",
     )
-    assert "ChestMNIST (partial)" in printed
+    assert "ChestMNIST (2,043 of 112,120 images)" in printed
     chest, oct_row = json.loads((tmp_path / "r.json").read_text())["rows"]
     assert chest["runs"][0]["report"]["n"] == 411
     assert oct_row["status"] == "no data"

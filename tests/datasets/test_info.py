@@ -6,6 +6,7 @@ import pytest
 from medmnist import INFO
 
 from medzoo.datasets import DatasetInfo, dataset_info, list_datasets
+from medzoo.datasets.info import split_tag
 
 
 def test_the_twelve_2d_sets_are_listed():
@@ -85,3 +86,22 @@ def test_importing_and_asking_does_not_import_pandas_or_sklearn():
         "assert not {'pandas', 'sklearn', 'medmnist', 'torchvision'} & sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "tag", "title"),
+    [
+        ("dermamnist", 28, "dermamnist", "DermaMNIST"),
+        ("dermamnist", 64, "dermamnist_64", "DermaMNIST, 64 px"),
+        ("dermamnist", 60, "dermamnist", "DermaMNIST"),
+    ],
+)
+def test_larger_sizes_are_named_as_medmnist_names_its_files(name, size, tag, title):
+    info = dataset_info(name)
+    assert (info.tag(size), info.title_at(size)) == (tag, title)
+    assert split_tag(tag) == (name, size if tag != name else 28)
+
+
+@pytest.mark.parametrize("tag", ["own_64", "dermamnist_65", "dermamnist_", "_64", "dermamnist_28"])
+def test_other_names_have_no_size(tag):
+    assert split_tag(tag) == (tag, 28)

@@ -231,8 +231,8 @@ def test_a_fortran_ordered_file_reads_the_same(write_npz):
         ("retinamnist", 28, "RetinaMNIST", [1080, 120, 400]),
         ("pneumoniamnist", 28, "PneumoniaMNIST (official images, re-ordered)", [4708, 524, 624]),
         ("dermamnist", 28, "DermaMNIST (rebuilt)", [7007, 1003, 2005]),
-        ("partial/chestmnist", 28, "ChestMNIST (partial)", [1461, 171, 411]),
-        ("partial/chestmnist", 64, "ChestMNIST (partial)", [1461, 171, 411]),
+        ("partial/chestmnist", 28, "ChestMNIST (2,043 of 112,120 images)", [1461, 171, 411]),
+        ("partial/chestmnist", 64, "ChestMNIST, 64 px (2,043 of 112,120 images)", [1461, 171, 411]),
     ],
 )
 @pytest.mark.filterwarnings("ignore:.*not the official medmnist")

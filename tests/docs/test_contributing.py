@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent.parent
 
 USE = """
@@ -26,6 +28,7 @@ assert 0.075e6 < sum(p.numel() for p in model.parameters()) < 0.085e6  # "0.08 M
 """
 
 
+@pytest.mark.slow
 def test_the_worked_example_works(tmp_path):
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     architecture, trial = re.findall(r"```python\n(.*?)```", text, re.DOTALL)

@@ -46,7 +46,7 @@ NOT_RUN = {
     "docs/why-efficientnet-scored-25.md": 2,
 }
 """How many blocks of each page are not run; the page says why."""
-SLOW = {"docs/export.md"}
+SLOW = {"docs/export.md", "docs/own-data.md"}
 
 
 class OneEpoch(Callback):

@@ -43,20 +43,26 @@ def test_a_resample_scores_as_the_drawn_images_do(task, seed, images, levels):
     resampled = resampled_scores(score_predictions(labels, scores, task), counts)
     for k, row in enumerate(drawn):
         expected = compute_metrics(labels[row], scores[row], task)
+        by_class = [row["auc"] for row in expected.per_class]
+        expected_aucs = by_class[-1:] if task == "binary-class" else by_class
+        found = resampled["class_auc"][:, k]
+        assert found == pytest.approx(expected_aucs, abs=1e-12, nan_ok=True)
         for name, values in resampled.items():
+            if name == "class_auc":
+                continue
             assert values[k] == pytest.approx(getattr(expected, name), abs=1e-12, nan_ok=True), name
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_intervals_hold_the_scores_and_depend_on_the_seed_alone(task, monkeypatch):
     labels, scores = made_up(task, 2, 200)
-    first = bootstrap_intervals(labels, scores, task, resamples=200, seed=1)
+    first = bootstrap_intervals(labels, scores, task, resamples=200, seed=1).overall
     monkeypatch.setattr(intervals, "_CHUNK_ELEMENTS", 7 * len(labels))
-    again = bootstrap_intervals(labels, scores, task, resamples=200, seed=1)
+    again = bootstrap_intervals(labels, scores, task, resamples=200, seed=1).overall
     assert again.keys() == first.keys()
     for name, bounds in first.items():  # sums of other chunks may differ in their last bit
         assert again[name] == pytest.approx(bounds, rel=1e-12), name
-    assert bootstrap_intervals(labels, scores, task, resamples=200, seed=2) != first
+    assert bootstrap_intervals(labels, scores, task, resamples=200, seed=2).overall != first
     point = compute_metrics(labels, scores, task)
     for name in ("auc", "acc", "exact_match", "balanced_acc", "macro_f1"):
         low, high = first[name]
@@ -66,10 +72,10 @@ def test_intervals_hold_the_scores_and_depend_on_the_seed_alone(task, monkeypatc
 def test_the_interval_of_an_accuracy_is_as_wide_as_the_binomial():
     labels, scores = made_up("multi-class", 4, 500, 3)
     acc = compute_metrics(labels, scores, "multi-class").acc
-    low, high = bootstrap_intervals(labels, scores, "multi-class")["acc"]
+    low, high = bootstrap_intervals(labels, scores, "multi-class").overall["acc"]
     expected = 1.96 * np.sqrt(acc * (1 - acc) / 500)
     assert (high - low) / 2 == pytest.approx(expected, rel=0.1)
-    narrow = bootstrap_intervals(labels, scores, "multi-class", confidence=0.5)["acc"]
+    narrow = bootstrap_intervals(labels, scores, "multi-class", confidence=0.5).overall["acc"]
     assert narrow[1] - narrow[0] < (high - low) / 2
 
 
@@ -77,15 +83,25 @@ def test_resamples_without_a_rare_class_do_not_spoil_the_interval():
     labels, scores = made_up(MULTI_LABEL, 0, 50, 3)
     labels[:, 2] = 0
     labels[7, 2] = 1
-    found = bootstrap_intervals(labels, scores, MULTI_LABEL, resamples=100)
+    found = bootstrap_intervals(labels, scores, MULTI_LABEL, resamples=100).overall
     assert np.isfinite(list(found.values())).all()
 
 
 def test_a_score_that_no_resample_has_is_nan():
     labels, scores = np.zeros(4, int), np.tile([0.7, 0.3], (4, 1))
-    found = bootstrap_intervals(labels, scores, "binary-class", resamples=10)
+    found = bootstrap_intervals(labels, scores, "binary-class", resamples=10).overall
     assert np.isnan(found["auc"]).all()
     assert found["acc"] == (1, 1)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_each_class_has_an_interval_of_its_auc(task):
+    labels, scores = made_up(task, 2, 200)
+    found = bootstrap_intervals(labels, scores, task, resamples=200).auc
+    classes = compute_metrics(labels, scores, task).per_class
+    assert len(found) == len(classes)
+    for (low, high), row in zip(found, classes, strict=True):
+        assert low < row["auc"] < high
 
 
 @pytest.mark.parametrize("bad", [{"resamples": 0}, {"confidence": 1.0}, {"confidence": 95}])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from medzoo.datasets import Dataset, DatasetInfo, dataset_info, list_datasets
+from medzoo.datasets.info import DEFAULT_SIZE, split_tag
 from medzoo.distributed import world_size
 from medzoo.errors import unknown_name
 from medzoo.files import parse_json, regular_file
@@ -41,7 +42,8 @@ def recipe_for(architecture: str, dataset: str | DatasetInfo | Dataset) -> Recip
     Args:
         architecture: A model's name, e.g. ``"advanced_cnn"``.
         dataset: Your data; or a data set's name, e.g. ``"dermamnist"``, or its description
-            (``data.info``), which count all of its images.
+            (``data.info``), which count all of its images. A name may have a size,
+            ``"dermamnist_64"``.
     """
     return load_recipe("default", architecture, dataset)
 
@@ -85,27 +87,32 @@ def load_recipe(
             "'default', a JSON file, or a mapping of some fields"
         )
     info = dataset.info if isinstance(dataset, Dataset) else dataset
-    name = info.name if isinstance(info, DatasetInfo) else info
-    images = _training_images(dataset)
+    name, size = (info.name, DEFAULT_SIZE) if isinstance(info, DatasetInfo) else split_tag(info)
+    tags = (name, info if isinstance(info, str) else name)
+    if isinstance(dataset, Dataset):
+        size = dataset.size
+        tags = (name, dataset.info.tag(size))
+    images = _training_images(name if isinstance(info, str) else dataset)
     named, stated = _read(source)
     own = merge(stated, own)
 
-    layers = _layers("default", architecture, name)
-    bundled = merge(*layers.values(), {"model_args": network_args(architecture, name)})
+    layers = _layers("default", architecture, tags)
+    network = network_args(architecture, name, size)
+    bundled = merge(*layers.values(), {"model_args": network})
     if isinstance(info, DatasetInfo) and info.has_laterality:
         bundled = merge(bundled, _UPRIGHT)
     if own.get("backbone"):
         bundled["model_args"] = {}
     if named != "default":
-        layers |= _layers(named, architecture, name)
-        bundled = merge(bundled, *_layers(named, architecture, name).values())
+        layers |= _layers(named, architecture, tags)
+        bundled = merge(bundled, *_layers(named, architecture, tags).values())
     min_steps = bundled.pop("min_steps", 0)
     recipe = Recipe.from_dict(bundled).with_changes(**own)
     if images is None:
         return recipe
     # What was chosen for a data set was chosen for all of its images.
     is_whole = 2 * images >= _official_images(name)
-    chosen = set(own) | (_chosen_for(name, layers) if is_whole else set())
+    chosen = set(own) | (_chosen_for(tags, layers) if is_whole else set())
     return fit_to_images(recipe, images, min_steps, keep=chosen)
 
 
@@ -152,20 +159,26 @@ def _official_images(name: str) -> int:
     return dataset_info(name).n_samples["train"] if name in list_datasets() else 0
 
 
-def _layers(recipe: str, architecture: str, dataset: str) -> dict[str, dict[str, Any]]:
-    """Return what is bundled under a recipe's name, from general to special."""
-    tags = [f"*.{dataset}", architecture, f"{architecture}.{dataset}"]
+def _layers(recipe: str, architecture: str, tags: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return what is bundled under a recipe's name, from general to special.
+
+    The tags are the data set's name and, for larger images, that with their size.
+    """
+    # A mapping keeps each tag once: at 28 pixels both are the same.
+    keys = [f"*.{tag}" for tag in dict.fromkeys(tags)] + [architecture]
+    keys += [f"{architecture}.{tag}" for tag in dict.fromkeys(tags)]
     if architecture.startswith("timm/"):
-        tags.insert(0, "timm")
-    own = tags if recipe == "default" else [f"{recipe}.{tag}" for tag in tags]
+        keys.insert(0, "timm")
+    own = keys if recipe == "default" else [f"{recipe}.{key}" for key in keys]
     return {key: _bundled().get(key, {}) for key in (recipe, *own)}
 
 
-def _chosen_for(dataset: str, layers: Mapping[str, Mapping[str, Any]]) -> set[str]:
+def _chosen_for(tags: Sequence[str], layers: Mapping[str, Mapping[str, Any]]) -> set[str]:
     """Return the fields whose value comes from a layer for a data set."""
     chosen: set[str] = set()
     for key, values in layers.items():
-        chosen = chosen | set(values) if key.endswith(f".{dataset}") else chosen - set(values)
+        is_for_data = key.endswith(tuple(f".{tag}" for tag in tags))
+        chosen = chosen | set(values) if is_for_data else chosen - set(values)
     return chosen
 
 
