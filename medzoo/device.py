@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import AbstractContextManager, nullcontext
 from typing import Literal, get_args
 
@@ -10,6 +11,10 @@ import torch
 from medzoo.errors import unknown_name
 
 Precision = Literal["auto", "float32", "bfloat16"]
+
+
+_threads_of: int | None = None
+"""The process in which PyTorch's threads were started."""
 
 
 def resolve_device(device: str | torch.device = "auto") -> torch.device:
@@ -22,24 +27,55 @@ def resolve_device(device: str | torch.device = "auto") -> torch.device:
         The device to use.
 
     Raises:
-        ValueError: If the string names no device, or one that this machine does not have.
+        TypeError: If it is neither a string nor a `torch.device`.
+        ValueError: If the string names no device, or one on which nothing can be computed here.
+        RuntimeError: If this process was forked from one that has computed with several threads.
     """
+    if not isinstance(device, str | torch.device):
+        raise TypeError(f"device={device!r} is not a PyTorch device; use 'auto' or 'cpu'")
     if device == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        if torch.backends.mps.is_available():
-            return torch.device("mps")
-        return torch.device("cpu")
+        is_present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+        device = next((name for name, present in is_present.items() if present), "cpu")
     try:
         resolved = torch.device(device)
     except RuntimeError as error:
         raise ValueError(
             f"device={device!r} is not a PyTorch device; use 'auto' or 'cpu'"
         ) from error
-    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not available.get(resolved.type, True):
-        raise ValueError(f"device={device!r} is not available on this machine; use 'auto' or 'cpu'")
+    if resolved.type == "cpu":
+        _refuse_lost_threads()
+    elif not _can_compute(resolved):
+        raise ValueError(
+            f"device={str(device)!r} is not available on this machine; use 'auto' or 'cpu'"
+        )
     return resolved
+
+
+def _can_compute(device: torch.device) -> bool:
+    """Whether a device other than the CPU is present and holds values, unlike ``"meta"``."""
+    if device.type == "cuda":
+        return torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count()
+    if device.type == "mps":
+        return torch.backends.mps.is_available()
+    try:
+        return torch.ones(1, device=device).item() == 1
+    except Exception:  # of many kinds, also from the libraries of the device
+        return False
+
+
+def _refuse_lost_threads() -> None:
+    """Refuse to compute with several threads if they were lost: a fork does not copy them."""
+    global _threads_of
+    if torch.get_num_threads() == 1:
+        return
+    if _threads_of is None:
+        _threads_of = os.getpid()
+    if _threads_of != os.getpid():
+        raise RuntimeError(
+            "this process was forked from one in which PyTorch has computed with several threads, "
+            "and would wait for them forever; start it with multiprocessing.get_context('spawn'), "
+            "or call torch.set_num_threads(1) in it"
+        )
 
 
 def has_fast_bfloat16(device: torch.device) -> bool:

@@ -18,7 +18,7 @@ from medzoo.images.channels import adapt_channels
 from medzoo.images.convert import ImageLike, to_uint8
 from medzoo.images.depth import DepthCheck
 from medzoo.images.resize import center_crop_resize
-from medzoo.images.shape import check_one_image
+from medzoo.images.shape import check_dense, check_one_image
 from medzoo.spec import InputSpec, ModelSpec, spec_of
 
 
@@ -53,13 +53,34 @@ def prepare_batch(images: Tensor, expected: InputSpec) -> Tensor:
         float32 (N, channels, size, size) on the same device, normalised, channels last in memory.
 
     Raises:
-        ValueError: If the images are not uint8 of that shape.
+        TypeError: If the images are not a tensor.
+        ValueError: If they are not uint8 of that shape, or not dense.
     """
+    check_batch(images)
+    return _normalise(_fit(images, expected), expected)
+
+
+def check_batch(images: object) -> None:
+    """Check that something is a batch of images.
+
+    Args:
+        images: Whatever was given.
+
+    Raises:
+        TypeError: If it is not a tensor.
+        ValueError: If it is not uint8 (N, C, H, W), or not dense.
+    """
+    if not isinstance(images, Tensor):
+        raise TypeError(
+            f"images are a {type(images).__name__}, expected a uint8 tensor (N, C, H, W); "
+            "medzoo.predict takes other images"
+        )
+    check_dense(images)
     if images.dtype != torch.uint8 or images.ndim != 4:
         raise ValueError(
-            f"images are {images.dtype} of shape {tuple(images.shape)}, expected uint8 (N, C, H, W)"
+            f"images are {images.dtype} of shape {tuple(images.shape)}, expected uint8 "
+            "(N, C, H, W); medzoo.predict takes other images"
         )
-    return _normalise(_fit(images, expected), expected)
 
 
 def create_transform(source: object) -> ImageTransform:

@@ -4,7 +4,6 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import huggingface_hub.constants
 import pytest
 
 from medzoo.datasets import Dataset, synthetic
@@ -37,26 +36,7 @@ def tiny() -> Dataset:
 
 
 @pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+def hub(tmp_path: Path) -> Iterator[HubServer]:
     """A Hub on this machine, which huggingface_hub takes for the real one; an empty cache."""
-    home = tmp_path / "huggingface"
-    settings = {
-        "HF_HUB_CACHE": str(home / "hub"),
-        "HF_TOKEN_PATH": str(home / "token"),
-        "HF_HUB_DISABLE_XET": True,
-        "HF_HUB_OFFLINE": False,
-    }
-    with HubServer() as server:
-        # Read when huggingface_hub was imported, so setting the environment would come too late.
-        template = server.endpoint + "/{repo_id}/resolve/{revision}/{filename}"
-        settings |= {"ENDPOINT": server.endpoint, "HUGGINGFACE_CO_URL_TEMPLATE": template}
-        for name, value in settings.items():
-            monkeypatch.setattr(huggingface_hub.constants, name, value)
-        # For processes that a test starts.
-        monkeypatch.setenv("HF_ENDPOINT", server.endpoint)
-        monkeypatch.setenv("HF_HUB_CACHE", str(home / "hub"))
-        monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
-        for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
-            monkeypatch.delenv(name, raising=False)
-        monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
+    with HubServer() as server, server.in_place_of_the_real_one(tmp_path / "huggingface"):
         yield server

@@ -13,10 +13,15 @@ import json
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
+
+import huggingface_hub.constants
+import pytest
 
 from tests.hub_repository import GIT_ATTRIBUTES, File, Repository, card_errors, is_large
 
@@ -25,11 +30,15 @@ Reply = tuple[int, Mapping[str, str], bytes]
 
 @dataclass
 class Fault:
-    """What goes wrong with requests whose "METHOD path" matches a pattern."""
+    """What goes wrong with requests whose "METHOD path" matches a pattern.
+
+    With a `body`, that is the whole answer. Headers replace those of the answer; None removes one.
+    """
 
     pattern: str
     status: int | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str | None] = field(default_factory=dict)
+    body: bytes | None = None
     delay: float = 0.0
     cut: bool = False
     drip: bool = False
@@ -80,6 +89,31 @@ class HubServer:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+    @contextmanager
+    def in_place_of_the_real_one(self, home: Path) -> Iterator[None]:
+        """Let huggingface_hub, here and in new processes, use this Hub and an own cache."""
+        template = self.endpoint + "/{repo_id}/resolve/{revision}/{filename}"
+        settings = {
+            "HF_HUB_CACHE": str(home / "hub"),
+            "HF_TOKEN_PATH": str(home / "token"),
+            "HF_HUB_DISABLE_XET": True,
+            "HF_HUB_OFFLINE": False,
+            "ENDPOINT": self.endpoint,
+            "HUGGINGFACE_CO_URL_TEMPLATE": template,
+        }
+        with pytest.MonkeyPatch.context() as patch:
+            # Read when huggingface_hub was imported, so setting the environment comes too late.
+            for name, value in settings.items():
+                patch.setattr(huggingface_hub.constants, name, value)
+            # For processes that a test starts.
+            patch.setenv("HF_ENDPOINT", self.endpoint)
+            patch.setenv("HF_HUB_CACHE", str(home / "hub"))
+            patch.setenv("HF_HUB_DISABLE_XET", "1")
+            for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
+                patch.delenv(name, raising=False)
+            patch.setenv("NO_PROXY", "127.0.0.1,localhost")
+            yield
 
     def add(self, repo_id: str, files: Mapping[str, bytes], private: bool = False) -> str:
         """Put files into a repository, made if need be, behind the client's back; the commit."""
@@ -135,6 +169,7 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     hub: HubServer
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # each answer would wait for 40 ms
 
     def log_message(self, *args: object) -> None:
         pass
@@ -148,12 +183,15 @@ class _Handler(BaseHTTPRequestHandler):
         fault = self.hub.fault_of(line) or Fault("")
         self.hub.well.wait(fault.delay)
         try:
-            if fault.status:
+            if fault.body is not None:
+                status, headers, content = fault.status or 200, {}, fault.body
+            elif fault.status:
                 raise RefusalError(fault.status, "made to fail")
-            status, headers, content = self._route(urlsplit(self.path), body)
+            else:
+                status, headers, content = self._route(urlsplit(self.path), body)
         except RefusalError as error:
             named = {"X-Error-Code": error.code} if error.code else {}
-            headers = {"X-Error-Message": error.message, **named, **fault.headers}
+            headers = {"X-Error-Message": error.message, **named}
             status, content = error.status, json.dumps({"error": error.message}).encode()
         self._send(status, headers, content, fault)
 
@@ -167,7 +205,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, status: int, headers: Mapping[str, str], content: bytes, fault: Fault) -> None:
         wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
-        headers = dict(headers)
+        headers = {k: v for k, v in {**headers, **fault.headers}.items() if v is not None}
         if fault.wrong:
             content = content[:-1] + bytes([content[-1] ^ 1])
         if wanted and status == 200:

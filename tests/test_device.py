@@ -1,16 +1,22 @@
 """Which device and precision computations get."""
 
+import os
+import signal
+
 import pytest
 import torch
 
+import medzoo
 from medzoo import device
 from medzoo.device import autocast, has_fast_bfloat16, resolve_device
+from medzoo.inference import predict_logits
 
 CPU = torch.device("cpu")
 
 
 def present(monkeypatch, cuda, mps):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2 * cuda)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
 
 
@@ -34,6 +40,66 @@ def test_absent_device_is_named(monkeypatch, name):
     present(monkeypatch, cuda=False, mps=False)
     with pytest.raises(ValueError, match=f"device='{name}' is not available"):
         resolve_device(name)
+
+
+def test_a_cuda_device_beyond_the_last_is_named(monkeypatch):
+    present(monkeypatch, cuda=True, mps=False)
+    with pytest.raises(ValueError, match="device='cuda:2' is not available"):
+        resolve_device("cuda:2")
+
+
+@pytest.mark.filterwarnings("ignore:'mkldnn' is no longer used")
+@pytest.mark.parametrize("name", ["meta", "meta:0", "mkldnn", "opengl", "lazy", "vulkan", "hip"])
+def test_a_device_that_cannot_compute_is_named_and_leaves_the_model(name):
+    model = medzoo.create_model("simple_cnn", dataset="dermamnist", widths=(4, 4, 4))
+    images = torch.zeros(2, 3, 28, 28, dtype=torch.uint8)
+    before = medzoo.predict(model, images)
+    for given in (name, torch.device(name)):
+        for use in (medzoo.predict, predict_logits):
+            with pytest.raises(ValueError, match=f"device='{name}' is not available"):
+                use(model, images, device=given)
+    assert medzoo.predict(model, images) == before
+
+
+@pytest.mark.parametrize("device", [0, None, True, b"cpu", ["cpu"]])
+def test_what_is_not_even_the_name_of_a_device_is_a_type_error(device):
+    with pytest.raises(TypeError, match=r"device=.* is not a PyTorch device"):
+        resolve_device(device)
+
+
+def in_fork(work, *threads) -> int:
+    """Run a function in a forked process; 0 if it returned, 2 if it was refused."""
+    if (child := os.fork()) == 0:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(10)
+        code = 1
+        try:
+            for number in threads:
+                torch.set_num_threads(number)
+            work()
+            code = 0
+        except RuntimeError as error:
+            code = 2 if "'spawn'" in str(error) else 1
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows does not fork")
+@pytest.mark.filterwarnings("ignore:.*fork")
+def test_a_fork_that_would_wait_for_its_parents_threads_says_so(monkeypatch):
+    model = medzoo.create_model("simple_cnn", dataset="dermamnist", widths=(4, 4, 4))
+    images = torch.zeros(64, 3, 28, 28, dtype=torch.uint8)
+    threads = torch.get_num_threads()
+    monkeypatch.setattr(device, "_threads_of", None)
+    try:
+        torch.set_num_threads(2)
+        assert in_fork(resolve_device) == 0
+        medzoo.predict(model, images)
+        for work in (resolve_device, lambda: medzoo.predict(model, images)):
+            assert [in_fork(work), in_fork(work, 1), in_fork(work, 1, 2)] == [2, 0, 2]
+    finally:
+        torch.set_num_threads(threads)
 
 
 @pytest.mark.parametrize("name", ["gpu", "", "cpu:x"])

@@ -31,10 +31,12 @@ from benchmarks.reproduction.source import Source
 from medzoo.files import sha256_of
 from medzoo.models import save_weights
 from medzoo.weights import (
+    DIGESTS,
     INDEX,
     Precision,
     WeightsConfig,
     WeightsEntry,
+    image_digests,
     read_config,
     weights_index,
     write_index,
@@ -77,7 +79,7 @@ def bundle(path: Path, data_root: str | None, precision: Precision) -> WeightsEn
         target,
         config,
         model,
-        data=data.provenance.to_dict(),
+        data=data.provenance.to_dict() | {DIGESTS: image_digests(data.train)},
         metrics=metrics,
         seed_stats=_seed_stats(config),
         teacher=config.training.get("teacher"),

@@ -16,6 +16,7 @@ from medzoo.deployment.description import (
     Description,
 )
 from medzoo.errors import WeightsError
+from medzoo.models._classifier import check_prepared
 from medzoo.optional import import_optional
 from medzoo.spec import SpecCarrier
 from medzoo.spec.checks import check_whole
@@ -105,6 +106,7 @@ class CompiledModel(SpecCarrier):
         """Map normalised images, float (N, C, H, W), to logits, float32 (N, K) on the CPU.
 
         Raises:
+            TypeError: If the images are not floats, or not dense.
             ValueError: If the images have another shape than the model was compiled for.
         """
         expected = self.spec.input.shape
@@ -116,6 +118,7 @@ class CompiledModel(SpecCarrier):
                 f"(N, {channels}, {height}, {width}); medzoo.predict and medzoo.evaluate prepare "
                 "images of any size"
             )
+        check_prepared(images)
         batch = images.detach().to("cpu", torch.float32).contiguous().numpy()
         return torch.from_numpy(self._session.run([OUTPUT], {INPUT: batch})[0])
 

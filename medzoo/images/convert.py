@@ -17,6 +17,7 @@ from medzoo.images.pillow import (
     integer_range,
     is_white_zero,
 )
+from medzoo.images.shape import check_dense
 
 ImageLike: TypeAlias = "Image.Image | np.ndarray[Any, Any] | Tensor"
 """One image in memory: a PIL image, or an array or tensor of two or three dimensions."""
@@ -94,6 +95,7 @@ def to_uint8(image: ImageLike, *, depth: DepthCheck | None = None) -> Tensor:
             )
         tensor = _from_array(image)
     elif isinstance(image, Tensor):
+        check_dense(image)
         tensor = image.detach()
     else:
         raise TypeError(
@@ -207,6 +209,8 @@ def _depth_to_uint8(tensor: Tensor) -> Tensor:
             f"image has dtype {tensor.dtype}, whose range is not known; convert it to uint8 "
             "(0 to 255), uint16 (0 to 65535) or float (0 to 1)"
         )
+    if tensor.itemsize == 1:  # which has no minimum
+        tensor = tensor.float()
     low, high = float(tensor.min()), float(tensor.max())
     if not (low >= -_TOLERANCE and high <= 1 + _TOLERANCE):  # also if one of them is NaN
         raise ValueError(f"float image has values from {low:g} to {high:g}, expected 0 to 1")

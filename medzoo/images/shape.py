@@ -3,10 +3,31 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from torch import Tensor
 
 _MAX_CHANNELS = 4
 _IMAGE_CHANNELS = (1, 3)
+
+
+def check_dense(images: object) -> None:
+    """Check that a tensor, if it is one, holds one plain number per pixel and channel.
+
+    Args:
+        images: What was given as an image or as several.
+
+    Raises:
+        ValueError: If it is sparse, quantised, nested, or on the device ``"meta"``.
+    """
+    if not isinstance(images, Tensor):
+        return
+    if images.is_nested or images.is_quantized or images.is_meta:
+        kind = "nested" if images.is_nested else "quantised" if images.is_quantized else "meta"
+    elif images.layout is torch.strided:
+        return
+    else:
+        kind = str(images.layout).removeprefix("torch.")
+    raise ValueError(f"image is a {kind} tensor, expected a dense one; convert it first")
 
 
 def is_gray_stack(images: object, channels: int) -> bool:

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from medzoo.models._classifier import check_prepared
+
 Model = Callable[[Tensor], Any]
 """Anything that maps a float batch (N, C, H, W) to logits (N, K); usually an `nn.Module`."""
 
@@ -24,6 +26,7 @@ def logits_of(model: Model, batch: Tensor) -> Tensor:
         Logits (N, K).
 
     Raises:
+        TypeError: If the batch is not of floats.
         ValueError: If the model's output is not one row of logits per image.
     """
     output = model(in_precision_of(model, batch))
@@ -52,7 +55,11 @@ def in_precision_of(model: Model, batch: Tensor) -> Tensor:
         model: Any callable; only a module has a precision, that of its first floating-point
             parameter.
         batch: Float (N, C, H, W).
+
+    Raises:
+        TypeError: If it is not of floats or not dense, like images that were not prepared.
     """
+    check_prepared(batch)
     if isinstance(model, nn.Module):
         for parameter in model.parameters():
             if parameter.dtype.is_floating_point:

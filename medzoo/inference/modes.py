@@ -27,6 +27,7 @@ def for_inference(model: Model, device: torch.device) -> Iterator[None]:
         device: Where it is to compute.
 
     Raises:
+        ValueError: If the module has tensors without values, on the device ``"meta"``.
         RuntimeError: If the module would have to be moved to the device while another call uses
             some of its layers where they are.
     """
@@ -185,6 +186,11 @@ def _device_to_leave(model: nn.Module, device: torch.device) -> torch.device | N
     tensors = [*model.parameters(), *model.buffers()]
     if all(tensor.device == device for tensor in tensors):
         return None
+    if any(tensor.is_meta for tensor in tensors):
+        raise ValueError(
+            f"a {type(model).__name__} has tensors on the device 'meta', without values; load "
+            "weights into it: model.load_state_dict(..., assign=True)"
+        )
     return tensors[0].device
 
 

@@ -21,7 +21,7 @@ from medzoo.inference.options import Settings, SplitOptions
 from medzoo.inference.output_check import OutputCheck
 from medzoo.inference.tta import ViewAverage, check_views
 from medzoo.spec import ModelSpec, spec_of
-from medzoo.transforms import prepare_batch
+from medzoo.transforms import check_batch, prepare_batch
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -45,7 +45,8 @@ def predict_logits(model: Model, images: Tensor, **options: Unpack[SplitOptions]
         ``temperature=1.0`` they are the network's own.
 
     Raises:
-        TypeError: If the model does not say what it is, or an option does not exist.
+        TypeError: If the model does not say what it is, the images are not a tensor, or an option
+            does not exist.
         ValueError: If the images are empty or not a uint8 batch, the model's output is not one row
             of logits per image, an option does not fit, or `tta` mirrors images whose classes
             distinguish left from right.
@@ -164,9 +165,7 @@ def probabilities(logits: Tensor, task: Task | None) -> Tensor:
 
 def _run_over(model: Model, images: Tensor, spec: ModelSpec, settings: Settings) -> Tensor:
     """Run a model over raw images, or over this process's part of them."""
-    if not isinstance(images, Tensor) or images.dtype != torch.uint8 or images.ndim != 4:
-        found = f"{images.dtype} {tuple(images.shape)}" if isinstance(images, Tensor) else images
-        raise ValueError(f"images must be a uint8 tensor (N, C, H, W), got {found!s:.80}")
+    check_batch(images)
     if not len(images):
         raise ValueError("there are no images to run the model on; give at least one")
     count, size = len(images), settings.batch_size

@@ -9,6 +9,7 @@ from functools import cache, wraps
 from inspect import signature
 from typing import TYPE_CHECKING, Any, cast
 
+import torch
 from torch import Tensor, nn
 
 from medzoo.spec import ModelSpec, SpecCarrier, input_of_timm, spec_of
@@ -36,6 +37,15 @@ class Classifier(SpecCarrier, nn.Module):
         def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor: ...
         def get_classifier(self) -> nn.Module: ...
         def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None: ...
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the network; say what images have to become if they are given as they are."""
+        try:
+            return super().__call__(*args, **kwargs)
+        except RuntimeError:
+            if args and isinstance(args[0], Tensor):
+                check_prepared(args[0])
+            raise
 
     @property
     def spec(self) -> ModelSpec:
@@ -111,6 +121,24 @@ def with_new_classifier(spec: ModelSpec, num_classes: int, global_pool: str | No
     if global_pool is not None:
         spec = replace(spec, model_args={**spec.model_args, "global_pool": global_pool})
     return spec.with_num_classes(num_classes)
+
+
+def check_prepared(batch: Tensor) -> None:
+    """Check that a batch is not of images as they are.
+
+    Args:
+        batch: What was given to a model.
+
+    Raises:
+        TypeError: If it is not of floats, or not dense.
+    """
+    is_dense = batch.layout is torch.strided
+    if not batch.is_floating_point() or not is_dense:
+        raise TypeError(
+            f"the batch is {batch.dtype if is_dense else batch.layout}, but models take normalised "
+            "floats (N, C, H, W); give images to medzoo.predict, or prepare each with "
+            "medzoo.create_transform(model)"
+        )
 
 
 class Specified(nn.Module):

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import timm
 import torch
 from timm.layers import PatchEmbed
-from timm.models import is_model, load_pretrained
+from timm.models import is_model, load_pretrained, resolve_pretrained_cfg
 from torch import Tensor, nn
 
 from medzoo.errors import WeightsError, unknown_name
 from medzoo.spec import ModelSpec
 from medzoo.timeout import run_with_timeout
-from medzoo.weights.hub import reason, time_limit
+from medzoo.weights.hub import fetch, reason, time_limit
 
 TIMM_PREFIX = "timm/"
 LARGEST_SMALL_IMAGE = 64
@@ -113,15 +114,27 @@ def weights_source(
 
 def _load_from_timm(name: str, kwargs: dict[str, Any]) -> nn.Module:
     try:
+        overlay = {"file": str(path)} if (path := _hub_file(name, kwargs)) else {}
+        given = kwargs.get("pretrained_cfg_overlay") or {}
+        kwargs = kwargs | {"pretrained_cfg_overlay": {**given, **overlay}}
         return run_with_timeout(
             time_limit(), lambda: timm.create_model(name, pretrained=True, **kwargs)
         )
     except (ArithmeticError, AssertionError, TypeError, ValueError):
         raise  # caused by an argument, not by the Hub
     except Exception as error:  # several HTTP libraries' errors, depending on huggingface_hub
-        raise WeightsError(
-            f"timm could not load the weights of {name!r}: {reason(error)}"
-        ) from error
+        why = error if isinstance(error, WeightsError) else reason(error)
+        raise WeightsError(f"timm could not load the weights of {name!r}: {why}") from error
+
+
+def _hub_file(name: str, kwargs: dict[str, Any]) -> Path | None:
+    """Fetch the weights that timm would; timm's client names files as the Hub tells it to."""
+    given = kwargs.get("pretrained_cfg"), kwargs.get("pretrained_cfg_overlay")
+    cfg = resolve_pretrained_cfg(name, *given)
+    if not cfg.hf_hub_id or cfg.file or cfg.state_dict:
+        return None
+    repo_id, _, revision = cfg.hf_hub_id.partition("@")
+    return fetch(repo_id, revision or "main")
 
 
 def _check_patches(model: nn.Module, name: str, size: int) -> None:

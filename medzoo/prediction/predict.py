@@ -24,6 +24,7 @@ from torch import Tensor
 
 from medzoo.datasets import Split
 from medzoo.deployment import load_model
+from medzoo.device import resolve_device
 from medzoo.errors import unknown_name
 from medzoo.evaluation.metrics import THRESHOLD
 from medzoo.inference import InferenceOptions, Model, probabilities
@@ -142,6 +143,7 @@ def predict(
             distinguish left from right.
     """
     settings = Settings.of(options, InferenceOptions, batch_size=_BATCH)
+    resolve_device(settings.device)  # before anything is loaded, read or resized
     runs = load_model(model)
     spec = spec_of(runs, settings.spec)
     check_classifier(spec)

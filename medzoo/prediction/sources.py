@@ -14,12 +14,13 @@ from typing import IO, Any, TypeAlias
 import numpy as np
 from PIL import Image
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
 from medzoo.datasets import Split
 from medzoo.images import ImageLike, find_images, read_image
 from medzoo.images.depth import DepthCheck
 from medzoo.images.discover import describe_left_out, warn_left_out
-from medzoo.images.shape import channels_where_expected, is_gray_stack
+from medzoo.images.shape import channels_where_expected, check_dense, is_gray_stack
 
 ImageSource: TypeAlias = "str | os.PathLike[str] | bytes | IO[bytes] | ImageLike"
 """One image: a file, the content of one, an open one, or pixels in memory. In place of a file, a
@@ -77,6 +78,7 @@ def find_sources(images: ImageSources, channels: int) -> Sources:
         rows = (row for chunk in images.chunks(_CHUNK) for row in chunk)
         return Sources(map(Source, rows), len(images))
     if isinstance(images, np.ndarray | Tensor):
+        check_dense(images)
         if images.ndim == 4:
             images = channels_where_expected(images)
         elif not is_gray_stack(images, channels):
@@ -114,6 +116,13 @@ def expand(images: Iterable[ImageSource]) -> Iterator[Source]:
 
 
 def _check_iterable(images: object) -> None:
+    is_batched = isinstance(images, DataLoader) and images.batch_sampler is not None
+    if is_batched or (isinstance(images, Dataset) and not isinstance(images, Iterable)):
+        raise TypeError(
+            f"cannot predict for a {type(images).__name__}, which gives batches or images with "
+            "labels; give the images alone: a split (data.test, data.test.subset([0, 5])), or of "
+            "another data set [image for image, _ in dataset]"
+        )
     is_table = getattr(images, "ndim", 1) != 1  # its elements would be the names of its columns
     if is_table or not isinstance(images, Iterable) or isinstance(images, Mapping | Set):
         what = "one column of a table" if is_table else "a list of these"

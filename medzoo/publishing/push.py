@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from hashlib import sha1, sha256
+from hashlib import sha256
+from io import BytesIO
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,7 +14,9 @@ from medzoo.errors import WeightsError
 from medzoo.evaluation import Report, plot_report
 from medzoo.publishing.release import Publishable, Release
 from medzoo.publishing.timm_config import timm_config
-from medzoo.weights.hub import WEIGHTS_FILE, reason
+from medzoo.timeout import run_with_timeout
+from medzoo.weights.download import WEIGHTS_FILE, check_commit, check_repository, git_name
+from medzoo.weights.hub import reason, time_limit
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -92,7 +95,9 @@ def push_to_hub(
     """Publish weights on the Hugging Face Hub, with timm's ``config.json`` and a model card.
 
     The repository is created if necessary. Unchanged files are not uploaded again, and if nothing
-    changed there is no new commit, so the call can be repeated until it succeeds.
+    changed there is no new commit, so the call can be repeated until it succeeds. It takes at most
+    ``MEDZOO_HUB_TIMEOUT`` seconds (300); an upload that takes longer may still be completed in the
+    background.
 
     Args:
         model: A model, a weights file (which records how it was trained), or the name of
@@ -112,22 +117,30 @@ def push_to_hub(
     Raises:
         TypeError: If an argument has the wrong type, or the model does not say what it is.
         ValueError: If the model was not made by `create_model`, a name is unknown or malformed,
-            the report is for another task, or the repository is public and `private` was given.
-        WeightsError: If the weights do not load, or the Hub rejects them.
+            the report is for another task, the repository is public and `private` was given, or
+            ``MEDZOO_HUB_TIMEOUT`` is not a number of seconds.
+        WeightsError: If the weights do not load, the Hub rejects them, gives an answer that is not
+            a Hub's, or takes too long.
         ImportError: If there is a report to plot and matplotlib is not installed.
     """
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError
 
-    _check_repo_id(repo_id)
+    check_repository(repo_id, "main" if revision is None else revision)
+    seconds = time_limit()
     contents = repository_files(Release.of(model, report, licence), repo_id)
     api = HfApi(token=token, library_name="medzoo")
     try:
-        return _push(api, contents, repo_id, private, revision, dry_run)
+        return run_with_timeout(
+            seconds, lambda: _push(api, contents, repo_id, private, revision, dry_run)
+        )
+    except _PrivacyError:
+        raise
     except Exception as error:  # several HTTP libraries' errors, depending on huggingface_hub
-        if isinstance(error, ValueError) and not isinstance(error, HfHubHTTPError):
-            raise  # caused by an argument, not by the Hub
         raise WeightsError(f"{repo_id} could not be published: {reason(error)}") from error
+
+
+class _PrivacyError(ValueError):
+    """A public repository that was to be private."""
 
 
 def repository_files(release: Release, repo_id: str) -> dict[str, bytes]:
@@ -154,20 +167,6 @@ def repository_files(release: Release, repo_id: str) -> dict[str, bytes]:
     }
 
 
-def _check_repo_id(repo_id: object) -> None:
-    from huggingface_hub.utils import HFValidationError, validate_repo_id
-
-    message = f"repo_id={repo_id!r} does not name a repository; write 'organisation/name'"
-    if not isinstance(repo_id, str):
-        raise TypeError(message)
-    if "/" not in repo_id:  # which the Hub's own check allows
-        raise ValueError(message)
-    try:
-        validate_repo_id(repo_id)
-    except HFValidationError as error:
-        raise ValueError(f"{message} ({error})") from error
-
-
 def _push(
     api: HfApi,
     contents: Mapping[str, bytes],
@@ -180,28 +179,29 @@ def _push(
 
     repository = _info(api, repo_id)
     branch = _info(api, repo_id, revision) if repository and revision else repository
-    if repository and private and not repository.private:
-        raise ValueError(
+    if repository and private and repository.private is not True:
+        raise _PrivacyError(
             f"private=True, but {repo_id} exists and is public; make it private on its page, or "
             "publish under another name"
         )
     start = branch or repository  # a new branch starts at the main one
     files = tuple(_compare(path, content, start) for path, content in contents.items())
     changed = [file.path for file in files if file.state != "unchanged"]
-    commit = start.sha if start and not changed else None
+    commit = check_commit(start.sha) if start and not changed else None
     if not dry_run:
         if repository is None:
             api.create_repo(repo_id, private=private, exist_ok=True)
         if revision and branch is None:
             api.create_branch(repo_id, branch=revision, exist_ok=True)
         if changed:
-            commit = api.create_commit(
+            made = api.create_commit(
                 repo_id,
                 [CommitOperationAdd(path, contents[path]) for path in changed],
                 commit_message=f"Publish {repo_id.partition('/')[2]}",
                 revision=revision,
-                parent_commit=start.sha if start else None,
-            ).oid
+                parent_commit=check_commit(start.sha) if start else None,
+            )
+            commit = check_commit(made.oid)
     return Publication(repo_id, commit, files, dry_run)
 
 
@@ -222,8 +222,8 @@ def _compare(path: str, content: bytes, info: ModelInfo | None) -> PublishedFile
     state: State = "new"
     if path in there:
         lfs = there[path].lfs
-        blob = sha1(b"blob %d\0" % len(content) + content).hexdigest()  # its name in git
-        is_same = lfs.sha256 == digest if lfs else there[path].blob_id == blob
+        blob_id = git_name(BytesIO(content), len(content))
+        is_same = lfs.sha256 == digest if lfs else there[path].blob_id == blob_id
         state = "unchanged" if is_same else "changed"
     return PublishedFile(path, len(content), digest, state)
 

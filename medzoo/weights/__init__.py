@@ -14,10 +14,11 @@ from medzoo.weights.index import (
     weights_index,
     write_index,
 )
-from medzoo.weights.overlap import provenance_of, warn_if_trained_on
+from medzoo.weights.overlap import DIGESTS, image_digests, provenance_of, warn_if_trained_on
 from medzoo.weights.precision import Precision, full_precision
 
 __all__ = [
+    "DIGESTS",
     "INDEX",
     "Precision",
     "WeightsConfig",
@@ -25,6 +26,7 @@ __all__ = [
     "bundled_path",
     "find_entry",
     "full_precision",
+    "image_digests",
     "locate_named",
     "locate_weights",
     "provenance_of",

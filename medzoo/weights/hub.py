@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import re
-from contextlib import suppress
+import threading
 from pathlib import Path
 
 from medzoo.errors import WeightsError
-from medzoo.files import sha256_of
 from medzoo.timeout import run_with_timeout
+from medzoo.weights.download import (
+    WEIGHTS_FILE,
+    check_repository,
+    digest_of,
+    download,
+    remove,
+    stated_digest,
+)
 from medzoo.weights.file import read_config
 
 HUB_PREFIX = "hf-hub:"
 """Prefix of the names of repositories on the Hub, as in timm."""
-WEIGHTS_FILE = "model.safetensors"
-"""Name of the weights file in a repository."""
 
 _NAME = re.compile(r"hf-hub:(?P<repo_id>[\w.-]+/[\w.-]+)(?:@(?P<revision>[^@\s]+))?")
-_COMMIT = re.compile(r"[0-9a-f]{40}")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _TIMEOUT = 300.0
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+_LONGEST_REASON = 300
 
 
 def locate_on_hub(name: str) -> Path:
@@ -63,31 +68,31 @@ def fetch(repo_id: str, revision: str, sha256: str | None = None) -> Path:
     Args:
         repo_id: ``"organisation/name"``.
         revision: A branch, tag or commit. A cached commit is not requested again.
-        sha256: Expected checksum; by default the one that the Hub states, if the file is in its
-            large file storage.
+        sha256: Expected checksum; by default the file has to be the one that the Hub states, by
+            its sha256 or the name that git gives it.
 
     Raises:
-        ValueError: If ``MEDZOO_HUB_TIMEOUT`` is not a number of seconds.
+        ValueError: If the repository or the revision is malformed, or ``MEDZOO_HUB_TIMEOUT`` is
+            not a number of seconds.
         WeightsError: If the file cannot be downloaded within ``MEDZOO_HUB_TIMEOUT`` seconds
             (300), or its checksum differs.
     """
+    check_repository(repo_id, revision)
     seconds = time_limit()
     try:
-        path = run_with_timeout(seconds, lambda: _download(repo_id, revision))
+        path = run_with_timeout(seconds, lambda: download(repo_id, revision))
     except Exception as error:  # several HTTP libraries' errors, depending on huggingface_hub
         raise WeightsError(
             f"{WEIGHTS_FILE} of {repo_id} at {revision} could not be fetched: {reason(error)}"
         ) from error
-    stated = path.readlink().name if path.is_symlink() else ""  # a blob is named by its content
-    expected = sha256 or (stated if _SHA256.fullmatch(stated) else None)
-    found = sha256_of(path)
+    expected = sha256 or stated_digest(path)
+    found = digest_of(path, expected)
     if expected not in (None, found):
-        with suppress(OSError):  # the cache may be read-only
-            path.resolve().unlink(missing_ok=True)
-            path.unlink(missing_ok=True)
+        remove(path)
         removed = f"Delete {path}" if path.exists() else "It was removed from the cache"
+        kind = "sha256" if len(found) == 64 else "git blob sha1"
         raise WeightsError(
-            f"{WEIGHTS_FILE} of {repo_id} at {revision} is damaged or was replaced: its sha256 is "
+            f"{WEIGHTS_FILE} of {repo_id} at {revision} is damaged or was replaced: its {kind} is "
             f"{found}, expected {expected}. {removed}; try again, and if this happens again, check "
             "whether a proxy or mirror (HF_ENDPOINT) serves another file"
         )
@@ -127,6 +132,11 @@ def reason(error: Exception) -> str:
         return f"the Hub answered {status} ({_line(error)}); try again later"
     if type(error) is TimeoutError:
         return f"{_line(error)} (MEDZOO_HUB_TIMEOUT); check the connection and try again"
+    if isinstance(error, ValueError | TypeError | LookupError | AttributeError | RecursionError):
+        return (
+            f"the answer is not that of a Hub ({_line(error)}); check whether a proxy, the login "
+            "page of a network or another HF_ENDPOINT answers in its place"
+        )
     # Sockets may be denied permission as well, but have no file names.
     denied = isinstance(error, PermissionError) and error.filename
     if denied or (isinstance(error, OSError) and error.errno in _UNWRITABLE):
@@ -138,36 +148,25 @@ def reason(error: Exception) -> str:
 
 
 def time_limit() -> float:
-    """Return the seconds that a download may take, from ``MEDZOO_HUB_TIMEOUT``.
+    """Return the seconds that a download or an upload may take, from ``MEDZOO_HUB_TIMEOUT``.
 
     Raises:
-        ValueError: If it is not a number.
+        ValueError: If it is not a number above 0.
     """
     text = os.environ.get("MEDZOO_HUB_TIMEOUT") or str(_TIMEOUT)
     try:
-        return float(text)
+        seconds = float(text)
     except ValueError:
+        seconds = math.nan
+    if not 0 < seconds <= threading.TIMEOUT_MAX:  # also if it is NaN
         raise ValueError(
-            f"MEDZOO_HUB_TIMEOUT={text!r} is not a number of seconds; set it to one, or unset it"
-        ) from None
-
-
-def _download(repo_id: str, revision: str) -> Path:
-    from huggingface_hub import (
-        constants,
-        get_hf_file_metadata,
-        hf_hub_download,
-        hf_hub_url,
-        try_to_load_from_cache,
-    )
-
-    cached = try_to_load_from_cache(repo_id, WEIGHTS_FILE, revision=revision)
-    if not isinstance(cached, str):
-        # One short request first: without it, a Hub that is down would be retried for minutes.
-        url = hf_hub_url(repo_id, WEIGHTS_FILE, revision=revision)
-        get_hf_file_metadata(url, timeout=constants.HF_HUB_ETAG_TIMEOUT)
-    return Path(hf_hub_download(repo_id, WEIGHTS_FILE, revision=revision))
+            f"MEDZOO_HUB_TIMEOUT={text!r} is not a number of seconds above 0; set it to one, or "
+            "unset it"
+        )
+    return seconds
 
 
 def _line(error: Exception) -> str:
-    return " ".join(str(error).split()).rstrip(".") or repr(error)
+    """Return one printable line: parts of it may come from the Hub."""
+    text = " ".join(str(error).split()).rstrip(".") or repr(error)
+    return "".join(c if c.isprintable() else "?" for c in text[:_LONGEST_REASON])

@@ -79,3 +79,22 @@ def test_a_missing_split_is_one_line(file, tmp_path, capsys):
     where = ["--data", str(tmp_path / "test.npz"), "--output", str(tmp_path / "new.safetensors")]
     assert main(["calibrate", "simple_cnn.breastmnist", *where]) == 1
     assert "has no val split" in capsys.readouterr().err
+
+
+def test_weights_that_know_the_images_from_training_are_warned_of(file, tmp_path, capsys):
+    assert training(file, tmp_path, "--json") == 0
+    weights = json.loads(capsys.readouterr().out)["weights"]
+    with np.load(file) as arrays:
+        other = {
+            f"{split}_{what}": arrays[f"{taken}_{what}"]
+            for split, taken in (("train", "test"), ("val", "train"), ("test", "val"))
+            for what in ("images", "labels")
+        }
+    np.savez(tmp_path / "renamed.npz", **other)
+    on = ["--data", str(tmp_path / "renamed.npz")]
+    for command in (
+        ["calibrate", weights, *on, "--output", str(tmp_path / "new.safetensors")],
+        ["evaluate", weights, *on],
+    ):
+        with pytest.warns(UserWarning, match="was trained on images of the val split of renamed"):
+            assert main(command) == 0

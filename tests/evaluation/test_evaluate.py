@@ -277,7 +277,9 @@ def test_bad_arguments_are_refused():
         evaluate(model, split.subset(slice(0)))
     with pytest.raises(ValueError, match="no images"):
         predict_logits(model, split.images[:0])
-    with pytest.raises(ValueError, match=r"uint8 tensor \(N, C, H, W\), got torch.float32"):
+    with pytest.raises(
+        ValueError, match=r"images are torch.float32 .*, expected uint8 \(N, C, H, W\)"
+    ):
         predict_logits(model, split.images.float())
     with pytest.raises(ValueError, match="batch_size=0"):
         evaluate(model, split, batch_size=0)

@@ -6,8 +6,8 @@ import zipfile
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from PIL import Image
+from torch.utils import data as torch_data
 
 import medzoo
 from medzoo.datasets import synthetic
@@ -217,8 +217,29 @@ def test_what_is_not_images_is_refused(images, model):
 def test_elements_that_are_not_images_are_named(model, paths):
     with pytest.raises(TypeError, match="image 1: float is not an image"):
         predict(model, pd.Series([str(paths[0]), np.nan]))
-    with pytest.raises(TypeError, match="image 0: list is not an image"):
-        predict(model, torch.utils.data.DataLoader([(1, 2)]))
+    with pytest.raises(TypeError, match="image 0: tuple is not an image"):
+        predict(model, [(1, 2)])
+
+
+@pytest.mark.parametrize("kind", ["Subset", "TensorDataset", "ConcatDataset", "DataLoader"])
+def test_pytorchs_data_sets_and_loaders_say_what_to_give_instead(kind, model, data):
+    pairs = torch_data.TensorDataset(data.test.images, data.test.labels)
+    given = {
+        "Subset": torch_data.Subset(data.test, [0, 1]),
+        "TensorDataset": pairs,
+        "ConcatDataset": torch_data.ConcatDataset([pairs]),
+        "DataLoader": torch_data.DataLoader(pairs, batch_size=4),
+    }[kind]
+    with pytest.raises(TypeError, match=rf"for a {kind}, .*\[image for image, _ in dataset\]"):
+        predict(model, given)
+
+
+def test_what_the_message_about_data_sets_says_works(model, data, expected):
+    agree(predict(model, data.test.subset([0, 2])), [expected[0], expected[2]])
+    dataset = torch_data.Subset(data.test, [0, 2])
+    agree(predict(model, [image for image, _ in dataset]), [expected[0], expected[2]])
+    one_by_one = torch_data.DataLoader(list(data.test.images[:2]), batch_size=None)
+    agree(predict(model, one_by_one), expected[:2])
 
 
 def test_12_bit_scans_give_one_warning_for_a_call(gray, tmp_path):
