@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -28,6 +29,10 @@ _STEPS = [
     "multiply by scale, subtract mean, divide by std, for each channel",
     "arrange as (N, channels, size, size)",
 ]
+
+
+_WORDED = ("steps", "interpolation", "probabilities")
+"""Parts of a description that explain to people what to do."""
 
 
 @dataclass(frozen=True)
@@ -94,24 +99,53 @@ class Description:
 
     @classmethod
     def from_json(cls, text: str) -> Description:
-        """Read what an exported file says; of `to_dict`'s values, only spec and precision count.
+        """Read what an exported file says.
 
         Args:
             text: The values as JSON.
 
         Raises:
-            ValueError: If it is not JSON, the spec is missing, or a value does not fit.
+            ValueError: If it is not JSON, the spec is missing, a value does not fit, or what is
+                said twice differs.
         """
         values = parse_json(text)
         try:
             spec, precision = ModelSpec.from_dict(values["spec"]), values["precision"]
-        except (KeyError, TypeError, ValueError) as error:
+            for part in ("input", "preparation", "output"):
+                if _numbers(values[part]) != (again := _numbers(cls(spec).to_dict()[part])):
+                    raise ValueError(f"{part} contradicts the spec, which says {again}")
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(
                 f"the description of the exported model cannot be read ({error}); export it again"
             ) from error
         if precision not in get_args(CompiledPrecision):
             raise unknown_name("precision", precision, get_args(CompiledPrecision))
         return cls(spec, precision)
+
+    def check_shapes(
+        self, inputs: Sequence[tuple[str, Any]], outputs: Sequence[tuple[str, Any]]
+    ) -> None:
+        """Refuse a graph that does not take and give what is described.
+
+        Args:
+            inputs: Name and shape of each input; the number of images may be of any kind.
+            outputs: Name and shape of each output.
+
+        Raises:
+            ValueError: If there are others.
+        """
+        expected = [(INPUT, [*self.spec.input.shape]), (OUTPUT, [self.spec.num_classes])]
+        found = [(name, list(shape)[1:]) for name, shape in (*inputs, *outputs)]
+        if found != expected:
+            raise ValueError(
+                f"the graph maps {inputs} to {outputs}, but its description says {expected}; "
+                "export it again"
+            )
+
+
+def _numbers(part: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a part of a description says about the model; instructions may be reworded."""
+    return {name: value for name, value in part.items() if name not in _WORDED}
 
 
 def describe(content: bytes, description: Description) -> bytes:

@@ -16,6 +16,7 @@ from medzoo.deployment.description import (
     Description,
 )
 from medzoo.errors import WeightsError
+from medzoo.files import regular_file
 from medzoo.models._classifier import check_prepared
 from medzoo.optional import import_optional
 from medzoo.spec import SpecCarrier
@@ -65,6 +66,10 @@ class CompiledModel(SpecCarrier):
                 "this ONNX file does not say how to prepare its input; give one that medzoo wrote"
             )
         description = Description.from_json(metadata[METADATA_KEY])
+        description.check_shapes(
+            [(one.name, one.shape) for one in self._session.get_inputs()],
+            [(one.name, one.shape) for one in self._session.get_outputs()],
+        )
         self.spec = description.spec
         self.num_classes = description.spec.num_classes
         self.precision = description.precision
@@ -92,9 +97,10 @@ class CompiledModel(SpecCarrier):
         threads = number_of_threads(threads)
         import_optional("onnxruntime")
         try:
-            return cls(Path(path).read_bytes(), threads=threads)
+            return cls(regular_file(Path(path)).read_bytes(), threads=threads)
         except OSError as error:
-            raise WeightsError(f"cannot read {os.fspath(path)!r}: {error.strerror}") from error
+            reason = error.strerror or error
+            raise WeightsError(f"cannot read {os.fspath(path)!r}: {reason}") from error
         except Exception as error:  # ONNX Runtime has its own kinds of errors for damaged files
             reason = " ".join(str(error).split())
             raise WeightsError(

@@ -16,7 +16,7 @@ from medzoo.models._base import ImageClassifier
 from medzoo.models._classifier import with_spec
 from medzoo.models._pretrained import PREFIX, published_entry
 from medzoo.spec import ModelSpec, input_of_timm
-from medzoo.weights import full_precision, locate_weights
+from medzoo.weights import full_precision, load_weights
 
 
 def small_image_cfg(**overrides: Any) -> dict[str, Any]:
@@ -63,12 +63,11 @@ def build(
     cfg = resolve_pretrained_cfg(name, pretrained_cfg)
     entry = published_entry(cfg)
     trained_args = dict(entry.spec.model_args) if entry else {}
+    overlay = kwargs.get("pretrained_cfg_overlay") or {}
     if entry is not None:
-        path = locate_weights(entry)
-        pretrained_cfg = cfg.to_dict() | {"file": str(path)}
-    elif pretrained and not (
-        cfg.has_weights or cfg.state_dict or kwargs.get("pretrained_cfg_overlay")
-    ):
+        if pretrained and not overlay.keys() & {"file", "hf_hub_id", "source", "state_dict", "url"}:
+            pretrained_cfg = cfg.to_dict() | {"state_dict": load_weights(entry)[1]}
+    elif pretrained and not (cfg.has_weights or cfg.state_dict or overlay):
         raise ValueError(
             f"timm.create_model({name!r}, pretrained=True) does not say which weights; name them. "
             f"Published for it: {', '.join(timm.list_pretrained(f'{name}.*')) or 'none'}"
@@ -83,10 +82,21 @@ def build(
         **(trained_args | kwargs),
     )
     update_model_args(model, **trained_args)  # or timm would save a model without them
+    forget_tensors(model)
     if not isinstance(model, ImageClassifier):  # a feature pyramid
         return model
     known = entry.spec if entry and pretrained else None
     return with_spec(model, _spec(cls, name, trained_args | kwargs, model, known))
+
+
+def forget_tensors(model: nn.Module) -> None:
+    """Remove tensors from timm's configuration of a network that has been loaded with them.
+
+    Args:
+        model: The network, or timm's feature extractor around it.
+    """
+    for module in model.modules():
+        (vars(module).get("pretrained_cfg") or {}).pop("state_dict", None)
 
 
 def _spec(

@@ -2,27 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from threading import get_ident
 
 import timm
-from torch import Tensor
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from medzoo.datasets import Dataset, DatasetInfo, list_datasets
 from medzoo.datasets.info import DEFAULT_SIZE
 from medzoo.errors import WeightsError, unknown_name
-from medzoo.models._registry import ARCHITECTURES
-from medzoo.models._timm import TIMM_PREFIX, check_timm_name
+from medzoo.models._pretrained import PREFIX
+from medzoo.models._registry import ARCHITECTURES, constructor_args
+from medzoo.models._timm import TIMM_PREFIX, check_timm_name, create_timm
 from medzoo.spec import ModelSpec
 from medzoo.weights import (
+    Shapes,
     find_entry,
+    load_weights,
     locate_named,
-    locate_weights,
     read_config,
-    read_tensors,
+    read_weights,
     weights_index,
 )
 from medzoo.weights.hub import HUB_PREFIX
+
+_BUILD_ERRORS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What a constructor raises if it is given wrong arguments."""
+_MAX_DERIVED = 512 << 20  # bytes of buffers that no file contains
+_NAMED = 3  # tensors that an error names
+_SPARE = 100  # parameters that a constructor may create and replace
 
 
 @dataclass(frozen=True)
@@ -37,7 +60,7 @@ class Checkpoint:
 
     architecture: str
     stored: ModelSpec | None = None
-    tensors: dict[str, Tensor] | None = None
+    tensors: Mapping[str, Tensor] | None = None
 
 
 def find_checkpoint(
@@ -61,12 +84,8 @@ def find_checkpoint(
     """
     path = locate_named(name)
     if path is not None:
-        stored = read_config(path).spec
-        try:
-            check_architecture(stored.architecture)
-        except ValueError as error:
-            raise WeightsError(f"{name} cannot be loaded by this version: {error}") from error
-        return Checkpoint(stored.architecture, stored, read_tensors(path))
+        config, tensors = read_weights(path, check=check_fit)
+        return Checkpoint(config.spec.architecture, config.spec, tensors)
     if name.startswith(TIMM_PREFIX):
         check_architecture(name)
         return Checkpoint(name)
@@ -90,8 +109,8 @@ def find_checkpoint(
                 f"Published for it: {', '.join(own) or 'none'}"
             )
         tag = _tag(architecture, dataset, size)
-    path = locate_weights(find_entry(architecture, tag))
-    return Checkpoint(architecture, read_config(path).spec, read_tensors(path))
+    config, tensors = load_weights(find_entry(architecture, tag))
+    return Checkpoint(architecture, config.spec, tensors)
 
 
 def _tag(architecture: str, dataset: str | DatasetInfo | Dataset, size: int | None) -> str:
@@ -147,6 +166,97 @@ def check_architecture(name: str) -> None:
         check_timm_name(name)
     elif name not in ARCHITECTURES:
         raise _unknown_model(name)
+
+
+def check_fit(spec: ModelSpec, shapes: Shapes) -> None:
+    """Refuse weights that do not fit the network that is described beside them.
+
+    The network is built without memory for its numbers, so that a few bytes which name a giant
+    cost no more than the error.
+
+    Args:
+        spec: What the weights file says.
+        shapes: The shapes of its tensors.
+
+    Raises:
+        ValueError: If the architecture is unknown, or has other tensors.
+        WeightsError: If it cannot be built as described.
+    """
+    check_architecture(spec.architecture)
+    kwargs = constructor_args(spec)
+    try:
+        wanted = network_shapes(spec, len(shapes))
+    except _BUILD_ERRORS as error:
+        raise WeightsError(
+            f"it says that {spec.architecture} is built with {kwargs!r:.200}, which fails "
+            f"({type(error).__name__}: {error}); download the file again or update medzoo"
+        ) from error
+    if differences := shape_differences(shapes, wanted):
+        raise ValueError(
+            f"its tensors are not those of {spec.architecture} with {spec.num_classes} classes, "
+            f"{spec.input.channels} channels and {kwargs!r:.200}: {differences}"
+        )
+
+
+def shape_differences(shapes: Shapes, wanted: Shapes) -> str:
+    """Return in words how the tensors of a file differ from those of a network, or "".
+
+    Args:
+        shapes: The shapes in the file.
+        wanted: Those in the network.
+    """
+    wrong = [
+        f"{name} is {shapes[name]} instead of {shape}" if name in shapes else f"{name} is missing"
+        for name, shape in wanted.items()
+        if shapes.get(name) != shape
+    ]
+    wrong += [f"{name} is unexpected" for name in shapes if name not in wanted]
+    more = f", and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""
+    return ", ".join(wrong[:_NAMED]) + more
+
+
+@lru_cache(maxsize=16)
+def network_shapes(spec: ModelSpec, expected: int) -> Shapes:
+    """Return the shapes of the tensors of the network that a spec describes.
+
+    Args:
+        spec: What the model is.
+        expected: How many tensors it should have; a network of many more is not built.
+
+    Raises:
+        ValueError: If it has many more, or needs much memory for what no file contains.
+        Exception: What the constructor raises if it is given wrong arguments.
+    """
+    kwargs = constructor_args(spec)
+    kwargs |= {"num_classes": spec.num_classes, "in_chans": spec.input.channels}
+    with torch.device("meta"), _at_most(_SPARE + 2 * expected):
+        if spec.architecture.startswith(TIMM_PREFIX):
+            network = create_timm(spec.architecture, spec.input.size, False, spec, None, kwargs)
+        else:
+            network = timm.create_model(f"{PREFIX}{spec.architecture}", **kwargs)
+    tensors = network.state_dict()
+    derived = sum(t.nbytes for name, t in network.named_buffers() if name not in tensors)
+    if derived > _MAX_DERIVED:
+        raise ValueError(f"it needs {derived:,} more bytes, expected at most {_MAX_DERIVED:,}")
+    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+
+
+@contextmanager
+def _at_most(most: int) -> Iterator[None]:
+    """Stop a constructor of this thread that creates more parameters than a number."""
+    count, thread = 0, get_ident()
+
+    def register(module: nn.Module, name: str, parameter: nn.Parameter) -> None:
+        nonlocal count
+        count += get_ident() == thread
+        if count > most:
+            raise ValueError(f"it has more than {most} parameters")
+
+    handle = register_module_parameter_registration_hook(register)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 _EXPORTED = (".onnx", ".pt2")

@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import timm
-from torch import nn
+from torch import Tensor, nn
 
 from medzoo.datasets import Dataset, DatasetInfo, dataset_info
 from medzoo.errors import WeightsError
-from medzoo.models._checkpoint import Checkpoint, check_architecture, find_checkpoint
+from medzoo.models._build import forget_tensors
+from medzoo.models._checkpoint import (
+    Checkpoint,
+    check_fit,
+    find_checkpoint,
+    network_shapes,
+    shape_differences,
+)
 from medzoo.models._classifier import Classifier, with_spec
 from medzoo.models._registry import building_args, constructor_args, network_args
 from medzoo.models._timm import TIMM_PREFIX, create_timm, weights_source
 from medzoo.spec import InputSpec, ModelSpec, find_spec
-
-_BUILD_ERRORS = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    LookupError,
-    MemoryError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
-"""What a constructor raises if it is given wrong arguments."""
 
 
 def create_model(
@@ -75,23 +71,23 @@ def create_model(
     """
     checkpoint = find_checkpoint(str(name), dataset, pretrained, size)
     plan = _resolve(checkpoint, dataset, size, num_classes, in_chans, features_only, model_args)
-    return _create(plan, str(name), pretrained)
+    return _create(plan, pretrained)
 
 
-def rebuild(checkpoint: Checkpoint, name: str) -> Classifier:
-    """Build the model of a checkpoint, as `create_model` does of its file.
+def rebuild(spec: ModelSpec, tensors: Mapping[str, Tensor]) -> Classifier:
+    """Build a model from its spec and tensors, as `create_model` does from its file.
 
     Args:
-        checkpoint: Architecture and weights.
-        name: What errors call it.
+        spec: What the model is.
+        tensors: Its tensors, by name.
 
     Raises:
-        ValueError: If the architecture is unknown.
-        WeightsError: If the weights do not fit.
+        ValueError: If the architecture is unknown, or the tensors are not its.
+        WeightsError: If it cannot be built.
     """
-    check_architecture(checkpoint.architecture)
-    plan = _resolve(checkpoint, None, None, None, None, False, {})
-    return _create(plan, name, pretrained=False)
+    check_fit(spec, {name: tuple(tensor.shape) for name, tensor in tensors.items()})
+    checkpoint = Checkpoint(spec.architecture, spec, tensors)
+    return _create(_resolve(checkpoint, None, None, None, None, False, {}), pretrained=False)
 
 
 def bind_to_dataset(model: nn.Module, data: Dataset) -> Classifier:
@@ -165,7 +161,10 @@ def _resolve(
     if num_classes is None:
         num_classes = target.num_classes if target else (stored.num_classes if stored else None)
     if in_chans is None:
-        in_chans = target.channels if target else (stored.input.channels if stored else None)
+        if stored and target in (None, stored.dataset):
+            in_chans = stored.input.channels
+        else:
+            in_chans = target.channels if target else None
     if size is None:
         own = dataset.size if isinstance(dataset, Dataset) else None
         size = own or (stored.input.size if stored else 28)
@@ -200,10 +199,11 @@ def _same_classes(dataset: DatasetInfo, stored: ModelSpec) -> bool:
     return known is not None and (known.name, known.classes) == (dataset.name, dataset.classes)
 
 
-def _create(plan: _Plan, name: str, pretrained: bool) -> Classifier:
+def _create(plan: _Plan, pretrained: bool) -> Classifier:
     """Build the network, load its weights, and give it its spec."""
     checkpoint, stored = plan.checkpoint, plan.checkpoint.stored
-    model = _build(plan, name, pretrained)
+    model = _build(plan, pretrained)
+    forget_tensors(model)
     has_logits = not plan.features_only
     is_kept = bool(stored and has_logits and model.num_classes == stored.num_classes)
     if stored and plan.dataset and has_logits and not _same_classes(plan.dataset, stored):
@@ -213,10 +213,11 @@ def _create(plan: _Plan, name: str, pretrained: bool) -> Classifier:
     return classifier.eval() if pretrained or checkpoint.tensors else classifier
 
 
-def _build(plan: _Plan, name: str, pretrained: bool) -> nn.Module:
+def _build(plan: _Plan, pretrained: bool) -> nn.Module:
     """Build the network and load its weights."""
     checkpoint = plan.checkpoint
     architecture, stored, tensors = checkpoint.architecture, checkpoint.stored, checkpoint.tensors
+    _check_overrides(plan)
     kwargs = plan.known_args | plan.model_args
     if plan.num_classes is not None:
         kwargs["num_classes"] = plan.num_classes
@@ -224,22 +225,30 @@ def _build(plan: _Plan, name: str, pretrained: bool) -> nn.Module:
         kwargs["in_chans"] = plan.in_chans
     if plan.features_only:
         kwargs["features_only"] = True
-    try:
-        if architecture.startswith(TIMM_PREFIX):
-            return create_timm(architecture, plan.size, pretrained, stored, tensors, kwargs)
-        return _create_own(checkpoint, kwargs)
-    except _BUILD_ERRORS as error:
-        if stored is None or plan.model_args:
-            raise  # the caller's arguments may be at fault
+    if architecture.startswith(TIMM_PREFIX):
+        return create_timm(architecture, plan.size, pretrained, stored, tensors, kwargs)
+    return _create_own(checkpoint, kwargs)
+
+
+def _check_overrides(plan: _Plan) -> None:
+    """Refuse arguments of the caller that change layers which the weights should fill.
+
+    timm fills what it can if the classifier is new, and leaves the other layers random.
+    """
+    stored, tensors = plan.checkpoint.stored, plan.checkpoint.tensors
+    if stored is None or tensors is None or not plan.model_args:
+        return
+    given = building_args(stored.architecture, plan.model_args)
+    wanted = network_shapes(replace(stored, model_args=plan.known_args | given), len(tensors))
+    if differences := shape_differences({k: tuple(t.shape) for k, t in tensors.items()}, wanted):
         raise WeightsError(
-            f"{name} says that {architecture} is built with {kwargs}, which fails "
-            f"({type(error).__name__}: {error}); download the file again or update medzoo"
-        ) from error
+            f"the weights do not fit {stored.architecture} with {given}: {differences}"
+        )
 
 
 def _create_own(checkpoint: Checkpoint, kwargs: dict[str, Any]) -> nn.Module:
     name, stored = f"medzoo_{checkpoint.architecture}", checkpoint.stored
-    if stored is None:
+    if stored is None or checkpoint.tensors is None:
         return timm.create_model(name, **kwargs)
     source = weights_source(timm.get_pretrained_cfg(name).to_dict(), stored, checkpoint.tensors)
     try:
@@ -254,11 +263,12 @@ def _spec(plan: _Plan, model: nn.Module, is_kept: bool) -> ModelSpec:
     """Return the spec of what was built."""
     stored, architecture = plan.checkpoint.stored, plan.checkpoint.architecture
     cfg: dict[str, Any] = vars(model)["pretrained_cfg"]
-    cfg["state_dict"] = None  # the tensors are in the network now
     channels = plan.in_chans or cfg["input_size"][0]
-    # Statistics of the data come first, then those that the weights were trained with.
+    # Statistics of other data come first, then those that the weights were trained with.
     normalisations = [(info.mean, info.std) for info in (plan.dataset,) if info]
-    normalisations += [(stored.input.mean, stored.input.std)] if stored else []
+    if stored:
+        is_own = plan.dataset in (None, stored.dataset)
+        normalisations.insert(0 if is_own else 1, (stored.input.mean, stored.input.std))
     normalisations += [(cfg["mean"], cfg["std"]), ((0.5,) * channels, (0.5,) * channels)]
     mean, std = next((m, s) for m, s in normalisations if m and s and len(m) == channels)
     num_classes = 0 if plan.features_only else int(model.num_classes)  # type: ignore[arg-type]

@@ -11,14 +11,13 @@ from torch import Tensor, nn
 
 from medzoo.errors import WeightsError
 from medzoo.files import write_atomically
-from medzoo.models._checkpoint import Checkpoint
+from medzoo.models._checkpoint import network_shapes, shape_differences
 from medzoo.models._classifier import Classifier
-from medzoo.models._factory import create_model, rebuild
+from medzoo.models._factory import rebuild
 from medzoo.spec import ModelSpec, network_of
 from medzoo.weights import Precision, WeightsConfig, full_precision, weights_content
 
 _IMAGES = 2  # that the model and the loaded one are compared on
-_NAMED = 3  # tensors that an error names
 _WRAPPED = ("_orig_mod", "module")
 """What torch.compile and DataParallel call the module that they wrap."""
 
@@ -86,7 +85,7 @@ def check_loads_again(model: nn.Module, spec: ModelSpec) -> dict[str, Tensor]:
     stored = full_precision({name: tensor.cpu() for name, tensor in tensors.items()})
     with torch.random.fork_rng(devices=[]):  # saving must not change what is drawn afterwards
         try:
-            loaded = rebuild(Checkpoint(spec.architecture, spec, stored), "its weights file")
+            loaded = rebuild(spec, stored)
         except (TypeError, ValueError, WeightsError) as error:
             raise _not_loadable(spec, _difference_of_tensors(tensors, spec, error)) from error
     _use_tensors(loaded, tensors)
@@ -160,27 +159,13 @@ def _not_loadable(spec: ModelSpec, difference: str) -> ValueError:
 
 def _difference_of_tensors(tensors: Mapping[str, Tensor], spec: ModelSpec, error: Exception) -> str:
     """Say which tensors do not fit the architecture."""
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     try:
-        expected = create_model(
-            spec.architecture,
-            size=spec.input.size,
-            num_classes=spec.num_classes,
-            in_chans=spec.input.channels,
-            **spec.model_args,
-        ).state_dict()
+        wanted = network_shapes(spec, len(shapes))
     except Exception:  # whatever the architecture raises: the first error says why
         return _line(error)
-    shapes, wanted = ({k: tuple(t.shape) for k, t in s.items()} for s in (tensors, expected))
-    wrong = [
-        f"{name} is {shapes[name]} instead of {shape}" if name in shapes else f"{name} is missing"
-        for name, shape in wanted.items()
-        if shapes.get(name) != shape
-    ]
-    wrong += [f"{name} is unexpected" for name in shapes.keys() - wanted.keys()]
-    if not wrong:
-        return _line(error)
-    more = f", and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""
-    return ", ".join(wrong[:_NAMED]) + more + _advice(shapes, wanted)
+    differences = shape_differences(shapes, wanted)
+    return differences + _advice(shapes, wanted) if differences else _line(error)
 
 
 def _line(error: Exception) -> str:

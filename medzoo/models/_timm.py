@@ -56,7 +56,7 @@ def create_timm(
         size: Height (= width) of the images.
         pretrained: Load timm's weights, if no others are given.
         stored: What the weights file says, if there is one.
-        tensors: Its tensors.
+        tensors: Its tensors; None not to load them.
         kwargs: Arguments of timm's `create_model`.
 
     Raises:
@@ -81,7 +81,7 @@ def create_timm(
     # Weights keep the stem that they were trained with.
     if (stored.input.size if stored else size) <= LARGEST_SMALL_IMAGE:
         use_small_stem(model)
-    if stored is not None:
+    if stored is not None and tensors is not None:
         source = weights_source(model.pretrained_cfg, stored, tensors)
         # All tensors must be used, except for those of a classifier for other classes.
         classes = stored.num_classes if kwargs.get("features_only") else model.num_classes
@@ -94,7 +94,7 @@ def create_timm(
 
 
 def weights_source(
-    cfg: Mapping[str, Any], stored: ModelSpec, tensors: Mapping[str, Tensor] | None
+    cfg: Mapping[str, Any], stored: ModelSpec, tensors: Mapping[str, Tensor]
 ) -> dict[str, Any]:
     """Describe weights as timm does, which adapts the stem and drops a classifier that differs.
 
@@ -104,7 +104,7 @@ def weights_source(
         tensors: Its tensors.
     """
     return dict(cfg) | {
-        "state_dict": dict(tensors or {}),
+        "state_dict": dict(tensors),
         "input_size": stored.input.shape,
         "mean": stored.input.mean,
         "std": stored.input.std,

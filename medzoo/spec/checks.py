@@ -14,6 +14,10 @@ MAX_CHANNELS = 1024
 """Largest number of channels of a model's images."""
 MAX_CLASSES = 100_000
 """Largest number of logits."""
+MAX_STATISTIC = 1e12
+"""Largest mean or standard deviation; its inverse is the smallest standard deviation."""
+MAX_TEMPERATURE = 1e30
+"""Largest temperature; its inverse is the smallest. Both are numbers in float32."""
 MAX_ARGUMENT = 65_536
 """Largest number among the arguments of an architecture."""
 
@@ -110,6 +114,16 @@ def is_finite(value: Any) -> bool:
         return False
 
 
+def is_positive(value: Any, most: float) -> bool:
+    """Return whether a value is a number from ``1 / most`` to `most`.
+
+    Args:
+        value: Any value.
+        most: The largest number allowed.
+    """
+    return is_finite(value) and 1 / most <= value <= most
+
+
 def exactly(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values if they are those of a class's fields, no more and no fewer.
 
@@ -142,10 +156,11 @@ def check_temperature(value: Any) -> float:
         TypeError: If it is not a number.
         ValueError: If it is not finite or not above 0.
     """
-    if not (is_finite(value) and float(value) > 0):
+    if not is_positive(value, MAX_TEMPERATURE):
         is_number = isinstance(value, Real) and not isinstance(value, bool)
         raise (ValueError if is_number else TypeError)(
-            f"temperature={value!r:.80} must be a finite number above 0; 1.0 leaves logits as they "
-            "are, and medzoo.fit_temperature finds the one that fits a model"
+            f"temperature={value!r:.80} must be a finite number above 0 (from "
+            f"{1 / MAX_TEMPERATURE:g} to {MAX_TEMPERATURE:g}); 1.0 leaves logits as they are, and "
+            "medzoo.fit_temperature finds the one that fits a model"
         )
     return float(value)

@@ -10,10 +10,12 @@ from medzoo.datasets import DatasetInfo
 from medzoo.spec.checks import (
     MAX_CHANNELS,
     MAX_SIZE,
+    MAX_STATISTIC,
     as_tuple,
     check_whole,
     exactly,
     is_finite,
+    is_positive,
 )
 
 if TYPE_CHECKING:
@@ -54,9 +56,11 @@ class InputSpec:
                 f"mean={self.mean!r} and std={self.std!r} need one value for each of the "
                 f"{self.channels} channels"
             )
-        if not all(is_finite(value) for value in (*self.mean, *self.std)) or min(self.std) <= 0:
+        means_fit = all(is_finite(v) and abs(v) <= MAX_STATISTIC for v in self.mean)
+        if not means_fit or not all(is_positive(v, MAX_STATISTIC) for v in self.std):
             raise ValueError(
-                f"mean={self.mean!r} and std={self.std!r} must be finite numbers, std above 0"
+                f"mean={self.mean!r} and std={self.std!r} must be finite numbers of at most "
+                f"{MAX_STATISTIC:g}, std above 0 (at least {1 / MAX_STATISTIC:g})"
             )
 
     @property

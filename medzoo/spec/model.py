@@ -14,6 +14,7 @@ from medzoo.datasets import TASKS, DatasetInfo, Task
 from medzoo.datasets.info import names_have_laterality
 from medzoo.errors import unknown_name
 from medzoo.spec.checks import (
+    MAX_CHANNELS,
     MAX_CLASSES,
     as_tuple,
     check_arguments,
@@ -203,9 +204,8 @@ class ModelSpec:
         given = exactly(cls, values)
         check_whole("num_classes", given["num_classes"], 0, MAX_CLASSES)
         if (dataset := given["dataset"]) is not None:
-            if not isinstance(dataset, Mapping):
-                raise TypeError(f"dataset={dataset!r:.80} is a {type(dataset).__name__}")
-            dataset = DatasetInfo.from_dict(dataset)
+            dataset = DatasetInfo.from_dict(exactly(DatasetInfo, dataset))
+            check_whole("dataset channels", dataset.channels, 1, MAX_CHANNELS)
         return cls(**given | {"input": InputSpec.from_dict(given["input"]), "dataset": dataset})
 
     def timm_config(self) -> dict[str, Any]:

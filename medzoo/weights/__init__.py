@@ -3,8 +3,8 @@
 This package knows files and tensors, not architectures; `medzoo.models` puts them together.
 """
 
-from medzoo.weights.file import read_config, read_tensors, weights_content
-from medzoo.weights.find import bundled_path, locate_named, locate_weights, verify
+from medzoo.weights.file import Shapes, read_config, read_weights, weights_content
+from medzoo.weights.find import bundled_path, load_weights, locate_named, locate_weights
 from medzoo.weights.header import WeightsConfig
 from medzoo.weights.index import (
     INDEX,
@@ -21,19 +21,20 @@ __all__ = [
     "DIGESTS",
     "INDEX",
     "Precision",
+    "Shapes",
     "WeightsConfig",
     "WeightsEntry",
     "bundled_path",
     "find_entry",
     "full_precision",
     "image_digests",
+    "load_weights",
     "locate_named",
     "locate_weights",
     "provenance_of",
     "read_config",
     "read_index",
-    "read_tensors",
-    "verify",
+    "read_weights",
     "warn_if_trained_on",
     "weights_content",
     "weights_index",

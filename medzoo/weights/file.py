@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, BinaryIO
 
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 
 from medzoo.errors import WeightsError
-from medzoo.files import regular_file
+from medzoo.files import parse_json, regular_file
+from medzoo.spec import ModelSpec
+from medzoo.weights.digest import HEADER_KEY, digest_in, digest_of, with_digest
 from medzoo.weights.header import WeightsConfig
-from medzoo.weights.precision import Precision, full_precision, stored_tensors
+from medzoo.weights.index import weights_index
+from medzoo.weights.precision import Precision, full_precision, shapes_in, stored_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 # torch is imported where tensors are read or written: headers are read without it, and quickly.
-_KEY = "medzoo"
-"""The header entry of a weights file that holds its `WeightsConfig`, as JSON."""
+Shapes = Mapping[str, tuple[int, ...]]
+"""The shapes of a network's tensors, by name."""
+
+_MAX_HEADER = 16 << 20  # bytes; parsed JSON takes many times as much
+_MAX_FILE = 16 << 30  # bytes; the largest networks of timm take half of it
+_BLOCK = 1 << 20  # bytes
 
 
 def weights_content(
@@ -44,58 +56,160 @@ def weights_content(
     }
     # One header entry only: safetensors writes several in random order, and the same weights
     # should give the same bytes.
-    return save(plain, {_KEY: config.to_json()})
+    return with_digest(save(plain, {HEADER_KEY: config.to_json()}))
 
 
-def read_config(path: str | Path) -> WeightsConfig:
-    """Read what a weights file says about itself, without its tensors.
+def read_config(path: str | Path, sha256: str | None = None) -> WeightsConfig:
+    """Read what a weights file says about itself, and verify all of the file.
 
     Args:
         path: The file.
+        sha256: Expected checksum of the file. By default, it must have the digest that its header
+            states, or be one of the published files.
 
     Raises:
-        WeightsError: If it cannot be read or was not written by medzoo.
+        WeightsError: If it cannot be read, was not written by medzoo, or was changed since.
     """
-    with _opened(path, "numpy") as file:
-        header = (file.metadata() or {}).get(_KEY)
-    if header is None:
+    with _opened(path) as stream:
+        header = _read_header(path, stream)
+        _verify(path, header.content, iter(partial(stream.read, _BLOCK), b""), sha256)
+    return header.config
+
+
+def read_weights(
+    path: str | Path,
+    sha256: str | None = None,
+    check: Callable[[ModelSpec, Shapes], None] | None = None,
+) -> tuple[WeightsConfig, dict[str, Tensor]]:
+    """Read and verify a weights file; the bytes that are verified are those that are used.
+
+    Args:
+        path: The file.
+        sha256: As in `read_config`.
+        check: Is given the spec and the tensors' shapes before any tensor is read, and raises
+            `ValueError` or `WeightsError` if they do not fit each other.
+
+    Returns:
+        What the file says about itself, and the tensors by name; those stored in fewer bits come
+        back as float32.
+
+    Raises:
+        WeightsError: As `read_config`, or if the file is too large.
+    """
+    from safetensors.torch import load
+
+    with _opened(path) as stream:
+        header = _read_header(path, stream)
+        try:
+            if check:
+                check(header.config.spec, header.shapes)
+        except (ValueError, WeightsError) as error:
+            raise WeightsError(f"weights file {path} cannot be loaded: {error}") from error
+        size = os.fstat(stream.fileno()).st_size
+        if size > _MAX_FILE:
+            raise WeightsError(f"{path} is {size:,} bytes, expected at most {_MAX_FILE:,}")
+        stream.seek(0)
+        content = stream.read(size)
+    length = len(header.content)
+    if content[:length] != header.content:
+        raise WeightsError(f"{path} was replaced while it was read; try again")
+    _verify(path, header.content, [memoryview(content)[length:]], sha256)
+    try:
+        stored = load(content)
+        del content  # before tensors in fewer bits grow to float32
+        return header.config, full_precision(stored)
+    except (SafetensorError, ValueError) as error:
+        raise WeightsError(f"{path} is damaged ({error}); fetch it again") from error
+
+
+@dataclass(frozen=True)
+class _Header:
+    """The beginning of a weights file, up to its tensors.
+
+    Attributes:
+        content: As it is in the file.
+        config: What it says about the model.
+        shapes: What it says about the tensors.
+    """
+
+    content: bytes
+    config: WeightsConfig
+    shapes: Shapes
+
+
+def _read_header(path: str | Path, stream: BinaryIO) -> _Header:
+    """Read the header, which ends where the tensors begin."""
+    start = stream.read(8)
+    length = int.from_bytes(start, "little")
+    try:
+        if length > _MAX_HEADER:
+            raise ValueError(f"a header of {length:,} bytes, expected at most {_MAX_HEADER:,}")
+        content = stream.read(length)
+        values = parse_json(content.decode())
+        metadata = values.pop("__metadata__", {})
+        shapes = {name: tuple(value["shape"]) for name, value in values.items()}
+        end = max((value["data_offsets"][1] for value in values.values()), default=0)
+        size = os.fstat(stream.fileno()).st_size
+        if size != 8 + length + end:
+            raise ValueError(f"{size:,} bytes, expected {8 + length + end:,}")
+        text = metadata.get(HEADER_KEY)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise WeightsError(
+            f"weights file {path} is not a readable safetensors file ({error}); "
+            "delete it and fetch it again"
+        ) from error
+    if not isinstance(text, str):
         raise WeightsError(
             f"{path} is a safetensors file without a medzoo configuration; load its tensors into "
             "your own model with safetensors.torch.load_model"
         )
     try:
-        return WeightsConfig.from_json(header)
+        config = WeightsConfig.from_json(text)
     except (TypeError, ValueError) as error:
         raise WeightsError(
             f"{path} holds a configuration that this version of medzoo cannot read ({error}); "
             "fetch the file again or update medzoo"
         ) from error
+    return _Header(start + content, config, shapes_in(shapes))
 
 
-def read_tensors(path: str | Path) -> dict[str, Tensor]:
-    """Read a weights file's tensors; those stored in fewer bits come back as float32.
+def _verify(
+    path: str | Path, header: bytes, rest: Iterable[bytes | memoryview], sha256: str | None
+) -> None:
+    stated = digest_in(header)
+    if sha256 is None and stated:
+        if digest_of(header, rest) != stated:
+            raise WeightsError(
+                f"{path} is damaged or was changed: its content does not have the digest that its "
+                "header states. Fetch it again, or write it again with medzoo.save_weights"
+            )
+        return
+    digest = hashlib.sha256(header)
+    for block in rest:
+        digest.update(block)
+    found = digest.hexdigest()
+    if sha256 is None and found not in {entry.sha256 for entry in weights_index().values()}:
+        raise WeightsError(
+            f"{path} states no digest and is not one of the published files, so damage to it would "
+            "go unnoticed: it was changed, or written by an early version of medzoo. Fetch it "
+            "again; or, if you trust it, load its tensors (safetensors.torch.load_file) into a "
+            "model of medzoo.create_model and write that with medzoo.save_weights"
+        )
+    if sha256 not in (None, found):
+        raise WeightsError(
+            f"{path} is damaged or was replaced: its sha256 is {found}, expected {sha256}. "
+            "Delete it and try again, or reinstall medzoo if the file is part of the package"
+        )
 
-    Args:
-        path: The file.
 
-    Raises:
-        WeightsError: If it cannot be read.
-    """
-    with _opened(path, "pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+@contextmanager
+def _opened(path: str | Path) -> Iterator[BinaryIO]:
     try:
-        return full_precision(tensors)
-    except ValueError as error:
-        raise WeightsError(f"{path} is damaged ({error}); fetch it again") from error
-
-
-def _opened(path: str | Path, framework: Literal["numpy", "pt"]) -> Any:
-    try:
-        return safe_open(regular_file(path), framework=framework)
+        with regular_file(path).open("rb") as stream:
+            yield stream
     except FileNotFoundError as error:
         raise WeightsError(f"weights file {path} does not exist; check the path") from error
-    except (SafetensorError, OSError) as error:
+    except (OSError, MemoryError) as error:
         raise WeightsError(
-            f"weights file {path} is not a readable safetensors file ({error}); "
-            "delete it and fetch it again"
+            f"weights file {path} cannot be read ({error or 'it does not fit into memory'})"
         ) from error

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from medzoo.errors import WeightsError
-from medzoo.files import sha256_of
+from medzoo.weights.file import read_config, read_weights
+from medzoo.weights.header import WeightsConfig
 from medzoo.weights.hub import HUB_PREFIX, fetch, locate_on_hub
 from medzoo.weights.index import INDEX, WeightsEntry
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 BUNDLED = INDEX.parent / "files"
 """The folder of the weights that come with the package."""
@@ -17,7 +22,8 @@ def locate_weights(entry: WeightsEntry) -> Path:
     """Return the verified file of a published checkpoint; download it only if necessary.
 
     The files bundled with the package come first, then the Hugging Face cache, then the Hub at
-    the revision that the index pins, if it pins one.
+    the revision that the index pins, if it pins one. To load it, use `load_weights`: the file
+    might be replaced after it was verified.
 
     Args:
         entry: The checkpoint.
@@ -25,9 +31,29 @@ def locate_weights(entry: WeightsEntry) -> Path:
     Raises:
         WeightsError: If it cannot be found, or its sha256 differs from the index.
     """
+    path = _path_of(entry)
+    read_config(path, entry.sha256)
+    return path
+
+
+def load_weights(entry: WeightsEntry) -> tuple[WeightsConfig, dict[str, Tensor]]:
+    """Return the verified content of a published checkpoint; download it only if necessary.
+
+    Args:
+        entry: The checkpoint.
+
+    Returns:
+        As `read_weights`.
+
+    Raises:
+        WeightsError: As `locate_weights`.
+    """
+    return read_weights(_path_of(entry), entry.sha256)
+
+
+def _path_of(entry: WeightsEntry) -> Path:
     bundled = bundled_path(entry)
     if bundled.is_file():
-        verify(bundled, entry.sha256)
         return bundled
     if entry.hub is None:
         raise WeightsError(
@@ -62,21 +88,3 @@ def locate_named(name: str) -> Path | None:
     if name.startswith(HUB_PREFIX):
         return locate_on_hub(name)
     return Path(name) if name.endswith(".safetensors") else None
-
-
-def verify(path: Path, sha256: str) -> None:
-    """Check a file's sha256.
-
-    Args:
-        path: The file.
-        sha256: The expected checksum, as hexadecimal digits.
-
-    Raises:
-        WeightsError: If it differs.
-    """
-    found = sha256_of(path)
-    if found != sha256:
-        raise WeightsError(
-            f"{path} is damaged or was replaced: its sha256 is {found}, expected {sha256}. "
-            "Delete it and try again, or reinstall medzoo if the file is part of the package"
-        )

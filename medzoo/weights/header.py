@@ -11,6 +11,7 @@ from medzoo.datasets import DatasetInfo
 from medzoo.files import parse_json
 from medzoo.spec import InputSpec, ModelSpec, network_of, spec_of
 from medzoo.spec.checks import MAX_CLASSES, check_whole
+from medzoo.weights.digest import NO_DIGEST
 
 if TYPE_CHECKING:
     from torch import nn
@@ -61,17 +62,17 @@ class WeightsConfig:
         return cls(replace(spec, licence=licence), about)
 
     def to_json(self) -> str:
-        """Return the text of the header."""
-        return json.dumps(
-            {"spec": self.spec.to_dict(), "training": dict(self.training)}, sort_keys=True
-        )
+        """Return the text of the header; a place for the file's digest comes first."""
+        values = {"spec": self.spec.to_dict(), "training": dict(self.training)}
+        return json.dumps({"digest": NO_DIGEST} | values, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> WeightsConfig:
         """Read the text of a header.
 
         Args:
-            text: What `to_json` gave, or the header of a file from before there were specs.
+            text: What `to_json` gave, or the header of a file from before there were digests or
+                specs. The digest is not checked here.
 
         Raises:
             TypeError: If a value has the wrong type.
@@ -81,6 +82,7 @@ class WeightsConfig:
         values = parse_json(text)
         if not isinstance(values, dict):
             raise TypeError(f"expected an object, found {text!r:.40}")
+        values.pop("digest", None)
         if "spec" not in values:
             return _from_first_format(values)
         if values.keys() != {"spec", "training"}:

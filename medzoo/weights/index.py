@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
@@ -14,9 +15,16 @@ from medzoo.datasets import list_datasets
 from medzoo.errors import WeightsError, did_you_mean
 from medzoo.files import parse_json, regular_file, write_atomically
 from medzoo.spec import ModelSpec
+from medzoo.spec.checks import check_whole
 
 INDEX = Path(str(resources.files("medzoo.weights").joinpath("index.json")))
 """The index that comes with the package."""
+
+
+_BASE_NAME = re.compile(r"[\w-][\w.-]*")
+_SHA256 = re.compile("[0-9a-f]{64}")
+_TEXT = re.compile(r"\S+")
+_MAX_NUMBER = 1 << 48
 
 
 @dataclass(frozen=True)
@@ -93,10 +101,23 @@ class WeightsEntry:
             values: The values, as read from JSON.
 
         Raises:
-            TypeError: If a value is missing or unknown.
-            ValueError: If the spec does not fit.
+            TypeError: If a value is missing, unknown or of the wrong type.
+            ValueError: If a value or the spec does not fit.
         """
-        return cls(**{**values, "spec": ModelSpec.from_dict(values.get("spec", {}))})
+        entry = cls(**{**values, "spec": ModelSpec.from_dict(values.get("spec", {}))})
+        for name in ("bytes", "parameters", "seed"):
+            check_whole(name, getattr(entry, name), 0, _MAX_NUMBER)
+        for name, pattern, value in (
+            ("file", _BASE_NAME, entry.file),
+            ("sha256", _SHA256, entry.sha256),
+            *((f"hub {name}", _TEXT, (entry.hub or {}).get(name)) for name in entry.hub or ()),
+        ):
+            if not (isinstance(value, str) and pattern.fullmatch(value)):
+                raise ValueError(f"{name}={value!r:.80} must match {pattern.pattern}")
+        for name in ("data", "recipe", "metrics"):
+            if not isinstance(getattr(entry, name), Mapping):
+                raise TypeError(f"{name}={getattr(entry, name)!r:.80} must be an object")
+        return entry
 
 
 @cache

@@ -77,6 +77,15 @@ def full_precision(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return full
 
 
+def shapes_in(stored: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the tensors that `full_precision` would return.
+
+    Args:
+        stored: The shapes of what is stored, by name.
+    """
+    return {name: shape for name, shape in stored.items() if not name.endswith(_SCALE)}
+
+
 def _quantised(tensor: Tensor) -> tuple[Tensor, Tensor]:
     import torch
 

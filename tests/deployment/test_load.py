@@ -11,7 +11,9 @@ from PIL import Image
 import medzoo
 from medzoo.cli import main
 from medzoo.deployment import CompiledModel, load_model
+from medzoo.deployment.description import Description
 from medzoo.errors import WeightsError
+from medzoo.spec import ModelSpec
 from tests.deployment.networks import tiny_model
 
 
@@ -93,3 +95,49 @@ def test_the_command_line_takes_exported_files(folder, tiny, tmp_path, capsys):
     assert report["auc"] == pytest.approx(medzoo.evaluate(model, tiny.test, resamples=0).auc)
     assert main(["predict", str(tmp_path / "gone.onnx"), str(folder / "image.png")]) == 1
     assert "gone.onnx" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("where", "name", "value", "message"),
+    [
+        ("output", "temperature", 2.5, "output contradicts the spec"),
+        ("output", "classes", ["a", "b"], "output contradicts the spec"),
+        ("preparation", "std", [1.0, 1.0, 1.0], "preparation contradicts the spec"),
+        ("preparation", "colour", "gray", "preparation contradicts the spec"),
+        ("input", "shape", ["N", 3, 64, 64], "input contradicts the spec"),
+    ],
+)
+def test_a_description_that_contradicts_itself_is_refused(
+    folder, tmp_path, where, name, value, message
+):
+    def change(description):
+        description[where][name] = value
+
+    _write_description(folder / "model.onnx", tmp_path / "changed.onnx", change)
+    with pytest.raises(WeightsError, match=rf"changed\.onnx.*{message}"):
+        load_model(tmp_path / "changed.onnx")
+
+
+@pytest.mark.parametrize(("part", "size"), [("classes", 6), ("size", 32)])
+def test_a_description_that_contradicts_the_graph_is_refused(folder, tmp_path, part, size):
+    def change(description):
+        spec = description["spec"]
+        if part == "size":
+            spec["input"]["size"] = size
+        else:
+            spec |= {"classes": spec["classes"][:size], "num_classes": size, "dataset": None}
+        again = Description(ModelSpec.from_dict(spec)).to_dict()
+        description |= {key: again[key] for key in ("input", "preparation", "output")}
+
+    _write_description(folder / "model.onnx", tmp_path / "changed.onnx", change)
+    with pytest.raises(WeightsError, match=r"changed\.onnx.*graph maps .* but its description"):
+        load_model(tmp_path / "changed.onnx")
+
+
+def _write_description(path, target, change):
+    graph = onnx.load_model_from_string(path.read_bytes())
+    (entry,) = graph.metadata_props
+    description = json.loads(entry.value)
+    change(description)
+    entry.value = json.dumps(description)
+    onnx.save(graph, target)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save
 
 import medzoo
 from medzoo.deployment.description import Description
@@ -34,9 +33,6 @@ def cases() -> dict[str, Case]:
     data = medzoo.synthetic("dermamnist", n_train=8, n_val=8, n_test=8)
     torch.manual_seed(0)
     model = medzoo.create_model("simple_cnn", dataset=data, widths=(4, 4, 4))
-    spec = model.spec.to_dict()
-    tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-    header = {"spec": spec, "training": {"seed": 0, "recipe": {}}}
     description = Description.of(model).to_dict()
     recipe = recipe_for("simple_cnn", "dermamnist").to_dict()
     name, entry = next(iter(weights_index().items()))
@@ -46,16 +42,12 @@ def cases() -> dict[str, Case]:
     def text_of(values: dict[str, Any]) -> Callable[[int], bytes]:
         return lambda number: damaged_json(number, values).encode("utf8", "surrogatepass")
 
-    def weights_file(number: int) -> bytes:
-        return save(tensors, {"medzoo": damaged_json(number, header)})
-
     def read_cfg(path: Path) -> object:
         values = json.loads(path.read_bytes())
         return input_of_timm(values if isinstance(values, dict) else {})
 
     return {
         ".npz": Case(damaged_archive, medzoo.load_dataset, (medzoo.DatasetError,), ".npz"),
-        "weights": Case(weights_file, medzoo.create_model, (medzoo.WeightsError,), ".safetensors"),
         "recipe": Case(
             text_of(recipe),
             lambda path: load_recipe(path, "simple_cnn", "dermamnist"),

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 all_cases = functools.cache(cases)
 
 
-@pytest.mark.parametrize("kind", [".npz", "weights", "recipe", "description", "index", "timm"])
+@pytest.mark.parametrize("kind", [".npz", "recipe", "description", "index", "timm"])
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -31,7 +31,7 @@ def test_undamaged_files_are_read(tmp_path):
     assert all_cases()[".npz"].read(tmp_path / "whole.npz").size == 8
     (tmp_path / "same.npz").write_bytes(archive(npy_header(HEADER)))
     assert all_cases()[".npz"].read(tmp_path / "same.npz").size == 8
-    assert set(all_cases()) == {".npz", "weights", "recipe", "description", "index", "timm"}
+    assert set(all_cases()) == {".npz", "recipe", "description", "index", "timm"}
 
 
 def test_the_same_number_gives_the_same_damage():

@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
+
+from medzoo.weights.digest import NO_DIGEST, with_digest
 
 
 def read_header(path: Path) -> dict[str, Any]:
@@ -15,8 +17,9 @@ def read_header(path: Path) -> dict[str, Any]:
 
 
 def write_header(path: Path, header: dict[str, Any]) -> Path:
-    """Replace the header of a file."""
-    save_file(load_file(path), path, {"medzoo": json.dumps(header)})
+    """Replace the header of a file, which then has the right digest again."""
+    text = json.dumps({"digest": NO_DIGEST} | header | {"digest": NO_DIGEST})
+    path.write_bytes(with_digest(save(load_file(path), {"medzoo": text})))
     return path
 
 

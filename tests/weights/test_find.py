@@ -6,8 +6,9 @@ import huggingface_hub
 import pytest
 
 from medzoo.errors import WeightsError
+from medzoo.models import create_model, save_weights
 from medzoo.spec import InputSpec, ModelSpec
-from medzoo.weights import WeightsEntry, find, locate_weights, verify
+from medzoo.weights import WeightsEntry, find, load_weights, locate_weights
 
 CONTENT = b"the weights"
 HUB = {"repo_id": "medzoo/test", "revision": "0123456789abcdef0123456789abcdef01234567"}
@@ -39,16 +40,20 @@ def package(tmp_path, monkeypatch):
 
 def test_bundled_file_comes_first(package, monkeypatch):
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda *_, **__: pytest.fail("asked"))
-    path = package / "not-bundled.safetensors"
-    path.write_bytes(CONTENT)
-    assert locate_weights(entry(HUB)) == path
+    model = create_model("simple_cnn", num_classes=2, widths=(4, 4, 4))
+    path = save_weights(model, package / "not-bundled.safetensors")
+    published = entry(HUB, path.read_bytes())
+    assert locate_weights(published) == path
+    assert load_weights(published)[0].spec == model.spec
 
 
-def test_bundled_file_that_was_changed_is_refused(package):
-    path = package / "not-bundled.safetensors"
-    path.write_bytes(b"something else")
-    with pytest.raises(WeightsError, match="sha256") as error:
-        locate_weights(entry(HUB))
+@pytest.mark.parametrize("read", [locate_weights, load_weights])
+def test_bundled_file_that_was_changed_is_refused(package, read):
+    """Also if it is a good file, but another one."""
+    model = create_model("simple_cnn", num_classes=2, widths=(4, 4, 4))
+    path = save_weights(model, package / "not-bundled.safetensors")
+    with pytest.raises(WeightsError, match="damaged or was replaced") as error:
+        read(entry(HUB))
     assert str(path) in str(error.value)
     assert entry().sha256 in str(error.value)
 
@@ -56,12 +61,3 @@ def test_bundled_file_that_was_changed_is_refused(package):
 def test_neither_bundled_nor_published():
     with pytest.raises(WeightsError, match="reinstall medzoo"):
         locate_weights(entry())
-
-
-def test_verify_accepts_only_the_exact_content(tmp_path):
-    path = tmp_path / "f"
-    path.write_bytes(CONTENT)
-    verify(path, hashlib.sha256(CONTENT).hexdigest())
-    path.write_bytes(CONTENT + b"\0")
-    with pytest.raises(WeightsError, match="damaged or was replaced"):
-        verify(path, hashlib.sha256(CONTENT).hexdigest())

@@ -9,7 +9,14 @@ from medzoo.datasets import list_datasets
 from medzoo.errors import WeightsError
 from medzoo.models import create_model, list_models
 from medzoo.training import Recipe
-from medzoo.weights import WeightsEntry, find_entry, locate_weights, read_config, weights_index
+from medzoo.weights import (
+    WeightsEntry,
+    find_entry,
+    locate_weights,
+    read_config,
+    read_index,
+    weights_index,
+)
 
 CLASSIFIERS = sorted(name for name, entry in weights_index().items() if entry.metrics)
 
@@ -68,3 +75,28 @@ def test_absent_entry_says_which_exist_and_how_to_make_it():
     with pytest.raises(WeightsError, match=r"medzoo train simple_cnn --dataset my_data") as error:
         find_entry("simple_cnn", "my_data")
     assert all(name in str(error.value) for name in weights_index())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"file": "../../elsewhere.safetensors"}, "file="),
+        ({"file": "/etc/passwd"}, "file="),
+        ({"sha256": "0" * 63}, "sha256="),
+        ({"sha256": None}, "sha256="),
+        ({"bytes": 10**400}, "bytes="),
+        ({"seed": "0"}, "seed="),
+        ({"metrics": []}, "metrics="),
+        ({"hub": {"repo_id": None, "revision": "main"}}, "hub repo_id="),
+        ({"more": 1}, "more"),
+    ],
+)
+def test_an_index_whose_values_do_not_fit_is_refused(changes, message, tmp_path):
+    entry = weights_index()["simple_cnn.dermamnist"]
+    values = {name: value for name, value in entry.to_dict().items() if name != "name"}
+    path = tmp_path / "index.json"
+    path.write_text(json.dumps({entry.name: values}))
+    assert read_index(path) == {entry.name: entry}
+    path.write_text(json.dumps({entry.name: values | changes}))
+    with pytest.raises(WeightsError, match=rf"index\.json is not a readable index.*{message}"):
+        read_index(path)
