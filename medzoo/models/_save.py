@@ -14,6 +14,7 @@ from medzoo.files import write_atomically
 from medzoo.models._checkpoint import Checkpoint
 from medzoo.models._classifier import Classifier
 from medzoo.models._factory import create_model, rebuild
+from medzoo.randomness import own_generator
 from medzoo.spec import ModelSpec, network_of
 from medzoo.weights import WeightsConfig, weights_content
 
@@ -83,7 +84,7 @@ def check_loads_again(model: nn.Module, spec: ModelSpec) -> dict[str, Tensor]:
     stored = {
         name: (t.float() if t.dtype == torch.float16 else t).cpu() for name, t in tensors.items()
     }
-    with torch.random.fork_rng(devices=[]):  # saving must not change what is drawn afterwards
+    with own_generator(0):  # saving must not change what is drawn afterwards, nor in other threads
         try:
             loaded = rebuild(Checkpoint(spec.architecture, spec, stored), "its weights file")
         except (TypeError, ValueError, WeightsError) as error:

@@ -5,19 +5,32 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from medzoo.device import Precision
 from medzoo.errors import unknown_name
 from medzoo.spec.checks import check_arguments, is_finite, is_whole
 from medzoo.training.optim import check_optimizer
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 ClassWeights = Literal["none", "balanced"] | Sequence[float]
 FrozenPart = Literal["none", "stem", "backbone"]
 
 
+class _KnownFields:
+    """Names close matches if a field is given that does not exist."""
+
+    def __new__(cls, *_: Any, **values: Any) -> Self:
+        for name in values:
+            if name not in (known := [item.name for item in fields(cls)]):  # type: ignore[arg-type]
+                raise TypeError(str(unknown_name(f"{cls.__name__} field", name, known)))
+        return super().__new__(cls)
+
+
 @dataclass(frozen=True)
-class Augmentation:
+class Augmentation(_KnownFields):
     """Random changes to a training batch, all symmetric around "no change" except `widen`.
 
     Attributes:
@@ -67,7 +80,7 @@ class Augmentation:
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(_KnownFields):
     """How a model is trained.
 
     Attributes:
