@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn, TypeVar, cast
 
 import torch
 from torch import nn
@@ -39,6 +39,8 @@ from medzoo.training.records.lineage import architecture_name, lineage, with_arg
 from medzoo.training.records.run_files import RunFiles, default_name
 from medzoo.training.state import Run, TrainState
 from medzoo.training.validation_split import ensure_validation
+
+Value = TypeVar("Value")
 
 
 class Trainer:
@@ -81,6 +83,7 @@ class Trainer:
             mixing and a teacher make them soft, and unknown labels are NaN. ``val_loss`` remains
             the task's.
         callbacks: Objects whose methods run between epochs; see `Callback`.
+        **unknown: Nothing; the error for fields of the recipe says where they belong.
 
     Raises:
         TypeError: If an argument is of the wrong type.
@@ -208,21 +211,20 @@ class Trainer:
                 raise interrupted(self.name, done, total, self.files.checkpoint) from None
             finished = self._finish()
             for callback in self.callbacks if rank() == 0 else ():
-                with self._warn_instead(f"{type(callback).__name__}.on_fit_end failed"):
-                    callback.on_fit_end(run)
+                self._try(partial(callback.on_fit_end, run))
         return finished
 
-    @contextmanager
-    def _warn_instead(self, what: str) -> Iterator[None]:
-        """Turn an error after the training into a warning, so that the run is not lost."""
+    def _try(self, last: Callable[[], Value]) -> Value | None:
+        """Do something after the training. An error is a warning, so that the run is not lost."""
         try:
-            yield
+            return last()
         except Exception as error:
             warn_caller(
-                f"{self.name} is trained and its model returned, but {what} "
-                f"({type(error).__name__}: {error}). medzoo.save_weights(run.model, path) writes "
-                "its weights elsewhere; the same call with resume=True repeats what comes last"
+                f"{self.name} is trained, and the run returned, but {type(error).__name__}: {error}"
+                ". What was not written can be: medzoo.save_weights(run.model, path), or the same "
+                "call with resume=True"
             )
+            return None
 
     def _show_plan(self, run: RunState) -> None:
         seconds = None
@@ -249,16 +251,16 @@ class Trainer:
         with ProgressDisplay(self.name, (done, epochs), steps, self.progress) as display:
             while run.epoch < epochs and not run.stop_reason:
                 if run.epoch > done:
-                    self.files.write(self.state.state_dict(), self.fingerprint)
+                    self.files.write(self.state, self.fingerprint)
                 self._train_epoch(network, run, display.step)
                 display.epoch(run.row, run.best)
         if not run.history:
             raise TrainingError(f"{self.name} ended before its first epoch: {run.stop_reason}")
-        if "val_auc" not in run.row:  # the last epoch is always validated, also of a stopped run
+        is_validated = "val_auc" in run.row
+        if not is_validated:  # the last epoch always is, also of a stopped run
             self._validate(run.row)
-        with self._warn_instead("its last checkpoint could not be written"):
-            self.files.write(self.state.state_dict(), self.fingerprint)
-            self.files.flush()
+        if run.epoch > done or not is_validated:
+            self._try(partial(self.files.write, self.state, self.fingerprint, last=True))
 
     def _train_epoch(
         self, network: nn.Module, run: RunState, after_step: Callable[[], object]
@@ -309,8 +311,6 @@ class Trainer:
             "calibration": fitted.to_dict(),
             "seconds": sum(row["seconds"] for row in progress.history),
         }
-        weights = None
-        with self._warn_instead("its weights could not be written"):
-            weights = self.files.write_weights(self.model, summary)
+        weights = self._try(partial(self.files.write_weights, self.model, summary))
         weights = broadcast(weights)  # no process may look for files that are still being written
         return Run.of(self.model, self.recipe, progress, fitted, weights)

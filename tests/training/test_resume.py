@@ -16,8 +16,9 @@ from medzoo import TrainingError, create_model, synthetic
 from medzoo.datasets import Dataset
 from medzoo.files import sha256_of
 from medzoo.training import Augmentation, Recipe, Trainer
+from medzoo.training.records import run_files
 from medzoo.training.records.fingerprint import digest_of_split
-from medzoo.training.records.run_files import load_checkpoint
+from medzoo.training.records.checkpoint import load_checkpoint
 from medzoo.training.state import optimizer_state
 
 RECIPE = Recipe(
@@ -132,6 +133,7 @@ import sys, torch
 from medzoo import synthetic
 from tests.training import test_resume
 torch.set_num_threads(1)
+test_resume.run_files.CHECKPOINT_SECONDS = 0
 test_resume.trainer(test_resume.data(), sys.argv[1], test_resume.LONG, seed=7).fit(resume=True)
 """
 LONG = RECIPE.with_changes(epochs=25)  # more than are done before the kill arrives

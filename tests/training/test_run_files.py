@@ -9,7 +9,8 @@ import pytest
 from medzoo import TrainingError, train
 from medzoo.files import sha256_of
 from medzoo.training import Trainer
-from medzoo.training.records.run_files import RunFiles, read_progress
+from medzoo.training.records.checkpoint import load_checkpoint
+from medzoo.training.records.run_files import RunFiles
 from tests.training.quick import QUICK, same, small
 from tests.training.test_resume import interrupt
 
@@ -94,7 +95,8 @@ def test_an_unfinished_run_is_an_error_that_says_how_to_go_on(tiny, tmp_path):
     with pytest.raises(TrainingError, match=r"run-3\.checkpoint\.safetensors .*epoch 2 of 3"):
         trainer().fit()
     assert trainer().fit(resume=True).weights.name == "run-3.safetensors"
-    assert read_progress(tmp_path / "models" / "run-3.checkpoint.safetensors")[0].epoch == 3
+    checkpoint = tmp_path / "models" / "run-3.checkpoint.safetensors"
+    assert load_checkpoint(checkpoint)[0]["progress"]["epoch"] == 3
 
 
 def test_a_damaged_checkpoint_is_not_replaced(tiny, tmp_path):
@@ -141,7 +143,10 @@ def test_two_processes_do_not_write_the_same_run(tmp_path):
         for options in ({}, {"resume": True}, {"overwrite": True}):
             arguments = {"resume": False, "overwrite": False} | options
             with (
-                pytest.raises(TrainingError, match="another process is training run"),
+                pytest.raises(
+                    TrainingError,
+                    match=rf"run in .* is being trained by process {holder.pid} on \S+ since 20",
+                ),
                 RunFiles(tmp_path, "run").claimed(**arguments),
             ):
                 pass

@@ -109,19 +109,20 @@ def load_checkpoint(path: Path) -> tuple[dict[str, dict[str, Any]], dict[str, An
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         if entry["digest"] != _digest(tensors, entry["header"]):
             raise ValueError("its content differs from its digest")
-        state = parse_json(entry["header"])
-        fingerprint = state.pop("fingerprint")
-        Progress(**state["progress"]).check(fingerprint["recipe"].get("epochs", Recipe().epochs))
+        numbers = parse_json(entry["header"])
+        fingerprint = numbers.pop("fingerprint")
+        Progress(**numbers["progress"]).check(fingerprint["recipe"].get("epochs", Recipe().epochs))
     except (SafetensorError, OSError, AttributeError, KeyError, TypeError, ValueError) as error:
         why = f"{type(error).__name__}: {error}"
         raise TrainingError(
             f"checkpoint {path} cannot be read ({why:.200}); start the run again with "
             "overwrite=True (--overwrite)"
         ) from error
+    state: dict[str, dict[str, Any]] = {}
     for key, tensor in tensors.items():
         group, _, name = key.partition("/")
         state.setdefault(group, {})[name] = tensor
-    return state, fingerprint
+    return state | numbers, fingerprint
 
 
 def _digest(tensors: Mapping[str, Tensor], header: str) -> str:

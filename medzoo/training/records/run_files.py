@@ -103,9 +103,9 @@ class RunFiles:
             problem: Exception | None = None
             if self.writes:
                 try:
-                    until_the_end.enter_context(hold_run(self.folder / "models", self.name))
+                    until_the_end.enter_context(hold_run(self.folder, self.name))
                     if not self._is_own and self._choose_name(resume, overwrite):
-                        until_the_end.enter_context(hold_run(self.folder / "models", self.name))
+                        until_the_end.enter_context(hold_run(self.folder, self.name))
                     self._check_writable()
                 except (TrainingError, OSError) as error:
                     problem = error
@@ -207,23 +207,26 @@ class RunFiles:
                 f"checkpoint {path} does not fit this run ({error}); {again}"
             ) from error
 
-    def write(self, state: Mapping[str, Mapping[str, Any]], fingerprint: Mapping[str, Any]) -> None:
+    def write(
+        self, state: TrainState, fingerprint: Mapping[str, Any], *, last: bool = False
+    ) -> None:
         """Write history and checkpoint after an epoch; soon after the last ones, keep them only.
 
         Args:
-            state: What `TrainState.state_dict` gave.
+            state: The state of this run.
             fingerprint: The fingerprint of this run.
+            last: Whether no epoch follows, so that they are written in any case.
 
         Raises:
             WriteError: If they cannot be written.
         """
         if not self.writes or self.folder is None:
             return
-        self._pending = Checkpoint.of(state, fingerprint)
-        if time.monotonic() - self._written < CHECKPOINT_SECONDS:
-            self._pending = self._pending.copied()
-        else:
+        self._pending = Checkpoint.of(state.state_dict(), fingerprint)
+        if last or time.monotonic() - self._written >= CHECKPOINT_SECONDS:
             self.flush()
+        else:
+            self._pending = self._pending.copied()
 
     @contextmanager
     def flushed_if_it_fails(self) -> Iterator[None]:

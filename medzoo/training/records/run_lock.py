@@ -21,18 +21,18 @@ def hold_run(folder: Path, name: str) -> Iterator[None]:
     """Keep other processes and threads from writing the files of a run.
 
     Args:
-        folder: Where the lock is; it is made if necessary.
+        folder: Folder of the runs; it is made if necessary.
         name: Name of the run.
 
     Raises:
         TrainingError: If somebody else holds it; the message says who.
         WriteError: If the lock cannot be written.
     """
-    path = folder / f".{name}.lock"
-    holder = folder / f".{name}.lock.json"
+    path = folder / "models" / f".{name}.lock"
+    holder = path.with_name(f"{path.name}.json")
     lock = FileLock(path, timeout=0)
     with writing(path, "the lock of the run"):
-        folder.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         try:
             lock.acquire()
         except Timeout:
