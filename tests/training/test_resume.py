@@ -16,9 +16,8 @@ from medzoo import TrainingError, create_model, synthetic
 from medzoo.datasets import Dataset
 from medzoo.files import sha256_of
 from medzoo.training import Augmentation, Recipe, Trainer
-from medzoo.training.records import run_files
-from medzoo.training.records.fingerprint import digest_of_split
 from medzoo.training.records.checkpoint import load_checkpoint
+from medzoo.training.records.fingerprint import digest_of_split
 from medzoo.training.state import optimizer_state
 
 RECIPE = Recipe(
