@@ -158,7 +158,7 @@ def test_a_checkpoint_from_before_both_existed_goes_on(tiny, tmp_path):
     state, fingerprint = load_checkpoint(trainer.files.checkpoint)
     for name in ("freeze", "layer_decay"):
         del fingerprint["recipe"][name]
-    Checkpoint.of(state, fingerprint).write(trainer.files.checkpoint)
+    trainer.files.checkpoint.write_bytes(Checkpoint.of(state, fingerprint).content())
     again = Trainer(small(tiny, seed=9), tiny, QUICK, output=tmp_path, name="run")
     assert again.fit(resume=True).history == first.history
 

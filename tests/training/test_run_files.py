@@ -145,7 +145,7 @@ def test_two_processes_do_not_write_the_same_run(tmp_path):
             with (
                 pytest.raises(
                     TrainingError,
-                    match=rf"run in .* is being trained by process {holder.pid} on \S+ since 20",
+                    match=rf"trained by process {holder.pid} on .* since 2",
                 ),
                 RunFiles(tmp_path, "run").claimed(**arguments),
             ):

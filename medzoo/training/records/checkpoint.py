@@ -13,7 +13,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from medzoo.errors import TrainingError
-from medzoo.files import parse_json, regular_file, write_atomically
+from medzoo.files import parse_json, regular_file
 from medzoo.training.recipes.recipe import Recipe
 from medzoo.training.records.fingerprint import digest_of
 from medzoo.training.state import Progress
@@ -75,24 +75,16 @@ class Checkpoint:
             json.dumps(row) + "\n" for row in json.loads(self.header)["progress"]["history"]
         )
 
-    def write(self, path: Path) -> None:
-        """Write it, atomically.
-
-        Args:
-            path: The file.
-
-        Raises:
-            WriteError: If it cannot be written.
-        """
+    def content(self) -> bytes:
+        """Return the content of the file."""
         tensors = {name: tensor.contiguous() for name, tensor in self.tensors.items()}
         # One entry only: safetensors writes several in random order.
         entry = {"header": self.header, "digest": _digest(tensors, self.header)}
-        content = save(tensors, {_KEY: json.dumps(entry)})
-        write_atomically(path, content, "the checkpoint")
+        return save(tensors, {_KEY: json.dumps(entry)})
 
 
 def load_checkpoint(path: Path) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
-    """Read what `Checkpoint.write` wrote.
+    """Read the file of a `Checkpoint`.
 
     Args:
         path: The file.

@@ -249,7 +249,7 @@ class RunFiles:
             self._replaced[-1].unlink(missing_ok=True)
             self._replaced.pop()
         write_atomically(self.history, self._pending.history().encode(), "the history")
-        self._pending.write(self.checkpoint)
+        write_atomically(self.checkpoint, self._pending.content(), "the checkpoint")
         self._pending, self._written = None, time.monotonic()
 
     def write_weights(self, model: Any, training: dict[str, Any]) -> Path | None:
