@@ -267,8 +267,10 @@ def check_output(model: nn.Module, data: Dataset, folder: Path) -> None:
         return
     bound = bind_to_dataset(copy.copy(model), data)
     try:
-        check_loads_again(bound, WeightsConfig.of(bound).spec)
-    except ValueError as error:
+        config = WeightsConfig.of(bound)
+        config.to_json()
+        check_loads_again(bound, config.spec)
+    except (TypeError, ValueError) as error:
         raise ValueError(
             f"the weights of a {type(model).__name__} cannot be written to output= ({error}). "
             "Train a model of medzoo.create_model, or leave output= out"
