@@ -94,7 +94,7 @@ def test_the_same_state_gives_the_same_bytes(path, content):
 
 def test_what_json_cannot_hold_is_named():
     state = {"progress": {"history": [{"loss": torch.ones(1)}]}, "optimizer_numbers": {}}
-    with pytest.raises(TypeError, match="history or an argument of the model cannot .*Tensor"):
+    with pytest.raises(TypeError, match=r"history or an argument of the model cannot .*Tensor"):
         Checkpoint.of(state, {})
 
 
