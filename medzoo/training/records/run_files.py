@@ -17,7 +17,7 @@ from tempfile import TemporaryFile
 from typing import Any
 
 from medzoo.distributed import all_ranks_equal, broadcast
-from medzoo.errors import TrainingError
+from medzoo.errors import TrainingError, WriteError
 from medzoo.files import remove_leftovers, write_atomically, writing
 from medzoo.models import save_weights
 from medzoo.training.recipes.recipe import Recipe
@@ -248,8 +248,12 @@ class RunFiles:
         while self._replaced:  # the files of the run that this one replaces
             self._replaced[-1].unlink(missing_ok=True)
             self._replaced.pop()
-        write_atomically(self.history, self._pending.history().encode(), "the history")
-        write_atomically(self.checkpoint, self._pending.content(), "the checkpoint")
+        try:
+            write_atomically(self.history, self._pending.history().encode(), "the history")
+            write_atomically(self.checkpoint, self._pending.content(), "the checkpoint")
+        except WriteError:
+            self._pending = None  # it would fail again
+            raise
         self._pending, self._written = None, time.monotonic()
 
     def write_weights(self, model: Any, training: dict[str, Any]) -> Path | None:
