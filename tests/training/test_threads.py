@@ -10,7 +10,9 @@ from medzoo.training import Trainer
 from tests.test_randomness import drawing
 from tests.training.quick import QUICK, same, small
 
-RECIPE = QUICK.with_changes(epochs=3, model_args={"widths": (4, 8, 16), "drop_rate": 0.5})
+RECIPE = QUICK.with_changes(model_args={"widths": (4, 8, 16), "drop_rate": 0.5})
+
+ALONE = {"device": "cpu", "progress": False}
 
 
 def in_threads(*functions):
@@ -30,7 +32,7 @@ def in_threads(*functions):
 def test_trainings_in_threads_are_those_alone(tiny, tmp_path):
     def training(seed, output=None):
         recipe = RECIPE.with_changes(seed=seed)
-        return train("simple_cnn", tiny, recipe, output=output, device="cpu").model
+        return train("simple_cnn", tiny, recipe, output=output, **ALONE).model
 
     alone = [training(seed) for seed in (1, 2)]
     together = in_threads(
@@ -41,12 +43,12 @@ def test_trainings_in_threads_are_those_alone(tiny, tmp_path):
 
 def test_the_initial_weights_do_not_depend_on_other_threads(tiny):
     recipe = QUICK.with_changes(model_args={"widths": (4, 8, 16)})  # without dropout
-    alone = train("simple_cnn", tiny, recipe, device="cpu")
-    adapted = finetune(small(tiny), tiny, recipe, device="cpu")
+    alone = train("simple_cnn", tiny, recipe, **ALONE)
+    adapted = finetune(small(tiny), tiny, recipe, **ALONE)
     with drawing(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        assert same(train("simple_cnn", tiny, recipe, device="cpu").model, alone.model)
-        assert same(finetune(small_alone(tiny), tiny, recipe, device="cpu").model, adapted.model)
+        assert same(train("simple_cnn", tiny, recipe, **ALONE).model, alone.model)
+        assert same(finetune(small_alone(tiny), tiny, recipe, **ALONE).model, adapted.model)
 
 
 def small_alone(data):
