@@ -330,7 +330,6 @@ for _ in range(5000):
         {"augmentation": {"rotation": 10**400}}, {"optimizer": {"a": 1}}, {"freeze": [1]},
         {"model_args": DEEP}, {"augmentation": DEEP},
     ],
-    ids=lambda values: f"{str(values)[:30]}",
 )  # fmt: skip
 def test_values_of_any_type_are_refused_with_one_kind_of_error(values):
     with pytest.raises(ValueError, match=r"expected|unknown|nested|must be"):
