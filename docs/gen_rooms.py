@@ -20,7 +20,17 @@ from xml.sax.saxutils import escape
 ROOT = Path(__file__).parent.parent
 PICTURE = ROOT / "docs" / "images" / "rooms.svg"
 BASE = "errors, files, cache, ..."
-IN_BASE = ("errors", "device", "distributed", "files", "lazy", "optional", "timeout", "cache")
+IN_BASE = (
+    "errors",
+    "device",
+    "distributed",
+    "files",
+    "lazy",
+    "optional",
+    "randomness",
+    "timeout",
+    "cache",
+)
 ROOMS = {
     "cli": ("the medzoo command", "publish"),
     "publishing": ("model cards, the Hub", "publish"),

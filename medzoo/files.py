@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -120,6 +121,20 @@ def write_atomically(path: str | Path, content: bytes, what: str = "a file") -> 
                 temporary.unlink(missing_ok=True)
             raise
     return path
+
+
+def remove_leftovers(path: str | Path) -> None:
+    """Remove what `write_atomically` left beside a file in processes that were killed.
+
+    Args:
+        path: The file. No other process may be writing it.
+    """
+    path = Path(path)
+    temporary = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{32}}")
+    with suppress(OSError):
+        for file in path.parent.iterdir():
+            if temporary.fullmatch(file.name):
+                file.unlink()
 
 
 def sha256_of(path: str | Path) -> str:

@@ -100,12 +100,14 @@ def test_other_errors_pass(tmp_path):
 
 
 def test_a_run_on_a_full_disk_keeps_its_last_checkpoint(tiny, tmp_path, monkeypatch):
-    trainer = Trainer(small(tiny), tiny, QUICK, output=tmp_path, device="cpu")
+    recipe = QUICK.with_changes(epochs=3)
+    trainer = Trainer(small(tiny), tiny, recipe, output=tmp_path, device="cpu")
+    monkeypatch.setattr("medzoo.training.records.run_files.CHECKPOINT_SECONDS", 0)
     sync, calls = os.fsync, []
 
     def fill(handle):
         calls.append(handle)
-        if len(calls) > 3:  # history and checkpoint of the first epoch, history of the second
+        if len(calls) > 4:  # lock, history and checkpoint of the first epoch, history of the second
             raise OSError(errno.ENOSPC, "No space left on device")
         sync(handle)
 
@@ -115,8 +117,8 @@ def test_a_run_on_a_full_disk_keeps_its_last_checkpoint(tiny, tmp_path, monkeypa
     monkeypatch.undo()
     files = sorted(path.name for path in tmp_path.rglob("*") if path.is_file())
     assert files == ["simple_cnn-seed0.checkpoint.safetensors", "simple_cnn-seed0.jsonl"]
-    run = Trainer(small(tiny), tiny, QUICK, output=tmp_path, device="cpu").fit(resume=True)
-    assert len(run.history) == 2
+    run = Trainer(small(tiny), tiny, recipe, output=tmp_path, device="cpu").fit(resume=True)
+    assert len(run.history) == 3
 
 
 def test_tensorboards_folder_is_named(tiny, below_a_file):

@@ -11,7 +11,7 @@ import medzoo
 from medzoo import distributed
 from medzoo.cli.command import Commands, add_data_options
 from medzoo.cli.model_data import add_exclude_option, add_group_option
-from medzoo.errors import TrainingInterrupted
+from medzoo.errors import TrainingError, TrainingInterrupted
 
 
 def add(commands: Commands) -> None:
@@ -98,6 +98,11 @@ def _train(arguments: argparse.Namespace) -> tuple[Any, str]:
         )
     except TrainingInterrupted as stopped:
         raise KeyboardInterrupt(f"{stopped.what}{_how_to_resume(arguments, stopped)}") from None
+    if run.weights is None:
+        raise TrainingError(
+            "the model is trained, but its weights could not be written, as the warning says; "
+            "repeat the command with --resume, which writes them, or choose another --output"
+        )
     values = {
         "weights": str(run.weights),
         "data": data.title,

@@ -14,6 +14,7 @@ from medzoo.files import write_atomically
 from medzoo.models._checkpoint import network_shapes, shape_differences
 from medzoo.models._classifier import Classifier
 from medzoo.models._factory import rebuild
+from medzoo.randomness import own_generator
 from medzoo.spec import ModelSpec, network_of
 from medzoo.weights import Precision, WeightsConfig, full_precision, weights_content
 
@@ -83,7 +84,7 @@ def check_loads_again(model: nn.Module, spec: ModelSpec) -> dict[str, Tensor]:
     network: nn.Module = network_of(model)
     tensors = _tensors_of(network)
     stored = full_precision({name: tensor.cpu() for name, tensor in tensors.items()})
-    with torch.random.fork_rng(devices=[]):  # saving must not change what is drawn afterwards
+    with own_generator(0):  # saving must not change what is drawn afterwards, nor in other threads
         try:
             loaded = rebuild(spec, stored)
         except (TypeError, ValueError, WeightsError) as error:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
+from medzoo.errors import warn_caller
 from medzoo.files import writing
 from medzoo.training.recipes.recipe import Recipe
 from medzoo.training.state import TrainState
@@ -87,7 +88,8 @@ class Callback:
     """Base class of callbacks: override the methods that you need.
 
     With several processes, process 0 alone calls them; all processes follow its decision to stop.
-    An exception in a callback ends the run; the epochs before the current one can be resumed.
+    An exception in a callback ends the run; the epochs before the current one can be resumed. After
+    the last epoch (`on_fit_end`), it is a warning, and the run is returned.
 
     Example:
         >>> class Budget(Callback):
@@ -124,6 +126,10 @@ class EarlyStopping(Callback):
 
     Args:
         patience: Number of epochs.
+
+    Warns:
+        UserWarning: If the run is validated too rarely to be stopped, as short ones of few images
+            are (see `medzoo.training.fit_to_images`).
     """
 
     def __init__(self, patience: int) -> None:
@@ -131,6 +137,13 @@ class EarlyStopping(Callback):
 
     def on_fit_start(self, state: RunState) -> None:
         """Stop a resumed run that was out of patience already."""
+        every, epochs = state.recipe.validate_every, state.recipe.epochs
+        if every > 1 and 2 * every >= epochs:  # the second validation is that of the last epoch
+            warn_caller(
+                f"EarlyStopping cannot end {state.name} early: validate_every={every} of "
+                f"{epochs} epochs leaves no two validations before the last; set validate_every=1 "
+                "in the recipe"
+            )
         self.on_epoch_end(state)
 
     def on_epoch_end(self, state: RunState) -> None:
@@ -155,14 +168,21 @@ class TensorBoard(Callback):
         self.folder = Path(folder)
         self._writer: SummaryWriter | None = None
 
+    def on_fit_start(self, state: RunState) -> None:
+        """Open a file of events, so that a folder that cannot be written is found out now."""
+        from torch.utils.tensorboard import SummaryWriter
+
+        self.on_fit_end(state)  # of an earlier call that was interrupted
+        with writing(self.folder, "TensorBoard's events"):
+            # A run that is resumed replaces the events of the epochs that it repeats.
+            self._writer = SummaryWriter(str(self.folder), purge_step=state.epoch + 1)
+
     def on_epoch_end(self, state: RunState) -> None:
         """Write one value per figure."""
+        if self._writer is None:
+            self.on_fit_start(state)
+        assert self._writer is not None
         with writing(self.folder, "TensorBoard's events"):
-            if self._writer is None:
-                from torch.utils.tensorboard import SummaryWriter
-
-                # A run that is resumed replaces the events of the epochs that it repeats.
-                self._writer = SummaryWriter(str(self.folder), purge_step=state.epoch)
             for name, value in state.row.items():
                 self._writer.add_scalar(name, value, state.epoch)
             self._writer.flush()

@@ -12,13 +12,20 @@ from torch import Tensor, nn
 from medzoo.datasets import Split
 from medzoo.device import Precision, autocast
 from medzoo.distributed import average_buffers, process_mean, rank
-from medzoo.errors import TrainingError
+from medzoo.errors import TrainingError, warn_caller
 from medzoo.evaluation import compute_metrics
 from medzoo.inference import predict_logits, probabilities
+from medzoo.randomness import generator_state, reserve_generator
 from medzoo.training.loader import BatchSource
 from medzoo.training.loss import Loss, loss_of, soft_targets
 from medzoo.training.recipes.recipe import Recipe
 from medzoo.training.state import TrainState
+
+_DISTURBED = (
+    "another thread draws random numbers from PyTorch's shared generator during this training, so "
+    "dropout does not follow from the recipe's seed alone; give that code a torch.Generator of its "
+    "own (torch.rand(..., generator=)), or run it before, after, or in another process"
+)
 
 
 class NotFiniteError(FloatingPointError):
@@ -50,6 +57,7 @@ class TrainLoop:
         self.recipe = recipe
         self.device = device
         self.autocast = autocast(device, recipe.precision)
+        self._disturbed = False
 
     def epoch(self, network: nn.Module, epoch: int, after_step: Callable[[], object]) -> float:
         """Train on the batches of an epoch.
@@ -64,18 +72,22 @@ class TrainLoop:
 
         Raises:
             NotFiniteError: If it is infinite or NaN.
+
+        Warns:
+            UserWarning: If other code draws from the generator of dropout at the same time.
         """
-        # Dropout and stochastic depth depend on seed, epoch and process alone, as order and
-        # augmentation do. Only the lowest 32 bits of a seed count, so the factor is odd.
-        torch.manual_seed(self.recipe.seed * 1_000_003 + epoch + rank() * 0x9E3779B1)
         network.train()
         self.state.frozen.freeze()
         total = torch.zeros((), device=self.device)
         first, end = map(self.batches.steps_before, (epoch, epoch + 1))
-        for number, (images, targets) in enumerate(self.batches.epoch(epoch), first):
-            # Summed on the device and read once per epoch: reading it here would make a GPU wait.
-            total += self.step(network, images, targets, number)
-            after_step()
+        # Dropout and stochastic depth depend on seed, epoch and process alone, as order and
+        # augmentation do. Only the lowest 32 bits of a seed count, so the factor is odd.
+        with reserve_generator(self.recipe.seed * 1_000_003 + epoch + rank() * 0x9E3779B1):
+            for number, (images, targets) in enumerate(self.batches.epoch(epoch), first):
+                # Summed on the device and read once per epoch: reading it here would make a GPU
+                # wait.
+                total += self.step(network, images, targets, number)
+                after_step()
         # All else is equal in all processes.
         average_buffers(self.state.model, self.state.average.module)
         loss = process_mean(total).item() / (end - first)
@@ -100,7 +112,11 @@ class TrainLoop:
         with self.autocast:
             logits = network(images)
         loss = self.loss(logits.float(), targets)
+        drawn = generator_state(self.device)
         loss.backward()
+        if not self._disturbed and generator_state(self.device) != drawn:
+            self._disturbed = True
+            warn_caller(_DISTURBED)
         if self.recipe.clip_gradient is not None:
             nn.utils.clip_grad_norm_(state.model.parameters(), self.recipe.clip_gradient)
         state.optimizer.step()

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from medzoo.datasets import Dataset, Split
 from medzoo.device import autocast
 from medzoo.distributed import world_size
+from medzoo.randomness import reserve_generator
 from medzoo.training.loader import BatchSource
 from medzoo.training.recipes.recipe import Recipe
 from medzoo.training.records.lineage import architecture_name, can_be_rebuilt
@@ -93,10 +94,11 @@ def estimate_epoch(
     """
     network = copy.deepcopy(model).train()
     stream = _endless(batches)
-    _step(network, stream, recipe, device)  # the first one allocates memory and chooses kernels
-    began = time.perf_counter()
-    _step(network, stream, recipe, device)
-    step = time.perf_counter() - began
+    with reserve_generator(recipe.seed):  # dropout must not draw from another training's numbers
+        _step(network, stream, recipe, device)  # the first one allocates memory, chooses kernels
+        began = time.perf_counter()
+        _step(network, stream, recipe, device)
+        step = time.perf_counter() - began
     # A validated image takes a forward pass: about a third of what a training image takes.
     validation = step * len(data.val) / (3 * batches.loader.batch_size)
     steps = batches.steps_before(recipe.epochs) / recipe.epochs

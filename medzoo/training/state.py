@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from medzoo.errors import TrainingError
 from medzoo.evaluation import Calibration
 from medzoo.models import Classifier
+from medzoo.spec.checks import check_whole, is_finite
 from medzoo.training.optim import Frozen, create_optimizer
 from medzoo.training.recipes.recipe import Recipe
 
@@ -106,6 +107,26 @@ class Progress:
         validated = [row["epoch"] for row in self.history if "val_auc" in row]
         return validated[-1] - self.best_epoch if validated else 0
 
+    def check(self, epochs: int) -> None:
+        """Make sure that this is how far a run can have come.
+
+        Args:
+            epochs: The recipe's.
+
+        Raises:
+            TypeError: If a value is of the wrong type.
+            ValueError: If the values contradict each other.
+        """
+        check_whole("epoch", self.epoch, 1, epochs)
+        check_whole("best_epoch", self.best_epoch, 0, self.epoch)
+        if [row["epoch"] for row in self.history] != list(range(1, self.epoch + 1)):
+            raise ValueError(f"the history is not that of {self.epoch} epochs")
+        needed = [row[name] for row in self.history for name in ("loss", "seconds")]
+        if not all(map(is_finite, [*needed, *([self.best["val_auc"]] if self.best else [])])):
+            raise ValueError("loss, seconds and the best val_auc must be finite numbers")
+        if not isinstance(self.stopped, str):
+            raise TypeError(f"stopped={self.stopped!r:.80} is not text")
+
     def is_finished(self, epochs: int) -> bool:
         """Whether no epoch follows.
 
@@ -144,7 +165,12 @@ class TrainState:
         )
         warmup = min(round(recipe.warmup * steps), steps - 1)
         self.scheduler = CosineLRScheduler(
-            self.optimizer, steps - warmup, warmup_t=warmup, warmup_prefix=True, t_in_epochs=False
+            self.optimizer,
+            steps - warmup,
+            warmup_t=warmup,
+            warmup_prefix=True,
+            t_in_epochs=False,
+            cycle_decay=0.5,  # of later cycles, and there is one; timm complains about 1 step and 1
         )
         # The warm-up of the decay keeps random initial weights out of the average of short runs.
         self.average = ModelEmaV3(model, recipe.ema_decay, use_warmup=True)
@@ -169,8 +195,8 @@ class TrainState:
         """Return all that is needed to go on.
 
         Returns:
-            ``model``, ``average``, ``best`` and ``optimizer``: named tensors. ``progress``:
-            JSON-safe, with the optimiser's numbers.
+            ``model``, ``average``, ``best`` and ``optimizer``: named tensors. ``progress`` and
+            ``optimizer_numbers``: JSON-safe.
 
         Raises:
             TrainingError: If the optimiser keeps something that a file cannot hold.
@@ -181,7 +207,8 @@ class TrainState:
             "average": self.average.module.state_dict(),
             "best": self.best,
             "optimizer": tensors,
-            "progress": vars(self.progress) | {"optimizer": numbers},
+            "optimizer_numbers": numbers,
+            "progress": vars(self.progress),
         }
 
     def load_state_dict(self, values: Mapping[str, Mapping[str, Any]]) -> None:
@@ -189,14 +216,30 @@ class TrainState:
 
         Args:
             values: Of a run of the same model by the same recipe.
+
+        Raises:
+            ValueError: If they are not. The model is then unchanged.
         """
-        progress = dict(values["progress"])
-        numbers = progress.pop("optimizer", {})
-        self.model.load_state_dict(values["model"])
-        self.average.module.load_state_dict(values["average"])
-        self.best = dict(values.get("best", {}))  # empty before the first validation
-        restore_optimizer(self.optimizer, {**values.get("optimizer", {}), **numbers})
-        self.progress = Progress(**progress)
+        progress = Progress(**values["progress"])
+        groups = {name: values.get(name, {}) for name in ("model", "average", "best")}
+        shapes = _shapes(self.model.state_dict())
+        for name, tensors in groups.items():
+            is_missing = name == "best" and not progress.best_epoch  # before any validation
+            if _shapes(tensors) != ({} if is_missing else shapes):
+                raise ValueError(f"its tensors {name}/* are not those of the model")
+        try:
+            numbers = values["optimizer_numbers"]
+            restore_optimizer(self.optimizer, {**values.get("optimizer", {}), **numbers})
+        except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            raise ValueError(f"it does not hold the state of this optimizer: {error}") from error
+        self.best = dict(groups["best"])
+        self.model.load_state_dict(groups["model"])
+        self.average.module.load_state_dict(groups["average"])
+        self.progress = progress
+
+
+def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[torch.Size, torch.dtype]]:
+    return {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}
 
 
 def optimizer_state(

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import nn
 
 from medzoo.datasets import Dataset
 from medzoo.datasets.validation import check_dataset
-from medzoo.errors import did_you_mean
-from medzoo.inference.model import Model
 from medzoo.models import architecture_of, create_model
-from medzoo.training.callbacks import Callback
-from medzoo.training.loss import Loss
+from medzoo.randomness import own_generator
+from medzoo.training.checks import TrainerOptions, check_options
 from medzoo.training.recipes.bundled import load_recipe
 from medzoo.training.recipes.recipe import Recipe
 from medzoo.training.records.lineage import architecture_name, is_made_for
@@ -26,21 +23,6 @@ from medzoo.training.validation_split import ensure_validation
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
-
-
-class TrainerOptions(TypedDict, total=False):
-    """The optional arguments of `Trainer`, which `train` and `finetune` take as well."""
-
-    output: str | Path | None
-    name: str | None
-    teacher: Model | None
-    high_res: Dataset | None
-    device: str | torch.device
-    progress: bool | None
-    tensorboard: bool
-    compile: bool
-    loss: Loss | None
-    callbacks: Sequence[Callback]
 
 
 def train(
@@ -83,7 +65,7 @@ def train(
             "name. Train one that exists with medzoo.Trainer(model, data).fit() or "
             "medzoo.finetune(model, data)"
         )
-    _check_options("train", options)
+    check_options("train", options)
     check_dataset("data", data)
     data, options["high_res"] = ensure_validation(data, options.get("high_res"))
     name, known = str(architecture), architecture_of(architecture)
@@ -142,7 +124,7 @@ def finetune(
         WeightsError: If the weights cannot be found, or do not fit the recipe's `model_args`.
         TrainingError: If the run cannot go on.
     """
-    _check_options("finetune", options)
+    check_options("finetune", options)
     check_dataset("data", data)
     data, options["high_res"] = ensure_validation(data, options.get("high_res"))
     if not isinstance(backbone, nn.Module):
@@ -158,24 +140,10 @@ def finetune(
     return trainer.fit(resume=resume, overwrite=overwrite)
 
 
-def _check_options(function: str, options: Mapping[str, Any]) -> None:
-    """Raise an error for an option that does not exist; fields of the recipe are told apart."""
-    for name, value in options.items():
-        if name in Recipe.__dataclass_fields__:
-            raise TypeError(
-                f"{function}() has no argument {name!r}, which belongs to the recipe: "
-                f"medzoo.{function}(..., recipe={{{name!r}: {value!r:.80}}})"
-            )
-        if name not in TrainerOptions.__annotations__:
-            known = sorted(TrainerOptions.__annotations__)
-            hint = did_you_mean(name, known) or f"known: {', '.join(known)}"
-            raise TypeError(f"{function}() has no argument {name!r}; {hint}")
-
-
 def _create(name: str | Path, data: Dataset, recipe: Recipe, *, pretrained: bool) -> nn.Module:
-    torch.manual_seed(recipe.seed)
     try:
-        return create_model(name, dataset=data, pretrained=pretrained, **recipe.model_args)
+        with own_generator(recipe.seed):
+            return create_model(name, dataset=data, pretrained=pretrained, **recipe.model_args)
     except TypeError as error:  # how Python says that there is no such argument
         raise ValueError(
             f"the recipe's model_args={dict(recipe.model_args)!r} do not fit {str(name)!r}: {error}"
@@ -188,8 +156,8 @@ def _renew_classifier(model: nn.Module, data: Dataset, seed: int) -> None:
             f"backbone is a {type(model).__name__} without reset_classifier, so it cannot get a "
             "new classifier; expected a model of medzoo.create_model or timm.create_model"
         )
-    torch.manual_seed(seed)
-    model.reset_classifier(data.info.num_classes)  # type: ignore[operator]
+    with own_generator(seed):
+        model.reset_classifier(data.info.num_classes)  # type: ignore[operator]
 
 
 @contextmanager

@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NoReturn, TypeVar, cast
 
 import torch
 from torch import nn
@@ -19,14 +20,13 @@ from medzoo.distributed import (
     device_of_process,
     process_group,
     rank,
-    wait_for_all,
 )
-from medzoo.errors import TrainingError
+from medzoo.errors import TrainingError, warn_caller
 from medzoo.evaluation import calibrate
 from medzoo.inference.model import Model
 from medzoo.models import bind_to_dataset
 from medzoo.training.callbacks import Callback, EarlyStopping, RunState, TensorBoard
-from medzoo.training.checks import check_run, try_compiler
+from medzoo.training.checks import check_options, check_run, try_compiler
 from medzoo.training.loader import BatchSource
 from medzoo.training.loop import NotFiniteError, TrainLoop, diverged, validate
 from medzoo.training.loss import Loss, task_loss
@@ -36,9 +36,11 @@ from medzoo.training.recipes.bundled import load_recipe
 from medzoo.training.recipes.recipe import Recipe
 from medzoo.training.records.fingerprint import name_of_loss, run_fingerprint
 from medzoo.training.records.lineage import architecture_name, lineage, with_arguments_of
-from medzoo.training.records.run_files import RunFiles
+from medzoo.training.records.run_files import RunFiles, default_name
 from medzoo.training.state import Run, TrainState
 from medzoo.training.validation_split import ensure_validation
+
+Value = TypeVar("Value")
 
 
 class Trainer:
@@ -46,8 +48,8 @@ class Trainer:
 
     At the end, the temperature of the weights that are kept is fitted to the validation split (see
     `medzoo.fit_temperature`), so that their probabilities can be read as such. The test split is
-    never read. With `output`, every epoch writes a checkpoint and a line of history, and the best
-    weights are written at the end:
+    never read. With `output`, checkpoint and history are written after an epoch if the last ones
+    are older than 20 seconds, and when the run ends or is interrupted; the best weights at the end:
     ``<output>/models/<name>.safetensors``, ``<output>/models/<name>.checkpoint.safetensors`` and
     ``<output>/metrics/<name>.jsonl``.
 
@@ -61,8 +63,9 @@ class Trainer:
         recipe: A `Recipe`; or the name of a bundled recipe, a JSON file or a mapping of some
             fields, which change the bundled recipe for this model and data set (the default).
         output: Folder of the run's files, or None to write none.
-        name: Name of the run; by default the architecture and the seed. If `output` has a finished
-            run of this name, the new one is ``<name>-2``, ``<name>-3`` and so on.
+        name: Name of the run, a part of file names, not a path; by default the architecture and
+            the seed. If `output` has a finished run of this name, the new one is ``<name>-2``,
+            ``<name>-3`` and so on.
         teacher: A model whose probabilities for each augmented batch are blended into its targets,
             by the share `Recipe.distillation`. Any callable that `medzoo.evaluate` takes, e.g. a
             `medzoo.Ensemble`.
@@ -80,6 +83,7 @@ class Trainer:
             mixing and a teacher make them soft, and unknown labels are NaN. ``val_loss`` remains
             the task's.
         callbacks: Objects whose methods run between epochs; see `Callback`.
+        **unknown: Nothing; the error for fields of the recipe says where they belong.
 
     Raises:
         TypeError: If an argument is of the wrong type.
@@ -105,14 +109,16 @@ class Trainer:
         compile: bool = False,
         loss: Loss | None = None,
         callbacks: Sequence[Callback] = (),
+        **unknown: NoReturn,
     ) -> None:
+        check_options("Trainer", unknown)
         check_dataset("data", data)
         data, high_res = ensure_validation(data, high_res)
         architecture = architecture_name(model)
         self.data = data
         self.recipe = r = with_arguments_of(model, load_recipe(recipe, architecture, data))
         self.device = device_of_process(device)
-        self.name = name or f"{architecture.replace('/', '_')}-seed{r.seed}"
+        self.name = default_name(architecture, r.seed) if name is None else name
         self.files = RunFiles(output, self.name, writes=rank() == 0)
         self.callbacks = [*([EarlyStopping(r.patience)] if r.patience else []), *callbacks]
         self.tensorboard = TensorBoard(self.files.tensorboard) if tensorboard else None
@@ -158,12 +164,16 @@ class Trainer:
             ValueError: If there is no folder to resume from, `resume` and `overwrite` are both
                 given, or `torch.compile` does not work.
             TrainingError: If the last run of this name has not finished, and neither `resume` nor
-                `overwrite` is given; another process is training it; loss or outputs become
-                infinite or NaN (the last good checkpoint is kept); a checkpoint is damaged or
-                belongs to another run; or a callback stops the run before its first epoch.
-            WriteError: If a file of the run cannot be written, e.g. because the disk is full; the
-                last checkpoint is kept.
+                `overwrite` is given; another process or thread is training it; loss or outputs
+                become infinite or NaN (the last good checkpoint is kept); a checkpoint is damaged
+                or belongs to another run; or a callback stops the run before its first epoch.
+            WriteError: If the files of the run cannot be written, which is found out before the
+                first epoch, or the disk is full later; the last checkpoint is kept.
             KeyboardInterrupt: If the user interrupts it; the message says how to resume.
+
+        Warns:
+            UserWarning: If the run has ended, but its last files cannot be written, or a callback
+                fails in `on_fit_end`. The run is returned all the same.
         """
         if resume and self.files.folder is None:
             raise ValueError("resume=True needs output=, the folder of the interrupted run")
@@ -184,15 +194,15 @@ class Trainer:
                     self.model, self.recipe, self.data, self.high_res, teacher, self.own_loss
                 )
                 self.fingerprint["steps"] = self.batches.steps_before(self.recipe.epochs)
-            found = self.files.read(self.fingerprint) if resume else None
-            if found:
-                self.state.load_state_dict(found)
+            if resume:
+                self.files.restore(self.state, self.fingerprint)
             run = RunState(self.name, self.recipe, self.state, self.state.progress.stopped)
             if self.progress is not False and rank() == 0:
                 self._show_plan(run)
             self._call("on_fit_start", run)
             try:
-                self._train(run)
+                with self.files.flushed_if_it_fails():
+                    self._train(run)
             except NotFiniteError as error:
                 done, checkpoint = self.state.progress.epoch, self.files.checkpoint
                 raise diverged(error, self.name, self.recipe, done, checkpoint) from error
@@ -200,8 +210,21 @@ class Trainer:
                 done, total = self.state.progress.epoch, self.recipe.epochs
                 raise interrupted(self.name, done, total, self.files.checkpoint) from None
             finished = self._finish()
-            self._call("on_fit_end", run)
+            for callback in self.callbacks if rank() == 0 else ():
+                self._try(partial(callback.on_fit_end, run))
         return finished
+
+    def _try(self, last: Callable[[], Value]) -> Value | None:
+        """Do something after the training. An error is a warning, so that the run is not lost."""
+        try:
+            return last()
+        except Exception as error:
+            warn_caller(
+                f"{self.name} is trained, and the run returned, but {type(error).__name__}: {error}"
+                ". What was not written can be: medzoo.save_weights(run.model, path), or the same "
+                "call with resume=True"
+            )
+            return None
 
     def _show_plan(self, run: RunState) -> None:
         seconds = None
@@ -223,24 +246,26 @@ class Trainer:
         network = data_parallel(self.model, self.device)
         if self.compile:
             network = cast(nn.Module, torch.compile(network))
-        epochs = self.recipe.epochs
-        done, steps = map(self.batches.steps_before, (run.epoch, epochs))
-        with ProgressDisplay(
-            self.name, (run.epoch, epochs), (done, steps), self.progress
-        ) as display:
+        done, epochs = run.epoch, self.recipe.epochs
+        steps = self.batches.steps_before(done), self.batches.steps_before(epochs)
+        with ProgressDisplay(self.name, (done, epochs), steps, self.progress) as display:
             while run.epoch < epochs and not run.stop_reason:
+                if run.epoch > done:
+                    self.files.write(self.state, self.fingerprint)
                 self._train_epoch(network, run, display.step)
                 display.epoch(run.row, run.best)
         if not run.history:
             raise TrainingError(f"{self.name} ended before its first epoch: {run.stop_reason}")
-        if "val_auc" not in run.row:  # the last epoch is always validated, also of a stopped run
+        is_validated = "val_auc" in run.row
+        if not is_validated:  # the last epoch always is, also of a stopped run
             self._validate(run.row)
-            self.files.write(self.state.state_dict(), self.fingerprint)
+        if run.epoch > done or not is_validated:
+            self._try(partial(self.files.write, self.state, self.fingerprint, last=True))
 
     def _train_epoch(
         self, network: nn.Module, run: RunState, after_step: Callable[[], object]
     ) -> None:
-        """Train for an epoch, validate if it is time, ask the callbacks, write the files."""
+        """Train for an epoch, validate if it is time, ask the callbacks."""
         began, progress, recipe = time.perf_counter(), self.state.progress, self.recipe
         loss = self.loop.epoch(network, run.epoch, after_step)
         seconds = time.perf_counter() - began
@@ -253,7 +278,6 @@ class Trainer:
         progress.history.append(row)
         progress.epoch = row["epoch"]
         self._call("on_epoch_end", run)
-        self.files.write(self.state.state_dict(), self.fingerprint)
 
     def _validate(self, row: dict[str, Any]) -> None:
         """Add the scores of the averaged weights to an epoch's figures; keep the best weights."""
@@ -287,6 +311,6 @@ class Trainer:
             "calibration": fitted.to_dict(),
             "seconds": sum(row["seconds"] for row in progress.history),
         }
-        weights = self.files.write_weights(self.model, summary)
-        wait_for_all()  # no process may look for files that are still being written
+        weights = self._try(partial(self.files.write_weights, self.model, summary))
+        weights = broadcast(weights)  # no process may look for files that are still being written
         return Run.of(self.model, self.recipe, progress, fitted, weights)

@@ -14,6 +14,7 @@ import medzoo
 from medzoo.deployment.description import Description
 from medzoo.spec import input_of_timm
 from medzoo.training import load_recipe, recipe_for
+from medzoo.training.records.checkpoint import Checkpoint, load_checkpoint
 from medzoo.weights.index import read_index, weights_index
 from tests.fuzz.headers import damaged_archive, damaged_json
 
@@ -33,8 +34,15 @@ def cases() -> dict[str, Case]:
     data = medzoo.synthetic("dermamnist", n_train=8, n_val=8, n_test=8)
     torch.manual_seed(0)
     model = medzoo.create_model("simple_cnn", dataset=data, widths=(4, 4, 4))
+    tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     description = Description.of(model).to_dict()
     recipe = recipe_for("simple_cnn", "dermamnist").to_dict()
+    row = {"epoch": 1, "loss": 1.0, "val_auc": 0.5, "seconds": 1.0}
+    run = {
+        "progress": {"epoch": 1, "history": [row], "best_epoch": 1, "stopped": ""},
+        "optimizer_numbers": {"group0.lr": 0.1},
+        "fingerprint": {"recipe": recipe, "steps": 4},
+    }
     name, entry = next(iter(weights_index().items()))
     index = {name: {k: v for k, v in entry.to_dict().items() if k != "name"}}
     cfg = {k: list(v) if isinstance(v, tuple) else v for k, v in model.spec.timm_config().items()}
@@ -48,6 +56,12 @@ def cases() -> dict[str, Case]:
 
     return {
         ".npz": Case(damaged_archive, medzoo.load_dataset, (medzoo.DatasetError,), ".npz"),
+        "checkpoint": Case(
+            lambda number: Checkpoint(tensors, damaged_json(number, run)).content(),
+            load_checkpoint,
+            (medzoo.TrainingError,),
+            ".checkpoint.safetensors",
+        ),
         "recipe": Case(
             text_of(recipe),
             lambda path: load_recipe(path, "simple_cnn", "dermamnist"),

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from medzoo import TrainingError, create_model, train
-from medzoo.training import Callback, TensorBoard, Trainer
+from medzoo.errors import WriteError
+from medzoo.training import Callback, EarlyStopping, TensorBoard, Trainer
 from medzoo.weights import read_config
 from tests.training.quick import QUICK, same, small
 
@@ -202,3 +203,32 @@ def test_tensorboard_without_its_package_says_what_to_install(tmp_path, monkeypa
     monkeypatch.setattr("medzoo.training.callbacks.find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"medzoo\[tensorboard\]"):
         TensorBoard(tmp_path)
+
+
+@pytest.mark.skipif(find_spec("tensorboard") is None, reason="needs tensorboard")
+def test_tensorboards_folder_is_tried_before_the_first_epoch(tiny, tmp_path):
+    (tmp_path / "file").touch()
+    recorder = Recorder()
+    with pytest.raises(WriteError, match="TensorBoard's events"):
+        run(tiny, [TensorBoard(tmp_path / "file" / "events"), recorder])
+    assert recorder.calls == []
+
+
+@pytest.mark.parametrize(("epochs", "every", "warns"), [(4, 4, 1), (4, 2, 1), (5, 2, 0), (2, 1, 0)])
+def test_early_stopping_says_that_it_cannot_stop(tiny, recwarn, epochs, every, warns):
+    recipe = QUICK.with_changes(epochs=epochs, validate_every=every)
+    run(tiny, [EarlyStopping(1)], recipe)
+    found = [one for one in recwarn.list if "set validate_every=1" in str(one.message)]
+    assert len(found) == warns
+
+
+def test_a_run_is_returned_if_a_callback_fails_at_its_end(tiny):
+    class Fails(Callback):
+        def on_fit_end(self, state):
+            raise RuntimeError("no connection")
+
+    recorder = Recorder()
+    with pytest.warns(UserWarning, match="RuntimeError: no connection"):
+        finished = run(tiny, [Fails(), recorder], QUICK)
+    assert same(finished.model, run(tiny, recipe=QUICK).model)
+    assert recorder.calls[-1][0] == "end"

@@ -11,7 +11,7 @@ import medzoo
 from medzoo.models import create_model
 from medzoo.training import Augmentation, Recipe, Trainer, finetune, load_recipe, train
 from medzoo.training.optim import Frozen, create_optimizer, layers_of
-from medzoo.training.records.run_files import load_checkpoint, save_checkpoint
+from medzoo.training.records.checkpoint import Checkpoint, load_checkpoint
 
 CPU = torch.device("cpu")
 QUICK = Recipe(
@@ -158,7 +158,7 @@ def test_a_checkpoint_from_before_both_existed_goes_on(tiny, tmp_path):
     state, fingerprint = load_checkpoint(trainer.files.checkpoint)
     for name in ("freeze", "layer_decay"):
         del fingerprint["recipe"][name]
-    save_checkpoint(trainer.files.checkpoint, state, fingerprint)
+    trainer.files.checkpoint.write_bytes(Checkpoint.of(state, fingerprint).content())
     again = Trainer(small(tiny, seed=9), tiny, QUICK, output=tmp_path, name="run")
     assert again.fit(resume=True).history == first.history
 

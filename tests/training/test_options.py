@@ -1,8 +1,12 @@
-"""Arguments of `train` and `finetune` that do not exist."""
+"""Arguments of trainings and recipes that do not exist."""
+
+import copy
+import pickle
 
 import pytest
 
 import medzoo
+from medzoo.training import Augmentation, Recipe, Trainer
 
 
 @pytest.fixture(scope="module")
@@ -27,3 +31,22 @@ def test_other_arguments_get_close_matches(function, data):
         getattr(medzoo, function)("simple_cnn", data, outptu="here")
     with pytest.raises(TypeError, match="has no argument 'zzz'; known: callbacks, compile, device"):
         getattr(medzoo, function)("simple_cnn", data, zzz=1)
+
+
+@pytest.mark.parametrize(
+    ("call", "match"),
+    [
+        (lambda: Recipe(epoch=1), "unknown Recipe field 'epoch'; did you mean 'epochs'"),
+        (lambda: Augmentation(rotate=1), "Augmentation field 'rotate'; did you mean 'rotation'"),
+        (lambda: Trainer(None, None, epochs=1), r"recipe: medzoo.Trainer\(.*\{'epochs': 1\}"),
+        (lambda: Trainer(None, None, outputs=1), "no argument 'outputs'; did you mean 'output'"),
+    ],
+)
+def test_arguments_that_do_not_exist_are_explained(call, match):
+    with pytest.raises(TypeError, match=match):
+        call()
+
+
+def test_a_recipe_can_be_copied():
+    recipe = Recipe(epochs=3)
+    assert pickle.loads(pickle.dumps(recipe)) == copy.deepcopy(recipe) == recipe

@@ -228,7 +228,7 @@ def test_nothing_is_hashed_or_compiled_before_the_run(tiny, tmp_path, monkeypatc
         raise AssertionError("too early")
 
     called = []
-    monkeypatch.setattr("medzoo.training.records.fingerprint._digest", unexpected)
+    monkeypatch.setattr("medzoo.training.records.fingerprint.digest_of", unexpected)
     monkeypatch.setattr(torch, "compile", lambda function: called.append(function) or unexpected)
     teacher = small(tiny)
     trainer = Trainer(
@@ -242,5 +242,5 @@ def test_nothing_is_hashed_or_compiled_before_the_run(tiny, tmp_path, monkeypatc
 
 
 def test_a_trainer_without_files_makes_no_fingerprint(tiny, monkeypatch):
-    monkeypatch.setattr("medzoo.training.records.fingerprint._digest", None)
+    monkeypatch.setattr("medzoo.training.records.fingerprint.digest_of", None)
     assert Trainer(small(tiny), tiny, QUICK).fit().weights is None

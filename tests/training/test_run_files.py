@@ -1,15 +1,23 @@
 """A run never replaces what an earlier one has written, unless it is told to."""
 
+import errno
 import json
+import math
+import os
+import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 
 import pytest
 
 from medzoo import TrainingError, train
+from medzoo.errors import WriteError
 from medzoo.files import sha256_of
-from medzoo.training import Trainer
-from medzoo.training.records.run_files import RunFiles, read_progress
+from medzoo.training import Callback, Trainer
+from medzoo.training.records.checkpoint import load_checkpoint
+from medzoo.training.records.run_files import RunFiles, check_name, default_name
 from tests.training.quick import QUICK, same, small
 from tests.training.test_resume import interrupt
 
@@ -94,7 +102,8 @@ def test_an_unfinished_run_is_an_error_that_says_how_to_go_on(tiny, tmp_path):
     with pytest.raises(TrainingError, match=r"run-3\.checkpoint\.safetensors .*epoch 2 of 3"):
         trainer().fit()
     assert trainer().fit(resume=True).weights.name == "run-3.safetensors"
-    assert read_progress(tmp_path / "models" / "run-3.checkpoint.safetensors")[0].epoch == 3
+    checkpoint = tmp_path / "models" / "run-3.checkpoint.safetensors"
+    assert load_checkpoint(checkpoint)[0]["progress"]["epoch"] == 3
 
 
 def test_a_damaged_checkpoint_is_not_replaced(tiny, tmp_path):
@@ -141,7 +150,10 @@ def test_two_processes_do_not_write_the_same_run(tmp_path):
         for options in ({}, {"resume": True}, {"overwrite": True}):
             arguments = {"resume": False, "overwrite": False} | options
             with (
-                pytest.raises(TrainingError, match="another process is training run"),
+                pytest.raises(
+                    TrainingError,
+                    match=rf"trained by process {holder.pid} on .* since 2",
+                ),
                 RunFiles(tmp_path, "run").claimed(**arguments),
             ):
                 pass
@@ -157,3 +169,138 @@ def test_history_is_the_last_runs(tiny, tmp_path):
     run(tiny, tmp_path, overwrite=True)
     (line,) = (tmp_path / "metrics" / "run.jsonl").read_text().splitlines()
     assert json.loads(line)["epoch"] == 1
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("../../x", "a/b", "a\\b", "/x", "..", ".hidden", "", " ", "a ", "a.", "a\n", "a\0"),
+        *("a:b", "a*", "x" * 200, "\ud800", "run.checkpoint"),
+    ],
+)
+def test_a_name_is_not_a_path(name, tiny, tmp_path):
+    with pytest.raises(ValueError, match="cannot name the files of a run"):
+        Trainer(small(tiny), tiny, ONCE, output=tmp_path / "out", name=name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_is_text(tiny, tmp_path):
+    with pytest.raises(TypeError, match="name=3 is a int, expected text"):
+        Trainer(small(tiny), tiny, ONCE, output=tmp_path, name=3)
+
+
+@pytest.mark.parametrize("name", ["run", "lesions, fold 1 (läsion)", "a.b-c_d+e", "x" * 150])
+def test_usual_names_are_taken(name, tmp_path):
+    for number in ("", "-2"):
+        with RunFiles(tmp_path, name).claimed(resume=False, overwrite=False):
+            pass
+        (tmp_path / "models" / f"{name}{number}.safetensors").touch()
+    with RunFiles(tmp_path, name).claimed(resume=False, overwrite=False):
+        pass
+
+
+@pytest.mark.parametrize("architecture", ["timm/resnet18", "../../x", "a b\\c", "x" * 999])
+def test_the_name_by_default_can_be_used(architecture):
+    assert check_name(default_name(architecture, 7)).endswith("-seed7")
+    assert default_name("timm/resnet18", 0) == "timm_resnet18-seed0"
+
+
+def test_a_run_is_not_started_twice_in_a_process(tmp_path):
+    with RunFiles(tmp_path, "run").claimed(resume=False, overwrite=False):
+        again = RunFiles(tmp_path, "run")
+        with (
+            ThreadPoolExecutor(1) as pool,
+            pytest.raises(TrainingError, match=rf"trained by process {os.getpid()} on"),
+        ):
+            pool.submit(again.claimed(resume=True, overwrite=False).__enter__).result()
+        with (
+            pytest.raises(TrainingError, match=rf"trained by process {os.getpid()} on"),
+            again.claimed(resume=False, overwrite=True),
+        ):
+            pass
+        with RunFiles(tmp_path, "other").claimed(resume=False, overwrite=False):
+            pass
+    assert list((tmp_path / "models").iterdir()) == []
+
+
+def test_what_killed_runs_left_is_removed_and_nothing_else(tmp_path):
+    digits = "0123456789abcdef" * 2
+    models, metrics = tmp_path / "models", tmp_path / "metrics"
+    models.mkdir()
+    metrics.mkdir()
+    left = [
+        models / f".run.safetensors.{digits}",
+        models / f".run.checkpoint.safetensors.{digits}",
+        models / f"..run.lock.json.{digits}",
+        metrics / f".run.jsonl.{digits}",
+    ]
+    others = [
+        models / f".other.safetensors.{digits}",
+        models / f".run.safetensors.{digits}0",
+        models / f"run.safetensors.{digits}",
+        models / ".run.safetensors.backup",
+        metrics / f".run.jsonl.{'z' * 32}",
+    ]
+    for path in (*left, *others):
+        path.touch()
+    with RunFiles(tmp_path, "run").claimed(resume=False, overwrite=False):
+        assert not any(path.exists() for path in left)
+    assert all(path.exists() for path in others)
+
+
+@pytest.mark.parametrize(
+    "file", ["models/run.safetensors", "models/run.checkpoint.safetensors", "metrics/run.jsonl"]
+)
+def test_files_that_cannot_be_written_are_found_before_the_first_epoch(tiny, tmp_path, file):
+    trainer = Trainer(small(tiny), tiny, ONCE, output=tmp_path, name="run")
+    (tmp_path / file).mkdir(parents=True)
+    trainer.loop = None  # no step is taken
+    with pytest.raises(WriteError, match=rf"cannot write a file of the run to .*{file}"):
+        trainer.fit(overwrite=True)
+
+
+def test_a_folder_that_becomes_a_file_is_found_before_the_first_epoch(tiny, tmp_path):
+    trainer = Trainer(small(tiny), tiny, ONCE, output=tmp_path / "out", name="run")
+    (tmp_path / "out").touch()
+    with pytest.raises(WriteError, match=r"cannot write the lock of the run to .*out"):
+        trainer.fit()
+
+
+@pytest.mark.skipif(find_spec("tensorboard") is None, reason="needs tensorboard")
+def test_the_events_of_a_run_that_is_replaced_go_with_it(tiny, tmp_path):
+    def train_once(**options):
+        model = small(tiny)
+        Trainer(model, tiny, ONCE, output=tmp_path, name="run", tensorboard=True).fit(**options)
+        return set((tmp_path / "tensorboard" / "run").iterdir())
+
+    first = train_once()
+    (tmp_path / "tensorboard" / "run" / "notes.txt").touch()
+    second = train_once(overwrite=True)
+    assert not first & second
+    assert len(second) == 2
+
+
+class Breaks(Callback):
+    def on_fit_end(self, state):
+        raise OSError("no connection")
+
+
+def test_a_trained_run_is_returned_whatever_cannot_be_written(tiny, tmp_path, monkeypatch):
+    expected = Trainer(small(tiny), tiny, QUICK, name="run").fit()
+    trainer = Trainer(small(tiny), tiny, QUICK, output=tmp_path, name="run", callbacks=[Breaks()])
+    monkeypatch.setattr(trainer.files, "_written", math.inf)  # no checkpoint before the last
+
+    def fail(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    epoch = trainer.loop.epoch
+    trainer.loop.epoch = lambda *args: monkeypatch.setattr(os, "fsync", fail) or epoch(*args)
+    with pytest.warns(UserWarning, match="is trained, and the run returned, but") as caught:
+        found = trainer.fit()
+    assert same(found.model, expected.model)
+    assert found.weights is None
+    warned = "\n".join(str(one.message) for one in caught)
+    for what in (r"history to '.*run\.jsonl'", r"weights to '.*run\.safetensors'", "no connection"):
+        assert re.search(what, warned)
+    assert len(caught) == 3
+    assert {one.filename for one in caught} == {__file__}

@@ -292,3 +292,9 @@ def test_training_starts_from_the_recipes_backbone(tiny, tmp_path):
     assert torch.allclose(before["stages.1.1.conv.weight"], after["stages.1.1.conv.weight"])
     assert after["head.fc.weight"].shape == (2, 256)
     assert after["stem.conv.weight"].shape[1] == 1
+
+
+def test_a_run_of_one_step_prints_nothing_of_its_own(tiny, caplog):
+    recipe = QUICK.with_changes(epochs=1, batch_size=56)
+    Trainer(small(tiny), tiny, recipe, progress=False).fit()
+    assert caplog.records == []

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from medzoo.device import Precision
 from medzoo.errors import unknown_name
 from medzoo.spec.checks import check_arguments, is_finite, is_whole
 from medzoo.training.optim import check_optimizer
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 ClassWeights = Literal["none", "balanced"] | Sequence[float]
 FrozenPart = Literal["none", "stem", "backbone"]
 
 
+class _KnownFields:
+    """Names close matches if a field is given that does not exist."""
+
+    def __new__(cls, *_: Any, **values: Any) -> Self:
+        for name in values:
+            if name not in (known := [item.name for item in fields(cls)]):  # type: ignore[arg-type]
+                raise TypeError(str(unknown_name(f"{cls.__name__} field", name, known)))
+        return super().__new__(cls)
+
+
 @dataclass(frozen=True)
-class Augmentation:
+class Augmentation(_KnownFields):
     """Random changes to a training batch, all symmetric around "no change" except `widen`.
 
     Attributes:
@@ -67,7 +79,7 @@ class Augmentation:
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(_KnownFields):
     """How a model is trained.
 
     Attributes:
@@ -136,7 +148,7 @@ class Recipe:
             whole = is_whole(value, 1) and value < 1 << 31
             absent = name == "patience" and value is None
             _require(self, name, whole or absent, "a whole number from 1 (and below 2**31)")
-        seeds = isinstance(self.seed, int) and 0 <= self.seed < 1 << 32
+        seeds = is_whole(self.seed, 0) and self.seed < 1 << 32
         _require(self, "seed", seeds, "a whole number from 0 to 2**32 - 1")
         parts = get_args(FrozenPart)
         stages = type(self.freeze) is int and self.freeze >= 1
@@ -151,6 +163,7 @@ class Recipe:
         if self.clip_gradient is not None:
             _require(self, "clip_gradient", _number(self, "clip_gradient") > 0, "above 0, or None")
         check_optimizer(self.optimizer)
+        _require(self, "backbone", isinstance(self.backbone, str), "a name or a file, as text")
         for name, kind in (("augmentation", Augmentation), ("model_args", Mapping)):
             _require(self, name, isinstance(getattr(self, name), kind), f"a {kind.__name__}")
         check_arguments(self.model_args)
@@ -167,10 +180,7 @@ class Recipe:
             return
         values = weights.tolist() if hasattr(weights, "tolist") else weights  # an array or tensor
         holds = isinstance(values, list | tuple) and bool(values)
-        holds = holds and all(
-            isinstance(value, int | float) and value is not True and 0 < value < math.inf
-            for value in values
-        )
+        holds = holds and all(is_finite(value) and value > 0 for value in values)
         expected = "'none', 'balanced', or a list of numbers above 0, one for each class"
         _require(self, "class_weights", holds, expected)
         object.__setattr__(self, "class_weights", tuple(map(float, values)))
@@ -192,8 +202,9 @@ class Recipe:
         Raises:
             ValueError: If a name is unknown or a value is out of its range.
         """
-        augmentation = Augmentation(**known_fields(Augmentation, values.get("augmentation", {})))
-        return cls(**(known_fields(cls, values) | {"augmentation": augmentation}))
+        own = known_fields(cls, values)
+        augmentation = Augmentation(**known_fields(Augmentation, own.get("augmentation", {})))
+        return cls(**(own | {"augmentation": augmentation}))
 
     def with_changes(self, **changes: Any) -> Recipe:
         """Return a copy with some fields changed.
@@ -215,13 +226,19 @@ def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
 
     Args:
         *layers: Mappings whose values may be mappings.
+
+    Raises:
+        ValueError: If they are nested too deeply.
     """
     merged: dict[str, Any] = {}
     for layer in layers:
         for key, value in layer.items():
             old = merged.get(key)
             nested = isinstance(old, Mapping) and isinstance(value, Mapping)
-            merged[key] = merge(old, value) if nested else value  # type: ignore[arg-type]
+            try:
+                merged[key] = merge(old, value) if nested else value  # type: ignore[arg-type]
+            except RecursionError:
+                raise ValueError(f"{key!r:.80} is nested too deeply for a recipe") from None
     return merged
 
 
@@ -236,7 +253,7 @@ def known_fields(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
         ValueError: If a name is unknown, or this is not a mapping.
     """
     if not isinstance(values, Mapping):
-        raise ValueError(f"{cls.__name__} is {values!r}; expected field names with values")
+        raise ValueError(f"{cls.__name__} is {values!r:.200}; expected field names with values")
     names = [item.name for item in fields(cls)]
     for name in values:
         if name not in names:
@@ -253,6 +270,6 @@ def _number(owner: object, name: str) -> float:
 def _require(owner: object, name: str, holds: bool, expected: str) -> None:
     if not holds:
         raise ValueError(
-            f"{type(owner).__name__}.{name}={getattr(owner, name)!r} does not fit; "
+            f"{type(owner).__name__}.{name}={getattr(owner, name)!r:.200} does not fit; "
             f"expected {expected}"
         )

@@ -84,7 +84,7 @@ def digest_of_split(split: Split) -> str:
     images = split.images[:: max(1, math.ceil(split.images.nbytes / _SAMPLE))]
     # Channels last, as they lie in memory, so that nothing is copied.
     chunks = iter_chunks(images.permute(0, 2, 3, 1), max(1, _CHUNK // images[0].nbytes))
-    return _digest(chain([split.labels], chunks), list(split.images.shape))
+    return digest_of(chain([split.labels], chunks), list(split.images.shape))
 
 
 def digest_of_weights(model: nn.Module) -> str:
@@ -95,7 +95,7 @@ def digest_of_weights(model: nn.Module) -> str:
     """
     state = {k: v for k, v in model.state_dict().items() if isinstance(v, Tensor)}
     spec = find_spec(model)
-    return _digest(state.values(), [spec.temperature if spec else 1.0, *state])
+    return digest_of(state.values(), [spec.temperature if spec else 1.0, *state])
 
 
 def digest_of_layers(model: nn.Module) -> str:
@@ -105,7 +105,7 @@ def digest_of_layers(model: nn.Module) -> str:
         model: Any module; its weights do not count.
     """
     shapes = {name: list(value.shape) for name, value in model.named_parameters()}
-    return _digest([], [_without_addresses(str(model)), shapes])
+    return digest_of([], [_without_addresses(str(model)), shapes])
 
 
 def _without_addresses(text: str) -> str:
@@ -113,7 +113,13 @@ def _without_addresses(text: str) -> str:
     return re.sub(r" at 0x\w+", "", text)
 
 
-def _digest(tensors: Iterable[Tensor], about: object) -> str:
+def digest_of(tensors: Iterable[Tensor], about: object) -> str:
+    """Return a digest of tensors and what is said about them.
+
+    Args:
+        tensors: Their values count, in this order; dtypes and shapes do not.
+        about: JSON-safe values.
+    """
     digest = hashlib.blake2b(json.dumps(about).encode(), digest_size=16)
     for tensor in tensors:
         plain = tensor.detach().cpu().contiguous().reshape(-1)

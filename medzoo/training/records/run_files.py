@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import math
+import os
+import re
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
+from copy import copy
 from itertools import chain, count
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
-from filelock import FileLock, Timeout
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
-
 from medzoo.distributed import all_ranks_equal, broadcast
-from medzoo.errors import TrainingError
-from medzoo.files import parse_json, regular_file, write_atomically
+from medzoo.errors import TrainingError, WriteError
+from medzoo.files import remove_leftovers, write_atomically, writing
 from medzoo.models import save_weights
 from medzoo.training.recipes.recipe import Recipe
+from medzoo.training.records.checkpoint import Checkpoint, load_checkpoint
 from medzoo.training.records.lineage import can_be_rebuilt
-from medzoo.training.state import Progress
+from medzoo.training.records.run_lock import hold_run
+from medzoo.training.state import Progress, TrainState
+
+CHECKPOINT_SECONDS = 20.0
+"""Least time from one checkpoint to the next, so that short epochs are not spent on writing."""
+
+_LONGEST = 150  # bytes of a name: file systems take 255, with endings
 
 
 class RunFiles:
@@ -29,14 +39,20 @@ class RunFiles:
         folder: The folder, or None: then nothing is read or written.
         name: Name of the run; `claimed` adds a number if there is a finished run of this name.
         writes: Whether this process writes; all processes may read.
+
+    Raises:
+        TypeError: If the name is not text.
+        ValueError: If it cannot be a part of file names.
     """
 
     def __init__(self, folder: str | Path | None, name: str, *, writes: bool = True) -> None:
         self.folder = Path(folder) if folder is not None else None
-        self.name = name
+        self.name = check_name(name)
         self.writes = writes
         self._is_own = False
-        self._replaces = False
+        self._replaced: list[Path] = []
+        self._pending: Checkpoint | None = None
+        self._written = -math.inf
 
     @property
     def weights(self) -> Path | None:
@@ -45,7 +61,7 @@ class RunFiles:
 
     @property
     def checkpoint(self) -> Path | None:
-        """All that is needed to go on, written after every epoch."""
+        """All that is needed to go on, written between epochs."""
         return self._path("models", ".checkpoint.safetensors")
 
     @property
@@ -76,45 +92,40 @@ class RunFiles:
                 epoch to replace them.
 
         Raises:
-            TrainingError: If it has not finished and neither is given, or another process is
-                training a run of this name.
+            TrainingError: If it has not finished and neither is given, or another process or
+                thread is training a run of this name.
+            WriteError: If its files cannot be written.
         """
         if self.folder is None:
             yield
             return
         with ExitStack() as until_the_end:
-            problem = ""
+            problem: Exception | None = None
             if self.writes:
                 try:
-                    until_the_end.enter_context(self._locked())
+                    until_the_end.enter_context(hold_run(self.folder, self.name))
                     if not self._is_own and self._choose_name(resume, overwrite):
-                        until_the_end.enter_context(self._locked())
-                except Timeout:
-                    problem = (
-                        f"another process is training {self.name} in {self.folder} now; wait for "
-                        "it, or give another name, seed or output folder"
-                    )
+                        until_the_end.enter_context(hold_run(self.folder, self.name))
+                    self._check_writable()
                 except (TrainingError, OSError) as error:
-                    problem = str(error)
+                    problem = error
             # The others would wait forever for a process that has raised an error alone.
             self.name, problem = broadcast((self.name, problem))
-            if problem:
-                raise TrainingError(problem)
+            if problem is not None:
+                raise problem
             self._is_own = True  # a Trainer whose `fit` is called again goes on with its own run
             yield
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Lock the run's name without waiting; the system unlocks it if the process dies."""
-        assert self.folder is not None
-        path = self.folder / "models" / f".{self.name}.lock"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path, timeout=0):
-            try:
-                yield
-            finally:
-                with suppress(OSError):  # Windows removes no open file
-                    path.unlink()
+    def _check_writable(self) -> None:
+        """Make sure that all files can be written, and remove what killed processes left."""
+        for path in self._paths():
+            with writing(path, "a file of the run"):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                if path.is_dir():
+                    raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+                with TemporaryFile(dir=path.parent):
+                    pass
+            remove_leftovers(path)
 
     def _choose_name(self, resume: bool, overwrite: bool) -> bool:
         """Set the name; return whether it got a number."""
@@ -124,8 +135,10 @@ class RunFiles:
                 break
             latest = free
         if latest is not None and (overwrite or (resume and latest._has_checkpoint())):
-            self._replaces = overwrite
             free = latest
+            if overwrite:
+                events = latest.tensorboard.glob("events.out.tfevents.*")
+                self._replaced = [*latest._paths(), *events]
         elif latest is not None and (done := latest._unfinished()) is not None:
             raise TrainingError(
                 f"{latest.checkpoint} is of a run that ended early ({done}); go on with "
@@ -135,7 +148,9 @@ class RunFiles:
         return self.name != given
 
     def _numbered(self, number: int) -> RunFiles:
-        return RunFiles(self.folder, f"{self.name}-{number}")
+        numbered = copy(self)
+        numbered.name = f"{self.name}-{number}"
+        return numbered
 
     def _exists(self) -> bool:
         return self._has_checkpoint() or (self.weights is not None and self.weights.exists())
@@ -148,66 +163,98 @@ class RunFiles:
         if self.checkpoint is None or not self.checkpoint.exists():
             return None
         try:
-            progress, fingerprint = read_progress(self.checkpoint)
+            state, fingerprint = load_checkpoint(self.checkpoint)
         except TrainingError:
             return "it cannot be read"
-        epochs = fingerprint.get("recipe", {}).get("epochs", Recipe().epochs)
+        progress = Progress(**state["progress"])
+        epochs = fingerprint["recipe"].get("epochs", Recipe().epochs)
         return None if progress.is_finished(epochs) else f"epoch {progress.epoch} of {epochs}"
 
-    def _remove(self) -> None:
-        """Remove what the run that is replaced has written."""
-        for path in (self.weights, self.checkpoint, self.history):
-            if path is not None:
-                path.unlink(missing_ok=True)
-
-    def read(self, fingerprint: Mapping[str, Any]) -> dict[str, dict[str, Any]] | None:
-        """Read the last checkpoint.
+    def restore(self, state: TrainState, fingerprint: Mapping[str, Any]) -> None:
+        """Take over the last checkpoint, if there is one.
 
         Args:
+            state: The state of this run.
             fingerprint: The fingerprint of this run, which the interrupted run has to share.
-
-        Returns:
-            What `TrainState.state_dict` gave; None if there is no checkpoint.
 
         Raises:
             TrainingError: If it is damaged or belongs to another run, or not all processes see the
-                same.
+                same. The model is then unchanged.
         """
         path = self.checkpoint
-        state, found = load_checkpoint(path) if path and path.exists() else ({}, {})
-        if not all_ranks_equal(state["progress"]["epoch"] if state else 0):
+        values, found = load_checkpoint(path) if path and path.exists() else ({}, {})
+        if not all_ranks_equal(values["progress"]["epoch"] if values else 0):
             raise TrainingError(
                 f"the processes do not all see the same {path}; output= must be a folder that all "
                 "machines share"
             )
-        if not state:
-            return None
+        if not values:
+            return
         wanted = json.loads(json.dumps(fingerprint))
         # A checkpoint that is older than a field of recipes was trained by the field's default.
-        found |= {"recipe": Recipe().to_dict() | found.get("recipe", {})}
+        found |= {"recipe": Recipe().to_dict() | found["recipe"]}
         other = [key for key in wanted | found if wanted.get(key) != found.get(key)]
+        again = "start again with overwrite=True (--overwrite) or under another name"
         if other:
             raise TrainingError(
                 f"checkpoint {path} belongs to another run (other {', '.join(other)}); resume with "
-                "the same, or start again with overwrite=True (--overwrite) or under another name"
+                f"the same, or {again}"
             )
-        return state
+        try:
+            state.load_state_dict(values)
+        except ValueError as error:
+            raise TrainingError(
+                f"checkpoint {path} does not fit this run ({error}); {again}"
+            ) from error
 
-    def write(self, state: Mapping[str, Mapping[str, Any]], fingerprint: Mapping[str, Any]) -> None:
-        """Write history and checkpoint after an epoch.
+    def write(
+        self, state: TrainState, fingerprint: Mapping[str, Any], *, last: bool = False
+    ) -> None:
+        """Write history and checkpoint after an epoch; soon after the last ones, keep them only.
 
         Args:
-            state: What `TrainState.state_dict` gave.
+            state: The state of this run.
             fingerprint: The fingerprint of this run.
+            last: Whether no epoch follows, so that they are written in any case.
+
+        Raises:
+            WriteError: If they cannot be written.
         """
-        if not self.writes or self.history is None or self.checkpoint is None:
+        if not self.writes or self.folder is None:
             return
-        if self._replaces:
-            self._remove()
-            self._replaces = False
-        lines = "".join(json.dumps(row) + "\n" for row in state["progress"]["history"])
-        write_atomically(self.history, lines.encode(), "the history")
-        save_checkpoint(self.checkpoint, state, fingerprint)
+        self._pending = Checkpoint.of(state.state_dict(), fingerprint)
+        if last or time.monotonic() - self._written >= CHECKPOINT_SECONDS:
+            self.flush()
+        else:
+            self._pending = self._pending.copied()
+
+    @contextmanager
+    def flushed_if_it_fails(self) -> Iterator[None]:
+        """Write what `write` kept if the block raises an error or is interrupted."""
+        try:
+            yield
+        except BaseException:
+            self.flush()
+            raise
+
+    def flush(self) -> None:
+        """Write what `write` kept, if anything.
+
+        Raises:
+            WriteError: If it cannot be written.
+        """
+        if self._pending is None or self.history is None or self.checkpoint is None:
+            return
+        while self._replaced:  # the files of the run that this one replaces
+            self._replaced[-1].unlink(missing_ok=True)
+            self._replaced.pop()
+        try:
+            write_atomically(self.history, self._pending.history().encode(), "the history")
+            write_atomically(self.checkpoint, self._pending.content(), "the checkpoint")
+        except WriteError:
+            self._pending = None  # it would fail again
+            raise
+        self._pending, self._written = None, time.monotonic()
 
     def write_weights(self, model: Any, training: dict[str, Any]) -> Path | None:
         """Write the weights of a finished run, if medzoo can build the model again.
@@ -225,82 +272,40 @@ class RunFiles:
             save_weights(model, self.weights, training=training)
         return self.weights
 
+    def _paths(self) -> list[Path]:
+        return [path for path in (self.history, self.checkpoint, self.weights) if path is not None]
+
     def _path(self, kind: str, suffix: str) -> Path | None:
         return self.folder / kind / f"{self.name}{suffix}" if self.folder else None
 
 
-def save_checkpoint(
-    path: Path, state: Mapping[str, Mapping[str, Any]], fingerprint: Mapping[str, Any]
-) -> None:
-    """Write the state of a run into one safetensors file, atomically.
+def default_name(architecture: str, seed: int) -> str:
+    """Return the name of a run that was given none.
 
     Args:
-        path: The file.
-        state: What `TrainState.state_dict` gave. Tensors are stored as ``group/name``, the
-            progress as JSON in the file's header.
-        fingerprint: The fingerprint of the run, kept in the header as well.
+        architecture: Name of the architecture, or of the model's class.
+        seed: The recipe's.
     """
-    tensors = {
-        f"{group}/{name}": tensor.detach().contiguous()
-        for group, named in state.items()
-        if group != "progress"
-        for name, tensor in named.items()
-    }
-    header = {**state["progress"], "identity": fingerprint}
-    content = save(tensors, {"progress": json.dumps(header)})
-    write_atomically(path, content, "the checkpoint")
+    plain = re.sub(r"[^\w.+-]", "_", architecture).lstrip(".")
+    return f"{plain[:100]}-seed{seed}"
 
 
-def load_checkpoint(path: Path) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
-    """Read what `save_checkpoint` wrote.
+def check_name(name: str) -> str:
+    """Return the name of a run after making sure that it can be a part of file names.
 
     Args:
-        path: The file.
-
-    Returns:
-        The state and the fingerprint of the run.
+        name: The name.
 
     Raises:
-        TrainingError: If the file is damaged.
+        TypeError: If it is not text.
+        ValueError: If it is a path, or has characters that not all systems allow in file names.
     """
-    with _opened(path) as (file, progress, fingerprint):
-        state: dict[str, dict[str, Any]] = {"progress": progress}
-        for key in file.keys():  # noqa: SIM118
-            group, _, name = key.partition("/")
-            state.setdefault(group, {})[name] = file.get_tensor(key)
-        return state, fingerprint
-
-
-def read_progress(path: Path) -> tuple[Progress, dict[str, Any]]:
-    """Read how far the run of a checkpoint came, without its tensors.
-
-    Args:
-        path: The file.
-
-    Returns:
-        The progress and the fingerprint of the run.
-
-    Raises:
-        TrainingError: If the file is damaged.
-    """
-    with _opened(path) as (_, progress, fingerprint):
-        return _progress(progress), fingerprint
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[tuple[Any, dict[str, Any], dict[str, Any]]]:
-    """Open a checkpoint and read progress and fingerprint; any error is one of the file."""
-    try:
-        with safe_open(regular_file(path), framework="pt") as file:
-            progress = dict(parse_json(file.metadata()["progress"]))
-            fingerprint = dict(progress.pop("identity"))
-            _progress(progress)  # all fields are known
-            yield file, progress, fingerprint
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-        raise TrainingError(
-            f"checkpoint {path} cannot be read ({error}); delete it to start the run again"
-        ) from error
-
-
-def _progress(values: Mapping[str, Any]) -> Progress:
-    return Progress(**{name: value for name, value in values.items() if name != "optimizer"})
+    if not isinstance(name, str):
+        raise TypeError(f"name={name!r:.80} is a {type(name).__name__}, expected text")
+    usable = name.isprintable() and not re.search(r'[/\\:*?"<>|]|^[. ]|[. ]$|^$', name)
+    if not usable or name.endswith(".checkpoint") or len(name.encode()) > _LONGEST:
+        raise ValueError(
+            f"name={name!r:.200} cannot name the files of a run; give letters, digits, '-' and "
+            f"'_', at most {_LONGEST}, without a folder (that is output=)"
+        )
+    return name

@@ -315,3 +315,22 @@ def test_class_weights_are_a_list_in_json(weights):
     assert recipe.to_dict()["class_weights"] == [1.0, 2.5]
     assert recipe == Recipe(class_weights=(1.0, 2.5))
     assert recipe.with_changes(epochs=3).class_weights == (1.0, 2.5)
+
+
+DEEP: dict = {}
+for _ in range(5000):
+    DEEP = {"a": DEEP}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [1], None, {1: 2}, {"class_weights": [10**400]}, {"class_weights": [True]}, {"seed": True},
+        {"epochs": 10**400}, {"learning_rate": 10**400}, {"augmentation": [1]}, {"backbone": 3},
+        {"augmentation": {"rotation": 10**400}}, {"optimizer": {"a": 1}}, {"freeze": [1]},
+        {"model_args": DEEP}, {"augmentation": DEEP},
+    ],
+)  # fmt: skip
+def test_values_of_any_type_are_refused_with_one_kind_of_error(values):
+    with pytest.raises(ValueError, match=r"expected|unknown|nested|must be"):
+        Recipe.from_dict(values)

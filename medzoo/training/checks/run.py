@@ -8,10 +8,8 @@ from __future__ import annotations
 import copy
 import math
 import os
-import shutil
 import warnings
 from collections.abc import Sequence
-from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
 
@@ -21,11 +19,12 @@ from torch import Tensor, nn
 from medzoo.datasets import Dataset, Split
 from medzoo.datasets.validation import check_dataset
 from medzoo.distributed import world_size
-from medzoo.images import adapt_channels, center_crop_resize
 from medzoo.inference.model import Model
 from medzoo.inference.modes import for_inference
 from medzoo.models import bind_to_dataset, check_loads_again
 from medzoo.training.callbacks import Callback
+from medzoo.training.checks.compiler import check_compiler
+from medzoo.training.checks.high_res import check_high_res
 from medzoo.training.distillation import check_teacher
 from medzoo.training.loader import check_shares
 from medzoo.training.loss import Loss, choose_weights, soft_targets
@@ -268,104 +267,11 @@ def check_output(model: nn.Module, data: Dataset, folder: Path) -> None:
         return
     bound = bind_to_dataset(copy.copy(model), data)
     try:
-        check_loads_again(bound, WeightsConfig.of(bound).spec)
-    except ValueError as error:
+        config = WeightsConfig.of(bound)
+        config.to_json()
+        check_loads_again(bound, config.spec)
+    except (TypeError, ValueError) as error:
         raise ValueError(
             f"the weights of a {type(model).__name__} cannot be written to output= ({error}). "
             "Train a model of medzoo.create_model, or leave output= out"
         ) from error
-
-
-_COMPILERS = ("g++", "clang++", "c++", "gcc", "clang", "cc", "cl")
-
-
-def check_compiler(device: torch.device) -> None:
-    """Look for what `torch.compile` needs, without compiling anything.
-
-    Args:
-        device: Where the compiled network is to run.
-
-    Raises:
-        ValueError: If something is missing.
-    """
-    named = [os.environ[name] for name in ("CXX", "CC") if os.environ.get(name)]
-    if device.type == "cuda" and find_spec("triton") is None:
-        raise _no_compiler(device, "Triton is not installed")
-    if not any(shutil.which(name) for name in (*named, *_COMPILERS)):
-        raise _no_compiler(device, "there is no C++ compiler")
-    try:
-        torch.compile(_double)  # compiles when it is called, but refuses unsupported systems now
-    except Exception as error:
-        raise _no_compiler(device, error) from error
-
-
-def try_compiler(device: torch.device) -> None:
-    """Compile a small function, so that a broken compiler is an error that says what to do.
-
-    Args:
-        device: Where the compiled network is to run.
-
-    Raises:
-        ValueError: If `torch.compile` does not work here.
-    """
-    try:
-        torch.compile(_double)(torch.ones(8, device=device))
-    except Exception as error:  # whatever the many tools behind it raise
-        raise _no_compiler(device, error) from error
-
-
-def _double(x: Tensor) -> Tensor:
-    return 2 * x + 1
-
-
-def _no_compiler(device: torch.device, why: object) -> ValueError:
-    lines = str(why).strip().splitlines() or [type(why).__name__]
-    return ValueError(
-        f"compile=True does not work on this machine's {device.type} ({lines[0]:.200}); "
-        "torch.compile needs a C++ compiler (e.g. apt install g++), on CUDA also Triton. "
-        "Install what is missing, or leave compile out"
-    )
-
-
-_COMPARED = 32  # images
-# MedMNIST's sets in two sizes reach 0.97 with any interpolation, mirrored ones 0.7.
-_ALIKE = 0.8
-
-
-def check_high_res(high_res: Dataset, data: Dataset) -> None:
-    """Refuse images that are not the training images of a data set in a size as large or larger.
-
-    A few evenly spaced ones are scaled down and compared.
-
-    Args:
-        high_res: The larger images.
-        data: The data set.
-
-    Raises:
-        ValueError: If they are smaller, or their classes, labels or pixels are others.
-    """
-    train, other = data.train, high_res.train
-    if high_res.size < data.size:
-        wrong = f"they have {high_res.size} pixels per side, fewer than {data.size}"
-    elif high_res.info.classes != data.info.classes:
-        wrong = f"their classes are {high_res.info.classes!r}, not {data.info.classes!r}"
-    elif not other.labels.nan_to_num(-1).equal(train.labels.nan_to_num(-1)):
-        wrong = "their labels differ"
-    elif (alike := _similarity(train.images, other.images)) < _ALIKE:
-        wrong = f"scaled down they look different (correlation {alike:.2f}, expected {_ALIKE})"
-    else:
-        return
-    raise ValueError(
-        f"high_res={high_res!r} does not have the training images of {data.title} in a larger size "
-        f"and in the same order: {wrong}; load the same data set with another size="
-    )
-
-
-def _similarity(small: Tensor, large: Tensor) -> float:
-    """Return the correlation of some images with larger ones, without what all images share."""
-    rows = torch.linspace(0, len(small) - 1, min(_COMPARED, len(small))).long()
-    scaled = center_crop_resize(adapt_channels(large[rows], small.shape[1]), small.shape[-1])
-    # What all images share says nothing about which is which.
-    one, other = (i - i.mean(0) for i in (small[rows].float(), scaled.float()))
-    norms = (one.norm() * other.norm()).item()
-    return (one * other).sum().item() / norms if norms else 1.0
