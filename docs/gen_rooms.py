@@ -20,7 +20,7 @@ from xml.sax.saxutils import escape
 ROOT = Path(__file__).parent.parent
 PICTURE = ROOT / "docs" / "images" / "rooms.svg"
 BASE = "errors, files, cache, ..."
-IN_BASE = ("errors", "device", "distributed", "files", "lazy", "optional", "cache")
+IN_BASE = ("errors", "device", "distributed", "escape", "files", "lazy", "optional", "cache")
 ROOMS = {
     "cli": ("the medzoo command", "publish"),
     "publishing": ("model cards, the Hub", "publish"),

@@ -13,7 +13,7 @@ import medzoo
 ROOT = Path(medzoo.__file__).parent
 BENCHMARKS = ROOT.parent / "benchmarks"
 ORDER = [
-    {"errors", "device", "distributed", "files", "lazy", "optional"},
+    {"errors", "device", "distributed", "escape", "files", "lazy", "optional"},
     {"cache"},
     {"images"},
     {"datasets"},

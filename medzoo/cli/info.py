@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ import medzoo
 from medzoo.cli.command import Commands, add_data_root_option
 from medzoo.cli.table import card, table
 from medzoo.errors import DatasetError, unknown_name
+from medzoo.escape import for_display
 
 if TYPE_CHECKING:
     from medzoo.weights import WeightsConfig, WeightsEntry
@@ -181,7 +182,7 @@ def _dataset_facts(values: Mapping[str, Any], folder: str) -> Iterator[tuple[str
     name = values["name"]
     yield "what", values["description"]
     yield "task", values["task"]
-    yield "classes", f"{len(values['classes'])}: {'; '.join(values['classes'])}"
+    yield "classes", f"{len(values['classes'])}: {_joined(values['classes'])}"
     yield "images", ", ".join(f"{counts[split]:,} {split}" for split in ("train", "val", "test"))
     colour = "RGB" if values["channels"] == 3 else "gray"
     yield "size", f"{', '.join(map(str, values['sizes']))} pixels, {colour}"
@@ -226,10 +227,14 @@ def _file_facts(name: str, path: Path, config: WeightsConfig) -> Iterator[tuple[
 
 
 def _spec_facts(spec: medzoo.ModelSpec) -> Iterator[tuple[str, str]]:
-    names = f": {'; '.join(spec.classes)}" if spec.classes else ""
+    names = f": {_joined(spec.classes)}" if spec.classes else ""
     yield "classes", f"{spec.num_classes}{names}" if spec.num_classes else "none (a backbone)"
     colour = "RGB" if spec.input.channels == 3 else "gray"
     yield "images", f"{spec.input.size} x {spec.input.size} pixels, {colour}"
+
+
+def _joined(names: Sequence[str]) -> str:
+    return "; ".join(map(for_display, names))
 
 
 def _scores(report: Mapping[str, Any]) -> Iterator[str]:

@@ -7,6 +7,7 @@ from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
 from medzoo.datasets import Task
+from medzoo.escape import for_display
 from medzoo.evaluation.metrics import ClassScores, Metrics, is_multi_label
 from medzoo.inference.tta import TTA
 
@@ -112,7 +113,7 @@ class Report(Metrics):
         multi_label = is_multi_label(self.task)
         unit = "labels" if multi_label else "classes"
         lines = [
-            f"{self.title}, {self.split} split: {self.n:,} images, "
+            f"{for_display(self.title)}, {self.split} split: {self.n:,} images, "
             f"{len(self.per_class)} {unit} ({self.task})",
             "",
         ]
@@ -144,13 +145,14 @@ class Report(Metrics):
                 f"In brackets: 95 % bootstrap intervals, {self.resamples:,} resamples of the "
                 f"images, seed {self.seed}."
             )
-        width = max(len("label"), *(len(row["name"]) for row in self.per_class))
+        names = [for_display(row["name"]) for row in self.per_class]
+        width = max(len("label"), *map(len, names))
         heading = "label" if multi_label else "class"
         lines += ["", f"  {heading:<{width}}  precision  recall     F1    AUC  support"]
         lines += [
-            f"  {row['name']:<{width}}  {_digits(row['precision']):>9}  {_digits(row['recall']):>6}"
+            f"  {name:<{width}}  {_digits(row['precision']):>9}  {_digits(row['recall']):>6}"
             f"  {_digits(row['f1']):>5}  {_digits(row['auc']):>5}  {row['support']:>7,}"
-            for row in self.per_class
+            for name, row in zip(names, self.per_class, strict=True)
         ]
         if any(math.isnan(row["auc"]) for row in self.per_class):
             lines += ["", f"-: not defined for this split; left out of the means over {unit}."]
