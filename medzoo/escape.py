@@ -24,12 +24,15 @@ def for_display(text: str) -> str:
     """
     if text.isascii() and text.isprintable():
         return text
-    return "".join(
-        char.encode("unicode_escape").decode()
-        if unicodedata.category(char) in _HIDDEN and char not in _JOINERS
-        else char
-        for char in text
-    )
+    return "".join(map(_shown, text))
+
+
+def _shown(char: str) -> str:
+    if unicodedata.category(char) not in _HIDDEN or char in _JOINERS:
+        return char
+    if "\udc80" <= char <= "\udcff":  # a byte of a file's name that is not UTF-8
+        return f"\\x{ord(char) & 0xFF:02x}"
+    return char.encode("unicode_escape").decode()
 
 
 def for_spreadsheet(text: str) -> str:
