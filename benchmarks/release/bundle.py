@@ -64,7 +64,7 @@ def bundle(path: Path, data_root: str | None) -> WeightsEntry:
     if "calibration" not in config.training:
         raise ValueError(f"{path} is not calibrated; write a new file with medzoo calibrate {path}")
 
-    save_weights(medzoo.create_model(path), target, training=config.training, half=True)
+    save_weights(medzoo.create_model(path), target, training=config.training, precision="float16")
     model = medzoo.create_model(target)
 
     splits = {"val": data.val, "test": data.test}
@@ -93,7 +93,7 @@ def bundle_backbone(path: Path, tag: str) -> WeightsEntry:
     name = f"{config.spec.architecture}.{tag}"
     target = FILES / f"{name}.safetensors"
     model = medzoo.create_model(path)
-    save_weights(model, target, training=config.training, half=True)
+    save_weights(model, target, training=config.training, precision="float16")
     training = config.training
     return _entry(
         target,

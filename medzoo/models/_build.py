@@ -16,7 +16,7 @@ from medzoo.models._base import ImageClassifier
 from medzoo.models._classifier import with_spec
 from medzoo.models._pretrained import PREFIX, published_entry
 from medzoo.spec import ModelSpec, input_of_timm
-from medzoo.weights import locate_weights
+from medzoo.weights import full_precision, locate_weights
 
 
 def small_image_cfg(**overrides: Any) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def build(
         name,
         pretrained,
         pretrained_cfg=pretrained_cfg,
-        pretrained_filter_fn=_in_single_precision,
+        pretrained_filter_fn=_in_full_precision,
         feature_cfg={"feature_cls": _pyramid, "out_indices": None},
         **(trained_args | kwargs),
     )
@@ -127,9 +127,9 @@ def _spec(
     )
 
 
-def _in_single_precision(tensors: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
-    """Convert half precision to float32, before timm sums the channels of the stem."""
-    return {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
+def _in_full_precision(tensors: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
+    """Convert what a weights file stores to float32, before timm sums the channels of the stem."""
+    return full_precision(tensors)
 
 
 def _pyramid(

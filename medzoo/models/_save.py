@@ -15,7 +15,7 @@ from medzoo.models._checkpoint import Checkpoint
 from medzoo.models._classifier import Classifier
 from medzoo.models._factory import create_model, rebuild
 from medzoo.spec import ModelSpec, network_of
-from medzoo.weights import WeightsConfig, weights_content
+from medzoo.weights import Precision, WeightsConfig, full_precision, weights_content
 
 _IMAGES = 2  # that the model and the loaded one are compared on
 _NAMED = 3  # tensors that an error names
@@ -28,7 +28,7 @@ def save_weights(
     path: str | Path,
     *,
     training: Mapping[str, Any] | None = None,
-    half: bool = False,
+    precision: Precision = "float32",
 ) -> Path:
     """Write a model's weights and configuration into one safetensors file, atomically.
 
@@ -40,8 +40,10 @@ def save_weights(
             it, or around parts of it, are looked through.
         path: The file to write, ``*.safetensors``.
         training: How it was trained, kept in the file's header.
-        half: Store convolution and linear weights in half precision. Normalisation layers'
-            parameters and statistics, whose ranges are wide, stay exact.
+        precision: How to store convolution and linear weights: ``"float32"`` as they are,
+            ``"float16"`` in half the space, or ``"int8"`` in a quarter of it, rounded to multiples
+            of 1/127 of the largest weight of each output channel. Everything else, such as
+            normalisation layers, is stored as it is. Loaded weights are always float32.
 
     Returns:
         The path.
@@ -49,7 +51,8 @@ def save_weights(
     Raises:
         TypeError: If the model does not say what it is.
         ValueError: If the file would not load, or load as another network, because layers of the
-            model were changed; or the file's name does not end in ``.safetensors``.
+            model were changed; the file's name does not end in ``.safetensors``; or the
+            precision is unknown or cannot store the weights.
 
     Example:
         >>> model = create_model("simple_cnn", dataset="dermamnist")
@@ -60,7 +63,8 @@ def save_weights(
         raise ValueError(f"weights file {str(path)!r} must be named *.safetensors")
     config = WeightsConfig.of(model, training)
     tensors = check_loads_again(model, config.spec)
-    return write_atomically(path, weights_content(tensors, config, half=half), "the weights")
+    content = weights_content(tensors, config, precision=precision)
+    return write_atomically(path, content, "the weights")
 
 
 def check_loads_again(model: nn.Module, spec: ModelSpec) -> dict[str, Tensor]:
@@ -79,10 +83,7 @@ def check_loads_again(model: nn.Module, spec: ModelSpec) -> dict[str, Tensor]:
     """
     network: nn.Module = network_of(model)
     tensors = _tensors_of(network)
-    # As they are read from the file, where half precision is float32 again.
-    stored = {
-        name: (t.float() if t.dtype == torch.float16 else t).cpu() for name, t in tensors.items()
-    }
+    stored = full_precision({name: tensor.cpu() for name, tensor in tensors.items()})
     with torch.random.fork_rng(devices=[]):  # saving must not change what is drawn afterwards
         try:
             loaded = rebuild(Checkpoint(spec.architecture, spec, stored), "its weights file")

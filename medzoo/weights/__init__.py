@@ -15,13 +15,16 @@ from medzoo.weights.index import (
     write_index,
 )
 from medzoo.weights.overlap import provenance_of, warn_if_trained_on
+from medzoo.weights.precision import Precision, full_precision
 
 __all__ = [
     "INDEX",
+    "Precision",
     "WeightsConfig",
     "WeightsEntry",
     "bundled_path",
     "find_entry",
+    "full_precision",
     "locate_named",
     "locate_weights",
     "provenance_of",

@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from medzoo.errors import WeightsError
 from medzoo.files import regular_file
 from medzoo.weights.header import WeightsConfig
+from medzoo.weights.precision import Precision, full_precision, stored_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,25 +22,25 @@ _KEY = "medzoo"
 
 
 def weights_content(
-    tensors: Mapping[str, Tensor], config: WeightsConfig, *, half: bool = False
+    tensors: Mapping[str, Tensor], config: WeightsConfig, *, precision: Precision = "float32"
 ) -> bytes:
     """Return the content of a weights file.
 
     Args:
         tensors: The network's, by name.
         config: What the file says about itself.
-        half: Store convolution and linear weights in half precision. Normalisation layers'
-            parameters and statistics, whose ranges are wide, stay exact.
+        precision: How to store convolution and linear weights; see `stored_tensors`.
+
+    Raises:
+        ValueError: If the precision is unknown or cannot store the tensors.
     """
     import torch
     from safetensors.torch import save
 
     # Copies, because safetensors takes neither tensors that share memory nor channels-last ones.
     plain = {
-        name: (tensor.half() if half and tensor.ndim > 1 else tensor).clone(
-            memory_format=torch.contiguous_format
-        )
-        for name, tensor in tensors.items()
+        name: tensor.clone(memory_format=torch.contiguous_format)
+        for name, tensor in stored_tensors(tensors, precision).items()
     }
     # One header entry only: safetensors writes several in random order, and the same weights
     # should give the same bytes.
@@ -72,7 +73,7 @@ def read_config(path: str | Path) -> WeightsConfig:
 
 
 def read_tensors(path: str | Path) -> dict[str, Tensor]:
-    """Read a weights file's tensors; those stored in half precision come back as float32.
+    """Read a weights file's tensors; those stored in fewer bits come back as float32.
 
     Args:
         path: The file.
@@ -80,14 +81,12 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
     Raises:
         WeightsError: If it cannot be read.
     """
-    import torch
-
     with _opened(path, "pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    return {
-        name: tensor.float() if tensor.dtype == torch.float16 else tensor
-        for name, tensor in tensors.items()
-    }
+    try:
+        return full_precision(tensors)
+    except ValueError as error:
+        raise WeightsError(f"{path} is damaged ({error}); fetch it again") from error
 
 
 def _opened(path: str | Path, framework: Literal["numpy", "pt"]) -> Any:

@@ -158,7 +158,7 @@ def test_round_trip_is_bitwise(name, tmp_path):
     assert not again.training
     assert again.dataset == model.dataset
     assert again.architecture == name
-    half = create_model(save_weights(model, tmp_path / "half.safetensors", half=True))
+    half = create_model(save_weights(model, tmp_path / "half.safetensors", precision="float16"))
     assert all(p.dtype == torch.float32 for p in half.parameters())
     torch.testing.assert_close(half(x), model(x), atol=5e-3, rtol=5e-3)
     assert (tmp_path / "half.safetensors").stat().st_size < 0.55 * path.stat().st_size

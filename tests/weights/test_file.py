@@ -133,17 +133,6 @@ def test_a_new_classifier_has_no_temperature(model):
     assert model.temperature == 1.0
 
 
-def test_half_precision_keeps_normalisation_exact(model, tmp_path):
-    model.stages[0][1].bn.running_var.fill_(1e6)  # beyond half precision's range
-    tensors = read_tensors(save_weights(model, tmp_path / "half.safetensors", half=True))
-    for name, tensor in model.state_dict().items():
-        assert tensors[name].dtype == tensor.dtype
-        if tensor.ndim > 1:
-            assert torch.equal(tensors[name], tensor.half().float())
-        else:
-            assert torch.equal(tensors[name], tensor)
-
-
 def test_same_model_gives_the_same_bytes(model, path, tmp_path):
     again = save_weights(model, tmp_path / "again.safetensors", training={"seed": 3})
     assert again.read_bytes() == path.read_bytes()
