@@ -18,7 +18,7 @@ def main() -> int:
         from medzoo.cli.main import format_warning
         from medzoo.cli.main import main as run
 
-        warnings.formatwarning = format_warning
+        warnings.formatwarning = format_warning  # type: ignore[assignment]
         return run()
     except KeyboardInterrupt:
         print("medzoo: interrupted", file=sys.stderr)

@@ -47,6 +47,7 @@ def _calibrate(arguments: argparse.Namespace) -> tuple[Any, str]:
         locate_named,
         locate_weights,
         read_config,
+        read_precision,
         warn_if_trained_on,
     )
 
@@ -71,7 +72,7 @@ def _calibrate(arguments: argparse.Namespace) -> tuple[Any, str]:
     values: dict[str, Any] = {"data": split.title, **found.to_dict()}
     text = f"{for_display(split.title)}, {split.name}: {found}"
     with keeping_results(arguments, "the weights"):
-        save_weights(model, arguments.output, training=training)
+        save_weights(model, arguments.output, training=training, precision=read_precision(path))
         values["weights"] = str(arguments.output)
         text += f"\n{arguments.output}"
     return values, text

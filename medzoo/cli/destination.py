@@ -35,7 +35,7 @@ def check_outputs(
             not be replaced, or is an input or another output; or if a picture is to be written
             into a folder of input images.
     """
-    given = [path for path in map(Path, filter(None, inputs)) if path.exists()]
+    given = [Path(path) for path in inputs if path and Path(path).exists()]
     folders = [(path, os.path.realpath(path)) for path in given if path.is_dir()]
     taken = {_identity(path): path for path in given if path.is_file()}
     for option, path in outputs:

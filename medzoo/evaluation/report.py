@@ -9,6 +9,7 @@ from typing import Any
 from medzoo.datasets import Task
 from medzoo.escape import for_display
 from medzoo.evaluation.metrics import ClassScores, Metrics, is_multi_label
+from medzoo.evaluation.report_values import check_report_values
 from medzoo.inference.tta import TTA
 
 _LABELS = {
@@ -72,8 +73,14 @@ class Report(Metrics):
             The report; fields that the version had not have their defaults.
 
         Raises:
-            ValueError: If a field is missing or unknown.
+            TypeError: If it is not a dictionary.
+            ValueError: If a field is missing or unknown, or a value cannot be one of a report.
         """
+        if not isinstance(values, dict):
+            raise TypeError(
+                f"not a report: {values!r:.80} is a {type(values).__name__}; give what "
+                "Report.to_dict() returned"
+            )
         known = {field.name for field in fields(cls)}
         needed = {field.name for field in fields(cls) if field.default is MISSING}
         if not needed <= values.keys() <= known:
@@ -81,6 +88,7 @@ class Report(Metrics):
                 f"not a report: missing {sorted(needed - values.keys())}, "
                 f"unknown {sorted(values.keys() - known)}; give what Report.to_dict() returned"
             )
+        check_report_values(values)
         restored = dict(values)
         for name in (*_LABELS, "majority"):
             restored[name] = _number(values[name])

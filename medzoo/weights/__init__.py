@@ -3,7 +3,7 @@
 This package knows files and tensors, not architectures; `medzoo.models` puts them together.
 """
 
-from medzoo.weights.file import read_config, read_tensors, weights_content
+from medzoo.weights.file import read_config, read_precision, read_tensors, weights_content
 from medzoo.weights.find import bundled_path, locate_named, locate_weights, verify
 from medzoo.weights.header import WeightsConfig
 from medzoo.weights.index import (
@@ -30,6 +30,7 @@ __all__ = [
     "provenance_of",
     "read_config",
     "read_index",
+    "read_precision",
     "read_tensors",
     "verify",
     "warn_if_trained_on",

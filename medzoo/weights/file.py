@@ -89,6 +89,20 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
         raise WeightsError(f"{path} is damaged ({error}); fetch it again") from error
 
 
+def read_precision(path: str | Path) -> Precision:
+    """Return the precision in which a file stores convolution and linear weights.
+
+    Args:
+        path: The file.
+
+    Raises:
+        WeightsError: If it cannot be read.
+    """
+    with _opened(path, "numpy") as file:
+        stored = {file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118
+    return "int8" if "I8" in stored else "float16" if "F16" in stored else "float32"
+
+
 def _opened(path: str | Path, framework: Literal["numpy", "pt"]) -> Any:
     try:
         return safe_open(regular_file(path), framework=framework)
