@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import signal
+import os
 import sys
 import warnings
+
+_INTERRUPTED = 130
 
 
 def main() -> int:
@@ -14,18 +16,21 @@ def main() -> int:
         The exit code; see `medzoo.cli.main`.
     """
     try:
-        # Ctrl-C may come during the imports, too.
+        # Here, because Ctrl-C may come during the imports, too.
         from medzoo.cli.main import format_warning
         from medzoo.cli.main import main as run
 
         warnings.formatwarning = format_warning  # type: ignore[assignment]
-        return run()
+        code = run()
     except KeyboardInterrupt:
         print("medzoo: interrupted", file=sys.stderr)
-        return 130
-    finally:
-        # When Python ends, it prints a traceback of every further one.
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        code = _INTERRUPTED
+    if code == _INTERRUPTED:
+        # Python would wait for threads, print a traceback if Ctrl-C is pressed once more, and may
+        # end with another code, if the first one came while an import executed text.
+        sys.stdout.flush()
+        os._exit(code)
+    return code
 
 
 if __name__ == "__main__":
