@@ -159,15 +159,18 @@ def check_writable(path: str | Path, what: str = "a file") -> None:
 
 def _destination(path: Path) -> tuple[Path, os.stat_result | None]:
     """Return the file that a path leads to, and what is known of it if it exists."""
+    real = Path(os.path.realpath(path))
+    # An open file in /proc may have no path; "new/../a" is "a" before there is a folder "new".
+    there = path if path.exists() else real
     try:
-        old = path.stat()
+        old = there.stat()
     except FileNotFoundError:
-        return Path(os.path.realpath(path)), None
+        return real, None
     if stat.S_ISDIR(old.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    if not os.access(path, os.W_OK):  # to replace it, the permission of its folder would be enough
+    if not os.access(there, os.W_OK):  # although its folder may allow to replace it
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
-    return Path(os.path.realpath(path)), old
+    return real, old
 
 
 def _is_replaced(old: os.stat_result) -> bool:

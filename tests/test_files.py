@@ -320,6 +320,14 @@ def test_names_may_be_as_long_as_the_system_allows(tmp_path, name):
         write_atomically(tmp_path / (name + "b" * 9), b"")
 
 
+@posix
+def test_a_file_behind_a_folder_that_does_not_exist_yet_keeps_its_mode(tmp_path):
+    path = tmp_path / "a.bin"
+    path.touch(0o600)
+    write_atomically(tmp_path / "new" / ".." / "a.bin", b"new")
+    assert (path.read_bytes(), mode_of(path)) == (b"new", 0o600)
+
+
 def test_what_cannot_be_written_is_found_without_creating_anything(tmp_path):
     check_writable(tmp_path / "new" / "folder" / "a.bin")
     assert list(tmp_path.iterdir()) == []

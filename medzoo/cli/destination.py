@@ -65,8 +65,7 @@ def check_outputs(
 
 def _identity(path: Path) -> object:
     """Return what two paths of one file have in common; devices may be used more than once."""
-    try:
-        found = path.stat()
-    except OSError:
-        return os.path.realpath(path)
-    return (found.st_dev, found.st_ino) if path.is_file() else object()
+    real = Path(os.path.realpath(path))
+    if path.exists() and not path.is_file():
+        return object()
+    return (real.stat().st_dev, real.stat().st_ino) if real.exists() else str(real)
