@@ -7,7 +7,7 @@ import pytest
 
 import medzoo
 from medzoo.cli.main import main
-from medzoo.weights import read_config
+from medzoo.weights import read_config, read_precision
 
 
 @pytest.fixture
@@ -79,3 +79,13 @@ def test_a_missing_split_is_one_line(file, tmp_path, capsys):
     where = ["--data", str(tmp_path / "test.npz"), "--output", str(tmp_path / "new.safetensors")]
     assert main(["calibrate", "simple_cnn.breastmnist", *where]) == 1
     assert "has no val split" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("precision", ["float16", "int8"])
+def test_calibrated_weights_are_as_small_as_they_were(file, precision, tmp_path):
+    model = medzoo.create_model("simple_cnn", dataset=medzoo.load_dataset(file))
+    before = medzoo.save_weights(model, tmp_path / "a.safetensors", precision=precision)
+    after = tmp_path / "b.safetensors"
+    assert main(["calibrate", str(before), "--data", str(file), "--output", str(after)]) == 0
+    assert after.stat().st_size < 1.02 * before.stat().st_size
+    assert read_precision(after) == precision
