@@ -255,22 +255,14 @@ def test_the_card_of_what_was_finetuned_has_the_backbones_licence(tmp_path):
 def test_names_of_unknown_origin_are_shown_literally(tmp_path):
     names = ("a\n\n# Heading", "<script>x</script>", "[x](http://a)", "a|b", "1. one")
     data = medzoo.synthetic("retinamnist", n_train=8, n_val=8, n_test=8)
-    info = replace(
-        data.info,
-        name="own",
-        title="**Own**",
-        classes=names,
-        licence="<i>",
-        description="![a](b)\n---",
-    )
-    model = medzoo.create_model("simple_cnn", dataset=replace(data, info=info), widths=(4, 4, 4))
+    text = {"title": "**Own**", "licence": "<i>", "description": "![a](b)\n---"}
+    data = replace(data, info=replace(data.info, name="own", classes=names, **text))
+    model = medzoo.create_model("simple_cnn", dataset=data, widths=(4, 4, 4))
     record = {"data": {"file": "`x`|", "md5": "m`\n# d", "official": False, "note": "<b>"}}
     file = medzoo.save_weights(model, tmp_path / "own.safetensors", training=record)
     release = Release.of(file)
-    measured = {
-        "test": medzoo.evaluate(model, replace(data, info=info).test, resamples=0).to_dict()
-    }
-    card = model_card(replace(release, metrics=measured), "me/own")
+    measured = medzoo.evaluate(model, data.test, resamples=0).to_dict() | {"title": "**Own**"}
+    card = model_card(replace(release, metrics={"test": measured}), "me/own")
     assert list(card_errors(str(card))) == []
     lines = card.text.splitlines()
     assert [line for line in lines if line.startswith("#")] == [
