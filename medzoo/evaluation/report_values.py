@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, get_args
 
 from medzoo.datasets import TASKS
+from medzoo.datasets.info import SPLIT_NAMES
 from medzoo.evaluation.metrics import is_multi_label
 from medzoo.inference.tta import TTA
 
@@ -96,8 +97,9 @@ _scores = dict.fromkeys(("precision", "recall", "f1", "auc"), _is_score)
 _are_classes = _are_rows({"name": _is_text, **_scores, "support": _is_count})
 _text, _count = (_is_text, "text"), (_is_count, f"a whole number from 0 to {_LARGEST}")
 _FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    **dict.fromkeys(("dataset", "title", "split"), _text),
+    **dict.fromkeys(("dataset", "title"), _text),
     **dict.fromkeys(("n", "resamples", "seed"), _count),
+    "split": (lambda value: value in SPLIT_NAMES, f"one of {', '.join(SPLIT_NAMES)}"),
     "task": (lambda value: value in TASKS, f"one of {', '.join(TASKS)}"),
     "tta": (lambda value: value in get_args(TTA), f"one of {', '.join(get_args(TTA))}"),
     "temperature": (

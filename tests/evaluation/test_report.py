@@ -119,6 +119,7 @@ DAMAGES = {
     "seed": ["x", [], 2**70],
     "acc": ["0.5", 2, -1, 10**400, float("nan"), True],
     "title": [None, 5, ["a"]],
+    "split": ["\x1b[2J", "Test", None],
     "task": ["other", None, [], {}],
     "tta": ["mirror", []],
     "temperature": [0, -1, "1", 10**400, float("nan"), None],
