@@ -24,6 +24,7 @@ IN_BASE = (
     "errors",
     "device",
     "distributed",
+    "escape",
     "files",
     "lazy",
     "optional",

@@ -1,7 +1,37 @@
-"""``python -m medzoo`` is the ``medzoo`` command."""
+"""The ``medzoo`` command, which ``python -m medzoo`` runs as well."""
 
+from __future__ import annotations
+
+import os
 import sys
+import warnings
 
-from medzoo.cli import main
+_INTERRUPTED = 130
 
-sys.exit(main())
+
+def main() -> int:
+    """Run the command line as the program of this process.
+
+    Returns:
+        The exit code; see `medzoo.cli.main`.
+    """
+    try:
+        # Here, because Ctrl-C may come during the imports, too.
+        from medzoo.cli.main import format_warning
+        from medzoo.cli.main import main as run
+
+        warnings.formatwarning = format_warning  # type: ignore[assignment]
+        code = run()
+    except KeyboardInterrupt:
+        print("medzoo: interrupted", file=sys.stderr)
+        code = _INTERRUPTED
+    if code == _INTERRUPTED:
+        # Python would wait for threads, print a traceback if Ctrl-C is pressed once more, and may
+        # end with another code, if the first one came while an import executed text.
+        sys.stdout.flush()
+        os._exit(code)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

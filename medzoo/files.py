@@ -5,11 +5,16 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import math
 import os
 import re
+import shutil
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
+from tempfile import mkstemp
 from typing import Any
 from uuid import uuid4
 
@@ -64,7 +69,16 @@ def _inner(value: Any) -> Iterable[Any]:
     return value if isinstance(value, list) else ()
 
 
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FIXES = {
+    errno.EISDIR: "give a file in it",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    **dict.fromkeys(
+        (errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
+        "free some space, or choose a folder that can be written to",
+    ),
+}
+_LONGEST = 200  # bytes of a name that temporary names contain; the limit for names is 255
+_NOBODYS = 24 * 3600  # seconds after which a temporary file is not being written any more
 
 
 @contextmanager
@@ -83,10 +97,9 @@ def writing(path: str | Path, what: str) -> Iterator[None]:
     except WriteError:
         raise
     except OSError as error:
-        fix = "free some space, or choose" if error.errno in _FULL else "choose"
+        fix = _FIXES.get(error.errno or 0, "choose a folder that can be written to")
         explained = WriteError(
-            f"cannot write {what} to {str(path)!r}: {error.strerror or error}; {fix} a folder that "
-            "can be written to"
+            f"cannot write {what} to {str(path)!r}: {error.strerror or error}; {fix}"
         )
         explained.errno = error.errno
         raise explained from error
@@ -94,6 +107,12 @@ def writing(path: str | Path, what: str) -> Iterator[None]:
 
 def write_atomically(path: str | Path, content: bytes, what: str = "a file") -> Path:
     """Write a file so that readers see either the old or the new content, never a part of it.
+
+    The content is written into a new file beside it, which then takes its place: after a crash at
+    any moment there is the old or the new content. A link is followed, and owner and mode of an
+    existing file are kept; other hard links to it keep the old content. A device, a pipe, or this
+    process's own output (``/dev/stdout``) is written into. What a killed process has left beside
+    the file is removed.
 
     Args:
         path: The file; its folder is created if necessary.
@@ -107,19 +126,15 @@ def write_atomically(path: str | Path, content: bytes, what: str = "a file") -> 
         WriteError: If it cannot be written; the old content, if any, is then unchanged.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{uuid4().hex}")
     with writing(path, what):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        except BaseException:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
-            raise
+        target, old = _destination(path)
+        if old is not None and not _is_replaced(old):
+            own = _own_output(old)
+            with open(path if own is None else own, "wb", closefd=own is None) as stream:
+                stream.write(content)
+        else:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _replace(target, old, content)
     return path
 
 
@@ -130,11 +145,113 @@ def remove_leftovers(path: str | Path) -> None:
         path: The file. No other process may be writing it.
     """
     path = Path(path)
-    temporary = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{32}}")
+    _remove_leftovers(path.parent, _prefix(path), math.inf)
+
+
+def check_writable(path: str | Path, what: str = "a file") -> None:
+    """Make sure, before the work starts, that `write_atomically` can write a file.
+
+    Args:
+        path: The file. Neither it nor its folder is created.
+        what: What it is, for the error message.
+
+    Raises:
+        WriteError: If it cannot be written.
+    """
+    with writing(path, what):
+        target, old = _destination(Path(path))
+        if old is None or _is_replaced(old):
+            folder = next(parent for parent in target.parents if parent.exists())
+            # Permissions are not enough: root has all of them, but cannot write everywhere.
+            handle, name = mkstemp(prefix=_prefix(target), dir=folder)
+            os.close(handle)
+            Path(name).unlink()
+
+
+def _destination(path: Path) -> tuple[Path, os.stat_result | None]:
+    """Return the file that a path leads to, and what is known of it if it exists."""
+    real = Path(os.path.realpath(path))
+    # An open file in /proc may have no path; "new/../a" is "a" before there is a folder "new".
+    there = path if path.exists() else real
+    try:
+        old = there.stat()
+    except FileNotFoundError:
+        return real, None
+    if stat.S_ISDIR(old.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not os.access(there, os.W_OK):  # although its folder may allow to replace it
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+    return real, old
+
+
+def _is_replaced(old: os.stat_result) -> bool:
+    return stat.S_ISREG(old.st_mode) and _own_output(old) is None
+
+
+def _own_output(old: os.stat_result) -> int | None:
+    """Return this process's standard output or error if that is the file."""
+    for handle in (1, 2):
+        with suppress(OSError):
+            if os.path.samestat(old, os.fstat(handle)):
+                return handle
+    return None
+
+
+def _replace(target: Path, old: os.stat_result | None, content: bytes) -> None:
+    prefix = _prefix(target)
+    temporary = target.with_name(prefix + uuid4().hex)
+    mode = 0o666 if old is None else 0o600  # what replaces a private file is never public
+    try:
+        with open(temporary, "xb", opener=partial(os.open, mode=mode)) as stream:
+            _remove_leftovers(target.parent, prefix, os.fstat(stream.fileno()).st_mtime)
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        if old is not None:
+            _keep_owner_and_mode(target, old, temporary)
+        temporary.replace(target)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+    with suppress(OSError):  # network file systems and Windows cannot
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def _prefix(path: Path) -> str:
+    """Return how the names of a file's temporary files begin, within the limits for names."""
+    name = os.fsencode(path.name)
+    return f".{path.name if len(name) <= _LONGEST else hashlib.sha256(name).hexdigest()}."
+
+
+def _remove_leftovers(folder: Path, prefix: str, now: float) -> None:
+    """Remove temporary files of processes that were killed while they wrote the same file.
+
+    A process has all of the content before it creates its temporary file, and writes it without a
+    pause. So one that has not changed for a day, by the clock of its own file system, is nobody's.
+    """
     with suppress(OSError):
-        for file in path.parent.iterdir():
-            if temporary.fullmatch(file.name):
-                file.unlink()
+        for name in os.listdir(folder):  # noqa: PTH208  # makes no Path of each
+            if name.startswith(prefix) and re.fullmatch("[0-9a-f]{32}", name[len(prefix) :]):
+                leftover = folder / name
+                if leftover.lstat().st_mtime < now - _NOBODYS:
+                    leftover.unlink()
+
+
+def _keep_owner_and_mode(target: Path, old: os.stat_result, new: Path) -> None:
+    """Give a file the owner, group, mode and access list of the one that it replaces."""
+    for owner in ((-1, old.st_gid), (old.st_uid, -1)):  # most users may change only the group
+        with suppress(OSError, AttributeError):  # Windows has no owners
+            os.chown(new, *owner)
+    with suppress(OSError):  # what cannot be kept leaves the file more private
+        shutil.copystat(target, new)
+        if new.stat().st_gid != old.st_gid:
+            new.chmod(stat.S_IMODE(old.st_mode) & ~stat.S_IRWXG)  # the rights of another group
+        os.utime(new)
 
 
 def sha256_of(path: str | Path) -> str:

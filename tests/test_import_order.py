@@ -13,7 +13,17 @@ import medzoo
 ROOT = Path(medzoo.__file__).parent
 BENCHMARKS = ROOT.parent / "benchmarks"
 ORDER = [
-    {"errors", "device", "distributed", "files", "lazy", "optional", "randomness", "timeout"},
+    {
+        "errors",
+        "device",
+        "distributed",
+        "escape",
+        "files",
+        "lazy",
+        "optional",
+        "randomness",
+        "timeout",
+    },
     {"cache"},
     {"images"},
     {"datasets"},

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import medzoo
-from medzoo.cli.command import Commands, add_data_options
-from medzoo.cli.destination import check_destination
-from medzoo.cli.model_data import add_model_data_options, load_model_data
+from medzoo.cli.command import Commands, add_data_options, keeping_results
+from medzoo.cli.destination import check_outputs
+from medzoo.cli.model_data import add_model_data_options, inputs_of, load_model_data
+from medzoo.escape import for_display
 
 
 def add(commands: Commands) -> None:
@@ -46,10 +47,16 @@ def _calibrate(arguments: argparse.Namespace) -> tuple[Any, str]:
         locate_named,
         locate_weights,
         read_config,
+        read_precision,
         warn_if_trained_on,
     )
 
-    check_destination("--output", arguments.output, overwrite=arguments.overwrite)
+    check_outputs(
+        [("--output", arguments.output)],
+        inputs_of(arguments),
+        suffixes=(".safetensors",),
+        overwrite=arguments.overwrite,
+    )
     model = medzoo.create_model(arguments.model, pretrained=True)
     data = load_model_data(arguments, model, arguments.size)
     split = getattr(data, arguments.split)
@@ -62,6 +69,10 @@ def _calibrate(arguments: argparse.Namespace) -> tuple[Any, str]:
         "split": split.name,
         "data": split.provenance.to_dict(),
     }
-    save_weights(model, arguments.output, training=training)
-    values = {"weights": str(arguments.output), "data": split.title, **found.to_dict()}
-    return values, f"{split.title}, {split.name}: {found}\n{arguments.output}"
+    values: dict[str, Any] = {"data": split.title, **found.to_dict()}
+    text = f"{for_display(split.title)}, {split.name}: {found}"
+    with keeping_results(arguments, "the weights"):
+        save_weights(model, arguments.output, training=training, precision=read_precision(path))
+        values["weights"] = str(arguments.output)
+        text += f"\n{arguments.output}"
+    return values, text

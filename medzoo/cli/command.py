@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import medzoo
-from medzoo.errors import did_you_mean
+from medzoo.errors import WriteError, did_you_mean
 
 Run = Callable[[argparse.Namespace], tuple[Any, str]]
 """A command: from its arguments to the values for ``--json`` and the text printed otherwise."""
@@ -92,6 +93,24 @@ class Commands:
             if re.match("--?[a-zA-Z]", given) and not any(o.startswith(given) for o in options):
                 hint = did_you_mean(given, options, cutoff=0.7) or f"see medzoo {name} --help"
                 known[name].error(f"unknown option {given!r}; {hint}")
+
+
+@contextmanager
+def keeping_results(arguments: argparse.Namespace, what: str) -> Iterator[None]:
+    """Note an error in a block that writes, so that what was computed is printed all the same.
+
+    `medzoo.cli.main` prints the errors after the results, and the exit code is then 1.
+
+    Args:
+        arguments: The arguments of the command.
+        what: What the block writes, for the message.
+    """
+    try:
+        yield
+    except Exception as error:  # whatever it is, it must not cost the results
+        known = isinstance(error, WriteError)
+        reason = str(error) or repr(error)
+        arguments.failures.append(reason if known else f"cannot write {what}: {reason}")
 
 
 def add_tta_option(parser: argparse.ArgumentParser) -> None:

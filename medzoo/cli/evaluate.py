@@ -8,9 +8,9 @@ from typing import Any
 
 import medzoo
 from medzoo import distributed
-from medzoo.cli.command import Commands, add_data_options, add_tta_option
-from medzoo.cli.destination import check_destination
-from medzoo.cli.model_data import add_model_data_options, load_model_data
+from medzoo.cli.command import Commands, add_data_options, add_tta_option, keeping_results
+from medzoo.cli.destination import check_outputs
+from medzoo.cli.model_data import add_model_data_options, inputs_of, load_model_data
 
 
 def add(commands: Commands) -> None:
@@ -43,10 +43,12 @@ def _evaluate(arguments: argparse.Namespace) -> tuple[Any, str]:
     from medzoo.deployment import load_model
     from medzoo.evaluation import plot_report
     from medzoo.evaluation.plots import require_matplotlib
+    from medzoo.evaluation.report_plots import plot_paths
     from medzoo.weights import warn_if_trained_on
 
     if arguments.plots:
-        check_destination("--plots", arguments.plots / "confusion.png")
+        plots = [("--plots", path) for path in plot_paths(arguments.plots)]
+        check_outputs(plots, inputs_of(arguments))
         require_matplotlib()
     model = load_model(arguments.model)
     data = load_model_data(arguments, model, arguments.size)
@@ -63,5 +65,6 @@ def _evaluate(arguments: argparse.Namespace) -> tuple[Any, str]:
         )
     text = str(report)
     if arguments.plots and distributed.rank() == 0:
-        text += "\n\nplots:\n" + "\n".join(map(str, plot_report(report, arguments.plots)))
+        with keeping_results(arguments, f"the plots into {arguments.plots}"):
+            text += "\n\nplots:\n" + "\n".join(map(str, plot_report(report, arguments.plots)))
     return report.to_dict(), text

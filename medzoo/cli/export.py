@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 import medzoo
 from medzoo.cli.command import Commands, add_data_root_option
-from medzoo.cli.model_data import add_model_data_options, load_model_data
+from medzoo.cli.destination import check_outputs
+from medzoo.cli.model_data import add_model_data_options, inputs_of, load_model_data
 
 
 def add(commands: Commands) -> None:
@@ -40,6 +42,9 @@ def add(commands: Commands) -> None:
 
 
 def _export(arguments: argparse.Namespace) -> tuple[Any, str]:
+    check_outputs(
+        [("the output", Path(arguments.out))], inputs_of(arguments), suffixes=(".onnx", ".pt2")
+    )
     model = medzoo.create_model(arguments.model, pretrained=True)
     given = arguments.dataset or arguments.data or arguments.group or arguments.exclude
     scores = arguments.int8 or arguments.check or given

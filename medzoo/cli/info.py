@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import ast
-from collections.abc import Iterator, Mapping
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,11 +14,14 @@ import medzoo
 from medzoo.cli.command import Commands, add_data_root_option
 from medzoo.cli.table import card, table
 from medzoo.errors import DatasetError, unknown_name
+from medzoo.escape import for_display
 
 if TYPE_CHECKING:
+    from medzoo.deployment import CompiledModel
     from medzoo.weights import WeightsConfig, WeightsEntry
 
-# Nothing here may import PyTorch, except to count the parameters of an architecture for --json.
+# Nothing here may import PyTorch, except to count the parameters of an architecture for --json, and
+# to read .onnx files.
 
 _SCORES = {"auc": "AUC", "acc": "ACC", "exact_match": "exact match", "balanced_acc": "balanced ACC"}
 _NOT_CLINICAL = "for research and teaching; not for clinical use"
@@ -40,7 +44,7 @@ def add(commands: Commands) -> None:
     sub = commands.add(
         "info",
         _info,
-        "describe a model, checkpoint, weights file or data set",
+        "describe a model, checkpoint, weights file, .onnx file or data set",
         "medzoo info dermamnist",
     )
     sub.add_argument("name", help="e.g. simple_cnn, dermamnist, best.safetensors, hf-hub:org/name")
@@ -136,6 +140,12 @@ def _info(arguments: argparse.Namespace) -> tuple[Any, str]:
         config = read_config(path)
         values = {**config.spec.to_dict(), "training": dict(config.training)}
         text = card(name, _file_facts(name, path, config))
+    elif name.lower().endswith(".onnx"):
+        from medzoo.deployment import CompiledModel, Description
+
+        model = CompiledModel.from_file(name)
+        values = Description(model.spec, model.precision).to_dict()
+        text = card(name, _exported_facts(name, model))
     elif name in medzoo.list_datasets():
         values = medzoo.dataset_info(name).to_dict()
         values["on_disk"] = list(_on_disk(name, arguments.data_root))
@@ -146,6 +156,12 @@ def _info(arguments: argparse.Namespace) -> tuple[Any, str]:
     elif name in medzoo.list_models():
         values = _describe_architecture(name) if arguments.json else {}
         text = card(name, _architecture_facts(name))
+    elif Path(name).exists():
+        what = "folder" if Path(name).is_dir() else "file"
+        raise ValueError(
+            f"{name!r} is a {what}, but neither a weights file (.safetensors) nor a model "
+            f"(.onnx); to look at a data set: medzoo preview {shlex.quote(name)}"
+        )
     else:
         known = medzoo.list_models() + medzoo.list_models(pretrained=True)
         raise unknown_name("model or data set", name, known + medzoo.list_datasets())
@@ -181,7 +197,7 @@ def _dataset_facts(values: Mapping[str, Any], folder: str) -> Iterator[tuple[str
     name = values["name"]
     yield "what", values["description"]
     yield "task", values["task"]
-    yield "classes", f"{len(values['classes'])}: {'; '.join(values['classes'])}"
+    yield "classes", f"{len(values['classes'])}: {_joined(values['classes'])}"
     yield "images", ", ".join(f"{counts[split]:,} {split}" for split in ("train", "val", "test"))
     colour = "RGB" if values["channels"] == 3 else "gray"
     yield "size", f"{', '.join(map(str, values['sizes']))} pixels, {colour}"
@@ -225,11 +241,25 @@ def _file_facts(name: str, path: Path, config: WeightsConfig) -> Iterator[tuple[
     yield from _licence_and_use(name, spec.licence, is_backbone=not spec.num_classes)
 
 
+def _exported_facts(name: str, model: CompiledModel) -> Iterator[tuple[str, str]]:
+    spec, size = model.spec, f"{Path(name).stat().st_size / 1e6:.1f} MB"
+    yield "what", f"{spec.architecture}: exported model, {model.precision}, {size}"
+    yield "data", spec.dataset.title if spec.dataset else "unknown"
+    yield from _spec_facts(spec)
+    yield "licence", f"{_licence(spec.licence)}; {_NOT_CLINICAL}"
+    yield "use", f'medzoo.predict("{name}", "image.png")'
+    yield "", f"medzoo predict {name} image.png"
+
+
 def _spec_facts(spec: medzoo.ModelSpec) -> Iterator[tuple[str, str]]:
-    names = f": {'; '.join(spec.classes)}" if spec.classes else ""
+    names = f": {_joined(spec.classes)}" if spec.classes else ""
     yield "classes", f"{spec.num_classes}{names}" if spec.num_classes else "none (a backbone)"
     colour = "RGB" if spec.input.channels == 3 else "gray"
     yield "images", f"{spec.input.size} x {spec.input.size} pixels, {colour}"
+
+
+def _joined(names: Sequence[str]) -> str:
+    return "; ".join(map(for_display, names))
 
 
 def _scores(report: Mapping[str, Any]) -> Iterator[str]:

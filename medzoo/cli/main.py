@@ -9,13 +9,16 @@ import sys
 import time
 import warnings
 from collections.abc import Sequence
+from typing import TextIO
 
 import medzoo
 from medzoo import distributed
 from medzoo.cli import calibrate, evaluate, export, predict, preview, publish, train
 from medzoo.cli import info as show
 from medzoo.cli.command import Commands
-from medzoo.errors import DatasetError, TrainingError, WeightsError
+from medzoo.errors import DatasetError, TrainingError, WeightsError, WriteError
+from medzoo.escape import for_display
+from medzoo.files import writing
 
 _EXAMPLES = """\
 examples:
@@ -50,29 +53,65 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands.check_names(argv)
     arguments = parser.parse_args(argv)
     arguments.argv = argv
+    arguments.failures = []  # of outputs, where there are results all the same
     prints = distributed.rank() == 0  # under torchrun, one process does so for all
     if not prints:
         warnings.simplefilter("ignore")
     try:
         values, text = arguments.run(arguments)
         if prints:
-            print(json.dumps(values, indent=2) if arguments.json else text, flush=True)
-    except BrokenPipeError:
-        # The reader (head, less) has closed the pipe; nothing may be printed at exit either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _print_result(json.dumps(values, indent=2) if arguments.json else text)
+            for failure in arguments.failures:
+                _print_error(failure)
+        return int(bool(arguments.failures))
+    except BrokenPipeError:  # its reader (head, less) has ended
         return 1
     except (DatasetError, TrainingError, WeightsError, ValueError, OSError, ImportError) as error:
         if not prints:
             # Most errors occur in all processes. Once process 0 has printed it and exited,
             # torchrun stops the others while they wait here. Otherwise they print it themselves.
             time.sleep(_PATIENCE)
-        print(f"medzoo: error: {error}", file=sys.stderr)
+        _print_error(error)
+        return 1
+    except MemoryError:
+        _print_error("there is not enough memory; give smaller or fewer images")
         return 1
     except KeyboardInterrupt as interrupt:
         if prints:
-            print(f"medzoo: {interrupt or 'interrupted'}", file=sys.stderr)
+            _print(f"medzoo: {str(interrupt) or 'interrupted'}", sys.stderr)
         return 130
-    return 0
+
+
+def format_warning(message: Warning | str, *_: object) -> str:
+    """Return a warning as one line, as the command prints errors.
+
+    Args:
+        message: The warning; Python gives more arguments, which do not matter to a user.
+    """
+    return f"medzoo: warning: {for_display(str(message))}\n"
+
+
+def _print_result(text: str) -> None:
+    try:
+        with writing("standard output", "the result"):
+            _print(text, sys.stdout)
+    except WriteError as error:
+        # What was not printed may not be printed when Python ends, either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error.__cause__, BrokenPipeError):
+            raise error.__cause__ from None
+        raise
+
+
+def _print_error(error: Exception | str) -> None:
+    _print(f"medzoo: error: {for_display(str(error))}", sys.stderr)
+
+
+def _print(text: str, stream: TextIO) -> None:
+    """Print text whose lines may contain any name, whatever the terminal can show."""
+    shown = "\n".join(map(for_display, text.split("\n")))
+    encoding = stream.encoding or "utf-8"
+    print(shown.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
 
 
 def create_parser() -> tuple[argparse.ArgumentParser, Commands]:

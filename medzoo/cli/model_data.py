@@ -59,6 +59,15 @@ def add_group_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def inputs_of(arguments: argparse.Namespace) -> list[str | Path | None]:
+    """Return the files and folders that a command reads, among names and what was not given.
+
+    Args:
+        arguments: The command's arguments, including those of `add_model_data_options`.
+    """
+    return [arguments.model, arguments.data, arguments.dataset]
+
+
 def load_model_data(
     arguments: argparse.Namespace, model: Classifier, size: int | None = None
 ) -> medzoo.Dataset:

@@ -10,17 +10,20 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Sequence
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import medzoo
-from medzoo.cli.command import Commands, add_device_option, add_tta_option
-from medzoo.cli.destination import check_destination
+from medzoo.cli.command import Commands, add_device_option, add_tta_option, keeping_results
+from medzoo.cli.destination import check_outputs
 from medzoo.cli.table import table
+from medzoo.escape import for_display, for_spreadsheet
 
 if TYPE_CHECKING:
     from medzoo.prediction import Predictions
 
+_LONGEST = 240  # bytes of an image's name that the name of its overlay begins with
 _SHOWN = 5  # files that could not be read, in the summary
 
 
@@ -61,8 +64,9 @@ def _predict(arguments: argparse.Namespace) -> tuple[Any, str]:
 
     paths = [str(source.image) for source in expand(arguments.images)]
     overlays = _overlays(arguments.explain, paths) if arguments.explain else {}
-    if arguments.csv:
-        check_destination("--csv", Path(arguments.csv))
+    outputs = [("--csv", Path(arguments.csv))] if arguments.csv else []
+    outputs += [("--explain", path) for path in overlays.values()]
+    check_outputs(outputs, [arguments.model, *arguments.images, *paths] if outputs else [])
     model = load_model(arguments.model)
     if overlays:
         # Fail now, on a blank image, and not after all predictions: the model may not be
@@ -83,41 +87,49 @@ def _predict(arguments: argparse.Namespace) -> tuple[Any, str]:
         )
     values = [_values(outcome.to_dict()) for outcome in predictions.outcomes()]
     if arguments.csv:
-        table = _table(values, model.spec.class_names)
-        content = table.encode(errors="surrogateescape")
-        write_atomically(arguments.csv, content, "the predictions")
+        with keeping_results(arguments, "the predictions"):
+            table = _table(values, model.spec.class_names)
+            content = table.encode(errors="surrogateescape")
+            write_atomically(arguments.csv, content, "the predictions")
     if not predictions:
         raise medzoo.DatasetError(predictions.failures[0].error)
     if predictions.failures:
         failed = f"{len(predictions.failures)} of {len(paths)} images could not be read"
         print(f"medzoo: {failed}", file=sys.stderr)
-    if overlays:
-        for prediction in predictions:
+    if arguments.csv and not arguments.failures:
+        text = _summary(predictions, model.spec.class_names, arguments.csv)
+    else:
+        outcomes = predictions.outcomes()
+        text = "\n".join(f"{for_display(str(one.source))}\n{one}" for one in outcomes)
+    with keeping_results(arguments, "the heat maps"):
+        for prediction in predictions if overlays else ():
             source = str(prediction.source)
             medzoo.explain(model, source).save(overlays[source])
-    blocks = [f"{outcome.source}\n{outcome}" for outcome in predictions.outcomes()]
-    if arguments.csv:
-        blocks = [_summary(predictions, model.spec.class_names, arguments.csv)]
-    # File names need not be UTF-8, but printed text must be.
-    text = "\n".join(blocks).encode(errors="surrogateescape").decode(errors="replace")
     return values, text
 
 
 def _overlays(given: str, paths: list[str]) -> dict[str, Path]:
-    """Return the path of each image's overlay; in a folder, they keep the images' folders."""
+    """Return the path of each image's overlay; in a folder, they keep the images' folders.
+
+    None is outside of the folder, and no two are the same, whatever the images are called.
+    """
     out = Path(given)
     if out.suffix and not out.is_dir() and not given.endswith(("/", os.sep)):
         if len(paths) > 1:
             raise ValueError(f"--explain {out} is one file for {len(paths)} images; give a folder")
-        check_destination("--explain", out)
         return {paths[0]: out}
-    check_destination("--explain", out / "overlay.png")
-    parents = {path: Path(path).absolute().parent for path in paths}
-    common = os.path.commonpath(parents.values())
-    return {
-        path: out / parent.relative_to(common) / f"{Path(path).name}.png"
-        for path, parent in parents.items()
-    }
+    # Without "..", but with the names of links.
+    absolute = {path: Path(os.path.abspath(path)) for path in paths}  # noqa: PTH100
+    common = os.path.commonpath([path.parent for path in absolute.values()])
+    overlays: dict[str, Path] = {}
+    taken: set[str] = set()
+    for path, image in absolute.items():
+        name = os.fsencode(image.name)[:_LONGEST].decode(errors="ignore")
+        start = out / image.parent.relative_to(common) / name
+        numbered = (Path(f"{start}{end}.png") for end in chain([""], map("-{}".format, count(2))))
+        overlays[path] = next(one for one in numbered if str(one).casefold() not in taken)
+        taken.add(str(overlays[path]).casefold())
+    return overlays
 
 
 def _summary(predictions: Predictions, classes: Sequence[str], path: str) -> str:
@@ -129,7 +141,7 @@ def _summary(predictions: Predictions, classes: Sequence[str], path: str) -> str
     unread = [failure.source for failure in predictions.failures]
     lines = [f"images predicted: {len(predictions):,}; could not be read: {len(unread):,}"]
     lines += [table(("class", "images"), counts, numbers="images")]
-    lines += ["", "could not be read:", *unread[:_SHOWN]] if unread else []
+    lines += ["", "could not be read:", *map(for_display, unread[:_SHOWN])] if unread else []
     if len(unread) > _SHOWN:
         lines.append(f"... and {len(unread) - _SHOWN:,} more; the table has all of them")
     return "\n".join([*lines, "", f"table: {path}"])
@@ -142,10 +154,13 @@ def _values(outcome: dict[str, Any]) -> dict[str, Any]:
 def _table(outcomes: list[dict[str, Any]], classes: Sequence[str]) -> str:
     """Return a CSV table with one row per file; classes that ``--top-k`` left out are empty."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["path", "label", *classes, "error"])
+    # Text is always quoted: programs do not agree on which characters end an unquoted cell.
+    writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+    writer.writerow(["path", "label", *map(for_spreadsheet, classes), "error"])
     for outcome in outcomes:
-        label, given = ";".join(outcome.get("labels", ())), outcome.get("probabilities", {})
+        path, error = (for_spreadsheet(outcome.get(name, "")) for name in ("image", "error"))
+        label = ";".join(map(for_spreadsheet, outcome.get("labels", ())))
+        given = outcome.get("probabilities", {})
         probabilities = [given.get(name, "") for name in classes]
-        writer.writerow([outcome["image"], label, *probabilities, outcome.get("error", "")])
+        writer.writerow([path, label, *probabilities, error])
     return text.getvalue()

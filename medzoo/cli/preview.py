@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import argparse
+from io import BytesIO
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import medzoo
-from medzoo.cli.command import Commands, add_data_root_option
-from medzoo.cli.destination import check_destination
+from medzoo.cli.command import Commands, add_data_root_option, keeping_results
+from medzoo.cli.destination import check_outputs
 from medzoo.cli.model_data import add_exclude_option, add_group_option
 from medzoo.cli.table import table
+from medzoo.escape import for_display
+from medzoo.files import write_atomically
 
 if TYPE_CHECKING:
     from medzoo.datasets import DatasetPreview
@@ -49,9 +52,12 @@ def add(commands: Commands) -> None:
 def _preview(arguments: argparse.Namespace) -> tuple[Any, str]:
     from medzoo.datasets import contact_sheet, preview
 
-    if arguments.out.suffix.lower() != ".png":
-        raise ValueError(f"--out {arguments.out} must end in .png")
-    check_destination("--out", arguments.out, overwrite=arguments.overwrite)
+    check_outputs(
+        [("--out", arguments.out)],
+        [arguments.data],
+        suffixes=(".png",),
+        overwrite=arguments.overwrite,
+    )
     data = medzoo.load_dataset(
         arguments.data,
         size=arguments.size,
@@ -61,12 +67,18 @@ def _preview(arguments: argparse.Namespace) -> tuple[Any, str]:
     )
     found = preview(data, near_duplicates=not arguments.quick)
     first = next(iter(data.splits.values()))
-    contact_sheet(first).save(arguments.out)
-    return found.to_dict() | {"picture": str(arguments.out)}, _text(found, arguments.out)
+    values, text = found.to_dict(), _text(found)
+    with keeping_results(arguments, f"the picture {arguments.out}"):
+        picture = BytesIO()
+        contact_sheet(first).save(picture, "png")
+        write_atomically(arguments.out, picture.getvalue(), "the picture")
+        values["picture"] = str(arguments.out)
+        text += f"\npicture of the {first.name} split: {arguments.out}"
+    return values, text
 
 
-def _text(found: DatasetPreview, picture: Path) -> str:
-    counts = found.counts
+def _text(found: DatasetPreview) -> str:
+    counts, title = found.counts, for_display(found.title)
     rows: list[tuple[object, ...]] = [
         (name, *(f"{counts[split][name]:,}" for split in counts))
         for name in next(iter(counts.values()))
@@ -88,11 +100,10 @@ def _text(found: DatasetPreview, picture: Path) -> str:
     ]
     return "\n".join(
         chain(
-            [found.title, "", table(("class", *counts), rows, numbers=" ".join(counts)), ""],
+            [title, "", table(("class", *counts), rows, numbers=" ".join(counts)), ""],
             [f"copies within a split: {copies}"],
             [f"identical images in two splits: {shared}"],
             [f"pairs of near-duplicates in two splits: {leaks}"],
             [f"warning: {', '.join(empty)}"] if empty else [],
-            [f"picture of the {next(iter(counts))} split: {picture}"],
         )
     )

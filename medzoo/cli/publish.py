@@ -89,7 +89,7 @@ def _check_options(arguments: argparse.Namespace) -> None:
 def _read_report(path: str) -> medzoo.Report:
     try:
         return medzoo.Report.from_dict(parse_json(regular_file(path).read_text(encoding="utf-8")))
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError) as error:
         raise ValueError(
             f"--report={path} does not contain a report ({error}); write one with "
             "`medzoo evaluate WEIGHTS --json > report.json`"

@@ -6,6 +6,8 @@ import shutil
 import textwrap
 from collections.abc import Iterable, Sequence
 
+from medzoo.escape import for_display
+
 _WIDEST = 100
 
 
@@ -17,7 +19,7 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[object]], numbers: str =
         rows: The cells of each row.
         numbers: Heads of the columns that are aligned to the right, separated by spaces.
     """
-    cells = [list(map(str, heads)), *(list(map(str, row)) for row in rows)]
+    cells = [[for_display(str(cell)) for cell in row] for row in (heads, *rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     right = [head in numbers.split() for head in heads]
     lines = [
@@ -41,12 +43,12 @@ def card(title: str, facts: Iterable[tuple[str, str]]) -> str:
     width = min(shutil.get_terminal_size((_WIDEST, 24)).columns, _WIDEST)
     known = [(name, text) for name, text in facts if text]
     margin = max((len(name) for name, _ in known), default=0) + 4
-    lines = [title]
+    lines = [for_display(title)]
     for name, text in known:
         first = f"  {name}".ljust(margin)
-        for line in text.splitlines():
+        for line in text.split("\n"):
             lines += textwrap.wrap(
-                line,
+                for_display(line),
                 max(width, margin + 20),
                 initial_indent=first,
                 subsequent_indent=" " * margin,

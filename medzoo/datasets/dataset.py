@@ -24,6 +24,7 @@ from medzoo.datasets.readers.table import read_table
 from medzoo.datasets.readers.text_table import TableSource
 from medzoo.datasets.split import Split
 from medzoo.errors import DatasetError
+from medzoo.escape import for_display
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -76,8 +77,9 @@ class Dataset:
     def __repr__(self) -> str:
         counts = " / ".join(f"{len(split):,}" for split in self.splits.values())
         return (
-            f"Dataset({self.title}: {self.info.task}, {self.info.num_classes} classes, "
-            f"{self.info.channels} x {self.size} x {self.size}, {'/'.join(self.splits)} {counts})"
+            f"Dataset({for_display(self.title)}: {self.info.task}, "
+            f"{self.info.num_classes} classes, {self.info.channels} x {self.size} x {self.size}, "
+            f"{'/'.join(self.splits)} {counts})"
         )
 
     @property

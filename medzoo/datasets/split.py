@@ -16,6 +16,7 @@ from medzoo.datasets.info import DatasetInfo, SplitName
 from medzoo.datasets.provenance import Provenance
 from medzoo.datasets.storage.gather import gather_rows
 from medzoo.datasets.storage.mmap import MappedImages, find_map, iter_chunks, take_rows
+from medzoo.escape import for_display
 
 Sample: TypeAlias = "tuple[Tensor, int | Tensor]"
 """An image, uint8 (C, H, W), and its label: a class index, or float32 (L,) if multi-label."""
@@ -63,7 +64,7 @@ class Split(TorchDataset[Sample]):
 
     def __repr__(self) -> str:
         shape = " x ".join(str(n) for n in self.images.shape)
-        return f"Split({self.title}, {self.name}: {shape}, {self.info.task})"
+        return f"Split({for_display(self.title)}, {self.name}: {shape}, {self.info.task})"
 
     def __getitem__(self, index: SupportsIndex) -> Sample:
         """Return a copy of one image, uint8 (C, H, W), and its label.

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from medzoo.escape import for_display
 from medzoo.evaluation.metrics import is_multi_label
 from medzoo.evaluation.report import Report
 from medzoo.files import write_atomically
@@ -24,6 +25,9 @@ from medzoo.files import write_atomically
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+_LINES = 6  # of a long name
+_LARGEST = 60  # inches of a side; more would take gigabytes
 
 BLUE, ORANGE, GREEN, GRAY = "#0072B2", "#E69F00", "#009E73", "#8C8C8C"
 
@@ -330,7 +334,8 @@ def _figure(width: float, height: float) -> Figure:
     require_matplotlib()
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), dpi=150, layout="constrained")
+    size = (min(width, _LARGEST), min(height, _LARGEST))
+    return Figure(figsize=size, dpi=150, layout="constrained")
 
 
 def _draw_matrix(
@@ -358,11 +363,12 @@ def _draw_matrix(
 
 
 def _heading(report: Report, score: str) -> str:
-    return f"{report.title}, {report.split} split, n = {report.n:,}, {score}"
+    return f"{for_display(report.title)}, {report.split} split, n = {report.n:,}, {score}"
 
 
 def _wrapped(text: str, width: int) -> str:
-    return "\n".join(textwrap.wrap(text, width)) or text
+    text = for_display(text)
+    return "\n".join(textwrap.wrap(text, width, max_lines=_LINES, placeholder=" ...")) or text
 
 
 def _column(rows: Sequence[Mapping[str, Any]], key: str) -> np.ndarray:
@@ -372,6 +378,11 @@ def _column(rows: Sequence[Mapping[str, Any]], key: str) -> np.ndarray:
 
 
 def _save(figure: Figure, path: PathLike) -> Path:
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):  # a dollar sign in a name does not start a formula
+        text.set_parse_math(False)
+        text.set_usetex(False)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return write_atomically(Path(path), buffer.getvalue(), "the plot")

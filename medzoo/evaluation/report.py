@@ -7,7 +7,9 @@ from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any
 
 from medzoo.datasets import Task
+from medzoo.escape import for_display
 from medzoo.evaluation.metrics import ClassScores, Metrics, is_multi_label
+from medzoo.evaluation.report_values import check_report_values
 from medzoo.inference.tta import TTA
 
 _LABELS = {
@@ -73,8 +75,14 @@ class Report(Metrics):
             The report; fields that the version had not have their defaults.
 
         Raises:
-            ValueError: If a field is missing or unknown.
+            TypeError: If it is not a dictionary.
+            ValueError: If a field is missing or unknown, or a value cannot be one of a report.
         """
+        if not isinstance(values, dict):
+            raise TypeError(
+                f"not a report: {values!r:.80} is a {type(values).__name__}; give what "
+                "Report.to_dict() returned"
+            )
         known = {item.name for item in fields(cls)}
         needed = {
             item.name
@@ -86,6 +94,7 @@ class Report(Metrics):
                 f"not a report: missing {sorted(needed - values.keys())}, "
                 f"unknown {sorted(values.keys() - known)}; give what Report.to_dict() returned"
             )
+        check_report_values(values)
         restored = dict(values)
         for name in (*_LABELS, "majority"):
             restored[name] = _number(values[name])
@@ -121,7 +130,7 @@ class Report(Metrics):
         multi_label = is_multi_label(self.task)
         unit = "labels" if multi_label else "classes"
         lines = [
-            f"{self.title}, {self.split} split: {self.n:,} images, "
+            f"{for_display(self.title)}, {self.split} split: {self.n:,} images, "
             f"{len(self.per_class)} {unit} ({self.task})",
             "",
         ]
@@ -153,13 +162,14 @@ class Report(Metrics):
                 f"In brackets: 95 % bootstrap intervals, {self.resamples:,} resamples of the "
                 f"images, seed {self.seed}."
             )
-        width = max(len("label"), *(len(row["name"]) for row in self.per_class))
+        names = [for_display(row["name"]) for row in self.per_class]
+        width = max(len("label"), *map(len, names))
         heading = "label" if multi_label else "class"
         lines += ["", f"  {heading:<{width}}  precision  recall     F1    AUC  support"]
         lines += [
-            f"  {row['name']:<{width}}  {_digits(row['precision']):>9}  {_digits(row['recall']):>6}"
+            f"  {name:<{width}}  {_digits(row['precision']):>9}  {_digits(row['recall']):>6}"
             f"  {_digits(row['f1']):>5}  {_digits(row['auc']):>5}  {row['support']:>7,}"
-            for row in self.per_class
+            for name, row in zip(names, self.per_class, strict=True)
         ]
         if any(math.isnan(row["auc"]) for row in self.per_class):
             lines += ["", f"-: not defined for this split; left out of the means over {unit}."]

@@ -29,4 +29,14 @@ def plot_report(report: Report, folder: str | os.PathLike[str]) -> list[Path]:
     Raises:
         ImportError: If matplotlib is not installed.
     """
-    return [plot(report, Path(folder) / f"{name}.png") for name, plot in _PLOTS.items()]
+    paths = plot_paths(folder)
+    return [plot(report, path) for plot, path in zip(_PLOTS.values(), paths, strict=True)]
+
+
+def plot_paths(folder: str | os.PathLike[str]) -> list[Path]:
+    """Return the files that `plot_report` writes.
+
+    Args:
+        folder: Where it writes them.
+    """
+    return [Path(folder) / f"{name}.png" for name in _PLOTS]

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from medzoo.deployment import load_model
 from medzoo.errors import unknown_name
+from medzoo.escape import for_display
 from medzoo.files import write_atomically
 from medzoo.images.channels import adapt_channels
 from medzoo.images.convert import to_uint8
@@ -38,6 +39,7 @@ from medzoo.transforms import prepare_batch
 _COLOURS = ((68, 1, 84), (49, 104, 142), (53, 183, 121), (253, 231, 37))
 _OPACITY = 0.6  # of the heat where it is greatest
 _PANEL = 256  # pixels that the shorter side of an image in a figure has at least
+_LARGEST = 8192  # pixels of a side up to which an image is enlarged
 _GAP = 8  # pixels between the parts of a figure
 _FINE_ENOUGH = 7  # places per side: a map of 2 x 2 says no more than places chosen at random
 
@@ -68,10 +70,11 @@ class Explanation:
         Small images are enlarged, each pixel to a square.
         """
         factor = math.ceil(_PANEL / min(self.image.size))
+        factor = min(factor, max(1, _LARGEST // max(self.image.size)))
         width, height = (factor * side for side in self.image.size)
         total = 2 * width + _GAP
         font = ImageFont.load_default(max(16, height // 16))
-        title = f"{self.label}: {self.probability:.1%}"
+        title = f"{for_display(self.label)}: {self.probability:.1%}"
         lines = textwrap.wrap(title, max(1, int(total / font.getlength("n"))))
         text = "\n".join(lines)
         box = ImageDraw.Draw(self.image).multiline_textbbox((0, 0), text, font)

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from medzoo.escape import for_display
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -40,8 +42,10 @@ class Prediction:
 
     def __str__(self) -> str:
         """One line per class, e.g. ``melanoma  0.912``."""
-        width = max(len(name) for name in self.probabilities)
-        return "\n".join(f"{name:<{width}}  {p:.3f}" for name, p in self.probabilities.items())
+        names = list(map(for_display, self.probabilities))
+        rows = zip(names, self.probabilities.values(), strict=True)
+        width = max(map(len, names))
+        return "\n".join(f"{name:<{width}}  {p:.3f}" for name, p in rows)
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ class Failure:
 
     def __str__(self) -> str:
         """The error, as one that was not raised."""
-        return f"error: {self.error}"
+        return f"error: {for_display(self.error)}"
 
 
 class Predictions(list[Prediction]):

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from medzoo.datasets import list_datasets
+from medzoo.escape import as_markdown_code, for_markdown
 from medzoo.publishing.release import Release
 from medzoo.weights.licence import is_noncommercial
 
@@ -85,7 +86,7 @@ def scores_of(report: Mapping[str, Any]) -> list[tuple[str, tuple[str, str]]]:
 def _summary(release: Release) -> str:
     spec = release.spec
     channels, height, width = spec.input.shape
-    what = f"`{spec.architecture}`, trained on {release.title}"
+    what = f"{as_markdown_code(spec.architecture)}, trained on {for_markdown(release.title)}"
     gives = "features" if release.is_backbone else f"{spec.num_classes} classes"
     return (
         f"{what}: {gives}, images of {height} x {width} pixels in {channels} "
@@ -155,36 +156,42 @@ def _data(release: Release) -> str:
     if sets := release.data.get("sets"):
         return _data_of_several(release, sets)
     info = release.spec.dataset
-    text = f"**{release.title}**."
+    text = f"**{for_markdown(release.title)}**."
     data = release.data
     if data and info and info.name in list_datasets():
         text += (
             " This is medmnist's official file."
             if data["official"]
-            else f" This is not medmnist's official file ({data['note']}), so scores may differ "
-            "from those on the official one."
+            else f" This is not medmnist's official file ({for_markdown(data['note'])}), so scores "
+            "may differ from those on the official one."
         )
     if data.get("md5"):
-        text += f" File `{data['file']}`, md5 `{data['md5']}`."
+        text += f" {_file(data)}."
     if info is None:
         return text
-    classes = "\n".join(f"{index}. {name}" for index, name in enumerate(info.classes))
-    return "\n\n".join(part for part in (text, info.description, f"Classes:\n\n{classes}") if part)
+    classes = "\n".join(f"{i}. {for_markdown(name)}" for i, name in enumerate(info.classes))
+    parts = (text, for_markdown(info.description), f"Classes:\n\n{classes}")
+    return "\n\n".join(filter(None, parts))
+
+
+def _file(data: Mapping[str, Any]) -> str:
+    file, md5 = (as_markdown_code(str(data[name])) for name in ("file", "md5"))
+    return f"File {file}, md5 {md5}"
 
 
 def _data_of_several(release: Release, sets: Mapping[str, int]) -> str:
     files = release.data.get("files", {})
-    lines = [f"**{release.title}**; only their training and validation splits.\n"]
+    lines = [f"**{for_markdown(release.title)}**; only their training and validation splits.\n"]
     for name, visits in sets.items():
         provenance = files.get(name)
         if provenance is None:
             source = "its file and md5 are not recorded"
         else:
             official = "" if provenance["official"] else ", not medmnist's official file"
-            source = f"file `{provenance['file']}`, md5 `{provenance['md5']}`{official}"
-            source += f" ({provenance['note']})" if provenance["note"] else ""
+            source = f"{_file(provenance)}{official}".replace("File", "file", 1)
+            source += f" ({for_markdown(provenance['note'])})" if provenance["note"] else ""
         times = "once" if visits == 1 else f"{visits} times"
-        lines.append(f"- {name}, each image {times} per epoch; {source}")
+        lines.append(f"- {for_markdown(name)}, each image {times} per epoch; {source}")
     return "\n".join(lines)
 
 
@@ -196,7 +203,7 @@ def _results(release: Release, plots: Sequence[str]) -> str:
     rows = [["Data", "Split", "Images", *(label for label, _ in scores.values())]]
     rows.append(["---"] * len(rows[0]))
     for split, report in release.metrics.items():
-        rows.append([report["title"], split, f"{report['n']:,}"])
+        rows.append([for_markdown(report["title"]), split, f"{report['n']:,}"])
         rows[-1] += [_figure(report, score) for score in scores]
     parts = [
         "\n".join(f"| {' | '.join(row)} |" for row in rows),
@@ -270,12 +277,13 @@ def _member(values: Mapping[str, Any]) -> str:
     """Describe one model of a teacher."""
     size, dataset, parameters = map(values.get, ("input_size", "dataset", "parameters"))
     parts = [
-        f"made for {dataset}" if dataset else "",
+        f"made for {for_markdown(str(dataset))}" if dataset else "",
         f"input {' x '.join(map(str, size))}" if size else "",
         f"{parameters:,} parameters" if parameters else "",
     ]
     known = "; ".join(filter(None, parts))
-    return f"{values['architecture']} ({known})" if known else str(values["architecture"])
+    architecture = for_markdown(str(values["architecture"]))
+    return f"{architecture} ({known})" if known else architecture
 
 
 def _high_res(release: Release) -> str:
@@ -283,7 +291,7 @@ def _high_res(release: Release) -> str:
     if not release.high_res:
         return ""
     size, md5 = release.high_res["size"], release.high_res["md5"]
-    file = f" (md5 `{md5}`)" if md5 else ""
+    file = f" (md5 {as_markdown_code(str(md5))})" if md5 else ""
     return (
         f"The same images at {size} x {size} pixels{file} were augmented, and then scaled down to "
         "the model's input size."
@@ -294,8 +302,8 @@ def _licence(release: Release) -> str:
     if not release.licence:
         return "Not stated; ask the author before you use the weights."
     text = (
-        f"The licence of the weights is {release.licence}; that of the medzoo library is "
-        "Apache-2.0."
+        f"The licence of the weights is {for_markdown(release.licence)}; that of the medzoo "
+        "library is Apache-2.0."
     )
     if is_noncommercial(release.licence):
         text += " The weights are for non-commercial use."

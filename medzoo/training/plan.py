@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from medzoo.datasets import Dataset, Split
 from medzoo.device import autocast
 from medzoo.distributed import world_size
+from medzoo.escape import for_display
 from medzoo.randomness import reserve_generator
 from medzoo.training.loader import BatchSource
 from medzoo.training.recipes.recipe import Recipe
@@ -56,7 +57,7 @@ def describe_plan(
     steps, left = batches.steps_before(recipe.epochs), recipe.epochs - done
     sections = {
         "model": [_model(model)],
-        "data": [data.title, *_images_per_class(data)],
+        "data": [for_display(data.title), *_images_per_class(data)],
         "size": list(_size(data, batches)),
         "steps": [
             f"{_counted(steps, 'step')} of {_batch(recipe, batches)}",
@@ -134,7 +135,7 @@ def _model(model: nn.Module) -> str:
 
 def _images_per_class(data: Dataset) -> list[str]:
     """Return a table: a row per class, and one for all images."""
-    classes = [f"{name:.40}" for name in data.info.classes]
+    classes = [f"{for_display(name):.40}" for name in data.info.classes]
     train, val = _counts(data.train), _counts(data.val)
     rows = [
         (name, f"{one:,}", f"{other:,}")

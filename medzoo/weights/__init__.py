@@ -3,7 +3,13 @@
 This package knows files and tensors, not architectures; `medzoo.models` puts them together.
 """
 
-from medzoo.weights.file import Shapes, read_config, read_weights, weights_content
+from medzoo.weights.file import (
+    Shapes,
+    read_config,
+    read_precision,
+    read_weights,
+    weights_content,
+)
 from medzoo.weights.find import bundled_path, load_weights, locate_named, locate_weights
 from medzoo.weights.header import WeightsConfig
 from medzoo.weights.index import (
@@ -34,6 +40,7 @@ __all__ = [
     "provenance_of",
     "read_config",
     "read_index",
+    "read_precision",
     "read_weights",
     "warn_if_trained_on",
     "weights_content",

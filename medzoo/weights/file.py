@@ -122,6 +122,20 @@ def read_weights(
         raise WeightsError(f"{path} is damaged ({error}); fetch it again") from error
 
 
+def read_precision(path: str | Path) -> Precision:
+    """Return the precision in which a file stores convolution and linear weights.
+
+    Args:
+        path: The file.
+
+    Raises:
+        WeightsError: If it cannot be read or was not written by medzoo.
+    """
+    with _opened(path) as stream:
+        types = _read_header(path, stream).types
+    return "int8" if "I8" in types else "float16" if "F16" in types else "float32"
+
+
 @dataclass(frozen=True)
 class _Header:
     """The beginning of a weights file, up to its tensors.
@@ -130,11 +144,13 @@ class _Header:
         content: As it is in the file.
         config: What it says about the model.
         shapes: What it says about the tensors.
+        types: Their types in the file, as safetensors names them.
     """
 
     content: bytes
     config: WeightsConfig
     shapes: Shapes
+    types: set[str]
 
 
 def _read_header(path: str | Path, stream: BinaryIO) -> _Header:
@@ -148,6 +164,7 @@ def _read_header(path: str | Path, stream: BinaryIO) -> _Header:
         values = parse_json(content.decode())
         metadata = values.pop("__metadata__", {})
         shapes = {name: tuple(value["shape"]) for name, value in values.items()}
+        types = {str(value["dtype"]) for value in values.values()}
         end = max((value["data_offsets"][1] for value in values.values()), default=0)
         size = os.fstat(stream.fileno()).st_size
         if size != 8 + length + end:
@@ -170,7 +187,7 @@ def _read_header(path: str | Path, stream: BinaryIO) -> _Header:
             f"{path} holds a configuration that this version of medzoo cannot read ({error}); "
             "fetch the file again or update medzoo"
         ) from error
-    return _Header(start + content, config, shapes_in(shapes))
+    return _Header(start + content, config, shapes_in(shapes), types)
 
 
 def _verify(

@@ -7,7 +7,7 @@ import pytest
 
 import medzoo
 from medzoo.cli.main import main
-from medzoo.weights import read_config
+from medzoo.weights import read_config, read_precision
 
 
 @pytest.fixture
@@ -98,3 +98,13 @@ def test_weights_that_know_the_images_from_training_are_warned_of(file, tmp_path
     ):
         with pytest.warns(UserWarning, match="was trained on images of the val split of renamed"):
             assert main(command) == 0
+
+
+@pytest.mark.parametrize("precision", ["float16", "int8"])
+def test_calibrated_weights_are_as_small_as_they_were(file, precision, tmp_path):
+    model = medzoo.create_model("simple_cnn", dataset=medzoo.load_dataset(file))
+    before = medzoo.save_weights(model, tmp_path / "a.safetensors", precision=precision)
+    after = tmp_path / "b.safetensors"
+    assert main(["calibrate", str(before), "--data", str(file), "--output", str(after)]) == 0
+    assert after.stat().st_size < 1.02 * before.stat().st_size
+    assert read_precision(after) == precision

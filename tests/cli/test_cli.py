@@ -222,3 +222,56 @@ def test_evaluate_warns_of_images_that_may_have_been_in_training(trained, own_fi
     with pytest.warns(UserWarning, match="these very images") as caught:
         assert main(["evaluate", str(path), "--dataset", str(own_file)]) == 0
     assert len(caught) == 1
+
+
+def run_with(setup, *command):
+    """Run the command in a new process after some statements."""
+    code = f"""
+import sys
+sys.argv = ["medzoo", *{command!r}]
+{setup}
+from medzoo.__main__ import main
+sys.exit(main())
+"""
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("module", ["medzoo.cli.table", "medzoo.weights"])
+def test_ctrl_c_during_imports_is_one_line(module):
+    """The first is imported before the command runs, the second by it."""
+    setup = f"""
+class Interrupt:
+    def find_spec(name, *_):
+        if name == {module!r}:
+            exec("raise KeyboardInterrupt")  # as in an import that makes a named tuple
+sys.meta_path.insert(0, Interrupt)
+"""
+    done = run_with(setup, "info", "dermamnist")
+    assert (done.returncode, done.stderr) == (130, "medzoo: interrupted\n")
+
+
+def test_warnings_are_one_line_and_show_names_literally():
+    setup = """
+import warnings, medzoo
+def info(name):
+    warnings.warn("a\\x1b[2J\\nb")
+    raise ValueError("a\\x1b[2J\\nb")
+medzoo.dataset_info = info
+"""
+    done = run_with(setup, "info", "dermamnist")
+    assert done.stderr.splitlines() == [
+        r"medzoo: warning: a\x1b[2J\nb",
+        r"medzoo: error: a\x1b[2J\nb",
+    ]
+    assert done.returncode == 1
+
+
+def test_too_little_memory_is_one_line(monkeypatch, capsys):
+    def fail(_):
+        raise MemoryError
+
+    monkeypatch.setattr(medzoo, "dataset_info", fail)
+    assert main(["info", "dermamnist"]) == 1
+    assert capsys.readouterr().err == (
+        "medzoo: error: there is not enough memory; give smaller or fewer images\n"
+    )

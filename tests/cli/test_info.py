@@ -1,6 +1,8 @@
 """``medzoo models``, ``datasets`` and ``info``: quick, and short enough to be read."""
 
 import json
+import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -162,3 +164,42 @@ def test_an_architecture_is_a_card_with_its_own_summary(name, capsys):
     module = __import__(f"medzoo.models.{name}", fromlist=["x"])
     assert module.__doc__.splitlines()[0] in " ".join(card.split())
     assert f"{name}.dermamnist" in card
+
+
+def test_a_terminal_that_cannot_show_a_character_shows_its_number():
+    done = subprocess.run(
+        [sys.executable, "-m", "medzoo", "info", "dermamnist"],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        check=True,
+    )
+    assert rb"3\xd7600\xd7450" in done.stdout
+
+
+def test_an_exported_file_is_a_card(tmp_path, capsys):
+    pytest.importorskip("onnxruntime")
+    model = medzoo.create_model("simple_cnn", dataset="dermamnist", widths=(4, 4, 4))
+    path = str(medzoo.export(model, tmp_path / "own.onnx").path)
+    assert main(["info", path]) == 0
+    card = capsys.readouterr().out
+    for part in (
+        "simple_cnn: exported model, float32",
+        "28 x 28 pixels, RGB",
+        "not for clinical use",
+    ):
+        assert part in card
+    assert f"medzoo predict {path} image.png" in card
+    assert main(["info", path, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["output"]["classes"] == list(model.spec.classes)
+    (tmp_path / "other.onnx").write_bytes(b"x")
+    assert main(["info", str(tmp_path / "other.onnx")]) == 1
+    assert "give an .onnx file that medzoo.export wrote" in capsys.readouterr().err
+
+
+def test_a_folder_is_described_by_another_command(tmp_path, capsys):
+    (tmp_path / "my images").mkdir()
+    (tmp_path / "own.npz").touch()
+    for name in ("my images", "own.npz"):
+        assert main(["info", str(tmp_path / name)]) == 1
+        path = shlex.quote(str(tmp_path / name))
+        assert f"medzoo preview {path}\n" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """``medzoo predict``, as a user calls it."""
 
 import csv
+import io
 import json
 import os
 import sys
@@ -11,6 +12,7 @@ from PIL import Image
 
 import medzoo
 from medzoo.cli import main
+from medzoo.cli.predict import _overlays
 
 MODEL = "simple_cnn.dermamnist"
 
@@ -177,9 +179,84 @@ def test_a_name_that_is_not_utf_8(folder, tmp_path, capsys):
     name = os.fsdecode(os.fsencode(folder) + b"/caf\xe9.png")
     (folder / "a.png").rename(name)
     assert main(["predict", MODEL, name]) == 0
-    assert "caf\ufffd.png" in capsys.readouterr().out
+    assert r"caf\xe9.png" in capsys.readouterr().out
     broken = os.fsdecode(os.fsencode(folder) + b"/br\xe9.png")
     (folder / "broken.png").rename(broken)
     assert main(["predict", MODEL, name, broken, "--csv", str(tmp_path / "table.csv")]) == 0
-    assert "br\ufffd.png" in capsys.readouterr().out  # the summary names what could not be read
+    assert r"br\xe9.png" in capsys.readouterr().out  # the summary names what could not be read
     assert os.fsencode(name) in (tmp_path / "table.csv").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("paths", "names"),
+    [
+        (["a.png", "b/a.png"], ["a.png.png", "b/a.png.png"]),
+        (["b/../../up.png", "a.png"], ["up.png.png", "scans/a.png.png"]),
+        (["b/../a.png", "a.png", "./a.png"], ["a.png.png", "a.png-2.png", "a.png-3.png"]),
+        (["A.png", "a.png"], ["A.png.png", "a.png-2.png"]),  # one file on some systems
+        (["a.png", "a.png"], ["a.png.png"]),
+        (["é" * 130 + ".png"], ["é" * 120 + ".png"]),
+        (["é" * 125 + "a.png", "é" * 125 + "b.png"], ["é" * 120 + ".png", "é" * 120 + "-2.png"]),
+    ],
+)
+def test_heat_maps_are_in_their_folder_and_none_replaces_another(
+    paths, names, tmp_path, monkeypatch
+):
+    (tmp_path / "scans").mkdir()
+    monkeypatch.chdir(tmp_path / "scans")
+    found = _overlays("maps", paths)
+    assert [str(path) for path in found.values()] == [f"maps/{name}" for name in names]
+    assert all(len(os.fsencode(part)) <= 255 for path in found.values() for part in path.parts)
+
+
+def test_absolute_and_relative_images_have_heat_maps_in_the_folder(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(folder / "deep")
+    images = ["../a.png", str(folder / "deep" / "a.jpg")]
+    assert main(["predict", MODEL, *images, "--explain", str(tmp_path / "maps")]) == 0
+    written = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.png.png")}
+    assert written == {"maps/a.png.png"}
+    assert (tmp_path / "maps" / "deep" / "a.jpg.png").exists()
+
+
+NAMES = ("=HYPERLINK(1)", "a\rb", "\x1b[31mred", "-1", "$\\frac{$", "<b>|x", "+x")
+
+
+@pytest.fixture
+def hostile(tmp_path):
+    """A model whose classes have names that mean something to other programs."""
+    labels = np.arange(14) % 7
+    images = np.random.default_rng(0).integers(0, 255, (14, 28, 28), np.uint8)
+    data = medzoo.Dataset.from_arrays(train=(images, labels), test=(images, labels), classes=NAMES)
+    model = medzoo.create_model("simple_cnn", dataset=data, widths=(4, 4, 4))
+    return str(medzoo.save_weights(model, tmp_path / "hostile.safetensors"))
+
+
+def test_a_table_is_safe_to_open(hostile, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "scans").mkdir()
+    for name in ("=cmd.png", "a\rb,c.png", "ok.png"):
+        Image.fromarray(np.zeros((28, 28), np.uint8)).save(tmp_path / "scans" / name)
+    monkeypatch.chdir(tmp_path / "scans")
+    assert main(["predict", hostile, "*.png", "--csv", "../table.csv"]) == 0
+    assert not set(capsys.readouterr().out) & {"\x1b", "\r"}
+    content = (tmp_path / "table.csv").read_bytes()
+    rows = list(csv.reader(io.StringIO(content.decode(), newline="")))
+    assert [len(row) for row in rows] == [10] * 4
+    assert rows[0][2:-1] == ["'=HYPERLINK(1)", "a\rb", "\x1b[31mred", "-1", *NAMES[4:6], "'+x"]
+    assert [row[0] for row in rows[1:]] == ["'=cmd.png", "a\rb,c.png", "ok.png"]
+    assert sum(map(float, rows[1][2:-1])) == pytest.approx(1)
+    assert b'"ok.png","' in content
+    assert b',"0.' not in content  # numbers stay numbers
+
+
+@pytest.mark.parametrize("command", ["predict", "info"])
+def test_names_do_not_control_the_terminal(command, hostile, folder, capsys):
+    (folder / "a.png").rename(folder / "a\x1b[2J\nmelanoma 1.000.png")
+    images = [str(folder)] if command == "predict" else []
+    assert main([command, hostile, *images]) == 0
+    said = capsys.readouterr()
+    assert not set(said.out + said.err) & {"\x1b", "\r"}
+    assert r"\x1b[31mred" in said.out
+    assert "\nmelanoma 1.000" not in said.out
+    assert main([command, "no\x1bfile.safetensors", *images]) == 1
+    assert r"no\x1bfile" in capsys.readouterr().err

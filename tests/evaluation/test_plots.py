@@ -14,6 +14,8 @@ from medzoo.evaluation import (
     plot_history,
     plot_per_class,
     plot_reliability,
+    plot_report,
+    plots,
 )
 from tests.evaluation.test_metrics import MULTI_LABEL
 from tests.evaluation.test_report import report
@@ -145,3 +147,28 @@ def test_importing_evaluation_imports_no_plotting_and_no_scikit_learn():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(("task", "usetex"), [("multi-class", True), (MULTI_LABEL, False)])
+def test_names_are_no_formulas(tmp_path, task, usetex):
+    values = report(task).to_dict()
+    names = ("$\\frac{$", "\x1b[31m\ud800_%", "x" * 999)
+    for row, name in zip(values["per_class"], names, strict=True):
+        row["name"] = name
+    hostile = type(report()).from_dict(values | {"title": "$\\input{a}$ \x00"})
+    with matplotlib.rc_context({"text.usetex": usetex}):
+        for path in plot_report(hostile, tmp_path):
+            with Image.open(path) as image:
+                assert max(image.size) < 3000
+        plot_comparison([{"label": "$\\frac{$", "measured": 0.5}], tmp_path / "comparison.png")
+        plot_history(HISTORY, tmp_path / "history.png", title="$\\frac{$")
+
+
+def test_a_thousand_classes_do_not_take_gigabytes(tmp_path, monkeypatch):
+    few = report()
+    many = replace(few, per_class=few.per_class * 400, confusion=np.eye(1200, dtype=int).tolist())
+    sizes = []
+    monkeypatch.setattr(plots, "_save", lambda figure, path: sizes.append(figure.get_size_inches()))
+    monkeypatch.setattr(plots, "_draw_matrix", lambda axes, *_: axes.imshow([[0]]))
+    plots.plot_confusion(many, tmp_path / "a.png")
+    assert np.max(sizes) <= 60

@@ -114,3 +114,39 @@ def test_without_resamples_there_is_no_word_of_intervals():
     text = str(dataclasses.replace(report(), intervals={}, resamples=0))
     assert "[" not in text
     assert "bootstrap" not in text
+
+
+DAMAGES = {
+    "n": [-1, 1.5, True, "9", 10**400, None],
+    "seed": ["x", [], 2**70],
+    "acc": ["0.5", 2, -1, 10**400, float("nan"), True],
+    "title": [None, 5, ["a"]],
+    "split": ["\x1b[2J", "Test", None],
+    "task": ["other", None, [], {}],
+    "tta": ["mirror", []],
+    "temperature": [0, -1, "1", 10**400, float("nan"), None],
+    "provenance": [None, [], {}, {"file": "a", "md5": 5, "official": True}],
+    "intervals": [[], {"auc": 5}, {"auc": [0.1]}, {"auc": [0, 10**400]}],
+    "per_class": [None, [], [{}], [[]], "abc", [{"name": "a"}]],
+    "confusion": [None, [], [[1]], [[1, 2], [3]], 5, [["a"] * 3] * 3, [[10**400] * 3] * 3],
+    "calibration": [None, [5], [{"confidence": 2, "accuracy": 0, "count": 1}]],
+}
+
+
+@pytest.mark.parametrize("field", DAMAGES)
+def test_a_value_that_cannot_be_one_of_a_report_is_named(field):
+    values = through_json(report().to_dict())
+    for value in DAMAGES[field]:
+        with pytest.raises(ValueError, match=f"not a report: {field}=.* must be "):
+            Report.from_dict({**values, field: value})
+    with pytest.raises(TypeError, match=r"\[\] is a list"):
+        Report.from_dict([])
+
+
+def test_names_are_printed_on_one_line_each():
+    values = report().to_dict()
+    values["per_class"][1]["name"] = "a\x1b[2J\nhernia  1.000"
+    lines = str(Report.from_dict(values | {"title": "a\rb"})).splitlines()
+    assert lines[0].startswith(r"a\rb, test split")
+    assert lines[-2].startswith(r"  a\x1b[2J\nhernia  1.000 ")
+    assert len({len(line) for line in lines[-3:]}) == 1

@@ -187,3 +187,10 @@ def test_without_captum_the_extra_is_named(image, monkeypatch):
     monkeypatch.setitem(sys.modules, "captum.attr", None)
     with pytest.raises(ImportError, match=r"pip install 'medzoo\[explain\]'"):
         explain(Corner(), image)
+
+
+def test_a_long_image_is_not_enlarged_to_gigabytes():
+    found = explain(Corner(), np.zeros((2, 3000), np.uint8))
+    assert max(found.figure().size) < 2 * 8192 + 9
+    strange = replace(found, label="\ud800\x00\n$").figure()
+    assert strange.width == found.figure().width

@@ -250,3 +250,37 @@ def test_the_card_of_what_was_finetuned_has_the_backbones_licence(tmp_path):
         assert card.data.license == "cc-by-nc-4.0"
         assert "non-commercial" in card.text
         assert timm_config(release.spec)["pretrained_cfg"]["license"] == "cc-by-nc-4.0"
+
+
+def test_names_of_unknown_origin_are_shown_literally(tmp_path):
+    names = ("a\n\n# Heading", "<script>x</script>", "[x](http://a)", "a|b", "1. one")
+    data = medzoo.synthetic("retinamnist", n_train=8, n_val=8, n_test=8)
+    text = {"title": "**Own**", "licence": "<i>", "description": "![a](b)\n---"}
+    data = replace(data, info=replace(data.info, name="own", classes=names, **text))
+    model = medzoo.create_model("simple_cnn", dataset=data, widths=(4, 4, 4))
+    record = {"data": {"file": "`x`|", "md5": "m`\n# d", "official": False, "note": "<b>"}}
+    file = medzoo.save_weights(model, tmp_path / "own.safetensors", training=record)
+    release = Release.of(file)
+    measured = medzoo.evaluate(model, data.test, resamples=0).to_dict() | {"title": "**Own**"}
+    card = model_card(replace(release, metrics={"test": measured}), "me/own")
+    assert list(card_errors(str(card))) == []
+    lines = card.text.splitlines()
+    assert [line for line in lines if line.startswith("#")] == [
+        "# own",
+        "## Use",
+        "## Intended use and limits",
+        "## Training data",
+        "## Results",
+        "## Training",
+        "## Licence",
+    ]
+    assert r"0. a # Heading" in lines
+    assert r"1. \<script\>x\</script\>" in lines
+    assert r"2. \[x\](http://a)" in lines
+    assert r"3. a\|b" in lines
+    assert r"4. 1\. one" in lines
+    assert r"!\[a\](b) ---" in lines
+    assert r"The licence of the weights is \<i\>; " in card.text
+    assert r"**\*\*Own\*\* (\<b\>)**. File `` `x`| ``, md5 ``m` # d``." in lines
+    (row,) = [line for line in lines if "| test |" in line]
+    assert row.startswith(r"| \*\*Own\*\* | test | 8 |")

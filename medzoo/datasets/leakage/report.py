@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from medzoo.datasets.info import SPLIT_NAMES, SplitName
 from medzoo.errors import unknown_name
+from medzoo.escape import for_display
 
 
 class LeakedPair(NamedTuple):
@@ -96,8 +97,8 @@ class LeakageReport:
     def __str__(self) -> str:
         """Return a summary: pairs by splits, the share of test images, and the closest pairs."""
         lines = [
-            f"{self.title}: {len(self.pairs):,} pairs of near-duplicates across splits "
-            f"(distance below {self.threshold:g})",
+            f"{for_display(self.title)}: {len(self.pairs):,} pairs of near-duplicates across "
+            f"splits (distance below {self.threshold:g})",
             "",
         ]
         for (a, b), count in self.counts().items():

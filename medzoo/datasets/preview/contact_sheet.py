@@ -7,6 +7,7 @@ from torch import Tensor
 
 from medzoo.datasets.info import DatasetInfo
 from medzoo.datasets.split import Split
+from medzoo.escape import for_display
 
 _SMALLEST = 64  # pixels; smaller images are enlarged to at least this
 _GAP, _HEAD = 4, 16
@@ -40,7 +41,7 @@ def contact_sheet(split: Split, per_class: int = 10) -> Image.Image:
     for number, name in enumerate(classes):
         rows = _rows_of(split.labels, number, split.info)
         top = number * row + _GAP
-        draw.text((_GAP, top), f"{name} ({len(rows):,})", fill="black", font=font)
+        draw.text((_GAP, top), f"{for_display(name)} ({len(rows):,})", fill="black", font=font)
         chosen = rows[:: max(1, len(rows) // per_class)][:per_class]
         for place, image in enumerate(split.take(chosen) if len(chosen) else ()):
             pixels = image.expand(3, -1, -1).permute(1, 2, 0).contiguous().numpy()

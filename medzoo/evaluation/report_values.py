@@ -1,0 +1,129 @@
+"""Checking the plain values of a report that comes from a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, get_args
+
+from medzoo.datasets import TASKS
+from medzoo.datasets.info import SPLIT_NAMES
+from medzoo.evaluation.metrics import is_multi_label
+from medzoo.inference.tta import TTA
+
+_ROUNDING = 1e-6
+_LARGEST = 2**53
+
+
+def check_report_values(values: Mapping[str, Any]) -> None:
+    """Make sure that values are those of a report, so that it can be printed and plotted.
+
+    Args:
+        values: What `Report.to_dict` gave, after a trip through JSON; no field is unknown, and
+            those without a default are all there.
+
+    Raises:
+        ValueError: If a value cannot be one of a report.
+    """
+    for name, value in values.items():
+        fits, expected = _FIELDS.get(name, (_is_score, "a number from 0 to 1, or null"))
+        if not fits(value):
+            raise _not_a_report(name, value, expected)
+    classes = len(values["per_class"])
+    shape = [classes, 2, 2] if is_multi_label(values["task"]) else [classes, classes]
+    if len(values.get("auc_intervals", [])) not in (0, classes):
+        raise _not_a_report("auc_intervals", values["auc_intervals"], f"{classes} pairs, or none")
+    if _shape(values["confusion"], len(shape)) != shape:
+        expected = f"{' x '.join(map(str, shape))} counts, for {classes} classes"
+        raise _not_a_report("confusion", values["confusion"], expected)
+
+
+def _not_a_report(name: str, value: object, expected: str) -> ValueError:
+    return ValueError(
+        f"not a report: {name}={value!r:.80} must be {expected}; give what Report.to_dict() "
+        "returned"
+    )
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LARGEST
+
+
+def _is_score(value: object) -> bool:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return -_ROUNDING <= value <= 1 + _ROUNDING
+    return value is None
+
+
+def _is_interval(value: object) -> bool:
+    return isinstance(value, list | tuple) and len(value) == 2 and all(map(_is_score, value))
+
+
+def _are_rows(kinds: Mapping[str, Callable[[object], bool]]) -> Callable[[object], bool]:
+    """Return whether a value is a list of objects with these fields."""
+
+    def fits(value: object) -> bool:
+        return isinstance(value, list) and all(
+            isinstance(row, dict)
+            and row.keys() == kinds.keys()
+            and all(kinds[name](row[name]) for name in kinds)
+            for row in value
+        )
+
+    return fits
+
+
+def _is_provenance(value: object) -> bool:
+    return (
+        isinstance(value, dict)
+        and {"file", "md5", "official"} <= value.keys() <= {"file", "md5", "official", "note"}
+        and isinstance(value["official"], bool)
+        and all(v is None or isinstance(v, str) for k, v in value.items() if k != "official")
+    )
+
+
+def _shape(counts: Any, depth: int) -> list[int]:
+    """Return the shape of nested lists of counts; empty if they have none of that depth."""
+    if not isinstance(counts, Sequence) or isinstance(counts, str):
+        return []
+    if depth == 1:
+        return [len(counts)] if all(map(_is_count, counts)) else []
+    inner = [_shape(one, depth - 1) for one in counts]
+    return [len(inner), *inner[0]] if inner and inner.count(inner[0]) == len(inner) else []
+
+
+_scores = dict.fromkeys(("precision", "recall", "f1", "auc"), _is_score)
+_are_classes = _are_rows({"name": _is_text, **_scores, "support": _is_count})
+_text, _count = (_is_text, "text"), (_is_count, f"a whole number from 0 to {_LARGEST}")
+_FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    **dict.fromkeys(("dataset", "title"), _text),
+    **dict.fromkeys(("n", "resamples", "seed"), _count),
+    "split": (lambda value: value in SPLIT_NAMES, f"one of {', '.join(SPLIT_NAMES)}"),
+    "task": (lambda value: value in TASKS, f"one of {', '.join(TASKS)}"),
+    "tta": (lambda value: value in get_args(TTA), f"one of {', '.join(get_args(TTA))}"),
+    "temperature": (
+        lambda value: isinstance(value, int | float) and 0 < value <= _LARGEST,
+        "a number above 0",
+    ),
+    "provenance": (_is_provenance, "an object with file, md5, official and note"),
+    "intervals": (
+        lambda value: isinstance(value, dict) and all(map(_is_interval, value.values())),
+        "an object of pairs of numbers",
+    ),
+    "auc_intervals": (
+        lambda value: isinstance(value, list) and all(map(_is_interval, value)),
+        "a list of pairs of numbers",
+    ),
+    "per_class": (
+        lambda value: _are_classes(value) and bool(value),
+        "a list of objects with name, precision, recall, f1, auc and support",
+    ),
+    "calibration": (
+        _are_rows({"confidence": _is_score, "accuracy": _is_score, "count": _is_count}),
+        "a list of objects with confidence, accuracy and count",
+    ),
+    "confusion": (lambda value: isinstance(value, list), "a list"),
+}

@@ -1,0 +1,66 @@
+"""Damaged reports, and names of unknown origin, which must be shown harmlessly everywhere."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import unicodedata
+from pathlib import Path
+
+import numpy as np
+
+from medzoo.escape import as_markdown_code, for_display, for_markdown, for_spreadsheet
+from medzoo.evaluation import Report
+from medzoo.files import parse_json
+from medzoo.weights import weights_index
+from tests.fuzz.headers import damaged_json
+from tests.fuzz.readers import Case
+
+_PARTS = (
+    *("\x1b[2J", "\x9b1m", "\r", "\n", "\t", "\0", "\u202e", "\u2028", "\ufeff", "\ud800"),
+    *("\udcff", "=", "+", "-", "@", "\uff1d", "1", ".", "e", ",", ";", '"', "'", "|", "`", "``"),
+    *("*", "_", "~", "#", "<", ">", "&lt;", "[", "](", ")", "!", "$", "\\", "\\frac{", " ", "a"),
+    *("é", "黑", "a" * 300),
+)
+
+
+def cases() -> dict[str, Case]:
+    """Return the kinds by name."""
+    entry = next(entry for entry in weights_index().values() if "test" in entry.metrics)
+    report = json.loads(json.dumps(dict(entry.metrics["test"])))
+    return {
+        "report": Case(
+            lambda number: damaged_json(number, report).encode("utf8", "surrogatepass"),
+            _show_report,
+            (TypeError, ValueError),
+            ".json",
+        ),
+        "name": Case(_name, _show_name, (), ".txt"),
+    }
+
+
+def _show_report(path: Path) -> object:
+    report = Report.from_dict(parse_json(path.read_bytes()))
+    for char in str(report).replace("\n", ""):
+        assert unicodedata.category(char) not in ("Cc", "Cs"), repr(char)
+    return json.dumps(report.to_dict(), allow_nan=False)
+
+
+def _name(number: int) -> bytes:
+    rng = np.random.default_rng([3, number])
+    parts = rng.choice(np.array(_PARTS, object), size=rng.integers(1, 9))
+    return "".join(parts).encode("utf8", "surrogatepass")
+
+
+def _show_name(path: Path) -> object:
+    name = path.read_bytes().decode("utf8", "surrogatepass")
+    for shown in (for_display(name), for_markdown(name), as_markdown_code(name)):
+        hidden = {unicodedata.category(char) for char in shown} & {"Cc", "Cf", "Cs", "Zl", "Zp"}
+        assert not hidden, f"{name!r} is shown as {shown!r}"
+    text = io.StringIO(newline="")
+    csv.writer(text, quoting=csv.QUOTE_NONNUMERIC).writerow([for_spreadsheet(name), 1.5])
+    (row,) = csv.reader(io.StringIO(text.getvalue(), newline=""))
+    assert len(row) == 2, f"{name!r} became {row!r}"
+    assert row[0] in (name, f"'{name}"), f"{name!r} became {row!r}"
+    return row
