@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import ExitStack
 from dataclasses import dataclass
 from glob import glob
 from operator import length_hint
@@ -169,13 +170,19 @@ def is_file_content(image: object) -> bool:
     return isinstance(image, bytes | bytearray | memoryview) or hasattr(image, "read")
 
 
-def load_image(image: ImageSource, depth: DepthCheck, name: str = "the image") -> ImageLike:
+def load_image(
+    image: ImageSource,
+    depth: DepthCheck,
+    name: str = "the image",
+    held: ExitStack | None = None,
+) -> ImageLike:
     """Read a file into memory; return what is already there unchanged.
 
     Args:
         image: One image.
         depth: Takes note of 16-bit values.
         name: What an image without a path is called in errors.
+        held: Counts a file among the images in memory until it is closed; see `read_image`.
 
     Raises:
         FileNotFoundError: If the file does not exist.
@@ -185,14 +192,14 @@ def load_image(image: ImageSource, depth: DepthCheck, name: str = "the image") -
     """
     image = _content_of(image)
     if isinstance(image, bytes):
-        return read_image(image, name=name, depth=depth)
+        return read_image(image, name=name, depth=depth, held=held)
     if not isinstance(image, str | os.PathLike):
         return image  # type: ignore[return-value]
     _refuse_url(os.fspath(image))
     path = Path(image)
     if not path.exists():
         raise FileNotFoundError(f"image file {str(path)!r} does not exist; check the path")
-    return read_image(path, depth=depth)
+    return read_image(path, depth=depth, held=held)
 
 
 def _content_of(image: ImageSource) -> ImageSource:

@@ -17,7 +17,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, JPEGBa
 
 from medzoo.errors import DatasetError
 from medzoo.images.file import read_image
-from medzoo.images.jpeg2000 import check_boxes
+from medzoo.images.decoding.jpeg2000 import check_boxes
 from tests.fuzz.dicom_files import dicom_file
 
 

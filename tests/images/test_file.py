@@ -12,7 +12,9 @@ from PIL import Image, PngImagePlugin
 
 from medzoo.errors import DatasetError
 from medzoo.images import file
-from medzoo.images.convert import MAX_PIXELS, rescale_to_uint8, to_uint8
+from medzoo.images.convert import to_uint8
+from medzoo.images.decoding.limits import MAX_PIXELS
+from medzoo.images.decoding.pixels import rescale_to_uint8
 from medzoo.images.file import IMAGE_SUFFIXES, is_image, read_image
 
 LOSSLESS = ["png", "bmp", "tif", "ppm", "tga", "qoi", "pcx", "sgi", "jp2"]
