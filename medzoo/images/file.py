@@ -106,7 +106,7 @@ def read_image(
     with ExitStack() as own:
 
         def reserve(width: int, height: int) -> None:
-            (held or own).enter_context(_budget.reserve(check_pixels(width, height)))
+            _budget.reserve(check_pixels(width, height), own if held is None else held)
 
         try:
             pixels, highest = _decode(source, name, reserve)
@@ -139,7 +139,7 @@ def _decode(source: Path | bytes, name: str, reserve: Reserve) -> tuple[np.ndarr
             check_size(size := os.fstat(stream.fileno()).st_size)
             head = stream.read(HEAD)
             if size <= MAX_BOUNDED_BYTES and may_be_bounded(head):
-                content = head + stream.read(MAX_BOUNDED_BYTES)
+                content = head + stream.read(size)
     if is_bounded(content):
         return decode(io.BytesIO(content), name, reserve, BOUNDED_FORMATS)
     return worker_pool().decode(source, name, reserve)

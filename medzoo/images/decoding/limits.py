@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from threading import Condition, Lock
 
 MAX_BYTES = 1 << 30
@@ -77,19 +76,19 @@ class PixelBudget:
         self._changed = Condition()
         self._turn = Lock()  # only one waits, so that small images do not overtake it forever
 
-    @contextmanager
-    def reserve(self, pixels: int) -> Iterator[None]:
-        """Wait until an image may be decoded; it may be kept in full size until the block ends.
+    def reserve(self, pixels: int, held: ExitStack) -> None:
+        """Wait until an image may be decoded.
 
         Args:
             pixels: Height times width.
+            held: Closed when the image is no longer in memory in full size.
         """
         with self._turn, self._changed:
             self._changed.wait_for(lambda: pixels <= self._free)
             self._free -= pixels
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._free += pixels
-                self._changed.notify_all()
+        held.callback(self._release, pixels)
+
+    def _release(self, pixels: int) -> None:
+        with self._changed:
+            self._free += pixels
+            self._changed.notify_all()

@@ -64,7 +64,8 @@ def decode_pixels(image: Image.Image) -> np.ndarray:
         return numbers if white is None else white - numbers
     gray = image.mode in ("1", "L", "LA", "La")
     if image.mode.lower() not in _WITH_ALPHA and "transparency" not in image.info:
-        return np.array(image.convert("L" if gray else "RGB"))
+        mode = "L" if gray else "RGB"
+        return np.array(image if image.mode == mode else image.convert(mode))  # spares a copy
     colours = blend_with_black(np.asarray(image.convert("LA" if gray else "RGBA")))
     return colours[..., 0] if gray else colours
 

@@ -104,6 +104,7 @@ class _Worker:
             "bytes": len(content),
             "name": name,
             "seconds": MAX_SECONDS,
+            "memory": MAX_MEMORY,
             "heif": "HEIF" in Image.OPEN,  # if the program has registered it
         }
         reply = self._ask(json.dumps(request).encode() + b"\n", content)
@@ -149,9 +150,8 @@ class _Worker:
         if not reply:
             self._process.wait()
             raise ValueError(
-                f"decoding it takes more than {MAX_SECONDS} seconds or {MAX_MEMORY >> 30} GiB, or "
-                f"crashes its decoder (exit status {self._process.returncode}); if the image is "
-                "intact, save it as PNG"
+                f"decoding it takes more than {MAX_SECONDS} seconds of processor time, or crashes "
+                f"the decoder (exit status {self._process.returncode}); save it as PNG"
             )
         if "error" in reply:
             self._is_between_files = True

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from medzoo.images.decoding.decode import NotWantedError, decode
-from medzoo.images.decoding.limits import MAX_MEMORY, check_pixels
+from medzoo.images.decoding.limits import check_pixels
 
 try:
     import resource
@@ -33,10 +33,10 @@ def serve() -> None:
     requests = sys.stdin.buffer
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what decoders print must not get into the replies
-    _limit("RLIMIT_AS", MAX_MEMORY)
     _limit("RLIMIT_CORE", 0)
     for line in requests:
         request = json.loads(line)
+        _limit("RLIMIT_AS", request["memory"])
         _limit("RLIMIT_CPU", int(sum(os.times()[:2])) + 1 + request["seconds"])
         try:
             pixels, highest = _decode(request, requests, replies)
@@ -45,7 +45,7 @@ def serve() -> None:
         except Exception as error:  # decoders raise many kinds of errors, some with several lines
             reason = " ".join(str(error).split())[:2000] or type(error).__name__
             if isinstance(error, MemoryError):
-                reason = f"decoding it needs more than {MAX_MEMORY >> 30} GiB of memory"
+                reason = f"decoding it takes more than {request['memory']:,} bytes of memory"
             _send(replies, error=reason)
         else:
             _send(replies, shape=pixels.shape, highest=highest)
