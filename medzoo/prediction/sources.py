@@ -18,6 +18,7 @@ from torch import Tensor
 
 from medzoo.datasets import Split
 from medzoo.images import ImageLike, find_images, read_image
+from medzoo.images.decoding.limits import MAX_BYTES
 from medzoo.images.depth import DepthCheck
 from medzoo.images.discover import describe_left_out, warn_left_out
 from medzoo.images.shape import channels_where_expected, is_gray_stack
@@ -208,8 +209,11 @@ def _content_of(image: ImageSource) -> ImageSource:
     if hasattr(image, "read"):
         if hasattr(image, "seekable") and stream.seekable():
             stream.seek(0)
-        image = stream.read()
-        if not isinstance(image, bytes):
+        image = stream.read(MAX_BYTES + 1)
+        if isinstance(image, bytes):  # files without a buffer may give less than there is
+            while len(image) <= MAX_BYTES and (more := stream.read(MAX_BYTES + 1 - len(image))):
+                image += more
+        else:
             raise TypeError(
                 f"reading a {type(stream).__name__} gave {type(image).__name__}, expected bytes; "
                 "open files in binary mode, 'rb'"

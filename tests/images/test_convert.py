@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
 
-from medzoo.images.decoding import pixels as pixels_module
 from medzoo.images.convert import to_uint8
+from medzoo.images.decoding import pixels as pixels_module
 from medzoo.images.decoding.pixels import decode_pixels, numbers_to_uint8
 from medzoo.images.depth import DepthCheck
 

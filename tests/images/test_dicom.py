@@ -16,8 +16,8 @@ from pydicom.sequence import Sequence
 from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, JPEGBaseline8Bit
 
 from medzoo.errors import DatasetError
-from medzoo.images.file import read_image
 from medzoo.images.decoding.jpeg2000 import check_boxes
+from medzoo.images.file import read_image
 from tests.fuzz.dicom_files import dicom_file
 
 
