@@ -185,7 +185,7 @@ def test_a_file_that_takes_too_long_is_given_up(monkeypatch):
     monkeypatch.setattr(pool, "MAX_SECONDS", 0)
     began = time.process_time()
     with pytest.raises(DatasetError, match="takes more than 0 seconds of processor time"):
-        read_image(b"P6\n#" + b"x" * 20_000_000)
+        read_image(b"P6\n#" + b"x" * 8_000_000)
     assert time.process_time() - began < 1
     monkeypatch.undo()
     assert read_image(saved("TIFF")).shape == (48, 64, 3)
@@ -205,9 +205,10 @@ def test_a_worker_that_does_not_answer_is_ended(monkeypatch):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs RLIMIT_AS")
-@pytest.mark.parametrize("name", ["WEBP", "TIFF", "JPEG2000", "AVIF"])
-def test_a_file_that_takes_too_much_memory_is_refused(name, monkeypatch):
-    content = saved(name, size=(3000, 3000))
+def test_a_file_that_takes_too_much_memory_is_refused(monkeypatch):
+    buffer = io.BytesIO()
+    Image.new("RGB", (3000, 3000)).save(buffer, "GIF")
+    content = buffer.getvalue()
     monkeypatch.setattr(pool, "MAX_MEMORY", 150 << 20)
     with pytest.raises(DatasetError, match="cannot read"):
         read_image(content)
