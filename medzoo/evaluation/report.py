@@ -71,8 +71,17 @@ class Report(Metrics):
             The report; fields that the version had not have their defaults.
 
         Raises:
-            ValueError: If a field is missing or unknown.
+            ValueError: If a field is missing or unknown, or has another structure.
         """
+        try:
+            return cls._restored(values)
+        except (AttributeError, KeyError, OverflowError, TypeError) as error:
+            raise ValueError(
+                f"not a report: {type(error).__name__}: {error}; give what Report.to_dict() returned"
+            ) from error
+
+    @classmethod
+    def _restored(cls, values: dict[str, Any]) -> Report:
         known = {field.name for field in fields(cls)}
         needed = {field.name for field in fields(cls) if field.default is MISSING}
         if not needed <= values.keys() <= known:

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from tests.fuzz import __main__ as command
-from tests.fuzz import image_files, kills, readers, texts
+from tests.fuzz import attempts, image_files, kills, readers, texts
 from tests.fuzz.headers import HEADER, archive, damaged_archive, damaged_json, npy_header
 from tests.fuzz.readers import outcome
 
@@ -30,10 +30,10 @@ def test_every_attempt_is_read_or_refused(module, tmp_path):
 def test_the_command_repeats_an_attempt(first, status, monkeypatch, capsys):
     """In this process, with a kind that crashes at 3 and has another error at 5."""
 
-    def attempts(kind, number):
+    def planted(module, kind, number):
         yield number, {3: "crashed", 5: "KeyError: 5"}.get(number, "read"), 0.5, 7.0
 
-    monkeypatch.setattr(command, "attempts", attempts)
+    monkeypatch.setattr(command, "attempts", planted)
     arguments = ["fuzz", "--kind", "recipe", "--first", str(first), "--attempts", "1"]
     monkeypatch.setattr(sys, "argv", arguments)
     with pytest.raises(SystemExit) as ended:
@@ -44,14 +44,15 @@ def test_the_command_repeats_an_attempt(first, status, monkeypatch, capsys):
     assert (f"fault: --kind 'recipe' --first {first}: " in shown.err) == bool(status)
 
 
-def _crash(connection, kind, first):
-    connection.send((first, "read", 0.1, 1.0))
+def _crash(connection, module, kind, number):
+    connection.send((number, "read", 0.1, 1.0))
     os._exit(1)
 
 
+@pytest.mark.slow
 def test_a_crash_is_a_fault_and_the_next_attempt_follows(monkeypatch):
-    monkeypatch.setattr(command, "work", _crash)
-    found = command.attempts("any", 7)
+    monkeypatch.setattr(attempts, "work", _crash)
+    found = attempts.attempts("none", "any", 7)
     assert [next(found)[:2] for _ in range(3)] == [(7, "read"), (8, "crashed"), (9, "read")]
     found.close()
 

@@ -24,10 +24,10 @@ def cases() -> dict[str, Case]:
     data = medzoo.synthetic("breastmnist", n_train=8, n_val=8, n_test=8)
     torch.manual_seed(0)
     model = medzoo.create_model("simple_cnn", dataset=data, widths=(4, 4, 4))
-    report = medzoo.evaluate(model, data.test, n_boot=0, device="cpu").to_dict()
+    report = medzoo.evaluate(model, data.test, resamples=0, device="cpu").to_dict()
     refusal = (ValueError, OSError, medzoo.DatasetError, medzoo.WeightsError)
     return {
-        "names": Case(lambda n: _odd_name(n).encode("utf8"), _use_name, refusal, ""),
+        "names": Case(lambda n: _odd_name(n).encode("utf8"), _use_name, refusal, "", in_suite=12),
         "report": Case(
             lambda n: damaged_json(n, report).encode("utf8", "surrogatepass"),
             _read_report,
