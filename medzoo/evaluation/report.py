@@ -77,7 +77,8 @@ class Report(Metrics):
             return cls._restored(values)
         except (AttributeError, KeyError, OverflowError, TypeError) as error:
             raise ValueError(
-                f"not a report: {type(error).__name__}: {error}; give what Report.to_dict() returned"
+                f"not a report ({type(error).__name__}: {error}); "
+                "give what Report.to_dict() returned"
             ) from error
 
     @classmethod
