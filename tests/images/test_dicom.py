@@ -223,16 +223,16 @@ def test_what_is_missing_from_a_dicom_file_is_said(path):
 @pytest.mark.parametrize(
     ("stored", "tags"),
     [
-        ([[-2000, 0, 50, 100]], {"PixelPaddingValue": -2000}),
-        ([[3000, 0, 50, 100]], {"PixelPaddingValue": 3000}),
-        ([[-1999, 0, 50, 100]], {"PixelPaddingValue": -2000, "PixelPaddingRangeLimit": -1000}),
-        ([[-1999, 0, 50, 100]], {"PixelPaddingValue": -1000, "PixelPaddingRangeLimit": -2000}),
+        ([[-2000, 0, 20, 100]], {"PixelPaddingValue": -2000}),
+        ([[3000, 0, 20, 100]], {"PixelPaddingValue": 3000}),
+        ([[-1999, 0, 20, 100]], {"PixelPaddingValue": -2000, "PixelPaddingRangeLimit": -1000}),
+        ([[-1999, 0, 20, 100]], {"PixelPaddingValue": -1000, "PixelPaddingRangeLimit": -2000}),
     ],
 )
 def test_padding_is_black_and_does_not_darken_the_rest(path, stored, tags, kind):
     image = read_image(save(path, np.array(stored, np.int16), kind, **tags))
     assert image[0, 0] == 0
-    assert image[0, 1:].tolist() == ([0, 128, 255] if kind == "MONOCHROME2" else [255, 127, 0])
+    assert image[0, 1:].tolist() == ([0, 51, 255] if kind == "MONOCHROME2" else [255, 204, 0])
     window = {"WindowCenter": -1000, "WindowWidth": 3000}
     assert read_image(save(path, np.array(stored, np.int16), kind, **tags, **window))[0, 0] == 0
 
