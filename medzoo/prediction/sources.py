@@ -209,13 +209,14 @@ def _content_of(image: ImageSource) -> ImageSource:
     if hasattr(image, "read"):
         if hasattr(image, "seekable") and stream.seekable():
             stream.seek(0)
-        image = stream.read(MAX_BYTES + 1)
-        if isinstance(image, bytes):  # files without a buffer may give less than there is
-            while len(image) <= MAX_BYTES and (more := stream.read(MAX_BYTES + 1 - len(image))):
-                image += more
-        else:
+        content: Any = stream.read(MAX_BYTES + 1)
+        # Files without a buffer may give less than there is.
+        while isinstance(content, bytes) and (more := stream.read(MAX_BYTES + 1 - len(content))):
+            content += more
+        if not isinstance(content, bytes):
             raise TypeError(
-                f"reading a {type(stream).__name__} gave {type(image).__name__}, expected bytes; "
+                f"reading a {type(stream).__name__} gave {type(content).__name__}, expected bytes; "
                 "open files in binary mode, 'rb'"
             )
+        image = content
     return bytes(image) if isinstance(image, bytearray | memoryview) else image
