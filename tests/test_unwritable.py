@@ -14,7 +14,6 @@ from medzoo.cli import main
 from medzoo.errors import WriteError
 from medzoo.evaluation.plots import plot_confusion
 from medzoo.files import write_atomically, writing
-from medzoo.images import batch
 from medzoo.training import TensorBoard, Trainer
 from medzoo.weights.hub import reason
 from medzoo.weights.index import write_index
@@ -138,19 +137,6 @@ def test_a_table_of_predictions(tmp_path, capsys, full_disk):
     error = capsys.readouterr().err
     assert f"cannot write the predictions to '{table}': No space left on device; {FULL}" in error
     assert list(table.parent.iterdir()) == []
-
-
-def test_a_full_temporary_folder_is_not_a_damaged_image(monkeypatch):
-    class Cell:
-        def read_bytes(self):
-            return b"\0" * 128 + b"DICM"
-
-    def fail(*_):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(Path, "write_bytes", fail)
-    with pytest.raises(WriteError, match=f"cannot write a temporary copy of a DICOM file .*{FULL}"):
-        batch.read_images([Cell()], 28, on_error="skip", progress=False)
 
 
 def test_the_hubs_cache_is_named():

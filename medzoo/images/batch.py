@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor
 
 from medzoo.distributed import rank
-from medzoo.errors import DatasetError, WriteError
+from medzoo.errors import DatasetError
 from medzoo.images.convert import to_uint8
 from medzoo.images.depth import DepthCheck
 from medzoo.images.file import read_image
@@ -93,11 +94,11 @@ def read_images(
 def _read(file: ImageFile, size: int, depth: DepthCheck) -> Tensor | DatasetError:
     try:
         source = file if isinstance(file, Path) else file.read_bytes()
-        image = center_crop_resize(to_uint8(read_image(source, name=str(file), depth=depth)), size)
+        with ExitStack() as held:
+            pixels = read_image(source, name=str(file), depth=depth, held=held)
+            image = center_crop_resize(to_uint8(pixels), size)
     except DatasetError as error:
         return error
-    except WriteError:
-        raise  # says nothing about the image
     except OSError as error:
         return DatasetError(f"cannot read {file}: {error}")
     gray = len(image) == 3 and bool((image[1:] == image[:1]).all())

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medzoo.errors import warn_caller
-from medzoo.images.dicom import lacks_preamble
+from medzoo.images.decoding.dicom import lacks_preamble
 from medzoo.images.file import is_image
 
 _HIDDEN_PREFIXES = (".", "__MACOSX")

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import io
 import os
+from contextlib import ExitStack
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
-import PIL
-from PIL import Image, UnidentifiedImageError
 
-from medzoo.errors import DatasetError, WriteError
-from medzoo.files import writing
-from medzoo.images.convert import check_pixels, decode_pixels, numbers_to_uint8
+from medzoo.errors import DatasetError
+from medzoo.images.decoding.bounded import (
+    BOUNDED_FORMATS,
+    MAX_BOUNDED_BYTES,
+    is_bounded,
+    may_be_bounded,
+)
+from medzoo.images.decoding.decode import HEAD, NotWantedError, Reserve, decode, may_be_image
+from medzoo.images.decoding.limits import PixelBudget, check_pixels, check_size
+from medzoo.images.decoding.pool import worker_pool
 from medzoo.images.depth import DepthCheck
-from medzoo.images.dicom import is_dicom, lacks_preamble, read_dicom
-from medzoo.images.pillow import MAX_16_BIT, has_16_bit_colours, integer_range
 
 _NAMES = (
     "apng avif bmp dcm dib dicom gif ico j2k jfif jp2 jpe jpeg jpg jpx "
@@ -25,14 +28,11 @@ _NAMES = (
 IMAGE_SUFFIXES = frozenset(f".{name}" for name in _NAMES.split())
 """File name suffixes, in lower case, of files that are assumed to be images."""
 
-_HEAD = 132  # bytes, the last four of which identify a DICOM file
-_SCAN = b"\xff\xda"  # the marker of a scan in JPEG files; compressed data never contain it
-_MAX_SCANS = 100  # progressive files have about ten; each is a pass over the whole image
-_PILLOW = int(PIL.__version__.split(".")[0])
+_budget = PixelBudget()
 
 
 def is_image(path: Path) -> bool:
-    """Return whether a file is an image, by its suffix or else by its first bytes.
+    """Return whether a file is an image, by its suffix or else by its content.
 
     The file may still be damaged: only `read_image` decodes it.
 
@@ -41,14 +41,20 @@ def is_image(path: Path) -> bool:
     """
     if path.suffix.lower() in IMAGE_SUFFIXES:
         return True
+
+    def stop(width: int, height: int) -> None:
+        raise NotWantedError
+
     try:
         with path.open("rb") as stream:
-            if is_dicom(stream.read(_HEAD)):
-                return True
-        with Image.open(path):
-            return True
+            if not may_be_image(stream.read(HEAD)):
+                return False
+        _decode(path, str(path), stop)
+    except NotWantedError:
+        return True
     except Exception:  # plugins of Pillow raise many kinds of errors for other formats
         return False
+    return True
 
 
 def read_image(
@@ -56,12 +62,14 @@ def read_image(
     *,
     name: str | None = None,
     depth: DepthCheck | None = None,
+    held: ExitStack | None = None,
 ) -> np.ndarray:
     """Read an image file. The format is detected from the content, not from the name.
 
-    - Formats: all that Pillow decodes by itself, and DICOM with ``pip install 'medzoo[dicom]'``
-      (see `medzoo.images.dicom.read_dicom`). PostScript is refused, because decoding it would run
-      a program.
+    - Formats: those in `medzoo.images.decoding.decode.FORMATS`, and DICOM with ``pip install
+      'medzoo[dicom]'`` (see `medzoo.images.decoding.dicom.read_dicom`).
+    - Size, pixels, time and memory are limited, see `medzoo.images.decoding.limits`. All but plain
+      JPEG, PNG and BMP files are decoded in another process, which is ended if it takes too long.
     - Of animations and multi-frame files, the first frame is read.
     - Images are rotated upright according to EXIF. Transparency is blended with black; palettes,
       CMYK and other colour spaces become RGB.
@@ -74,14 +82,15 @@ def read_image(
         name: What the content is called in errors.
         depth: Takes note of 16-bit values, to give one warning for several files; by default the
             warning is about this file.
+        held: Counts the image among those that are in memory in full size until it is closed; by
+            default, until the image is decoded. Others wait if these become too large.
 
     Returns:
         uint8 (H, W) if gray, else (H, W, 3).
 
     Raises:
-        DatasetError: If the file is missing, damaged, truncated or not an image, has more than
-            `medzoo.images.convert.MAX_PIXELS` pixels, or is DICOM and pydicom is not installed; the
-            message names the file.
+        DatasetError: If the file is missing, damaged, truncated or not an image, exceeds a limit,
+            or is DICOM and pydicom is not installed; the message names the file.
 
     Example:
         >>> import pathlib
@@ -94,8 +103,18 @@ def read_image(
         source = Path(source)
         name = repr(str(source))
         _check_file(source)
+    with ExitStack() as own:
+
+        def reserve(width: int, height: int) -> None:
+            _budget.reserve(check_pixels(width, height), own if held is None else held)
+
+        try:
+            pixels, highest = _decode(source, name, reserve)
+        except Exception as error:  # decoders raise many kinds of errors, some with several lines
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise DatasetError(f"cannot read {name} as an image: {reason}") from error
     check = depth or DepthCheck()
-    pixels = _read(source, name, check)
+    check.add(highest)
     if depth is None:
         check.finish()
     return pixels
@@ -110,65 +129,27 @@ def _check_file(path: Path) -> None:
         raise DatasetError(f"{path} {problem}; give the path of an image file")
 
 
-def _read(source: Path | bytes, name: str, depth: DepthCheck) -> np.ndarray:
-    """Decode a file; turn every error of a decoder into one that names the file."""
-    head = b""
-    try:
-        head = _head(source)
-        return _read_dicom(source) if is_dicom(head) else _read_by_pillow(source, depth)
-    except WriteError:
-        raise  # says nothing about the image
-    except UnidentifiedImageError as error:
-        reason = "unknown format"
-        if lacks_preamble(head) or name.rstrip("'").lower().endswith((".dcm", ".dicom")):
-            reason = (
-                "it seems to be a DICOM file without the preamble (128 bytes, then DICM) that "
-                "identifies it; save it again as a complete DICOM file"
-            )
-        raise DatasetError(f"cannot read {name} as an image: {reason}") from error
-    except Exception as error:  # decoders raise many kinds of errors, some with several lines
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise DatasetError(f"cannot read {name} as an image: {reason}") from error
-
-
-def _head(source: Path | bytes) -> bytes:
+def _decode(source: Path | bytes, name: str, reserve: Reserve) -> tuple[np.ndarray, int]:
+    """Decode a file in this process if what that costs is bounded, else in a worker."""
+    content = source if isinstance(source, bytes) else b""
     if isinstance(source, bytes):
-        return source[:_HEAD]
-    with source.open("rb") as stream:
-        return stream.read(_HEAD)
+        check_size(len(source))
+    else:
+        with source.open("rb") as stream:
+            check_size(size := os.fstat(stream.fileno()).st_size)
+            head = stream.read(HEAD)
+            if size <= MAX_BOUNDED_BYTES and may_be_bounded(head):
+                content = head + stream.read(size)
+    if is_bounded(content):
+        return decode(io.BytesIO(content), name, reserve, BOUNDED_FORMATS)
+    return worker_pool().decode(source, name, reserve)
 
 
-def _read_dicom(source: Path | bytes) -> np.ndarray:
-    if isinstance(source, Path):
-        return read_dicom(source)
-    with TemporaryDirectory() as folder:  # pydicom reads the head of a file only by its path
-        copy = Path(folder) / "image"
-        with writing(copy, "a temporary copy of a DICOM file"):
-            copy.write_bytes(source)
-        return read_dicom(copy)
+def _reset_budget() -> None:
+    """Start anew in a forked process: what other threads of its parent hold is not given back."""
+    global _budget
+    _budget = PixelBudget()
 
 
-def _read_by_pillow(source: Path | bytes, depth: DepthCheck) -> np.ndarray:
-    with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
-        if image.format == "EPS":
-            raise ValueError("PostScript files are programs and are not run; save it as PNG")
-        if image.format == "DDS" and _PILLOW < 13:
-            raise ValueError("of a DDS file, Pillow before 13 may read a part; save it as PNG")
-        check_pixels(image.width, image.height)
-        if image.format == "JPEG":
-            content = source if isinstance(source, bytes) else source.read_bytes()
-            if (scans := content.count(_SCAN)) > _MAX_SCANS:
-                raise ValueError(
-                    f"it has {scans} scans, expected at most {_MAX_SCANS}; save it again"
-                )
-        is_deep = has_16_bit_colours(image)
-        image.load()
-        pixels = decode_pixels(image)
-        if is_deep:
-            depth.add(int(pixels.max()) * MAX_16_BIT // 255)
-        if pixels.dtype == np.uint8:
-            return pixels
-        full_range = 1.0 if image.mode == "F" else integer_range(image)
-        if full_range == MAX_16_BIT and pixels.min() >= 0:
-            depth.add(int(pixels.max()))
-        return numbers_to_uint8(pixels, full_range)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_reset_budget)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from itertools import islice
 
 import torch
@@ -113,8 +114,9 @@ class BatchReader:
         path = path_of(image)
         name = f"image {index}" if path is None else repr(path)
         try:
-            pixels = to_uint8(load_image(image, self.depth, name), depth=self.depth)
-            return prepare_batch(pixels.unsqueeze(0), self.expected)[0]
+            with ExitStack() as held:
+                pixels = to_uint8(load_image(image, self.depth, name, held), depth=self.depth)
+                return prepare_batch(pixels.unsqueeze(0), self.expected)[0]
         except (DatasetError, OSError) as error:
             if skips:
                 return Failure(path or name, str(error), index)

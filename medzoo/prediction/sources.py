@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import ExitStack
 from dataclasses import dataclass
 from glob import glob
 from operator import length_hint
@@ -18,6 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from medzoo.datasets import Split
 from medzoo.images import ImageLike, find_images, read_image
+from medzoo.images.decoding.limits import MAX_BYTES
 from medzoo.images.depth import DepthCheck
 from medzoo.images.discover import describe_left_out, warn_left_out
 from medzoo.images.shape import channels_where_expected, check_dense, is_gray_stack
@@ -178,13 +180,19 @@ def is_file_content(image: object) -> bool:
     return isinstance(image, bytes | bytearray | memoryview) or hasattr(image, "read")
 
 
-def load_image(image: ImageSource, depth: DepthCheck, name: str = "the image") -> ImageLike:
+def load_image(
+    image: ImageSource,
+    depth: DepthCheck,
+    name: str = "the image",
+    held: ExitStack | None = None,
+) -> ImageLike:
     """Read a file into memory; return what is already there unchanged.
 
     Args:
         image: One image.
         depth: Takes note of 16-bit values.
         name: What an image without a path is called in errors.
+        held: Counts a file among the images in memory until it is closed; see `read_image`.
 
     Raises:
         FileNotFoundError: If the file does not exist.
@@ -194,14 +202,14 @@ def load_image(image: ImageSource, depth: DepthCheck, name: str = "the image") -
     """
     image = _content_of(image)
     if isinstance(image, bytes):
-        return read_image(image, name=name, depth=depth)
+        return read_image(image, name=name, depth=depth, held=held)
     if not isinstance(image, str | os.PathLike):
         return image  # type: ignore[return-value]
     _refuse_url(os.fspath(image))
     path = Path(image)
     if not path.exists():
         raise FileNotFoundError(f"image file {str(path)!r} does not exist; check the path")
-    return read_image(path, depth=depth)
+    return read_image(path, depth=depth, held=held)
 
 
 def _content_of(image: ImageSource) -> ImageSource:
@@ -210,10 +218,14 @@ def _content_of(image: ImageSource) -> ImageSource:
     if hasattr(image, "read"):
         if hasattr(image, "seekable") and stream.seekable():
             stream.seek(0)
-        image = stream.read()
-        if not isinstance(image, bytes):
+        content: Any = stream.read(MAX_BYTES + 1)
+        # Files without a buffer may give less than there is.
+        while isinstance(content, bytes) and (more := stream.read(MAX_BYTES + 1 - len(content))):
+            content += more
+        if not isinstance(content, bytes):
             raise TypeError(
-                f"reading a {type(stream).__name__} gave {type(image).__name__}, expected bytes; "
+                f"reading a {type(stream).__name__} gave {type(content).__name__}, expected bytes; "
                 "open files in binary mode, 'rb'"
             )
+        image = content
     return bytes(image) if isinstance(image, bytearray | memoryview) else image

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import PIL
 from PIL import Image
 
 from tests.fuzz.dicom_files import dicom_file
@@ -22,12 +21,10 @@ _LARGE = (8191, 20_000, 65_535)
 _SAVED: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "AVIF": [("RGB", {}), ("RGBA", {})],
     "BMP": [("RGB", {}), ("P", {}), ("1", {})],
-    "DDS": [("RGBA", {})],
     "GIF": [("P", {}), ("L", {"save_all": True})],
     "ICO": [("RGBA", {}), ("RGB", {"bitmap_format": "bmp"})],
     "JPEG": [("RGB", {}), ("L", {"progressive": True}), ("CMYK", {})],
     "JPEG2000": [("RGB", {}), ("L", {"irreversible": True, "quality_layers": [20]})],
-    "MSP": [("1", {})],
     "PCX": [("RGB", {}), ("P", {})],
     "PNG": [("RGBA", {}), ("P", {}), ("I;16", {}), ("RGB", {"save_all": True})],
     "PPM": [("RGB", {}), ("L", {}), ("I;16", {})],
@@ -43,7 +40,6 @@ _SAVED: dict[str, list[tuple[str, dict[str, Any]]]] = {
         ("I;16", {"save_all": True}),
     ],
     "WEBP": [("RGB", {"lossless": True}), ("RGBA", {"save_all": True})],
-    "XBM": [("1", {})],
 }
 
 
@@ -53,7 +49,7 @@ def whole_files() -> dict[str, list[bytes]]:
     files = {
         name: [_saved(name, mode, options) for mode, options in variants]
         for name, variants in _SAVED.items()
-        if name in Image.SAVE and (name != "DDS" or int(PIL.__version__.split(".")[0]) >= 13)
+        if name in Image.SAVE
     }
     return files | {"DICOM": _dicom_files()}
 

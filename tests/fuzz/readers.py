@@ -21,12 +21,21 @@ from tests.fuzz.headers import damaged_archive, damaged_json
 
 @dataclass(frozen=True)
 class Case:
-    """One kind of file: how a damaged one is made, how it is read, how it is refused."""
+    """One kind of file: how a damaged one is made, how it is read, how it is refused.
+
+    Attributes:
+        make: Returns the content of the file with a number, always the same one.
+        read: Reads the file.
+        refusal: The errors that refuse it.
+        suffix: Of its name.
+        in_suite: Files that are tried in the test suite.
+    """
 
     make: Callable[[int], bytes]
     read: Callable[[Path], object]
     refusal: tuple[type[Exception], ...]
     suffix: str
+    in_suite: int = 40
 
 
 def cases() -> dict[str, Case]:

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
 
-from medzoo.images import convert
-from medzoo.images.convert import decode_pixels, numbers_to_uint8, to_uint8
+from medzoo.images.convert import to_uint8
+from medzoo.images.decoding import pixels as pixels_module
+from medzoo.images.decoding.pixels import decode_pixels, numbers_to_uint8
 from medzoo.images.depth import DepthCheck
 
 EVERY_PAIR = np.stack(np.meshgrid(np.arange(256), np.arange(256)), -1).astype(np.uint8)
@@ -40,7 +41,7 @@ def test_every_16_bit_value():
         assert np.array_equal(to_uint8(image)[0], expected)
     for values in (EVERY_16_BIT, EVERY_16_BIT.astype(np.int32), EVERY_16_BIT.astype(">u2")):
         assert np.array_equal(numbers_to_uint8(values, 65535), expected)
-    scaled = convert.rescale_to_uint8(EVERY_16_BIT, 0, 65535)
+    scaled = pixels_module.rescale_to_uint8(EVERY_16_BIT, 0, 65535)
     assert np.array_equal(scaled, expected)
 
 
@@ -60,7 +61,7 @@ def test_blocks_of_any_size_and_layout_give_the_same(pixels, block, form):
     }[form]()
     deep = pixels[..., 0].astype(np.uint16) * 251 + 17
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(convert, "_BLOCK", block)
+        patch.setattr(pixels_module, "_BLOCK", block)
         assert np.array_equal(to_uint8(image).permute(1, 2, 0), on_black(pixels))
         assert np.array_equal(to_uint8(deep, depth=DepthCheck())[0], np.round(deep / 257))
 

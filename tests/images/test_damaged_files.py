@@ -1,6 +1,6 @@
 """Damaged files of every format: each is read or refused, and nothing else happens.
 
-``tests/fuzz/fuzz_prediction.py`` does the same with many more, and with limits of time and memory.
+``python -m tests.fuzz --kind images`` does the same with many more, and limits time and memory.
 """
 
 import time

@@ -16,8 +16,8 @@ from pydicom.sequence import Sequence
 from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, JPEGBaseline8Bit
 
 from medzoo.errors import DatasetError
+from medzoo.images.decoding.jpeg2000 import check_boxes
 from medzoo.images.file import read_image
-from medzoo.images.jpeg2000 import check_boxes
 from tests.fuzz.dicom_files import dicom_file
 
 
@@ -217,6 +217,32 @@ def test_what_is_missing_from_a_dicom_file_is_said(path):
     path.write_bytes(whole.replace(b"\2\0\x10\0UI", b"\2\0\x11\0UI"))
     with pytest.raises(DatasetError, match="without a transfer syntax"):
         read_image(path)
+
+
+@pytest.mark.parametrize("kind", ["MONOCHROME1", "MONOCHROME2"])
+@pytest.mark.parametrize(
+    ("stored", "tags"),
+    [
+        ([[-2000, 0, 20, 100]], {"PixelPaddingValue": -2000}),
+        ([[3000, 0, 20, 100]], {"PixelPaddingValue": 3000}),
+        ([[-1999, 0, 20, 100]], {"PixelPaddingValue": -2000, "PixelPaddingRangeLimit": -1000}),
+        ([[-1999, 0, 20, 100]], {"PixelPaddingValue": -1000, "PixelPaddingRangeLimit": -2000}),
+    ],
+)
+def test_padding_is_black_and_does_not_darken_the_rest(path, stored, tags, kind):
+    image = read_image(save(path, np.array(stored, np.int16), kind, **tags))
+    assert image[0, 0] == 0
+    assert image[0, 1:].tolist() == ([0, 51, 255] if kind == "MONOCHROME2" else [255, 204, 0])
+    window = {"WindowCenter": -1000, "WindowWidth": 3000}
+    assert read_image(save(path, np.array(stored, np.int16), kind, **tags, **window))[0, 0] == 0
+
+
+def test_padding_of_other_values_changes_nothing(path):
+    stored = np.array([[0, 48, 255]], np.uint8)
+    assert read_image(save(path, stored, PixelPaddingValue=63536)).tolist() == stored.tolist()
+    assert read_image(save(path, stored, PixelPaddingValue=48)).tolist() == [[0, 0, 255]]
+    only = np.full((2, 2), 7, np.uint16)
+    assert not read_image(save(path, only, PixelPaddingValue=7)).any()
 
 
 # Against the definitions in the standard, for every combination of tables and windows

@@ -1,9 +1,11 @@
+import io
 import os
 import struct
 import sys
 import zlib
 
 import numpy as np
+import PIL
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,8 +13,10 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image, PngImagePlugin
 
 from medzoo.errors import DatasetError
-from medzoo.images import file
-from medzoo.images.convert import MAX_PIXELS, rescale_to_uint8, to_uint8
+from medzoo.images.convert import to_uint8
+from medzoo.images.decoding.decode import decode
+from medzoo.images.decoding.limits import MAX_PIXELS
+from medzoo.images.decoding.pixels import rescale_to_uint8
 from medzoo.images.file import IMAGE_SUFFIXES, is_image, read_image
 
 LOSSLESS = ["png", "bmp", "tif", "ppm", "tga", "qoi", "pcx", "sgi", "jp2"]
@@ -103,7 +107,7 @@ def test_an_image_of_nan_only_is_refused(tmp_path):
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr"])
 def test_every_mode_reads_as_the_transform_reads_it(mode, colour, tmp_path):
-    if mode == "YCbCr" and file._PILLOW < 13:
+    if mode == "YCbCr" and int(PIL.__version__.split(".")[0]) < 13:
         pytest.skip("Pillow before 13 does not read the YCbCr files that it writes")
     path = tmp_path / ("a.tif" if mode in ("CMYK", "YCbCr") else "a.png")
     image = Image.fromarray(colour).convert({"LA": "L", "RGBA": "RGB"}.get(mode, mode))
@@ -200,14 +204,22 @@ def test_bombs_are_refused_before_they_are_decoded(size, tmp_path, monkeypatch):
         read_image(tmp_path / "bomb.png")
 
 
-def test_dds_files_are_refused_where_pillow_reads_half_of_one(colour, tmp_path, monkeypatch):
-    path = tmp_path / "a.dds"
-    Image.fromarray(colour).save(path)
-    monkeypatch.setattr(file, "_PILLOW", 13)
-    assert np.array_equal(read_image(path), colour)
-    monkeypatch.setattr(file, "_PILLOW", 12)
-    with pytest.raises(DatasetError, match=r"a\.dds.* Pillow before 13 .*save it as PNG"):
+@pytest.mark.parametrize("name", ["dds", "eps", "icns", "im", "msp", "psd", "xbm"])
+def test_formats_that_are_not_listed_are_refused_although_pillow_reads_them(name, tmp_path):
+    path = tmp_path / f"a.{name}"
+    if name == "psd":
+        path.write_bytes(b"8BPS" + bytes(40))
+    else:
+        Image.new("1" if name in ("msp", "xbm") else "RGB", (32, 32)).save(path)
+    with pytest.raises(DatasetError, match=f"a.{name}.* save it as PNG"):
         read_image(path)
+    assert not is_image(path)
+
+
+def test_text_that_starts_like_an_image_is_none(tmp_path):
+    for content in (b"BMI,age\n21,40\n", b"P1 was a patient\n", b"P6,P7\n", b"\xff\xd8\xff"):
+        (tmp_path / "table").write_bytes(content)
+        assert not is_image(tmp_path / "table")
 
 
 def test_a_jpeg_of_endless_scans_is_refused(colour, tmp_path):
@@ -243,8 +255,7 @@ def test_eight_bits_keep_the_order(values, low, high):
     )
 
 
-def test_dicom_without_pydicom_names_the_extra(tmp_path, monkeypatch):
-    (tmp_path / "a.dcm").write_bytes(bytes(128) + b"DICM")
+def test_dicom_without_pydicom_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "pydicom", None)
-    with pytest.raises(DatasetError, match=r"a\.dcm.*pip install 'medzoo\[dicom\]'"):
-        read_image(tmp_path / "a.dcm")
+    with pytest.raises(ImportError, match=r"pip install 'medzoo\[dicom\]'"):
+        decode(io.BytesIO(bytes(128) + b"DICM"), "a.dcm", lambda width, height: None)
