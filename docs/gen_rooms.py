@@ -27,7 +27,6 @@ IN_BASE = (
     "escape",
     "files",
     "lazy",
-    "optional",
     "randomness",
     "timeout",
     "cache",

@@ -45,7 +45,7 @@ from medzoo.weights import (
 FILES = INDEX.parent / "files"
 
 
-def bundle(path: Path, data_root: str | None, precision: Precision) -> WeightsEntry:
+def bundle(path: Path, data_root: str | None, precision: Precision = "float16") -> WeightsEntry:
     """Store the weights of one run in the package and return their index entry.
 
     Args:
@@ -88,7 +88,7 @@ def bundle(path: Path, data_root: str | None, precision: Precision) -> WeightsEn
     return with_teachers(entry, Source(data_root))
 
 
-def bundle_backbone(path: Path, tag: str, precision: Precision) -> WeightsEntry:
+def bundle_backbone(path: Path, tag: str, precision: Precision = "float16") -> WeightsEntry:
     """Store the backbone of several data sets in the package and return its index entry.
 
     Args:

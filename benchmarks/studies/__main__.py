@@ -22,7 +22,6 @@ from benchmarks.studies.design_trials import DESIGN_SCORES, DESIGN_SPEED
 from benchmarks.studies.explanations import EXPLANATIONS
 from benchmarks.studies.finetuning import FINETUNING
 from benchmarks.studies.gate_ablation import GATE_ABLATION
-from benchmarks.studies.imagenet_start import IMAGENET_START
 from benchmarks.studies.leakage import LEAKAGE
 from benchmarks.studies.precision import PRECISION
 from benchmarks.studies.small_folders import SMALL_FOLDERS
@@ -40,7 +39,6 @@ STUDIES: dict[str, Study[Any]] = {
         FINETUNING,
         SMALL_FOLDERS,
         TRANSFER,
-        IMAGENET_START,
         EXPLANATIONS,
         LEAKAGE,
         PRECISION,

@@ -62,7 +62,7 @@ def test_undamaged_files_are_read(tmp_path):
     assert all_cases()[".npz"].read(tmp_path / "whole.npz").size == 8
     (tmp_path / "same.npz").write_bytes(archive(npy_header(HEADER)))
     assert all_cases()[".npz"].read(tmp_path / "same.npz").size == 8
-    assert set(all_cases()) == {".npz", "weights", "recipe", "description", "index", "timm"}
+    assert set(all_cases()) == {".npz", "checkpoint", "recipe", "description", "index", "timm"}
 
 
 def test_the_same_number_gives_the_same_damage():

@@ -1,17 +1,13 @@
-"""Odd names of models, data sets and recipes, and damaged reports."""
+"""Odd names of models, data sets and recipes."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
-import torch
 
 import medzoo
-from medzoo.evaluation.report import Report
-from medzoo.files import parse_json
 from medzoo.training import load_recipe
-from tests.fuzz.headers import damaged_json
 from tests.fuzz.readers import Case
 
 _NAMES = ("simple_cnn.dermamnist", "advanced_cnn", "octmnist", "default", "simple_cnn.octmnist")
@@ -21,19 +17,9 @@ _PARTS += ("CNN", "mnist", "_", "-", "1", "%s", "{}", ".safetensors", ".npz", ".
 
 def cases() -> dict[str, Case]:
     """Return the kinds of texts by name."""
-    data = medzoo.synthetic("breastmnist", n_train=8, n_val=8, n_test=8)
-    torch.manual_seed(0)
-    model = medzoo.create_model("simple_cnn", dataset=data, widths=(4, 4, 4))
-    report = medzoo.evaluate(model, data.test, resamples=0, device="cpu").to_dict()
     refusal = (ValueError, OSError, medzoo.DatasetError, medzoo.WeightsError)
     return {
         "names": Case(lambda n: _odd_name(n).encode("utf8"), _use_name, refusal, "", in_suite=12),
-        "report": Case(
-            lambda n: damaged_json(n, report).encode("utf8", "surrogatepass"),
-            _read_report,
-            (ValueError,),
-            ".json",
-        ),
     }
 
 
@@ -50,7 +36,3 @@ def _use_name(path: Path) -> object:
     name = path.read_text("utf8")
     uses = (medzoo.create_model, medzoo.dataset_info, lambda name: load_recipe(name, "a", "b"))
     return uses[len(name) % len(uses)](name)
-
-
-def _read_report(path: Path) -> object:
-    return Report.from_dict(parse_json(path.read_bytes()))

@@ -22,7 +22,7 @@ from medzoo.models import architecture_of, create_model
         ("org/name", "'hf-hub:org/name'"),
         ("hf_hub:org/name", "'hf-hub:org/name'"),
         ("dermamnist", "is a data set, not a model; its checkpoints: advanced_cnn.dermamnist"),
-        ("chestmnist", "its checkpoints: none"),
+        ("pathmnist", "its checkpoints: none"),
         ("zzz", "known: advanced_cnn, attention_unet, efficientnet, simple_cnn"),
     ],
 )
@@ -42,8 +42,8 @@ def test_a_typo_in_a_checkpoints_name_is_not_taken_for_a_wish_to_train(pretraine
 
 
 def test_a_data_set_without_weights_is_to_be_trained_on():
-    with pytest.raises(medzoo.WeightsError, match="medzoo train simple_cnn --dataset chestmnist"):
-        create_model("simple_cnn", dataset="chestmnist", pretrained=True)
+    with pytest.raises(medzoo.WeightsError, match="medzoo train simple_cnn --dataset pathmnist"):
+        create_model("simple_cnn", dataset="pathmnist", pretrained=True)
 
 
 @pytest.mark.parametrize("name", ["simple_cnn", "timm/resnet18", "simple_cnn.dermamnist"])

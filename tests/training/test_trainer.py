@@ -134,8 +134,8 @@ def test_moving_average_is_what_is_kept(tiny, decay, differs):
     trainer = Trainer(small(tiny), tiny, QUICK.with_changes(epochs=1, ema_decay=decay))
     trained = {}
 
-    def remember(state, fingerprint):
-        trained.update({k: v.clone() for k, v in state["model"].items()})
+    def remember(state, fingerprint, *, last):
+        trained.update({k: v.clone() for k, v in state.state_dict()["model"].items()})
 
     trainer.files.write = remember
     kept = trainer.fit().model.state_dict()

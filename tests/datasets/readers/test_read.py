@@ -1,11 +1,11 @@
 """Copies of files, and files that are empty or cannot be decoded."""
 
 import shutil
-import sys
 
 import pytest
 
 from medzoo import Dataset, DatasetError
+from medzoo.images.decoding import pool
 from tests.datasets.own_images import class_counts, write_folder
 
 WHOLE = {"no": 20, "yes": 10}
@@ -55,10 +55,15 @@ def test_empty_files_are_unreadable_and_not_copies_of_each_other(tmp_path):
     assert class_counts(data) == {"train": [2, 3], "val": [3, 3], "test": [3, 2]}
 
 
-def test_dicom_files_without_the_package_are_an_error_that_names_it(root, monkeypatch):
-    monkeypatch.setitem(sys.modules, "pydicom", None)
+def test_dicom_files_without_the_package_are_an_error_that_names_it(root, tmp_path, monkeypatch):
+    without = tmp_path / "without"
+    without.mkdir()
+    (without / "pydicom.py").write_text("raise ImportError('not installed')")
+    monkeypatch.syspath_prepend(without)  # a worker that starts now has the same path
+    monkeypatch.setattr(pool, "_pool", pool.WorkerPool())
     (root / "no" / "scan.dcm").write_bytes(bytes(128) + b"DICM")
     with pytest.raises(DatasetError, match=r"scan\.dcm.*pip install 'medzoo\[dicom\]'"):
         Dataset.from_folder(root)
     with pytest.warns(UserWarning, match=r"1 of 31 images .*pip install 'medzoo\[dicom\]'"):
         Dataset.from_folder(root, on_error="skip")
+    pool.worker_pool().end()
