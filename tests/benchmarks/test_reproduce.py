@@ -22,7 +22,7 @@ def reproduce(tmp_path, *arguments, data_root):
         text=True,
         cwd=ROOT,
         env=without_path() | no_network,
-        timeout=280,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
