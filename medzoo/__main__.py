@@ -15,6 +15,7 @@ def main() -> int:
     Returns:
         The exit code; see `medzoo.cli.main`.
     """
+    _replace_closed_streams()
     try:
         # Here, because Ctrl-C may come during the imports, too.
         from medzoo.cli.main import format_warning
@@ -31,6 +32,16 @@ def main() -> int:
         sys.stdout.flush()
         os._exit(code)
     return code
+
+
+def _replace_closed_streams() -> None:
+    """Read nothing from, and write nothing to, streams that the process was started without.
+
+    They are None in Python, and the next files that are opened would get their numbers.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: PTH123, SIM115  # until the end
 
 
 if __name__ == "__main__":

@@ -214,3 +214,13 @@ def test_a_full_disk_behind_standard_output_is_one_line(tmp_path):
     assert done.returncode == 1
     assert done.stderr.count(b"\n") == 1
     assert b"cannot write the result to 'standard output': No space left" in done.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a shell")
+def test_a_program_without_standard_streams_writes_its_files(image, tmp_path):
+    table = tmp_path / "x.csv"
+    command = [sys.executable, "-m", "medzoo", "predict", MODEL, str(image), "--csv", str(table)]
+    done = subprocess.run(["sh", "-c", 'exec "$@" <&- >&- 2>"$0"', str(tmp_path / "err"), *command])
+    assert (tmp_path / "err").read_text() == ""
+    assert done.returncode == 0
+    assert table.read_text().count("\n") == 2

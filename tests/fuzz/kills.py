@@ -88,7 +88,9 @@ def _undisturbed() -> str:
 
 def _finish(folder: Path) -> str:
     """Train to the end; return a digest of the weights."""
-    subprocess.run([sys.executable, "-c", _TRAIN, str(folder)], cwd=ROOT, check=True)
+    program = [sys.executable, "-c", _TRAIN, str(folder)]
+    done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
     tensors = load_file(folder / "models" / "run.safetensors")
     content = b"".join(tensors[name].numpy().tobytes() for name in sorted(tensors))
     return hashlib.sha256(content).hexdigest()

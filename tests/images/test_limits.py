@@ -290,6 +290,15 @@ def test_a_frozen_program_is_not_started_again(monkeypatch):
     assert read_image(saved("PNG")).shape == (48, 64, 3)
 
 
+@pytest.mark.parametrize("executable", [None, "", "/nonexistent/python"])
+def test_a_program_that_does_not_know_python_says_so(monkeypatch, executable):
+    pool.worker_pool().end()
+    monkeypatch.setattr(pool, "get_executable", lambda: executable)
+    with pytest.raises(DatasetError, match=r"name it with multiprocessing\.set_executable"):
+        read_image(saved("TIFF"))
+    assert read_image(saved("PNG")).shape == (48, 64, 3)
+
+
 def test_heif_is_read_if_the_program_has_registered_it(monkeypatch, tmp_path):
     """By a stand-in for pillow-heif, which reads everything as one red pixel."""
     (tmp_path / "pillow_heif.py").write_text(

@@ -82,14 +82,21 @@ class _Worker:
         if getattr(sys, "frozen", False):  # its executable is the program, which would run again
             raise ValueError("a frozen program reads plain JPEG, PNG and BMP only; save it as PNG")
         paths = [path or str(Path.cwd()) for path in sys.path]
-        self._process = subprocess.Popen(
-            # Isolated: whatever is in the current folder or in the environment is not imported.
-            [os.fsdecode(get_executable()), "-I", "-W", "ignore", "-c", _SCRIPT, *paths],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=os.environ | _ENVIRONMENT,
-        )
+        executable = get_executable()
+        try:
+            self._process = subprocess.Popen(
+                # Isolated: whatever is in the current folder or the environment is not imported.
+                [os.fsdecode(executable), "-I", "-W", "ignore", "-c", _SCRIPT, *paths],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=os.environ | _ENVIRONMENT,
+            )
+        except (OSError, TypeError) as error:  # a program that embeds Python may not know it
+            raise ValueError(
+                f"Python, which decodes it, cannot be started as {executable!r} ({error}); name it "
+                "with multiprocessing.set_executable, or save the image as PNG"
+            ) from error
         self._requests: IO[bytes] = self._process.stdin  # type: ignore[assignment]
         self._replies: IO[bytes] = self._process.stdout  # type: ignore[assignment]
         self._is_between_files = True
