@@ -41,8 +41,7 @@ def check_outputs(
     for option, path in outputs:
         name = f"{option} {path}"
         if suffixes and path.suffix.lower() not in suffixes:
-            endings = " or ".join(f"*{suffix}" for suffix in suffixes)
-            raise ValueError(f"{name} has another ending than expected; name it {endings}")
+            raise ValueError(f"{name} must end in {' or '.join(suffixes)}")
         if path.is_dir():
             raise ValueError(f"{name} is a folder; give a file in it")
         if path.is_file() and not overwrite:

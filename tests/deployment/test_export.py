@@ -290,7 +290,7 @@ def test_the_command_calibrates_on_the_training_split(
 
 def test_the_command_explains_a_wrong_suffix(command, tmp_path, capsys):
     assert main([*command[:2], str(tmp_path / "model.h5")]) == 1
-    assert "name it *.onnx" in capsys.readouterr().err
+    assert "model.h5 must end in .onnx or .pt2" in capsys.readouterr().err
 
 
 def test_the_description_of_a_result_is_json(exported):

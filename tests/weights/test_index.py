@@ -43,7 +43,12 @@ def test_entry_loads_and_counts_right(name):
     entry = weights_index()[name]
     for model in (
         create_model(name, pretrained=True),
-        create_model(entry.architecture, dataset=entry.dataset, pretrained=True),
+        create_model(
+            entry.architecture,
+            dataset=entry.dataset,
+            size=entry.spec.input.size,
+            pretrained=True,
+        ),
     ):
         assert sum(p.numel() for p in model.parameters()) == entry.parameters
         assert not model.training
