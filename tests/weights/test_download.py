@@ -58,7 +58,7 @@ def refused(match: str) -> str:
     [
         ABOVE,
         ABOVE.replace("/", "\\"),
-        "/tmp/escaped",
+        "/escaped",
         "..",
         "0" * 39,
         "0" * 41,
