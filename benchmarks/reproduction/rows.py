@@ -34,7 +34,7 @@ HEADER = (
 )
 
 
-_PART = re.compile(r"[\d,]+ of [\d,]+ images")
+_PART = re.compile(r"[\d,]+ of [\d,]+ (\w+ )?images|partial: ")
 """The note in the title of a data set of which only a part was there."""
 
 

@@ -39,10 +39,14 @@ def test_status_compares_the_reported_figure_with_the_interval(interval, status)
     assert row.status == status
 
 
-def test_a_part_of_a_data_set_reproduces_nothing():
+@pytest.mark.parametrize(
+    "note",
+    ["2,043 of 112,120 images", "partial: 24 of 22,433 test images", "partial: without val"],
+)
+def test_a_part_of_a_data_set_reproduces_nothing(note):
     row = Row("chestmnist", "attention_unet", reported=0.53, runs=[measured(0.53, 0.5, 0.6)])
     assert row.status == "reproduces"
-    row.data_title = "ChestMNIST (2,043 of 112,120 images)"
+    row.data_title = f"ChestMNIST ({note})"
     assert row.status == "measured on a part"
 
 
