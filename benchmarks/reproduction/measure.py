@@ -165,8 +165,8 @@ def train_row(
     recipe_name, arguments, teachers = "default", dict[str, Any](), dict[str, str]()
     if options.has_teachers(row.dataset):
         recipe_name = "distilled"
-        arguments = teach(row.dataset, options.source, options.output, options.device)
-        teachers = trained(row.dataset, options.source.variant)
+        arguments = teach(row.dataset, options.source, options.output, options.device, row.model)
+        teachers = trained(row.dataset, options.source.variant, row.model)
     output = options.output / variant
     for seed in options.seeds:
         print(f"{row.name}: training on {data.title}, seed {seed} ...", flush=True)

@@ -25,6 +25,7 @@ from benchmarks.reproduction.uncalibrated import uncalibrated
 from benchmarks.reproduction.views import ViewClassifier, apply_view, name_with_view
 from medzoo.files import sha256_of
 from medzoo.training import load_recipe
+from medzoo.weights import find_entry
 
 RECORDS = ResultsFile(RESULTS / "teachers.json")
 HEADER = ("Data", "Teacher", "Size", "Seed", "Epochs", "Validation AUC", "ACC", "Parameters")
@@ -73,8 +74,19 @@ TEACHERS: dict[str, tuple[Teacher, ...]] = {
 }
 """The ensembles by data set; models of other data sets are trained without teachers."""
 
+PUBLISHED: dict[str, tuple[str, ...]] = {
+    "dermamnist/efficientnet": ("advanced_cnn.dermamnist", "simple_cnn.dermamnist"),
+}
+"""Rows whose teachers are published models instead, themselves students of those above.
 
-def teach(dataset: str, source: Source, output: str | Path, device: str = "auto") -> dict[str, Any]:
+They have seen the whole training split, so they teach on the official split alone: elsewhere they
+would pass on what they know of images that the split leaves out.
+"""
+
+
+def teach(
+    dataset: str, source: Source, output: str | Path, device: str = "auto", model: str = ""
+) -> dict[str, Any]:
     """Train the missing teachers of a data set; return the arguments that the Trainer needs.
 
     Args:
@@ -83,10 +95,13 @@ def teach(dataset: str, source: Source, output: str | Path, device: str = "auto"
             student also learns what its teachers have learned from an image.
         output: Folder of results; teachers are in ``<output>/<variant>/<dataset>/teachers``.
         device: Device to train on.
+        model: Architecture of the student, which may have teachers of its own (`PUBLISHED`).
 
     Returns:
         The arguments ``teacher`` and, if the teachers see larger images, ``high_res``.
     """
+    if names := _published(dataset, model, source.variant):
+        return {"teacher": medzoo.Ensemble(names)}
     teachers = TEACHERS[dataset]
     size = size_of(dataset)
     folder = Path(output) / source.variant / dataset / "teachers"
@@ -111,13 +126,16 @@ def size_of(dataset: str) -> int:
     return max(teacher.size for teacher in TEACHERS[dataset])
 
 
-def trained(dataset: str, variant: str) -> dict[str, str]:
+def trained(dataset: str, variant: str, model: str = "") -> dict[str, str]:
     """Return the sha256 of the weights of each teacher, by the name of the teacher.
 
     Args:
         dataset: Name of the data set, a key of `TEACHERS`.
         variant: Variant of the source on which they were trained.
+        model: Architecture of the student, as for `teach`.
     """
+    if names := _published(dataset, model, variant):
+        return {name: find_entry(*name.split(".")).sha256 for name in names}
     known = RECORDS.read()
     return {one.name: known[_key(dataset, one, variant)]["sha256"] for one in TEACHERS[dataset]}
 
@@ -138,6 +156,11 @@ def described(dataset: str) -> list[dict[str, Any]]:
         }
         for teacher in TEACHERS[dataset]
     ]
+
+
+def _published(dataset: str, model: str, variant: str) -> tuple[str, ...]:
+    """Return the names of the published teachers of a row, none if it has trained ones."""
+    return () if variant else PUBLISHED.get(f"{dataset}/{model}", ())
 
 
 def _train(dataset: str, teacher: Teacher, source: Source, folder: Path, device: str) -> Path:

@@ -8,6 +8,7 @@ from benchmarks.reproduction import teachers
 from benchmarks.reproduction.measure import Options, evaluate_ensemble, train_row
 from benchmarks.reproduction.rows import Row
 from benchmarks.reproduction.source import Source
+from medzoo.weights import weights_index
 
 
 def test_an_ensemble_row_is_measured_as_its_members_together(tmp_path):
@@ -59,3 +60,15 @@ def test_teachers_are_trained_before_their_students(tmp_path, monkeypatch):
     assert "disjoint/dermamnist/simple_cnn-64px-seed10" in teachers.RECORDS.read()
     folder = tmp_path / "disjoint" / "dermamnist"
     assert {path.name for path in folder.iterdir()} >= {"models", "teachers"}
+
+
+def test_published_teachers_teach_on_the_official_split_alone(tmp_path):
+    names = teachers.PUBLISHED["dermamnist/efficientnet"]
+    ensemble = teachers.teach("dermamnist", Source(), tmp_path, "cpu", "efficientnet")["teacher"]
+    assert len(ensemble.parts) == len(names)
+    index = weights_index()
+    expected = {name: index[name].sha256 for name in names}
+    assert teachers.trained("dermamnist", "", "efficientnet") == expected
+    # On other splits they would pass on what they know of the images that are left out.
+    assert not set(teachers.trained("dermamnist", "disjoint", "efficientnet")) & set(names)
+    assert not set(teachers.trained("dermamnist", "", "advanced_cnn")) & set(names)
