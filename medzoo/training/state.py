@@ -119,7 +119,9 @@ class Progress:
         """
         check_whole("epoch", self.epoch, 1, epochs)
         check_whole("best_epoch", self.best_epoch, 0, self.epoch)
-        if [row["epoch"] for row in self.history] != list(range(1, self.epoch + 1)):
+        # `epoch` may be any number here, so it is not counted to.
+        numbers = [row["epoch"] for row in self.history]
+        if len(numbers) != self.epoch or numbers != list(range(1, len(numbers) + 1)):
             raise ValueError(f"the history is not that of {self.epoch} epochs")
         needed = [row[name] for row in self.history for name in ("loss", "seconds")]
         if not all(map(is_finite, [*needed, *([self.best["val_auc"]] if self.best else [])])):

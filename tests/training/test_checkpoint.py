@@ -88,6 +88,15 @@ def test_what_no_run_writes_is_refused_even_with_a_digest(change, path, tiny):
     assert same(other.model, small(tiny, seed=9))
 
 
+@pytest.mark.parametrize("epochs", [10**12, 10**30])
+def test_epochs_beyond_every_history_are_refused_at_once(epochs, path):
+    state, fingerprint = load_checkpoint(path)
+    state["progress"]["epoch"] = fingerprint["recipe"]["epochs"] = epochs
+    path.write_bytes(Checkpoint.of(state, fingerprint).content())
+    with pytest.raises(TrainingError, match=f"not that of {epochs} epochs"):
+        load_checkpoint(path)
+
+
 def test_the_same_state_gives_the_same_bytes(path, content):
     assert Checkpoint.of(*load_checkpoint(path)).content() == content
 
