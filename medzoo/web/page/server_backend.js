@@ -8,6 +8,7 @@ const RETRIES = 3; // when the server's queue is full
 const LONGEST_WAIT = 10; // seconds
 
 let token = "";
+const unexplained = new Set(); // names of models that have no heat maps
 
 /** Use a token from now on; it is kept in this page's memory alone. */
 export function setToken(value) {
@@ -21,17 +22,30 @@ export async function listModels() {
 }
 
 /** Classify one image. */
-export async function predict(model, file, { explain = false, signal } = {}) {
+export async function predict(model, file, options = {}) {
+  const explain = options.explain && !unexplained.has(model.name);
+  try {
+    return await predictOnce(model, file, explain, options.signal);
+  } catch (error) {
+    if (!explain || error.name !== "Refused") throw error;
+    const answer = await predictOnce(model, file, false, options.signal);
+    unexplained.add(model.name);
+    return answer;
+  }
+}
+
+async function predictOnce(model, file, explain, signal) {
   const body = new FormData();
   body.append("images", file, file.name || "image");
-  const options = new URLSearchParams({ top_k: model.classes.length, explain });
+  const options = new URLSearchParams({ explain });
   const address = `v1/models/${encodeURIComponent(model.name)}/predict?${options}`;
   const { milliseconds, predictions } = await ask(address, { method: "POST", body, signal });
-  const { probabilities, labels, label, explanation } = predictions[0];
+  const { probabilities, labels, label, explanation, warning } = predictions[0];
   return {
     milliseconds,
     probabilities,
     labels: labels ?? [label],
+    warning,
     explanation: explanation && {
       label: explanation.label,
       method: explanation.method,
@@ -66,7 +80,9 @@ async function problem(response) {
   const document_ = await response.json().catch(() => ({}));
   const text = document_.detail || document_.title;
   const message = text || `The server answered ${response.status} ${response.statusText}`.trim();
-  const names = { 401: "TokenNeeded", 413: "UnreadableImage", 422: "UnreadableImage" };
+  // Where the image is at fault, the document names it.
+  const refused = document_.file === undefined ? "Refused" : "UnreadableImage";
+  const names = { 401: "TokenNeeded", 413: "UnreadableImage", 422: refused };
   return named(names[response.status] ?? "Error", String(message));
 }
 

@@ -41,7 +41,7 @@ export function showStage(model, item, entry) {
   }
   const seen = item?.shows && model;
   byId("seen").textContent = seen
-    ? ` of ${item.pixels}, which the model sees as ${model.input.size} × ${model.input.size} pixels`
+    ? ` of ${item.pixels}; the model sees ${model.input.size} × ${model.input.size} pixels`
     : "";
   showHeat(entry?.answer?.explanation ?? null, entry?.status === "answered");
 }
