@@ -60,11 +60,15 @@ def create_app(
     # Here, because they need these packages.
     from fastapi import FastAPI
 
+    from medzoo.serving.access import allow_origins, require_token
+    from medzoo.serving.metrics import create_metrics
     from medzoo.serving.observe import Observe
+    from medzoo.serving.page import create_page
     from medzoo.serving.problems import add_handlers
     from medzoo.serving.service import Service
     from medzoo.serving.v1 import create_v1
 
+    protected = require_token(token)
     service = Service(load_models(models, compile=compile, device=device), limits or Limits())
 
     @asynccontextmanager
@@ -81,7 +85,10 @@ def create_app(
         redoc_url=None,
         lifespan=lifespan,
     )
-    app.include_router(create_v1(service))
+    app.include_router(create_v1(service), dependencies=protected)
+    app.include_router(create_metrics(service.metrics), dependencies=protected)
+    app.include_router(create_page())
     add_handlers(app)
+    allow_origins(app, cors)
     app.add_middleware(Observe, metrics=service.metrics)
     return app

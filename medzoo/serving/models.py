@@ -27,7 +27,7 @@ from medzoo.web import describe_model
 
 Source: TypeAlias = "str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | Model"
 """One model: a name or a file as for `medzoo.predict`, several of them for an ensemble, or a model.
-In text, ``+`` joins the members of an ensemble."""
+In text, ``A+B`` is an ensemble, and ``NAME=MODEL`` is served under another name."""
 Sources: TypeAlias = "Source | Iterable[Source] | Mapping[str, Source]"
 """Models, or a mapping from the names by which they are served to models."""
 
@@ -128,13 +128,16 @@ def _named(models: Sources) -> Iterator[tuple[str, Source]]:
         return
     single = isinstance(models, str | os.PathLike) or callable(models)
     for source in [models] if single else models:  # type: ignore[union-attr]
-        members = _members(source)
-        if not members:
+        name, equals, rest = str(source).partition("=")
+        if isinstance(source, str) and equals and not Path(source).exists():
+            yield _checked(name), rest
+        elif members := _members(source):
+            yield _checked("+".join(map(_name_of, members))), source
+        else:
             raise TypeError(
                 f"a {type(source).__name__} has no name by which it could be served; give a "
                 "mapping: {'name': model}"
             )
-        yield _checked("+".join(map(_name_of, members))), source
 
 
 def _checked(name: object) -> str:
