@@ -19,7 +19,7 @@ function above(answer, threshold) {
   return answer.probabilities.filter((one) => one.probability > threshold);
 }
 
-/** Show an entry: `{status: "waiting" | "answered" | "failed", answer, error, elapsed}`. */
+/** Show an entry: `{status: "waiting" | "answered" | "failed", answer, error, elapsed, heat}`. */
 export function showAnswer(model, item, entry, { all, threshold, place, retry }) {
   const answered = entry?.status === "answered";
   const rows = answered

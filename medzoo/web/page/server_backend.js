@@ -8,7 +8,6 @@ const RETRIES = 3; // when the server's queue is full
 const LONGEST_WAIT = 10; // seconds
 
 let token = "";
-const unexplained = new Set(); // names of models that have no heat maps
 
 /** Use a token from now on; it is kept in this page's memory alone. */
 export function setToken(value) {
@@ -22,23 +21,10 @@ export async function listModels() {
 }
 
 /** Classify one image. */
-export async function predict(model, file, options = {}) {
-  const explain = options.explain && !unexplained.has(model.name);
-  try {
-    return await predictOnce(model, file, explain, options.signal);
-  } catch (error) {
-    if (!explain || error.name !== "Refused") throw error;
-    const answer = await predictOnce(model, file, false, options.signal);
-    unexplained.add(model.name);
-    return answer;
-  }
-}
-
-async function predictOnce(model, file, explain, signal) {
+export async function predict(model, file, { explain = false, signal } = {}) {
   const body = new FormData();
   body.append("images", file, file.name || "image");
-  const options = new URLSearchParams({ explain });
-  const address = `v1/models/${encodeURIComponent(model.name)}/predict?${options}`;
+  const address = `v1/models/${encodeURIComponent(model.name)}/predict?explain=${explain}`;
   const { milliseconds, predictions } = await ask(address, { method: "POST", body, signal });
   const { probabilities, labels, label, explanation, warning } = predictions[0];
   return {
@@ -80,9 +66,7 @@ async function problem(response) {
   const document_ = await response.json().catch(() => ({}));
   const text = document_.detail || document_.title;
   const message = text || `The server answered ${response.status} ${response.statusText}`.trim();
-  // Where the image is at fault, the document names it.
-  const refused = document_.file === undefined ? "Refused" : "UnreadableImage";
-  const names = { 401: "TokenNeeded", 413: "UnreadableImage", 422: refused };
+  const names = { 401: "TokenNeeded", 413: "UnreadableImage", 422: "UnreadableImage" };
   return named(names[response.status] ?? "Error", String(message));
 }
 
