@@ -86,7 +86,7 @@ def test_the_shown_image_stays_the_chosen_one_while_others_answer(open_page, sta
 def test_removed_images_are_not_asked_about(open_page, stand_in):
     on_their_way = []
     page = open_page(stand_in.address)
-    page.route("**/predict?*", on_their_way.append)
+    page.route("**/predict?*", lambda route: on_their_way.append(route))
     choose(page, *(upload(f"{i}.png", png()) for i in range(12)))
     page.get_by_role("button", name="Remove all").click()
     expect(page.locator("#list li")).to_have_count(0)
