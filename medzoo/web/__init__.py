@@ -12,6 +12,4 @@ if TYPE_CHECKING:
 
 __all__ = ["NOTICE", "describe_model", "page_files"]
 
-export_lazily(
-    __name__, {"describe": ("NOTICE", "describe_model"), "page_files": ("page_files",)}
-)
+export_lazily(__name__, {"describe": ("NOTICE", "describe_model"), "page_files": ("page_files",)})
