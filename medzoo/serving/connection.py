@@ -8,10 +8,11 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 _MAX_HEAD = 64 << 10  # bytes around a body: headers, trailers, sizes of chunks
 _PATIENCE = 10.0  # seconds in which the headers of a request have to arrive
+_REST = 30.0  # seconds in which the rest of a body is discarded
 
 
 class Connection(HttpToolsProtocol):
-    """Ends connections whose headers do not end, and those that never send any."""
+    """Ends connections whose headers or bodies do not end, and those that never send any."""
 
     _timer: TimerHandle | None = None
     _received = 0  # bytes of the current request
@@ -50,6 +51,22 @@ class Connection(HttpToolsProtocol):
         """Take in a part of the body."""
         self._body += len(body)
         super().on_body(body)
+
+    def on_response_complete(self) -> None:
+        """Let a client that was answered early send the rest, which is discarded, for a while.
+
+        If the connection were closed at once, the client could not read why it was refused.
+        """
+        super().on_response_complete()
+        if self.cycle.more_body and not self.transport.is_closing():
+            self._stop_waiting()
+            self._timer = self.loop.call_later(_REST, self.timeout_keep_alive_handler)
+
+    def on_message_complete(self) -> None:
+        """End a request."""
+        if self.cycle.response_complete:
+            self._stop_waiting()
+        super().on_message_complete()
 
     def _await_headers(self) -> None:
         self._stop_waiting()

@@ -1,29 +1,22 @@
-"""What browsers get: the page at ``/``, and a plain rendering of the interface at ``/docs``."""
+"""The page at ``/``, on which people try the models."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from hashlib import sha256
-from importlib import resources
 
 from fastapi import APIRouter, Request, Response
+
+from medzoo.web import page_files
 
 _TYPES = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
-    ".ico": "image/x-icon",
-    ".jpg": "image/jpeg",
     ".js": "text/javascript; charset=utf-8",
-    ".json": "application/json",
     ".png": "image/png",
     ".svg": "image/svg+xml",
-    ".wasm": "application/wasm",
-    ".webmanifest": "application/manifest+json",
-    ".webp": "image/webp",
-    ".woff2": "font/woff2",
 }
 _INDEX = "index.html"
-_BACKEND, _OWN_BACKEND = "backend.js", "server_backend.js"
 _POLICY = "; ".join(
     [
         "default-src 'none'",
@@ -31,7 +24,6 @@ _POLICY = "; ".join(
         "style-src 'self'",
         "img-src 'self' blob: data:",
         "connect-src 'self'",
-        "manifest-src 'self'",
         "base-uri 'none'",
         "form-action 'none'",
         "frame-ancestors 'none'",
@@ -40,27 +32,12 @@ _POLICY = "; ".join(
 
 
 def create_page() -> APIRouter:
-    """Return the routes of the page's files, which are read now."""
+    """Return the routes of the page's files."""
     router = APIRouter(include_in_schema=False)
-    files = _page_files()
-    if own := files.get(_OWN_BACKEND):
-        files[_BACKEND] = own
-    for name, content in files.items():
+    for name, content in page_files().items():
         respond = _responding(content, _TYPES[f".{name.rpartition('.')[2]}"])
         router.add_api_route(f"/{'' if name == _INDEX else name}", respond, methods=["GET", "HEAD"])
     return router
-
-
-def _page_files() -> dict[str, bytes]:
-    folder = resources.files("medzoo.web").joinpath("page")
-    if not folder.is_dir():
-        return {}
-    suffixes = tuple(_TYPES)
-    return {
-        file.name: file.read_bytes()
-        for file in folder.iterdir()
-        if file.is_file() and file.name.endswith(suffixes)
-    }
 
 
 def _responding(content: bytes, kind: str) -> Callable[[Request], Response]:

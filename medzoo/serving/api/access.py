@@ -43,7 +43,7 @@ def require_token(token: str | None) -> list[Any]:
             raise Problem(
                 401,
                 "this service needs a token, as the header 'Authorization: Bearer ...'",
-                {"WWW-Authenticate": "Bearer", "Connection": "close"},
+                {"WWW-Authenticate": "Bearer"},
             )
 
     return [Depends(check)]
