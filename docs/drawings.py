@@ -43,8 +43,10 @@ def blob(
     """Return the mask of an ellipse with a soft edge, 1 inside and 0 outside.
 
     Args:
-        x, y: Its centre.
-        width, height: Its half axes; by default it is round.
+        x: Its centre, from the left.
+        y: Its centre, from the top.
+        width: Its half axis along its angle.
+        height: The other half axis; by default it is round.
         turn: Its angle in radians.
         edge: How wide the edge is, as a share of the size.
         ragged: Added to the distance from the centre, relative to the size.
