@@ -2,11 +2,6 @@
 
 import base64
 import io
-import os
-import re
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +9,7 @@ from PIL import Image
 
 import medzoo
 from tests.web.conftest import bars, drop, noise, png, states, upload
+from tests.web.live import serving
 
 pytestmark = pytest.mark.slow
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs Playwright")
@@ -25,14 +21,9 @@ PHONE = {"viewport": {"width": 360, "height": 780}, "is_mobile": True, "has_touc
 
 @pytest.fixture(scope="session")
 def server():
-    """The address of a server of bundled models, in a process of its own."""
-    command = [sys.executable, "-m", "medzoo", "serve", *MODELS, "--port", "0"]
-    environment = os.environ | {"PYTHONPATH": str(Path(medzoo.__file__).parents[1])}
-    quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
-    with subprocess.Popen(command, env=environment, **quiet) as process:
-        line = process.stdout.readline()
-        yield re.search(r"http://[\d.:]+", line)[0] + "/"
-        process.terminate()
+    """The address of a server of bundled models."""
+    with serving(*MODELS) as address:
+        yield address
 
 
 @pytest.fixture
