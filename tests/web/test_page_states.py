@@ -261,3 +261,43 @@ def test_samples_can_be_clicked(open_page, stand_in):
     page.get_by_role("button", name="A drawn cell").click()
     expect(page.locator("#model")).to_have_value("unmeasured")
     expect(page.locator(".file")).to_have_text("A drawn cell")
+
+
+def test_a_heat_map_that_was_left_alone_is_asked_for_again(open_page, stand_in):
+    held = []
+    page = open_page(f"{stand_in.address}#findings")
+    page.route("**/findings/predict?*", lambda route: held.append(route))
+    choose(page, *(upload(f"{i}.png", png()) for i in range(7)))
+    expect(page.locator("#list li")).to_have_count(7)
+    page.wait_for_timeout(200)
+    for route in held[:2]:
+        route.continue_()
+    answered(page, 2)
+    page.locator("#list .show").nth(1).click()  # its heat map has to wait for the others
+    expect(page.locator("#heat-note")).to_have_text("computing ...")
+    page.select_option("#model", "lesions")
+    answered(page, 7)
+    page.unroute("**/findings/predict?*")
+    page.select_option("#model", "findings")
+    expect(page.locator("#heat")).to_be_visible()
+
+
+def test_a_file_that_changes_meanwhile_is_said(open_page, stand_in, tmp_path):
+    path = tmp_path / "scan.png"
+    path.write_bytes(png())
+    page = open_page(stand_in.address)
+    page.set_input_files("#choose", path)
+    answered(page)
+    path.unlink()
+    page.select_option("#model", "findings")
+    expect(page.locator("#list .state")).to_contain_text("This file cannot be opened")
+
+
+def test_other_answers_leave_the_shown_one_alone(open_page, stand_in):
+    stand_in.delay["slow.png"] = 0.5
+    page = open_page(stand_in.address)
+    choose(page, upload("fast.png", png()), upload("slow.png", png()))
+    answered(page)
+    page.locator("#bars li").first.evaluate("row => { row.id = 'same'; }")
+    answered(page, 2)
+    expect(page.locator("#same")).to_have_count(1)

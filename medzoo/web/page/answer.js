@@ -19,8 +19,14 @@ function above(answer, threshold) {
   return answer.probabilities.filter((one) => one.probability > threshold);
 }
 
+let last = []; // what is shown
+
 /** Show an entry: `{status: "waiting" | "answered" | "failed", answer, error, elapsed, heat}`. */
 export function showAnswer(model, item, entry, { all, threshold, place, retry }) {
+  const now = [entry, entry?.status, model, item, all, threshold];
+  if (now.every((value, i) => value === last[i])) return; // nothing moves without a reason
+  const isNew = entry !== last[0] || entry?.status !== last[1];
+  last = now;
   const answered = entry?.status === "answered";
   const rows = answered
     ? entry.answer.probabilities
@@ -30,6 +36,7 @@ export function showAnswer(model, item, entry, { all, threshold, place, retry })
   byId("verdict").replaceChildren(...verdict(model, item, entry, threshold, retry));
   byId("bars").replaceChildren(...shown.map((row, rank) => bar(row, limit, answered && rank === 0)));
   byId("bars").classList.toggle("blank", !answered);
+  byId("bars").classList.toggle("new", answered && isNew);
   byId("threshold-control").hidden = limit === null;
   const button = byId("all");
   button.hidden = rows.length <= TOP + 1;

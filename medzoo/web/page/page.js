@@ -30,6 +30,7 @@ function render() {
   document.body.classList.toggle("has-images", state.items.length > 0);
   showStage(model, shown, entryOf(shown));
   showAnswer(model, shown, entryOf(shown), { all, threshold, place: backend.place, retry });
+  if (shown) shown.measured ??= measure(shown).then(render);
   explain(shown);
 }
 
@@ -48,13 +49,12 @@ function take(files) {
     name: file.name || "image",
     url: URL.createObjectURL(file),
     entries: new Map(), // by the model's name
-    shows: undefined, // whether the browser can show it; not known yet
+    shows: undefined, // whether the browser can show it; not known before it was tried
   }));
   if (added.length === 0) return;
   for (const item of added) {
     state.items.push(item);
     addRow(item, { show, remove });
-    measure(item).then(render);
   }
   show(added[0]);
   added.forEach((item) => ask(item));
@@ -155,7 +155,9 @@ function choose(name) {
   asking = new AbortController();
   queue.clear();
   for (const item of state.items) {
-    if (entryOf(item)?.status === "waiting") item.entries.delete(state.model.name);
+    const entry = entryOf(item);
+    if (entry?.status === "waiting") item.entries.delete(state.model.name);
+    else if (entry?.heat?.status === "waiting") entry.heat = null;
   }
   state.model = model;
   state.all = false;

@@ -25,7 +25,8 @@ export async function predict(model, file, { explain = false, signal } = {}) {
   const body = new FormData();
   body.append("images", file, file.name || "image");
   const address = `v1/models/${encodeURIComponent(model.name)}/predict?explain=${explain}`;
-  const { milliseconds, predictions } = await ask(address, { method: "POST", body, signal });
+  const request = ask(address, { method: "POST", body, signal });
+  const { milliseconds, predictions } = await request.catch((error) => blame(file, error));
   const { probabilities, labels, label, explanation, warning } = predictions[0];
   return {
     milliseconds,
@@ -38,6 +39,16 @@ export async function predict(model, file, { explain = false, signal } = {}) {
       url: `data:image/png;base64,${explanation.png}`,
     },
   };
+}
+
+/** Throw the error, or another one if it is the file that cannot be sent. */
+async function blame(file, error) {
+  if (error.name === "Unreachable") {
+    await file.slice(0, 1).arrayBuffer().catch(() => {
+      throw named("UnreadableImage", "This file cannot be opened. It may have changed.");
+    });
+  }
+  throw error;
 }
 
 async function ask(address, request) {
