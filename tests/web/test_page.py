@@ -91,6 +91,7 @@ def test_several_images_are_listed_and_each_can_be_shown(page):
     files = [upload(f"{number}.png", content) for number, content in enumerate(contents)]
     page.set_input_files("#choose", files)
     answered(page, 3)
+    expect(page.locator("#live")).to_contain_text("All 3 images are done")
     for number, content in enumerate(contents):
         page.get_by_role("button", name=f"{number}.png").first.click()
         check_bars(page, MODELS[0], content)

@@ -102,7 +102,8 @@ function ask(item) {
       if (error.name === "TokenNeeded") askForToken();
     }
     render();
-    if (item === state.shown) tell(item);
+    const finished = state.items.every((one) => entryOf(one) && entryOf(one).status !== "waiting");
+    if (finished || item === state.shown) tell(state.shown, finished);
     return undefined;
   };
   queue.add(job, item === state.shown);
@@ -136,14 +137,16 @@ function retry(item) {
   ask(item);
 }
 
-/** Say what is known about an image. */
-function tell(item) {
+/** Say what is known about an image, and perhaps that all others are finished too. */
+function tell(item, finished = false) {
   const entry = entryOf(item);
-  if (entry?.status === "answered") {
-    announce(`${item.name}: ${summary(state.model, entry.answer, state.threshold)}. Not a diagnosis.`);
-  } else if (entry?.status === "failed") {
-    announce(`${item.name}: ${entry.error.message}`);
-  }
+  const texts = {
+    answered: () => `${summary(state.model, entry.answer, state.threshold)}. Not a diagnosis.`,
+    failed: () => entry.error.message,
+  };
+  if (!texts[entry?.status]) return;
+  const all = finished && state.items.length > 1 ? ` All ${state.items.length} images are done.` : "";
+  announce(`${item.name}: ${texts[entry.status]()}${all}`);
 }
 
 // Models
