@@ -19,12 +19,10 @@ RESULTS_HEADER = (
     "Data set",
     "Model",
     "Reported",
-    "Measured (95 % interval)",
-    "AUC",
-    "ACC",
+    "Measured",
+    "AUC, ACC",
     "Over seeds",
     "Parameters",
-    "ACC per million",
     "Status",
 )
 RESULTS_FILTERS = ("Data set", "Model", "Status")
@@ -36,7 +34,6 @@ ZOO_HEADER = (
     "Test ACC",
     "Over seeds",
     "ECE",
-    "File",
     "Licence",
 )
 ZOO_FILTERS = ("Data set", "Architecture", "Image size", "Licence")
@@ -97,11 +94,9 @@ def results() -> str:
             (_model(row), f"as {row.title}") if row.reported else _model(row),
             percent(row.reported),
             _measured(row),
-            f"{report['auc']:.4f}",
-            percent(report["acc"]),
+            (f"{report['auc']:.4f}", percent(report["acc"])),
             _over_seeds(row.seeds),
-            millions(parameters),
-            f"{100 * report['acc'] / (parameters / 1e6):.2f}",
+            (millions(parameters), f"{100 * report['acc'] / (parameters / 1e6):.2f} per M"),
             row.status,
         ]
         rows.append(((title_of(_base(row)), row.model, row.status), cells))
@@ -112,26 +107,25 @@ def zoo() -> str:
     """Return the published checkpoints by data set, the most accurate first."""
     lines = []
     for entry in weights_index().values():
-        size = f"{entry.bytes / 1e6:.1f} MB"
-        head, tail = (f"`{entry.name}`",), (size, entry.licence)
+        name = f"`{entry.name}`"
+        size = (millions(entry.parameters), f"{entry.bytes / 1e6:.1f} MB")
         pixels = f"{entry.spec.input.size} px"
         if test := entry.metrics.get("test"):
             dataset, acc, auc = title_of(entry.dataset), test["acc"], test["auc"]
             cells: list[Cell] = [
-                *head,
+                name,
                 _titled(test["title"]),
-                millions(entry.parameters),
+                size,
                 (f"{auc:.4f}", interval_text(test["intervals"]["auc"], "auc")),
                 (percent(acc), interval_text(test["intervals"]["acc"], "acc")),
                 _over_seeds(entry.seed_stats),
                 f"{test['ece']:.3f}",
-                *tail,
+                entry.licence,
             ]
         else:
             dataset, acc, auc = BACKBONE, 0.0, 0.0
             sets = ", ".join(map(title_of, entry.data.get("sets", ())))
-            none = ["-"] * 4
-            cells = [*head, ("backbone", sets), millions(entry.parameters), *none, *tail]
+            cells = [name, ("backbone", sets), size, *["-"] * 4, entry.licence]
         values = (dataset, entry.architecture, pixels, entry.licence)
         lines.append(((dataset == BACKBONE, dataset, -acc, -auc), (values, cells)))
     return html_table(ZOO_HEADER, [row for _, row in sorted(lines, key=itemgetter(0))], ZOO_FILTERS)
@@ -150,5 +144,5 @@ def _over_seeds(stats: Mapping[str, Any] | None) -> Cell:
     acc, auc = stats["acc"], stats["auc"]
     return (
         f"{100 * acc['mean']:.2f} ± {100 * acc['sd']:.2f} %",
-        f"AUC {auc['mean']:.3f} ± {auc['sd']:.3f}; {len(stats['seeds'])} seeds",
+        f"{auc['mean']:.3f} ± {auc['sd']:.3f}, {len(stats['seeds'])} seeds",
     )
