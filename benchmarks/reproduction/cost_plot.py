@@ -13,7 +13,7 @@ from html import escape
 from operator import itemgetter
 
 import medzoo
-from benchmarks.reporting.format import millions
+from benchmarks.reporting.format import interval_text, millions
 from benchmarks.reporting.paths import REPORTED
 from benchmarks.reporting.toml_file import read_toml
 from medzoo.datasets.info import split_tag
@@ -80,9 +80,8 @@ def _points(dataset: str) -> list[Point]:
         size = split_tag(entry.tag)[1]
         scores = [
             f"test {name.upper()} {_score(test[name], name)}"
-            f" ({_score(low, name)} to {_score(high, name)})"
+            f" ({interval_text(test['intervals'][name], name)})"
             for name in ("acc", "auc")
-            for low, high in [test["intervals"][name]]
         ]
         head = [entry.name, test["title"], f"{millions(entry.parameters)} parameters, {size} px"]
         low, high = test["intervals"][metric]

@@ -64,10 +64,16 @@ def short_results() -> str:
     """Return reported and measured results as a Markdown table of five columns."""
     rows = []
     for row in measured_rows():
-        score, interval = _measured(row)
+        interval, score = _measured(row)
         auc = f"{report_of(row)['auc']:.3f}"
         rows.append(
-            (row.data_title, _model(row), percent(row.reported), f"**{score}** ({interval})", auc)
+            (
+                row.data_title,
+                _model(row),
+                percent(row.reported),
+                f"**{percent(row.measured)}** ({interval}{score})",
+                auc,
+            )
         )
     return markdown_table(SHORT_HEADER, rows)
 
@@ -77,10 +83,10 @@ def _model(row: Row) -> str:
 
 
 def _measured(row: Row) -> tuple[str, str]:
-    """Return the score that is compared with the reported one, and its interval."""
+    """Return the interval of the score that is compared with the reported one, and its name."""
     assert row.interval is not None
-    metric = "" if row.metric == "acc" else f" {row.metric.replace('_', ' ')}"
-    return f"{percent(row.measured)}{metric}", interval_text(row.interval, row.metric)
+    metric = "" if row.metric == "acc" else f", {row.metric.replace('_', ' ')}"
+    return interval_text(row.interval, row.metric), metric
 
 
 def results() -> str:
@@ -88,12 +94,13 @@ def results() -> str:
     rows = []
     for row in measured_rows():
         report = report_of(row)
+        interval, score = _measured(row)
         parameters = row.parameters or 0
         cells: list[Cell] = [
             _titled(row.data_title),
             (_model(row), f"as {row.title}") if row.reported else _model(row),
             percent(row.reported),
-            _measured(row),
+            (percent(row.measured), f"{interval}{score}"),
             (f"{report['auc']:.4f}", percent(report["acc"])),
             _over_seeds(row.seeds),
             (millions(parameters), f"{100 * report['acc'] / (parameters / 1e6):.2f} per M"),
@@ -133,7 +140,7 @@ def zoo() -> str:
 
 def _titled(title: str) -> Cell:
     """Return the title of a data set, with the note in brackets below it."""
-    name, bracket, note = title.partition(" (")
+    name, bracket, note = title.replace(" px", "\xa0px").partition(" (")
     return (name, note.removesuffix(")")) if bracket else name
 
 
