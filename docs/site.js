@@ -11,6 +11,13 @@ function sortKeys(cells) {
   return texts.map((text, i) => (EMPTY.has(text) ? null : numeric ? numbers[i] : text));
 }
 
+/** Say whether a column of a table holds numbers: tables of text alone are in a meant order. */
+function hasNumbers(rows) {
+  return [...rows[0].cells].some((_, column) =>
+    sortKeys(rows.map((row) => row.cells[column])).some((key) => typeof key === "number"),
+  );
+}
+
 function compare(one, other) {
   return typeof one === "number" ? one - other : one.localeCompare(other);
 }
@@ -90,7 +97,7 @@ function tools(children) {
 
 for (const table of document.querySelectorAll("table[data-cards]")) {
   const rows = [...table.tBodies[0].rows];
-  if (rows.length < 5 || table.closest(".doc")) continue;
+  if (rows.length < 5 || !hasNumbers(rows) || table.closest(".doc")) continue;
   const menus = "filter" in table.dataset ? filters(table.dataset.filter.split("|"), rows, "rows") : [];
   const bar = tools([...menus, sortable(table)]);
   if (!menus.length) bar.classList.add("on-phone");

@@ -40,6 +40,7 @@ def _joined(values: Sequence[str]) -> str:
 
 def _cell(cell: Cell) -> str:
     text, remark = (cell, "") if isinstance(cell, str) else cell
-    code = text.startswith("`") and text.endswith("`")
-    shown = f"<code>{escape(text[1:-1])}</code>" if code else escape(text)
+    shown = escape(text)
+    if text.startswith("`") and text.endswith("`"):
+        shown = f"<code>{shown[1:-1].replace('.', '.<wbr>')}</code>"  # a name may break at a dot
     return f"{shown}<br><small>{escape(remark)}</small>" if remark else shown

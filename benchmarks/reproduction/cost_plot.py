@@ -10,9 +10,10 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
+from operator import itemgetter
 
 import medzoo
-from benchmarks.reporting.format import millions
+from benchmarks.reporting.format import interval_text, millions
 from benchmarks.reporting.paths import REPORTED
 from benchmarks.reporting.toml_file import read_toml
 from medzoo.datasets.info import split_tag
@@ -55,7 +56,8 @@ def cost_plot() -> str:
     kinds = list(dict.fromkeys(point.kind for points in panels.values() for point in points))
     kinds.sort(key=lambda kind: kind == PUBLISHED)
     legend = "".join(f'<li class="{kind}">{_kind_title(kind)}</li>' for kind in kinds)
-    figures = "\n".join(_figure(name, points) for name, points in panels.items() if points)
+    most_first = sorted(filter(itemgetter(1), panels.items()), key=lambda panel: -len(panel[1]))
+    figures = "\n".join(_figure(name, points) for name, points in most_first)
     return (
         '<div class="cost-plot" data-filter="Data set">\n'
         f'<ul class="legend">{legend}</ul>\n<div class="panels">\n{figures}\n</div>\n</div>'
@@ -78,9 +80,8 @@ def _points(dataset: str) -> list[Point]:
         size = split_tag(entry.tag)[1]
         scores = [
             f"test {name.upper()} {_score(test[name], name)}"
-            f" ({_score(low, name)} to {_score(high, name)})"
+            f" ({interval_text(test['intervals'][name], name)})"
             for name in ("acc", "auc")
-            for low, high in [test["intervals"][name]]
         ]
         head = [entry.name, test["title"], f"{millions(entry.parameters)} parameters, {size} px"]
         low, high = test["intervals"][metric]
@@ -121,7 +122,7 @@ def _figure(dataset: str, points: Sequence[Point]) -> str:
     parts = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="group" aria-label="{escape(title)}">']
     for tick in ticks:
         y = height_of(tick)
-        name = f"{100 * tick:g} %" if metric == "acc" else f"{tick:g}"
+        name = f"{100 * tick:g} %" if metric == "acc" else f"{tick:.2f}"
         parts.append(f'<path class="grid" d="M{LEFT} {y:.1f}H{RIGHT}"/>')
         parts.append(f'<text class="y" x="{LEFT - 5}" y="{y + 4:.1f}">{name}</text>')
     for count in TICKS:

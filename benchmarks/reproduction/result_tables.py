@@ -19,12 +19,10 @@ RESULTS_HEADER = (
     "Data set",
     "Model",
     "Reported",
-    "Measured (95 % interval)",
-    "AUC",
-    "ACC",
+    "Measured",
+    "AUC, ACC",
     "Over seeds",
     "Parameters",
-    "ACC per million",
     "Status",
 )
 RESULTS_FILTERS = ("Data set", "Model", "Status")
@@ -36,7 +34,6 @@ ZOO_HEADER = (
     "Test ACC",
     "Over seeds",
     "ECE",
-    "File",
     "Licence",
 )
 ZOO_FILTERS = ("Data set", "Architecture", "Image size", "Licence")
@@ -67,10 +64,16 @@ def short_results() -> str:
     """Return reported and measured results as a Markdown table of five columns."""
     rows = []
     for row in measured_rows():
-        score, interval = _measured(row)
+        interval, score = _measured(row)
         auc = f"{report_of(row)['auc']:.3f}"
         rows.append(
-            (row.data_title, _model(row), percent(row.reported), f"**{score}** ({interval})", auc)
+            (
+                row.data_title,
+                _model(row),
+                percent(row.reported),
+                f"**{percent(row.measured)}** ({interval}{score})",
+                auc,
+            )
         )
     return markdown_table(SHORT_HEADER, rows)
 
@@ -80,10 +83,10 @@ def _model(row: Row) -> str:
 
 
 def _measured(row: Row) -> tuple[str, str]:
-    """Return the score that is compared with the reported one, and its interval."""
+    """Return the interval of the score that is compared with the reported one, and its name."""
     assert row.interval is not None
-    metric = "" if row.metric == "acc" else f" {row.metric.replace('_', ' ')}"
-    return f"{percent(row.measured)}{metric}", interval_text(row.interval, row.metric)
+    metric = "" if row.metric == "acc" else f", {row.metric.replace('_', ' ')}"
+    return interval_text(row.interval, row.metric), metric
 
 
 def results() -> str:
@@ -91,17 +94,16 @@ def results() -> str:
     rows = []
     for row in measured_rows():
         report = report_of(row)
+        interval, score = _measured(row)
         parameters = row.parameters or 0
         cells: list[Cell] = [
             _titled(row.data_title),
             (_model(row), f"as {row.title}") if row.reported else _model(row),
             percent(row.reported),
-            _measured(row),
-            f"{report['auc']:.4f}",
-            percent(report["acc"]),
+            (percent(row.measured), f"{interval}{score}"),
+            (f"{report['auc']:.4f}", percent(report["acc"])),
             _over_seeds(row.seeds),
-            millions(parameters),
-            f"{100 * report['acc'] / (parameters / 1e6):.2f}",
+            (millions(parameters), f"{100 * report['acc'] / (parameters / 1e6):.2f} per M"),
             row.status,
         ]
         rows.append(((title_of(_base(row)), row.model, row.status), cells))
@@ -112,26 +114,25 @@ def zoo() -> str:
     """Return the published checkpoints by data set, the most accurate first."""
     lines = []
     for entry in weights_index().values():
-        size = f"{entry.bytes / 1e6:.1f} MB"
-        head, tail = (f"`{entry.name}`",), (size, entry.licence)
+        name = f"`{entry.name}`"
+        size = (millions(entry.parameters), f"{entry.bytes / 1e6:.1f} MB")
         pixels = f"{entry.spec.input.size} px"
         if test := entry.metrics.get("test"):
             dataset, acc, auc = title_of(entry.dataset), test["acc"], test["auc"]
             cells: list[Cell] = [
-                *head,
+                name,
                 _titled(test["title"]),
-                millions(entry.parameters),
+                size,
                 (f"{auc:.4f}", interval_text(test["intervals"]["auc"], "auc")),
                 (percent(acc), interval_text(test["intervals"]["acc"], "acc")),
                 _over_seeds(entry.seed_stats),
                 f"{test['ece']:.3f}",
-                *tail,
+                entry.licence,
             ]
         else:
             dataset, acc, auc = BACKBONE, 0.0, 0.0
             sets = ", ".join(map(title_of, entry.data.get("sets", ())))
-            none = ["-"] * 4
-            cells = [*head, ("backbone", sets), millions(entry.parameters), *none, *tail]
+            cells = [name, ("backbone", sets), size, *["-"] * 4, entry.licence]
         values = (dataset, entry.architecture, pixels, entry.licence)
         lines.append(((dataset == BACKBONE, dataset, -acc, -auc), (values, cells)))
     return html_table(ZOO_HEADER, [row for _, row in sorted(lines, key=itemgetter(0))], ZOO_FILTERS)
@@ -139,7 +140,7 @@ def zoo() -> str:
 
 def _titled(title: str) -> Cell:
     """Return the title of a data set, with the note in brackets below it."""
-    name, bracket, note = title.partition(" (")
+    name, bracket, note = title.replace(" px", "\xa0px").partition(" (")
     return (name, note.removesuffix(")")) if bracket else name
 
 
@@ -150,5 +151,5 @@ def _over_seeds(stats: Mapping[str, Any] | None) -> Cell:
     acc, auc = stats["acc"], stats["auc"]
     return (
         f"{100 * acc['mean']:.2f} ± {100 * acc['sd']:.2f} %",
-        f"AUC {auc['mean']:.3f} ± {auc['sd']:.3f}; {len(stats['seeds'])} seeds",
+        f"{auc['mean']:.3f} ± {auc['sd']:.3f}, {len(stats['seeds'])} seeds",
     )
