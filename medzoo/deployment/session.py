@@ -15,9 +15,9 @@ from medzoo.deployment.description import (
     CompiledPrecision,
     Description,
 )
-from medzoo.deployment.optional import import_optional
 from medzoo.errors import WeightsError
 from medzoo.files import regular_file
+from medzoo.lazy import import_optional
 from medzoo.models._classifier import check_prepared
 from medzoo.spec import SpecCarrier
 from medzoo.spec.checks import check_whole

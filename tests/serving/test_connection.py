@@ -142,7 +142,12 @@ def test_a_body_that_is_cut_off_is_nobodys_problem(connect, access_log):
 
 @pytest.mark.parametrize(
     "request_",
-    [b"\x16\x03\x01\x02\x00", b"GET / HTTP/9.9\r\n\r\n", b"GET\r\n\r\n", b"G\0T / HTTP/1.1\r\n\r\n"],
+    [
+        b"\x16\x03\x01\x02\x00",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"GET\r\n\r\n",
+        b"G\0T / HTTP/1.1\r\n\r\n",
+    ],
 )
 def test_what_is_not_http_is_refused(connect, request_):
     client = connect()
