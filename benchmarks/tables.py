@@ -34,6 +34,7 @@ from benchmarks.reporting.format import (
 from benchmarks.reporting.paths import IMAGES, RESULTS, ROOT
 from benchmarks.reproduction import comparison, teachers
 from benchmarks.reproduction.rows import Row, markdown
+from benchmarks.serving import report as serving
 from benchmarks.speed import CASES
 from benchmarks.speed_cases import report as speed
 from benchmarks.studies import (
@@ -112,7 +113,7 @@ def speed_table(*cases: str) -> str:
         *cases: Names of cases; none for all.
     """
     rows = speed.measurements(*(cases or CASES))
-    return f"{speed.table(rows)}\n\nMeasured on: {speed.where()}."
+    return f"{speed.table(rows)}\n\nMeasured on: {speed.where(speed.read()['machine'])}."
 
 
 def inference_table() -> str:
@@ -136,6 +137,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "speed": speed_table,
     "inference": inference_table,
     "scaling": lambda: speed_table("scaling"),
+    "serving": serving.table,
     "leakage": leakage.table,
     "transfer": transfer.table,
     "finetuning": finetuning.table,
@@ -163,6 +165,7 @@ PLOTS: Mapping[str, tuple[Callable[[], Figure], int]] = {
     "gate_ablation.png": (gate_ablation.plot, 120),
     "speed_accuracy.png": (speed.accuracy_plot, 120),
     "speed_growth.png": (speed.growth_plot, 120),
+    "serving.png": (serving.plot, 120),
 }
 """How each plot in docs/images/ is drawn, and in how many dots per inch."""
 
