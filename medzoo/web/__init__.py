@@ -1,0 +1,14 @@
+"""What a web page about models needs, with a server behind it or without one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from medzoo.lazy import export_lazily
+
+if TYPE_CHECKING:
+    from medzoo.web.describe import NOTICE, describe_model
+
+__all__ = ["NOTICE", "describe_model"]
+
+export_lazily(__name__, {"describe": ("NOTICE", "describe_model")})
