@@ -116,7 +116,7 @@ class Batcher:
             self._changed.notify()
 
     def _start(self) -> None:
-        """Start the thread: with the first job, so that an application may be made before a fork."""
+        """Start the thread: with the first job, so that a process may be forked before it."""
         if self._thread is None or not self._thread.is_alive():
             self._is_closed = False
             self._thread = threading.Thread(target=self._work, name="medzoo-models", daemon=True)

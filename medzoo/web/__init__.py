@@ -8,7 +8,8 @@ from medzoo.lazy import export_lazily
 
 if TYPE_CHECKING:
     from medzoo.web.describe import NOTICE, describe_model
+    from medzoo.web.page_files import page_files
 
-__all__ = ["NOTICE", "describe_model"]
+__all__ = ["NOTICE", "describe_model", "page_files"]
 
-export_lazily(__name__, {"describe": ("NOTICE", "describe_model")})
+export_lazily(__name__, {"describe": ("NOTICE", "describe_model"), "page_files": ("page_files",)})

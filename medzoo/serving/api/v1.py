@@ -17,11 +17,11 @@ from medzoo.evaluation.metrics import THRESHOLD
 from medzoo.inference import TTA
 from medzoo.inference.tta import check_views
 from medzoo.prediction import Explanation
+from medzoo.serving.api.schemas import Answers, Description, Models, problems
 from medzoo.serving.decoding import Decoded
 from medzoo.serving.intake import Upload
 from medzoo.serving.models import Answer, ServedModel
 from medzoo.serving.problems import Problem
-from medzoo.serving.schemas import Answers, Description, Models, problems
 from medzoo.serving.service import Service
 from medzoo.web import NOTICE
 
@@ -91,6 +91,8 @@ def create_v1(service: Service) -> APIRouter:
         served = service.find(name)
         if threshold is not None and not served.spec.multi_label:
             raise Problem(422, f"threshold is for multi-label models, and {name} is not one")
+        if explain and served.unexplained:
+            raise Problem(422, f"{name} cannot be explained: {served.unexplained}")
         try:
             check_views(tta, served.spec)
         except ValueError as error:
