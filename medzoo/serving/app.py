@@ -61,6 +61,7 @@ def create_app(
     from fastapi import FastAPI
 
     from medzoo.serving.api.access import allow_origins, require_token
+    from medzoo.serving.api.docs import create_docs
     from medzoo.serving.api.page import create_page
     from medzoo.serving.api.v1 import create_v1
     from medzoo.serving.api.v2 import create_health, create_v2
@@ -82,14 +83,14 @@ def create_app(
         version=medzoo.__version__,
         description="Trained models for small medical images. For research and teaching; not for "
         "clinical use.",
-        docs_url=None,
-        redoc_url=None,
+        openapi_url=None,  # instead, `create_docs`
         lifespan=lifespan,
     )
     for router in (create_v1(service), create_v2(service), create_metrics(service.metrics)):
         app.include_router(router, dependencies=protected)
     app.include_router(create_health())
     app.include_router(create_page())
+    app.include_router(create_docs(app))
     add_handlers(app)
     allow_origins(app, cors)
     app.add_middleware(Observe, metrics=service.metrics)

@@ -146,7 +146,8 @@ class Batcher:
                 if not self._shared:
                     return []
                 first = self._shared[0]
-                batch, size = [], 0
+                batch: list[_Job] = []
+                size = 0
                 for job in self._shared:
                     if job.key == first.key and (not batch or size + job.size <= self._max_batch):
                         batch.append(job)

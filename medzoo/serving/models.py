@@ -130,7 +130,8 @@ def _named(models: Sources) -> Iterator[tuple[str, Source]]:
         yield from ((_checked(name), source) for name, source in models.items())
         return
     single = isinstance(models, str | os.PathLike) or callable(models)
-    for source in [models] if single else models:  # type: ignore[union-attr]
+    sources: Any = [models] if single else models
+    for source in sources:
         name, equals, rest = str(source).partition("=")
         if isinstance(source, str) and equals and not Path(source).exists():
             yield _checked(name), rest
@@ -173,7 +174,9 @@ def _members(source: object) -> list[str]:
 
 def _load(name: str, source: Source, compile: bool, device: torch.device) -> ServedModel:
     members = _members(source)
-    model: Any = Ensemble(members) if len(members) > 1 else load_model(*members or [source])
+    model: Any = (
+        Ensemble(members) if len(members) > 1 else load_model(members[0] if members else source)
+    )
     network = model
     check_classifier(spec := spec_of(model))
     description = describe_model(name, model, members)
