@@ -19,7 +19,7 @@ serve = pytest.importorskip("ray.serve", reason="needs medzoo[ray]")
 pytestmark = pytest.mark.slow
 
 MODEL = "simple_cnn.pneumoniamnist"
-PATIENCE = 90  # seconds
+PATIENCE = 120  # seconds
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,8 @@ def address():
                 _temp_dir=folder,
             )
             serve.start(http_options={"host": "127.0.0.1", "port": port})
-            serve.run(deployment([MODEL], num_replicas=2).bind())
+            service = deployment([MODEL], num_replicas=2).options(health_check_period_s=1)
+            serve.run(service.bind())
             yield f"http://127.0.0.1:{port}"
         finally:
             serve.shutdown()
