@@ -7,7 +7,7 @@ there are both.
 from __future__ import annotations
 
 import os
-from typing import Annotated, Any
+from typing import Any
 
 import torch
 from fastapi import FastAPI, UploadFile

@@ -1,6 +1,6 @@
 """The model behind LitServe with batching, written as LitServe's documentation writes services.
 
-    MODEL=advanced_cnn.dermamnist python -m benchmarks.serving.litserve_app PORT
+MODEL=advanced_cnn.dermamnist python -m benchmarks.serving.litserve_app PORT
 """
 
 import os

@@ -110,7 +110,10 @@ def plot() -> Figure:
     panels: list[Axes] = list(figure.subplots(1, 2))
     x = np.array(CLIENTS)
     for axis, key, label in zip(
-        panels, ("rate", "p99"), ("Images per second", "99th percentile of latency, ms"), strict=True
+        panels,
+        ("rate", "p99"),
+        ("Images per second", "99th percentile of latency, ms"),
+        strict=True,
     ):
         for name, loads in services.items():
             colour, line = _STYLES[name]

@@ -69,9 +69,7 @@ def write_bodies(images: Sequence[Path], folder: Path) -> list[Path]:
             f"Content-Type: {kind}\r\n\r\n"
         )
         body = folder / f"{path.name}.body"
-        body.write_bytes(
-            head.encode() + path.read_bytes() + f"\r\n--{_BOUNDARY}--\r\n".encode()
-        )
+        body.write_bytes(head.encode() + path.read_bytes() + f"\r\n--{_BOUNDARY}--\r\n".encode())
         bodies.append(body)
     return bodies
 

@@ -122,6 +122,8 @@ def test_a_missing_extra_is_named(monkeypatch):
 
 
 def test_importing_the_package_imports_neither_pytorch_nor_fastapi():
-    code = "import medzoo.serving, medzoo.web, sys; print({'torch', 'fastapi'} & sys.modules.keys())"
+    code = (
+        "import medzoo.serving, medzoo.web, sys; print({'torch', 'fastapi'} & sys.modules.keys())"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

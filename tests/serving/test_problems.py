@@ -115,7 +115,9 @@ def test_fields_of_a_form_are_not_silently_ignored(client):
 
 def test_too_many_images_are_refused(client):
     files = [("images", ("a.png", encoded(picture(0, (8, 8)))))] * 9
-    assert "Maximum number of files is 8" in problem(client.post(PREDICT, files=files), 422)["detail"]
+    assert (
+        "Maximum number of files is 8" in problem(client.post(PREDICT, files=files), 422)["detail"]
+    )
 
 
 def test_too_large_a_body_is_refused_with_and_without_its_length(client):

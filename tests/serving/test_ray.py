@@ -11,7 +11,7 @@ import pytest
 
 import medzoo
 from medzoo.serving.ray import deployment
-from tests.serving.load_images import write_png
+from tests.serving.conftest import encoded, picture
 
 ray = pytest.importorskip("ray", reason="needs medzoo[ray]")
 serve = pytest.importorskip("ray.serve", reason="needs medzoo[ray]")
@@ -52,7 +52,7 @@ def address():
 
 
 def running():
-    """The names of the replicas' actors; none while Ray Serve says that one of them is not ready."""
+    """The names of the replicas' actors; none while one of them is not ready."""
     states = serve.status().applications["default"].deployments["medzoo"].replica_states
     names = (actor["name"] for actor in ray.util.list_named_actors(all_namespaces=True))
     found = {name for name in names if name.startswith("SERVE_REPLICA::")}
@@ -61,7 +61,7 @@ def running():
 
 def test_an_ended_replica_is_replaced_and_no_answer_is_wrong(address):
     model = medzoo.create_model(MODEL, pretrained=True)
-    contents = [write_png(seed) for seed in range(8)]
+    contents = [encoded(picture(seed)) for seed in range(8)]
     expected = [medzoo.predict(model, content).probabilities for content in contents]
     before = running()
     assert len(before) == 2
