@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("fastapi", reason="needs medzoo[serve]")
-yaml = pytest.importorskip("yaml", reason="PyYAML is not installed")
 
 from fastapi.testclient import TestClient
 
 from medzoo.cli.main import create_parser
 from medzoo.model_names import list_models
 from medzoo.serving import create_app
+
+yaml = pytest.importorskip("yaml", reason="PyYAML is not installed")
 
 FOLDER = Path(__file__).parents[2] / "examples" / "deploy"
 DOCKERFILE = (FOLDER / "Dockerfile").read_text()
