@@ -27,6 +27,7 @@ IN_BASE = (
     "escape",
     "files",
     "lazy",
+    "optional",
     "randomness",
     "timeout",
     "cache",

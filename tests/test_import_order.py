@@ -20,6 +20,7 @@ ORDER = [
         "escape",
         "files",
         "lazy",
+        "optional",
         "randomness",
         "timeout",
     },

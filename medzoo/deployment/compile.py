@@ -12,11 +12,11 @@ from medzoo.deployment.cache import cache_path, cached
 from medzoo.deployment.description import CompiledPrecision, Description
 from medzoo.deployment.images import CALIBRATION_IMAGES, evenly_spaced, example_images, raw_images
 from medzoo.deployment.onnx_graph import export_onnx, resolve
-from medzoo.deployment.optional import import_optional
 from medzoo.deployment.quantise import quantise
 from medzoo.deployment.session import CompiledModel, number_of_threads
 from medzoo.deployment.verify import check_agreement
 from medzoo.errors import unknown_name
+from medzoo.optional import import_optional
 from medzoo.spec import ModelSpec
 
 

@@ -9,9 +9,9 @@ from typing import Any, Literal, get_args
 
 from torch import nn
 
-from medzoo.deployment.optional import import_optional
 from medzoo.errors import unknown_name
 from medzoo.files import parse_json
+from medzoo.optional import import_optional
 from medzoo.spec import ModelSpec, spec_of
 
 CompiledPrecision = Literal["float32", "int8"]

@@ -15,10 +15,10 @@ from medzoo.deployment.description import (
     CompiledPrecision,
     Description,
 )
-from medzoo.deployment.optional import import_optional
 from medzoo.errors import WeightsError
 from medzoo.files import regular_file
 from medzoo.models._classifier import check_prepared
+from medzoo.optional import import_optional
 from medzoo.spec import SpecCarrier
 from medzoo.spec.checks import check_whole
 

@@ -12,9 +12,9 @@ from functools import partial
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from medzoo.deployment.optional import import_optional
 from medzoo.errors import WeightsError
 from medzoo.escape import for_display
+from medzoo.optional import import_optional
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _GRACE = 30  # seconds in which requests are finished after SIGTERM
 _IDLE = 15  # seconds after which a connection without a request is closed
-_HEALTH = 60  # seconds in which a process has to react, also while it imports PyTorch
+_HEALTH = 20  # seconds in which a process has to react, also while it starts
 _ONCE = 10**9  # seconds between two announcements
 
 
@@ -104,9 +104,8 @@ def _create(server: Server) -> FastAPI:
     except (ImportError, OSError, TypeError, ValueError, WeightsError) as error:
         if server.workers == 1:
             raise
-        # With this exit code, it is not started again.
-        print(f"medzoo: error: {for_display(str(error))}", file=sys.stderr)
-        sys.exit(STARTUP_FAILURE)
+        print(f"medzoo: error: {for_display(str(error))}", file=sys.stderr, flush=True)
+        os._exit(STARTUP_FAILURE)  # at once, and with the code after which it is not started again
 
 
 def _log_to_stderr() -> None:

@@ -2,6 +2,9 @@
 
 import io
 import logging
+import socket
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -63,6 +66,24 @@ def client(app):
     """A client of that application; what fails inside is an answer, as over a socket."""
     with testclient.TestClient(app, raise_server_exceptions=False) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def address(app):
+    """Host and port of a real server of that application, in a thread of this process."""
+    uvicorn = pytest.importorskip("uvicorn", reason="needs medzoo[serve]")
+    from medzoo.serving.connection import Connection
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(app, http=Connection, ws="none", lifespan="off", log_config=None)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, args=([listener],))
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield listener.getsockname()
+    server.should_exit = True
+    thread.join(10)
 
 
 @pytest.fixture
