@@ -66,7 +66,9 @@ class Decoder:
         decoded = await loop.run_in_executor(
             self._light, _decode_if_light, content, expected, self._budget
         )
-        return decoded or await loop.run_in_executor(self._heavy, _decode, content, expected)
+        if decoded is not None:
+            return decoded
+        return await loop.run_in_executor(self._heavy, _decode, content, expected)
 
     async def fit(self, images: np.ndarray, expected: InputSpec) -> Tensor:
         """Prepare pixels as `decode` prepares those of files.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from medzoo.deployment.optional import import_optional
+from medzoo.optional import import_optional
 from medzoo.serving.app import create_app
 from medzoo.serving.limits import Limits
 
