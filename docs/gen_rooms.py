@@ -27,7 +27,6 @@ IN_BASE = (
     "escape",
     "files",
     "lazy",
-    "optional",
     "randomness",
     "timeout",
     "cache",
@@ -48,7 +47,7 @@ ROOMS = {
     "spec": ("ModelSpec: what a model is", "model"),
     "datasets": ("splits, readers, storage, leakage", "data"),
     "images": ("from one file or array to pixels", "data"),
-    BASE: ("also device, distributed, optional", "base"),
+    BASE: ("also device, distributed, lazy", "base"),
 }
 """From top to bottom: what each package holds, and the colour of its box."""
 NOT_DRAWN = {"__init__", "__main__", "model_names", "timm_registration"}

@@ -1,4 +1,4 @@
-"""Packages whose public names are imported on first use, so that importing them costs little."""
+"""Imports that wait until they are needed: of public names, and of packages that extras install."""
 
 from __future__ import annotations
 
@@ -25,6 +25,26 @@ def export_lazily(
     home_of = {name: home for home, names in homes.items() for name in names}
     attributes = {"_homes": home_of, "_modules": frozenset(modules)}
     sys.modules[package].__class__ = type("LazyPackage", (_LazyPackage,), attributes)
+
+
+def import_optional(module: str, what: str = "ONNX models need", extra: str = "onnx") -> Any:
+    """Import a module that an extra installs.
+
+    Args:
+        module: Its full name, e.g. ``"onnxruntime.quantization"``.
+        what: What needs it, for the message.
+        extra: The extra.
+
+    Raises:
+        ImportError: If it is not installed; the message says how to install it.
+    """
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise ImportError(
+            f"{what} the package {module.partition('.')[0]} ({error}); "
+            f"install it with: pip install 'medzoo[{extra}]'"
+        ) from error
 
 
 class _LazyPackage(ModuleType):

@@ -20,7 +20,6 @@ ORDER = [
         "escape",
         "files",
         "lazy",
-        "optional",
         "randomness",
         "timeout",
     },

@@ -8,8 +8,8 @@ from typing import Any
 
 import medzoo
 from medzoo.cli.command import Commands, add_data_root_option
-from medzoo.cli.destination import check_outputs
 from medzoo.cli.model_data import add_model_data_options, inputs_of, load_model_data
+from medzoo.cli.output.destination import check_outputs
 
 
 def add(commands: Commands) -> None:

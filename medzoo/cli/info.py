@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import medzoo
 from medzoo.cli.command import Commands, add_data_root_option
-from medzoo.cli.table import card, table
+from medzoo.cli.output.table import card, table
 from medzoo.errors import DatasetError, unknown_name
 from medzoo.escape import for_display
 

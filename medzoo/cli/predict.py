@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import medzoo
 from medzoo.cli.command import Commands, add_device_option, add_tta_option, keeping_results
-from medzoo.cli.destination import check_outputs
-from medzoo.cli.table import table
+from medzoo.cli.output.destination import check_outputs
+from medzoo.cli.output.table import table
 from medzoo.escape import for_display, for_spreadsheet
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import medzoo
 from medzoo.cli.command import Commands, add_data_root_option, keeping_results
-from medzoo.cli.destination import check_outputs
 from medzoo.cli.model_data import add_exclude_option, add_group_option
-from medzoo.cli.table import table
+from medzoo.cli.output.destination import check_outputs
+from medzoo.cli.output.table import table
 from medzoo.escape import for_display
 from medzoo.files import write_atomically
 

@@ -16,7 +16,7 @@ from medzoo.deployment.quantise import quantise
 from medzoo.deployment.session import CompiledModel, number_of_threads
 from medzoo.deployment.verify import check_agreement
 from medzoo.errors import unknown_name
-from medzoo.optional import import_optional
+from medzoo.lazy import import_optional
 from medzoo.spec import ModelSpec
 
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from medzoo.errors import unknown_name
 from medzoo.files import parse_json
-from medzoo.optional import import_optional
+from medzoo.lazy import import_optional
 from medzoo.spec import ModelSpec, spec_of
 
 CompiledPrecision = Literal["float32", "int8"]

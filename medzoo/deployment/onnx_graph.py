@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from medzoo.deployment.description import INPUT, OUTPUT, Description, describe
 from medzoo.deployment.images import example_images
+from medzoo.lazy import import_optional
 from medzoo.models import Specified
-from medzoo.optional import import_optional
 from medzoo.spec import ModelSpec, network_of
 
 DEFAULT_OPSET = 18

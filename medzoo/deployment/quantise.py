@@ -15,7 +15,7 @@ from torch import Tensor
 from medzoo.deployment.description import INPUT, Description, describe
 from medzoo.deployment.onnx_graph import quiet
 from medzoo.files import writing
-from medzoo.optional import import_optional
+from medzoo.lazy import import_optional
 from medzoo.transforms import prepare_batch
 
 _BATCH = 64

@@ -17,8 +17,8 @@ from medzoo.deployment.description import (
 )
 from medzoo.errors import WeightsError
 from medzoo.files import regular_file
+from medzoo.lazy import import_optional
 from medzoo.models._classifier import check_prepared
-from medzoo.optional import import_optional
 from medzoo.spec import SpecCarrier
 from medzoo.spec.checks import check_whole
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 import medzoo
-from medzoo.optional import import_optional
+from medzoo.lazy import import_optional
 from medzoo.serving.limits import Limits
 from medzoo.serving.models import Sources, load_models
 

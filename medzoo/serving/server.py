@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from medzoo.errors import WeightsError
 from medzoo.escape import for_display
-from medzoo.optional import import_optional
+from medzoo.lazy import import_optional
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -58,6 +58,7 @@ class Server:
         for package in ("uvicorn", "httptools"):
             import_optional(package, "the service needs", "serve")
         import uvicorn
+        from uvicorn.config import STARTUP_FAILURE
         from uvicorn.supervisors import Multiprocess
 
         from medzoo.serving.connection import Connection
@@ -84,7 +85,10 @@ class Server:
                 return
             with TemporaryDirectory(prefix="medzoo-metrics-") as folder:
                 os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
-                Multiprocess(config, [listener]).run()
+                supervisor = Multiprocess(config, [listener])
+                supervisor.run()
+                if any(one.exitcode == STARTUP_FAILURE for one in supervisor.processes):
+                    raise SystemExit(1)  # the process has said why
 
 
 def _create(server: Server) -> FastAPI:

@@ -236,7 +236,7 @@ sys.exit(main())
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
 
 
-@pytest.mark.parametrize("module", ["medzoo.cli.table", "medzoo.weights"])
+@pytest.mark.parametrize("module", ["medzoo.cli.output.table", "medzoo.weights"])
 def test_ctrl_c_during_imports_is_one_line(module):
     """The first is imported before the command runs, the second by it."""
     setup = f"""

@@ -13,7 +13,7 @@ from PIL import Image
 
 import medzoo
 from medzoo.cli import main
-from medzoo.cli.destination import check_outputs
+from medzoo.cli.output.destination import check_outputs
 from medzoo.evaluation import report_plots
 
 from ..datasets.own_images import write_folder

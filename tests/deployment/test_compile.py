@@ -240,7 +240,7 @@ def test_a_file_of_someone_else_is_refused(content):
 
 @pytest.mark.parametrize("missing", ["onnx", "onnxruntime", "onnxscript"])
 def test_a_missing_package_is_named_with_its_cure(missing, monkeypatch):
-    extra = importlib.import_module("medzoo.optional")
+    extra = importlib.import_module("medzoo.lazy")
 
     def without(module):
         if module.partition(".")[0] == missing:

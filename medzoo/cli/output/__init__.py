@@ -1,0 +1,1 @@
+"""What a command writes: its tables, and the files that it may write into."""
