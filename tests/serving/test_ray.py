@@ -19,7 +19,7 @@ serve = pytest.importorskip("ray.serve", reason="needs medzoo[ray]")
 pytestmark = pytest.mark.slow
 
 MODEL = "simple_cnn.pneumoniamnist"
-PATIENCE = 120  # seconds
+PATIENCE = 200  # seconds
 
 
 @pytest.fixture(scope="module")
