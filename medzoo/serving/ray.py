@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from medzoo.optional import import_optional
+from medzoo.lazy import import_optional
 from medzoo.serving.app import create_app
 from medzoo.serving.limits import Limits
 
