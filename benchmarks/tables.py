@@ -29,6 +29,7 @@ from benchmarks.reporting.format import (
 )
 from benchmarks.reporting.paths import IMAGES, RESULTS, ROOT
 from benchmarks.reproduction import comparison, result_tables, teachers
+from benchmarks.serving import report as serving
 from benchmarks.speed import CASES
 from benchmarks.speed_cases import report as speed
 from benchmarks.studies import (
@@ -66,7 +67,7 @@ def speed_table(*cases: str) -> str:
         *cases: Names of cases; none for all.
     """
     rows = speed.measurements(*(cases or CASES))
-    return f"{speed.table(rows)}\n\nMeasured on: {speed.where()}."
+    return f"{speed.table(rows)}\n\nMeasured on: {speed.where(speed.read()['machine'])}."
 
 
 def inference_table() -> str:
@@ -91,6 +92,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "speed": speed_table,
     "inference": inference_table,
     "scaling": lambda: speed_table("scaling"),
+    "serving": serving.table,
     "leakage": leakage.table,
     "transfer": transfer.table,
     "finetuning": finetuning.table,
@@ -118,6 +120,7 @@ PLOTS: Mapping[str, tuple[Callable[[], Figure], int]] = {
     "gate_ablation.png": (gate_ablation.plot, 120),
     "speed_accuracy.png": (speed.accuracy_plot, 120),
     "speed_growth.png": (speed.growth_plot, 120),
+    "serving.png": (serving.plot, 120),
 }
 """How each plot in docs/images/ is drawn, and in how many dots per inch."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -61,9 +62,12 @@ def _cells(row: Measurement) -> list[str]:
     return [row.work, ours, others, result, target, met]
 
 
-def where() -> str:
-    """Describe the machine and the versions with which the rows were measured."""
-    values = read()["machine"]
+def where(values: Mapping[str, Any]) -> str:
+    """Describe the machine and the versions with which rows were measured.
+
+    Args:
+        values: As `benchmarks.speed_cases.timing.machine` returns them.
+    """
     versions = ", ".join(f"{name} {v}" for name, v in values["versions"].items() if v)
     return (
         f"{values['processor']}, {values['cores']} cores, {values['threads']} threads, "

@@ -29,6 +29,8 @@ PACKAGES = (
     "lightning",
     "kornia",
     "onnxruntime",
+    "fastapi",
+    "litserve",
 )
 
 

@@ -61,10 +61,14 @@ class Decoder:
         Raises:
             DatasetError: If it is not a readable image.
         """
-        is_light = _is_light(content)
-        pool, budget = (self._light, self._budget) if is_light else (self._heavy, None)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(pool, _decode, content, expected, budget)
+        # Whether it is light is found out there as well: the event loop does not look into files.
+        decoded = await loop.run_in_executor(
+            self._light, _decode_if_light, content, expected, self._budget
+        )
+        if decoded is not None:
+            return decoded
+        return await loop.run_in_executor(self._heavy, _decode, content, expected)
 
     async def fit(self, images: np.ndarray, expected: InputSpec) -> Tensor:
         """Prepare pixels as `decode` prepares those of files.
@@ -93,7 +97,11 @@ def _fit_all(images: np.ndarray, expected: InputSpec) -> Tensor:
     return torch.stack([_fit(image, expected, DepthCheck()) for image in images])
 
 
-def _decode(content: bytes, expected: InputSpec, budget: PixelBudget | None) -> Decoded:
+def _decode_if_light(content: bytes, expected: InputSpec, budget: PixelBudget) -> Decoded | None:
+    return _decode(content, expected, budget) if _is_light(content) else None
+
+
+def _decode(content: bytes, expected: InputSpec, budget: PixelBudget | None = None) -> Decoded:
     depth = DepthCheck()
     with ExitStack() as held:
         pixels = read_image(content, name="the file", depth=depth, held=held, budget=budget)

@@ -29,4 +29,4 @@ def test_recorded_rows_belong_to_the_cases_and_name_the_machine():
     recorded = report.read()
     assert set(recorded["works"]) <= set(CASES)
     assert report.measurements(*CASES)
-    assert str(recorded["machine"]["cores"]) in report.where()
+    assert str(recorded["machine"]["cores"]) in report.where(recorded["machine"])
