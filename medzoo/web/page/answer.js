@@ -1,0 +1,96 @@
+// Probabilities of the classes as bars, best first.
+
+import { byId, element, foreign, percent } from "./dom.js";
+
+const TOP = 5;
+
+/** What the answer says in a few words, for the list of images and for screen readers. */
+export function summary(model, answer, threshold) {
+  if (!model.multi_label) {
+    const best = answer.probabilities[0];
+    return `${best.label}, ${percent(best.probability)}`;
+  }
+  const found = above(answer, threshold);
+  if (found.length === 0) return `nothing above ${percent(threshold)}`;
+  return found.map((one) => `${one.label}, ${percent(one.probability)}`).join("; ");
+}
+
+function above(answer, threshold) {
+  return answer.probabilities.filter((one) => one.probability >= threshold);
+}
+
+/** Show an entry: `{status: "waiting" | "answered" | "failed", answer, error, elapsed}`. */
+export function showAnswer(model, item, entry, { all, threshold, place, retry }) {
+  const answered = entry?.status === "answered";
+  const rows = answered
+    ? entry.answer.probabilities
+    : (model?.classes ?? []).map((label) => ({ label, probability: null }));
+  const shown = all || rows.length <= TOP + 1 ? rows : rows.slice(0, TOP);
+  const limit = model?.multi_label ? threshold : null;
+  byId("verdict").replaceChildren(...verdict(model, item, entry, threshold, retry));
+  byId("bars").replaceChildren(...shown.map((row) => bar(row, limit)));
+  byId("bars").classList.toggle("blank", !answered);
+  byId("threshold-control").hidden = limit === null;
+  const button = byId("all");
+  button.hidden = rows.length <= TOP + 1;
+  button.textContent = all ? `Show the top ${TOP}` : `Show all ${rows.length} classes`;
+  button.ariaExpanded = String(Boolean(all));
+  byId("latency").textContent = answered ? latency(entry, place) : "";
+}
+
+function verdict(model, item, entry, threshold, retry) {
+  const mark = element("p", { className: "mark" }, "Not a diagnosis");
+  if (!item) return [element("p", { className: "quiet" }, "Add an image to see an answer.")];
+  if (entry?.status === "failed") return failure(item, entry.error, retry);
+  if (entry?.status !== "answered") return [element("p", { className: "quiet" }, "Computing ...")];
+  if (!model.multi_label) {
+    const best = entry.answer.probabilities[0];
+    const figure = element("span", { className: "figure" }, percent(best.probability));
+    return [element("p", { className: "best" }, foreign(best.label), figure), mark];
+  }
+  const found = above(entry.answer, threshold);
+  const count = found.length === 1 ? "1 class" : `${found.length || "No"} classes`;
+  const names = found.map((one) => element("li", {}, foreign(one.label)));
+  return [
+    element("p", { className: "best" }, `${count} above threshold`),
+    element("ul", { className: "found" }, ...names),
+    mark,
+  ];
+}
+
+function failure(item, error, retry) {
+  const unreadable = error.name === "UnreadableImage";
+  const title = unreadable ? "This image cannot be read" : "No answer";
+  const parts = [
+    element("p", { className: "best failed" }, title),
+    element("p", { className: "reason" }, foreign(error.message)),
+  ];
+  if (!unreadable) {
+    parts.push(element("button", { type: "button", onclick: () => retry(item) }, "Try again"));
+  }
+  return parts;
+}
+
+function bar({ label, probability }, limit) {
+  const value = probability === null ? "–" : percent(probability);
+  const over = limit !== null && probability !== null && probability >= limit;
+  const track = element("span", { className: "track", ariaHidden: "true" }, element("i"));
+  track.style.setProperty("--p", probability ?? 0);
+  if (limit !== null) {
+    track.classList.add("limited");
+    track.style.setProperty("--limit", limit);
+  }
+  const name = element("span", { className: "name" }, foreign(label));
+  if (over) name.append(element("span", { className: "over" }, "above threshold"));
+  const row = element("li", {}, name, element("span", { className: "value" }, value), track);
+  row.classList.toggle("is-over", over);
+  return row;
+}
+
+function latency({ answer, elapsed }, place) {
+  const model = answer.milliseconds;
+  const all = Math.round(elapsed);
+  const where = place.split(";")[0];
+  if (model === null || model === undefined) return `Answered in ${all} ms, ${where}`;
+  return `Model ${model.toFixed(1)} ms · ${all} ms in all, ${where}`;
+}

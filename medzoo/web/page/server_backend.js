@@ -1,0 +1,84 @@
+// The models run on the server that this page comes from.
+
+export const place = "on this server";
+export const links = [{ text: "API", href: "docs" }];
+
+const RETRIES = 3; // when the server's queue is full
+const LONGEST_WAIT = 10; // seconds
+
+let token = "";
+
+/** Use a token from now on; it is kept in this page's memory alone. */
+export function setToken(value) {
+  token = value;
+}
+
+/** Return what the server says about each of its models. */
+export async function listModels() {
+  const answer = await ask("v1/models", {});
+  return answer.models;
+}
+
+/** Classify one image. */
+export async function predict(model, file, { explain = false, signal } = {}) {
+  const body = new FormData();
+  body.append("images", file, file.name || "image");
+  const options = new URLSearchParams({ top_k: model.classes.length, explain });
+  const address = `v1/models/${encodeURIComponent(model.name)}/predict?${options}`;
+  const { milliseconds, predictions } = await ask(address, { method: "POST", body, signal });
+  const { probabilities, labels, label, explanation } = predictions[0];
+  return {
+    milliseconds,
+    probabilities,
+    labels: labels ?? [label],
+    explanation: explanation && {
+      label: explanation.label,
+      method: explanation.method,
+      url: `data:image/png;base64,${explanation.png}`,
+    },
+  };
+}
+
+async function ask(address, request) {
+  for (let tries = 0; ; tries += 1) {
+    const response = await send(address, request);
+    if (response.ok) return response.json();
+    const wait = Number(response.headers.get("Retry-After") ?? 1);
+    if (response.status !== 503 || tries === RETRIES) throw await problem(response);
+    await sleep(Math.min(wait || 1, LONGEST_WAIT), request.signal);
+  }
+}
+
+async function send(address, request) {
+  const headers = { Accept: "application/json" };
+  if (token) headers.Authorization = `Bearer ${token}`;
+  try {
+    return await fetch(new URL(address, document.baseURI), { ...request, headers });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw named("Unreachable", "The server does not answer. Is it still running?");
+  }
+}
+
+/** The error that a refusal stands for: an RFC 9457 document, or whatever a proxy says. */
+async function problem(response) {
+  const document_ = await response.json().catch(() => ({}));
+  const text = document_.detail || document_.title;
+  const message = text || `The server answered ${response.status} ${response.statusText}`.trim();
+  const names = { 401: "TokenNeeded", 413: "UnreadableImage", 422: "UnreadableImage" };
+  return named(names[response.status] ?? "Error", String(message));
+}
+
+function named(name, message) {
+  return Object.assign(new Error(message), { name });
+}
+
+function sleep(seconds, signal) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, 1000 * seconds);
+    signal?.addEventListener("abort", () => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    });
+  });
+}
