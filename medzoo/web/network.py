@@ -1,0 +1,128 @@
+"""From a model to an ONNX file for browsers, and what the page has to know about it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from medzoo.deployment.description import INPUT, OUTPUT
+from medzoo.deployment.onnx_graph import export_onnx, in_evaluation_mode, resolve
+from medzoo.deployment.optional import import_optional
+from medzoo.errors import unknown_name
+from medzoo.inference.run import probabilities
+from medzoo.spec import ModelSpec
+from medzoo.transforms import prepare_batch
+from medzoo.web.graph import PLACES, half_weights, with_places
+
+WebPrecision = Literal["float16", "float32"]
+"""How weights are stored; computed is in float32."""
+
+MAX_CHANGE = 0.005
+"""By which a probability may differ from the model's; a visitor reads whole per cent."""
+
+_CHECK_SIDE = 47  # pixels of the made-up image that browsers check themselves with
+_CHECKED = 32  # images on which file and model are compared
+
+
+@dataclass(frozen=True)
+class WebNetwork:
+    """A model as a page runs it.
+
+    Attributes:
+        file: Its path inside the page's folder, which contains a part of its sha256.
+        content: The ONNX file.
+        precision: How its weights are stored.
+        difference: The largest difference of a probability between file and model.
+        method: How heat maps are made: ``"HiResCAM"`` or ``"occlusion"``.
+        check: Logits of the file for a made-up image, with which a browser checks itself.
+    """
+
+    file: str
+    content: bytes
+    precision: WebPrecision
+    difference: float
+    method: str
+    check: list[float]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what the page has to know, as JSON-safe values."""
+        return {
+            "file": self.file,
+            "bytes": len(self.content),
+            "precision": self.precision,
+            "difference": round(self.difference, 6),
+            "explanation": self.method,
+            "check": {"logits": self.check},
+        }
+
+
+def web_network(name: str, model: nn.Module, precision: WebPrecision = "float16") -> WebNetwork:
+    """Write a model as an ONNX file for browsers, and check it against the model.
+
+    Args:
+        name: What it is called.
+        model: A medzoo or timm classifier, or an ensemble, float32 and on the CPU.
+        precision: How to store weights; ``"float16"`` makes the file half as large.
+
+    Raises:
+        ImportError: If the extra ``medzoo[onnx]`` is missing.
+        TypeError: If it is not a model, or does not say what it is.
+        ValueError: If the precision is unknown, the model cannot be exported, or the file does not
+            give its probabilities.
+    """
+    if precision not in get_args(WebPrecision):
+        raise unknown_name("precision", precision, get_args(WebPrecision))
+    network, description = resolve(model, None)
+    spec = description.spec
+    content = with_places(export_onnx(network))
+    if precision == "float16":
+        content = half_weights(content)
+    runtime = import_optional("onnxruntime")
+    session = runtime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    difference = _difference(network, session, spec)
+    if not difference <= MAX_CHANGE:
+        fix = "give precision='float32'" if precision == "float16" else "please report this"
+        raise ValueError(
+            f"in {precision}, a probability of {name} differs by {difference:.2g} from the "
+            f"model's, and at most {MAX_CHANGE} is allowed; {fix}"
+        )
+    image = prepare_batch(check_image()[None], spec.input).contiguous().numpy()
+    check = session.run([OUTPUT], {INPUT: image})[0][0]
+    names = {output.name for output in session.get_outputs()}
+    digest = hashlib.sha256(content).hexdigest()[:12]
+    return WebNetwork(
+        file=f"models/{re.sub(r'[^A-Za-z0-9_.-]', '_', name)}.{digest}.onnx",
+        content=content,
+        precision=precision,
+        difference=difference,
+        method="HiResCAM" if PLACES in names else "occlusion",
+        check=[round(float(logit), 6) for logit in check],
+    )
+
+
+def check_image() -> Tensor:
+    """Return the made-up image of the check, uint8 (3, 47, 47); browser/model.js draws the same."""
+    y, x = np.mgrid[:_CHECK_SIDE, :_CHECK_SIDE]
+    planes = [(x * x + 3 * x * y + y * y + 85 * channel) >> 3 for channel in range(3)]
+    return torch.from_numpy(np.stack(planes).astype(np.uint8))
+
+
+def _difference(network: nn.Module, session: Any, spec: ModelSpec) -> float:
+    generator = torch.Generator().manual_seed(0)
+    coarse = torch.rand(_CHECKED - 1, 3, 5, 5, generator=generator)
+    smooth = nn.functional.interpolate(coarse, (_CHECK_SIDE, _CHECK_SIDE), mode="bilinear")
+    images = torch.cat([check_image()[None], (255 * smooth).to(torch.uint8)])
+    batch = prepare_batch(images, spec.input).contiguous()
+    with in_evaluation_mode(network), torch.inference_mode():
+        expected = network(batch)
+    found = torch.from_numpy(session.run([OUTPUT], {INPUT: batch.numpy()})[0])
+    first, second = (
+        probabilities(logits.double() / spec.temperature, spec.task) for logits in (expected, found)
+    )
+    return float((first - second).abs().max())
