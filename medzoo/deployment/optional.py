@@ -1,4 +1,4 @@
-"""Importing the optional packages of ``medzoo[onnx]`` when they are needed."""
+"""Importing the packages of the optional extras, such as ``medzoo[onnx]``, when they are needed."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from importlib import import_module
 from typing import Any
 
 
-def import_optional(module: str) -> Any:
-    """Import a module that ``medzoo[onnx]`` installs.
+def import_optional(module: str, what: str = "ONNX models need", extra: str = "onnx") -> Any:
+    """Import a module that an extra installs.
 
     Args:
         module: Its full name, e.g. ``"onnxruntime.quantization"``.
+        what: What needs it, for the message.
+        extra: The extra.
 
     Raises:
         ImportError: If it is not installed; the message says how to install it.
@@ -19,6 +21,6 @@ def import_optional(module: str) -> Any:
         return import_module(module)
     except ImportError as error:
         raise ImportError(
-            f"ONNX models need the package {module.partition('.')[0]} ({error}); "
-            "install it with: pip install 'medzoo[onnx]'"
+            f"{what} the package {module.partition('.')[0]} ({error}); "
+            f"install it with: pip install 'medzoo[{extra}]'"
         ) from error

@@ -30,6 +30,17 @@ class DepthCheck:
         with self._lock:
             self._highest = max(self._highest, highest)
 
+    def message(self) -> str | None:
+        """Return what to warn of: that no image has a value of 15 or 16 bits; None if one has."""
+        bits = next((bits for bits in _DEPTHS if self._highest < 1 << bits), None)
+        if not (self._highest and bits):
+            return None
+        return (
+            f"values up to {(1 << bits) - 1} in 16-bit images: they look like {bits}-bit "
+            "images, which are too dark here, as white is 65535; if they are, multiply "
+            f"their values by {1 << 16 - bits}, for training and prediction alike"
+        )
+
     def finish(self, stacklevel: int = 2) -> None:
         """Warn if none of the images that were added has a value of 15 or 16 bits.
 
@@ -37,11 +48,5 @@ class DepthCheck:
             stacklevel: Which line the warning is about: 1 for the one that calls this method, 2
                 for the one that calls the function around it, and so on.
         """
-        bits = next((bits for bits in _DEPTHS if self._highest < 1 << bits), None)
-        if self._highest and bits:
-            warnings.warn(
-                f"values up to {(1 << bits) - 1} in 16-bit images: they look like {bits}-bit "
-                "images, which are too dark here, as white is 65535; if they are, multiply "
-                f"their values by {1 << 16 - bits}, for training and prediction alike",
-                stacklevel=stacklevel + 1,
-            )
+        if message := self.message():
+            warnings.warn(message, stacklevel=stacklevel + 1)

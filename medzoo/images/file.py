@@ -63,6 +63,7 @@ def read_image(
     name: str | None = None,
     depth: DepthCheck | None = None,
     held: ExitStack | None = None,
+    budget: PixelBudget | None = None,
 ) -> np.ndarray:
     """Read an image file. The format is detected from the content, not from the name.
 
@@ -84,6 +85,7 @@ def read_image(
             warning is about this file.
         held: Counts the image among those that are in memory in full size until it is closed; by
             default, until the image is decoded. Others wait if these become too large.
+        budget: What these images may hold together; by default one for the whole process.
 
     Returns:
         uint8 (H, W) if gray, else (H, W, 3).
@@ -106,7 +108,8 @@ def read_image(
     with ExitStack() as own:
 
         def reserve(width: int, height: int) -> None:
-            _budget.reserve(check_pixels(width, height), own if held is None else held)
+            pixels = check_pixels(width, height)
+            (budget or _budget).reserve(pixels, own if held is None else held)
 
         try:
             pixels, highest = _decode(source, name, reserve)

@@ -86,6 +86,11 @@ class Explanation:
             sheet.paste(enlarged, (left, top))
         return sheet
 
+    def layer(self) -> Image.Image:
+        """Return the heat alone (RGBA), to lay over the image: the more heat, the more opaque."""
+        values = np.dstack([_colours(self.heatmap), 255 * self.heatmap])
+        return Image.fromarray(values.round().astype(np.uint8))
+
     def save(self, path: str | Path) -> Path:
         """Write `figure` into an image file.
 
@@ -271,9 +276,14 @@ def _on_image(heat: Tensor, height: int, width: int) -> Tensor:
 
 def _overlay(image: np.ndarray, heatmap: np.ndarray) -> Image.Image:
     """Blend an image, uint8 (H, W, 3), with the heat; where there is none it stays as it is."""
+    opacity = _OPACITY * heatmap[..., None]
+    blended = (1 - opacity) * image + opacity * _colours(heatmap)
+    return Image.fromarray(blended.round().astype(np.uint8))
+
+
+def _colours(heatmap: np.ndarray) -> np.ndarray:
+    """Return the colour of each place, (H, W, 3) from 0 to 255."""
     steps = np.linspace(0, 1, len(_COLOURS))
-    colour = np.stack(
+    return np.stack(
         [np.interp(heatmap, steps, channel) for channel in zip(*_COLOURS, strict=True)], axis=-1
     )
-    opacity = _OPACITY * heatmap[..., None]
-    return Image.fromarray(((1 - opacity) * image + opacity * colour).round().astype(np.uint8))

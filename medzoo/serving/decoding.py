@@ -1,0 +1,110 @@
+"""Decoding images in threads, so that costly files delay no ordinary ones."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from medzoo.images import adapt_channels, center_crop_resize, read_image, to_uint8
+from medzoo.images.decoding.bounded import BOUNDED_FORMATS, is_bounded
+from medzoo.images.decoding.limits import MAX_WORKERS, PixelBudget
+from medzoo.images.depth import DepthCheck
+from medzoo.spec import InputSpec
+
+_THREADS = min(4, os.cpu_count() or 1)
+_LIGHT = 1 << 22
+"""Pixels up to which a plain file counts as ordinary."""
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """An image in the size and with the channels that a model expects.
+
+    Attributes:
+        pixels: uint8 (C, size, size), not yet normalised.
+        warning: Why it may look different from what was meant; None if nothing is known.
+    """
+
+    pixels: Tensor
+    warning: str | None = None
+
+
+class Decoder:
+    """Threads that decode images.
+
+    There are two groups. Plain JPEG, PNG and BMP files of ordinary size take a millisecond. All
+    others (DICOM, TIFF, huge images) may take seconds, in a process of their own, and wait only
+    for each other.
+    """
+
+    def __init__(self) -> None:
+        self._light = ThreadPoolExecutor(_THREADS, "medzoo-decode")
+        self._heavy = ThreadPoolExecutor(MAX_WORKERS, "medzoo-decode-heavy")
+        self._budget = PixelBudget()  # of the light ones, so that no heavy one holds it
+
+    async def decode(self, content: bytes, expected: InputSpec) -> Decoded:
+        """Decode one image as `medzoo.predict` does.
+
+        Args:
+            content: The content of a file.
+            expected: What the model expects.
+
+        Raises:
+            DatasetError: If it is not a readable image.
+        """
+        is_light = _is_light(content)
+        pool, budget = (self._light, self._budget) if is_light else (self._heavy, None)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(pool, _decode, content, expected, budget)
+
+    def close(self) -> None:
+        """End the threads when they have done what they are doing."""
+        for pool in (self._light, self._heavy):
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def fit(pixels: np.ndarray | Tensor, expected: InputSpec, depth: DepthCheck) -> Tensor:
+    """Crop, resize and adapt the channels of one image.
+
+    Args:
+        pixels: An array (H, W) or (H, W, C), or a tensor (C, H, W).
+        expected: What the model expects.
+        depth: Takes note of 16-bit values.
+
+    Returns:
+        uint8 (C, size, size).
+    """
+    with torch.inference_mode():
+        image = to_uint8(pixels, depth=depth)
+        # In the order of `prepare_batch`, which then changes nothing but the scale.
+        narrow = adapt_channels(image, min(expected.channels, len(image)))
+        return adapt_channels(center_crop_resize(narrow, expected.size), expected.channels)
+
+
+def _decode(content: bytes, expected: InputSpec, budget: PixelBudget | None) -> Decoded:
+    depth = DepthCheck()
+    with ExitStack() as held:
+        pixels = read_image(content, name="the file", depth=depth, held=held, budget=budget)
+        image = fit(pixels, expected, depth).clone()  # without the memory of the large image
+    return Decoded(image, depth.message())
+
+
+def _is_light(content: bytes) -> bool:
+    if not is_bounded(content):
+        return False
+    try:
+        with Image.open(io.BytesIO(content), formats=BOUNDED_FORMATS) as image:
+            return image.width * image.height <= _LIGHT
+    except Exception:  # decoders raise many kinds of errors; decoding it will say which
+        return False
+
+

@@ -1,0 +1,180 @@
+"""Which models are served: finding, naming and loading them, and running one of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from medzoo.deployment import compile as compile_model
+from medzoo.deployment import load_model
+from medzoo.device import resolve_device
+from medzoo.inference import TTA, Ensemble, Model, probabilities
+from medzoo.inference.options import Settings
+from medzoo.inference.run import run_batches
+from medzoo.prediction import Explanation, explain
+from medzoo.prediction.predict import check_classifier
+from medzoo.spec import ModelSpec, spec_of
+from medzoo.transforms import prepare_batch
+from medzoo.web import describe_model
+
+Source: TypeAlias = "str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | Model"
+"""One model: a name or a file as for `medzoo.predict`, several of them for an ensemble, or a model.
+In text, ``+`` joins the members of an ensemble."""
+Sources: TypeAlias = "Source | Iterable[Source] | Mapping[str, Source]"
+"""Models, or a mapping from the names by which they are served to models."""
+
+_LONGEST = 200  # characters of a name
+
+
+class Answer(NamedTuple):
+    """What a model says about one image: calibrated logits and probabilities, float64 (K,)."""
+
+    logits: np.ndarray
+    probabilities: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class ServedModel:
+    """A loaded model.
+
+    Attributes:
+        name: What it is called in addresses.
+        model: What runs.
+        network: What is explained: the model, or what it was compiled from.
+        description: See `medzoo.web.describe_model`.
+        device: Where it computes.
+    """
+
+    name: str
+    model: Model
+    network: Model
+    description: Mapping[str, Any]
+    device: torch.device
+
+    @cached_property
+    def spec(self) -> ModelSpec:
+        """What the model is."""
+        return spec_of(self.model)
+
+    def run(self, images: Tensor, tta: TTA = "none") -> list[Answer]:
+        """Run a batch as `medzoo.predict` does.
+
+        Args:
+            images: uint8 (N, C, size, size).
+            tta: Views to average.
+        """
+        batch = prepare_batch(images, self.spec.input)
+        logits = run_batches(self.model, [batch], self.spec, Settings(device=self.device, tta=tta))
+        rows = probabilities(logits, self.spec.task)
+        return list(map(Answer, logits.numpy(), rows.numpy()))
+
+    def explain(self, image: Tensor) -> Explanation:
+        """Explain the most probable class of one image.
+
+        Args:
+            image: uint8 (C, size, size).
+
+        Raises:
+            ImportError: If captum is not installed.
+            ValueError: If the model cannot be explained.
+        """
+        return explain(self.network, image)
+
+
+def load_models(
+    models: Sources, *, compile: bool = False, device: str | torch.device = "auto"
+) -> dict[str, ServedModel]:
+    """Load models, and run each of them once, so that later requests find them ready.
+
+    Args:
+        models: The models.
+        compile: Whether to run them in ONNX Runtime; see `medzoo.compile`.
+        device: Where they compute.
+
+    Returns:
+        The models by name.
+
+    Raises:
+        ImportError: If an extra is missing.
+        TypeError: If something is not a model, or a model has no name.
+        ValueError: If there are no models, two have the same name, a name cannot be part of an
+            address, or a model has no classifier or gives no logits.
+        WeightsError: If weights cannot be found or read.
+    """
+    resolved = resolve_device("cpu" if compile else device)
+    named = list(_named(models))
+    if not named:
+        raise ValueError("there are no models to serve; give at least one")
+    names = [name for name, _ in named]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ValueError(
+            f"two models are called {twice!r}; give them names: a mapping in Python, "
+            f"NAME={twice} on the command line"
+        )
+    return {name: _load(name, source, compile, resolved) for name, source in named}
+
+
+def _named(models: Sources) -> Iterator[tuple[str, Source]]:
+    if isinstance(models, Mapping):
+        yield from ((_checked(name), source) for name, source in models.items())
+        return
+    single = isinstance(models, str | os.PathLike) or callable(models)
+    for source in [models] if single else models:  # type: ignore[union-attr]
+        members = _members(source)
+        if not members:
+            raise TypeError(
+                f"a {type(source).__name__} has no name by which it could be served; give a "
+                "mapping: {'name': model}"
+            )
+        yield _checked("+".join(map(_name_of, members))), source
+
+
+def _checked(name: object) -> str:
+    if not isinstance(name, str):
+        raise TypeError(f"the name of a model is {name!r:.80}, expected text")
+    if not name or "/" in name or not name.isprintable() or len(name) > _LONGEST:
+        raise ValueError(
+            f"a model cannot be called {name!r:.300}, as its name is part of an address; use up "
+            f"to {_LONGEST} printable characters without '/'"
+        )
+    return name
+
+
+def _name_of(source: str) -> str:
+    """Name a model after its checkpoint, its file, or its repository on the Hub."""
+    if Path(source).suffix in (".safetensors", ".onnx"):
+        return Path(source).stem
+    return source.rpartition("/")[2].partition("@")[0]
+
+
+def _members(source: object) -> list[str]:
+    """Return the names and files that a source consists of; none for a model."""
+    if isinstance(source, list | tuple):
+        return [os.fspath(one) for one in source]
+    if not isinstance(source, str | os.PathLike):
+        return []
+    text = os.fspath(source)
+    return [text] if Path(text).exists() else text.split("+")
+
+
+def _load(name: str, source: Source, compile: bool, device: torch.device) -> ServedModel:
+    members = _members(source)
+    model: Any = Ensemble(members) if len(members) > 1 else load_model(*members or [source])
+    network = model
+    check_classifier(spec_of(model))
+    description = describe_model(name, model, members)
+    if isinstance(model, nn.Module):
+        model.eval().to(device)
+        if compile:
+            model = compile_model(model)
+    served = ServedModel(name, model, network, description, device)
+    served.run(torch.zeros(1, *served.spec.input.shape, dtype=torch.uint8))
+    return served

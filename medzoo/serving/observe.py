@@ -1,0 +1,95 @@
+"""Around every request: an identifier, a line in the log, metrics, and headers for safety."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import time
+import uuid
+from collections.abc import MutableMapping
+from typing import Any
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from medzoo.serving.metrics import Metrics
+from medzoo.serving.problems import CLIENT_CLOSED_REQUEST
+
+log = logging.getLogger("medzoo.access")
+
+_IDENTIFIER = re.compile(r"[\w.-]{1,64}", re.ASCII)
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_UNKNOWN = "(unknown)"
+"""The route of addresses where nothing is: what a client made up is neither logged nor counted."""
+
+
+class Observe:
+    """ASGI middleware that observes requests; it sees neither images nor names of files.
+
+    Args:
+        app: What answers the requests.
+        metrics: Where they are counted.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, and note what happened."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        start = time.perf_counter()
+        given = Headers(scope=scope).get("x-request-id", "")
+        identifier = given if _IDENTIFIER.fullmatch(given) else uuid.uuid4().hex
+        status, received = CLIENT_CLOSED_REQUEST, 0
+
+        async def counting() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            return message
+
+        async def labelled(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-ID"] = identifier
+                headers["X-Content-Type-Options"] = "nosniff"
+                headers["Referrer-Policy"] = "no-referrer"
+                headers.setdefault("Cache-Control", "no-store")
+                headers.setdefault("Content-Security-Policy", "default-src 'none'")
+            await send(message)
+
+        try:
+            await self._app(scope, counting, labelled)
+        finally:
+            self._note(scope, status, received, time.perf_counter() - start, identifier)
+
+    def _note(
+        self,
+        scope: MutableMapping[str, Any],
+        status: int,
+        received: int,
+        seconds: float,
+        identifier: str,
+    ) -> None:
+        route = getattr(scope.get("route"), "path", _UNKNOWN)
+        method = scope["method"] if scope["method"] in _METHODS else _UNKNOWN
+        self._metrics.requests.labels(method, route, status).inc()
+        self._metrics.seconds.labels(route).observe(seconds)
+        self._metrics.received.inc(received)
+        if log.isEnabledFor(logging.INFO):
+            values = {
+                "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+                "method": method,
+                "route": route,
+                "status": status,
+                "ms": round(1000 * seconds, 2),
+                "bytes": received,
+                "id": identifier,
+            }
+            log.info(json.dumps(values))

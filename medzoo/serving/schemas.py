@@ -1,0 +1,121 @@
+"""What the documents of the API look like, for OpenAPI; nothing is computed here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from medzoo.serving.problems import MEDIA_TYPE
+
+_SCORES = {"split": "test", "images": 624, "auc": {"value": 0.98, "interval": [0.965, 0.991]}}
+
+
+class Description(BaseModel):
+    """What is known about a model."""
+
+    name: str = Field(examples=["simple_cnn.pneumoniamnist"])
+    architecture: str = Field(examples=["simple_cnn"])
+    dataset: dict[str, str] | None = Field(
+        examples=[{"name": "pneumoniamnist", "title": "PneumoniaMNIST", "licence": "CC BY 4.0"}]
+    )
+    task: str | None = Field(examples=["binary-class"])
+    multi_label: bool
+    classes: list[str] = Field(examples=[["normal", "pneumonia"]])
+    input: dict[str, Any] = Field(
+        examples=[{"channels": 1, "size": 28, "mean": [0.572], "std": [0.168]}]
+    )
+    temperature: float = Field(examples=[0.695])
+    parameters: int | None = Field(examples=[1099370])
+    licence: str = Field(examples=["CC BY 4.0"])
+    weights_sha256: list[str]
+    trained_on: str | None = Field(examples=["PneumoniaMNIST (official images, re-ordered)"])
+    scores: dict[str, Any] | None = Field(examples=[_SCORES])
+    notice: str = Field(examples=["For research and teaching; not for clinical use."])
+
+
+class Models(BaseModel):
+    """The models that are served."""
+
+    models: list[Description]
+    medzoo: str = Field(examples=["0.1.0"])
+    notice: str = Field(examples=["For research and teaching; not for clinical use."])
+
+
+class ClassProbability(BaseModel):
+    """The probability of one class."""
+
+    label: str = Field(examples=["pneumonia"])
+    probability: float = Field(ge=0, le=1, examples=[0.93])
+
+
+class Heat(BaseModel):
+    """Where an image supports a class."""
+
+    label: str = Field(examples=["pneumonia"])
+    method: str = Field(examples=["HiResCAM"])
+    png: str = Field(
+        description="Base64 of a PNG (RGBA) to lay over the image's centre square.",
+        examples=["iVBORw0KGgo..."],
+    )
+
+
+class ImagePrediction(BaseModel):
+    """What a model says about one image."""
+
+    file: str = Field(examples=["chest.png"])
+    label: str = Field(description="The most probable class.", examples=["pneumonia"])
+    labels: list[str] | None = Field(
+        None, description="Of multi-label models: all labels above the threshold."
+    )
+    probabilities: list[ClassProbability] = Field(description="The most probable first.")
+    explanation: Heat | None = Field(None, description="If it was asked for.")
+    warning: str | None = Field(
+        None, description="Why the image may look different from what was meant."
+    )
+
+
+class Answers(BaseModel):
+    """What a model says about the images of a request."""
+
+    model: str = Field(examples=["simple_cnn.pneumoniamnist"])
+    weights_sha256: list[str]
+    medzoo: str = Field(examples=["0.1.0"])
+    notice: str = Field(examples=["For research and teaching; not for clinical use."])
+    milliseconds: float = Field(
+        description="From the complete request to the answer.", examples=[4.1]
+    )
+    predictions: list[ImagePrediction] = Field(description="In the order of the images.")
+
+
+class ProblemDocument(BaseModel):
+    """An error (RFC 9457)."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(examples=["about:blank"])
+    title: str = Field(examples=["Unprocessable Content"])
+    status: int = Field(examples=[422])
+    detail: str = Field(examples=["cannot read the file as an image: it is truncated"])
+    file: str | None = Field(None, description="The image that is to blame, if it is one.")
+
+
+_REASONS = {
+    401: "A token is needed.",
+    404: "There is no such model; the detail names close matches.",
+    408: "The request did not arrive in time.",
+    413: "The body is too large.",
+    415: "The body is of another type.",
+    422: "An image cannot be read, or an option does not fit.",
+    503: "There is too much to do at the moment; see Retry-After.",
+}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the errors of an operation, as FastAPI documents them.
+
+    Args:
+        statuses: Their statuses.
+    """
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
+    return {status: {"description": _REASONS[status], "content": content} for status in statuses}

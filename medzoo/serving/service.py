@@ -1,0 +1,192 @@
+"""What all routes share: models, decoding, batches, limits, and how a request is answered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, TypeVar
+
+import torch
+from starlette.requests import ClientDisconnect, Request
+
+from medzoo.errors import DatasetError, unknown_name
+from medzoo.inference import TTA
+from medzoo.prediction import Explanation
+from medzoo.serving.batching import Batcher
+from medzoo.serving.decoding import Decoded, Decoder
+from medzoo.serving.intake import Intake, Upload
+from medzoo.serving.limits import Limits
+from medzoo.serving.metrics import Metrics
+from medzoo.serving.models import Answer, ServedModel
+from medzoo.serving.problems import Problem, overloaded
+
+T = TypeVar("T")
+
+
+class Service:
+    """The models and what runs them.
+
+    Args:
+        models: The models by name.
+        limits: The limits.
+
+    Attributes:
+        models: The models by name.
+        limits: The limits.
+        intake: Receives requests.
+        metrics: What is counted.
+    """
+
+    def __init__(self, models: Mapping[str, ServedModel], limits: Limits) -> None:
+        self.models = models
+        self.limits = limits
+        self.intake = Intake(limits)
+        self.metrics = Metrics()
+        self._decoder = Decoder()
+        self._batcher = Batcher(
+            limits.max_batch, limits.max_wait_ms / 1000, self.metrics.batches.observe
+        )
+        self._in_progress = 0
+
+    def find(self, name: str) -> ServedModel:
+        """Return a model.
+
+        Args:
+            name: Its name.
+
+        Raises:
+            Problem: If there is none; the message names close matches.
+        """
+        if name not in self.models:
+            raise Problem(404, str(unknown_name("model", name, self.models)))
+        return self.models[name]
+
+    async def predict(
+        self, served: ServedModel, uploads: Sequence[Upload], tta: TTA = "none"
+    ) -> tuple[list[Decoded], Sequence[Answer]]:
+        """Decode images and run a model on them, in a batch with other requests.
+
+        Args:
+            served: The model.
+            uploads: The images.
+            tta: Views to average.
+
+        Returns:
+            The images as the model saw them, and an answer for each.
+
+        Raises:
+            Problem: If an image cannot be read; the document names it.
+        """
+        decoded: list[Decoded] = []
+
+        async def images() -> torch.Tensor:
+            decoded.extend(await self._decode(served, uploads))
+            return torch.stack([one.pixels for one in decoded])
+
+        return decoded, await self.run(served, images(), tta)
+
+    async def run(
+        self, served: ServedModel, images: Awaitable[torch.Tensor], tta: TTA = "none"
+    ) -> Sequence[Answer]:
+        """Run a model on images that are prepared already, or will be.
+
+        Args:
+            served: The model.
+            images: Gives uint8 (N, C, size, size).
+            tta: Views to average.
+        """
+        key = (served.name, tta)
+        answers = await self._batcher.run(key, partial(served.run, tta=tta), images)
+        self.metrics.predictions.labels(served.name).inc(len(answers))
+        return answers
+
+    async def explain(self, served: ServedModel, images: Sequence[Decoded]) -> list[Explanation]:
+        """Explain images one after the other, between the batches of other requests.
+
+        Args:
+            served: The model.
+            images: The images.
+
+        Raises:
+            Problem: If the model cannot be explained.
+        """
+        try:
+            return [
+                await self._batcher.call(partial(served.explain, one.pixels)) for one in images
+            ]
+        except (ValueError, ImportError) as error:
+            raise Problem(422, f"{served.name} cannot be explained: {error}") from error
+
+    async def unless_given_up(self, request: Request, work: Coroutine[Any, Any, T]) -> T:
+        """Do what a request asks, until its client has gone or it has taken too long.
+
+        Args:
+            request: The request, whose body was received.
+            work: What it asks.
+
+        Raises:
+            ClientDisconnect: If the client has gone.
+            Problem: If it takes too long; otherwise what `work` raises.
+        """
+        task = asyncio.ensure_future(work)
+        gone = asyncio.ensure_future(_gone(request))
+        try:
+            await asyncio.wait(
+                (task, gone),
+                timeout=self.limits.answer_timeout,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            if task.done():
+                return task.result()
+            if gone.done():
+                raise ClientDisconnect
+            raise overloaded(f"there was no answer within {self.limits.answer_timeout:g} seconds")
+        finally:
+            task.cancel()
+            gone.cancel()
+
+    @contextmanager
+    def admitted(self, images: int) -> Iterator[None]:
+        """Let images in while there is room for them.
+
+        Args:
+            images: Their number.
+
+        Raises:
+            Problem: If there is no room.
+        """
+        if self._in_progress + images > self.limits.queue_size:
+            raise overloaded(f"{self._in_progress} images are in progress")
+        self._in_progress += images
+        self.metrics.images.inc(images)
+        try:
+            yield
+        finally:
+            self._in_progress -= images
+            self.metrics.images.dec(images)
+
+    def close(self) -> None:
+        """End the thread that runs the models."""
+        self._batcher.close()
+
+    async def _decode(self, served: ServedModel, uploads: Sequence[Upload]) -> list[Decoded]:
+        expected = served.spec.input
+        tasks = [self._decoder.decode(upload.content, expected) for upload in uploads]
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        decoded = []
+        for index, (upload, outcome) in enumerate(zip(uploads, outcomes, strict=True)):
+            if isinstance(outcome, DatasetError):
+                raise Problem(
+                    422, str(outcome), file=upload.name or f"image {index}"
+                ) from outcome
+            if isinstance(outcome, BaseException):
+                raise outcome
+            decoded.append(outcome)
+        return decoded
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,167 @@
+"""medzoo's own interface: descriptions of models, and predictions for images."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import time
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request, Response
+
+import medzoo
+from medzoo.escape import for_display
+from medzoo.evaluation.metrics import THRESHOLD
+from medzoo.inference import TTA
+from medzoo.inference.tta import check_views
+from medzoo.prediction import Explanation
+from medzoo.serving.decoding import Decoded
+from medzoo.serving.intake import Upload
+from medzoo.serving.models import Answer, ServedModel
+from medzoo.serving.problems import Problem
+from medzoo.serving.schemas import Answers, Description, Models, problems
+from medzoo.serving.service import Service
+from medzoo.web import NOTICE
+
+_IMAGES = {
+    "requestBody": {
+        "required": True,
+        "description": "Images in any format that medzoo reads: PNG, JPEG, TIFF, DICOM, ...",
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "images": {
+                            "type": "array",
+                            "minItems": 1,
+                            "items": {"type": "string", "format": "binary"},
+                        }
+                    },
+                    "required": ["images"],
+                },
+            },
+            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+        },
+    }
+}
+
+Name = Annotated[str, Path(description="The name of a model.")]
+
+
+def create_v1(service: Service) -> APIRouter:
+    """Return the routes.
+
+    Args:
+        service: The models and what runs them.
+    """
+    router = APIRouter(prefix="/v1", tags=["medzoo"])
+
+    @router.get("/models", response_model=Models, responses=problems(401))
+    async def list_models() -> Response:
+        """List the models, with their classes, licences and scores."""
+        models = [dict(served.description) for served in service.models.values()]
+        return _json({"models": models, "medzoo": medzoo.__version__, "notice": NOTICE})
+
+    @router.get("/models/{name}", response_model=Description, responses=problems(401, 404))
+    async def describe(name: Name) -> Response:
+        """Describe a model."""
+        return _json(dict(service.find(name).description))
+
+    @router.post(
+        "/models/{name}/predict",
+        response_model=Answers,
+        response_model_exclude_none=True,
+        responses=problems(401, 404, 408, 413, 415, 422, 503),
+        openapi_extra=_IMAGES,
+    )
+    async def predict(
+        request: Request,
+        name: Name,
+        top_k: Annotated[int | None, Query(ge=1, description="Only so many classes.")] = None,
+        threshold: Annotated[
+            float | None, Query(gt=0, lt=1, description="For labels of multi-label models.")
+        ] = None,
+        explain: Annotated[bool, Query(description="With a heat map of each image.")] = False,
+        tta: Annotated[TTA, Query(description="Views of each image to average.")] = "none",
+    ) -> Response:
+        """Classify one or several images: files of a form, or one image as the body."""
+        served = service.find(name)
+        if threshold is not None and not served.spec.multi_label:
+            raise Problem(422, f"threshold is for multi-label models, and {name} is not one")
+        try:
+            check_views(tta, served.spec)
+        except ValueError as error:
+            raise Problem(422, str(error)) from error
+        async with service.intake.uploads(request) as uploads:
+            start = time.perf_counter()
+            with service.admitted(len(uploads)):
+                predictions = await service.unless_given_up(
+                    request, _predict(service, served, uploads, top_k, threshold, explain, tta)
+                )
+        return _json(
+            {
+                "model": name,
+                "weights_sha256": served.description["weights_sha256"],
+                "medzoo": medzoo.__version__,
+                "notice": NOTICE,
+                "milliseconds": round(1000 * (time.perf_counter() - start), 2),
+                "predictions": predictions,
+            }
+        )
+
+    return router
+
+
+async def _predict(
+    service: Service,
+    served: ServedModel,
+    uploads: Sequence[Upload],
+    top_k: int | None,
+    threshold: float | None,
+    explain: bool,
+    tta: TTA,
+) -> list[dict[str, Any]]:
+    images, answers = await service.predict(served, uploads, tta)
+    explanations: Sequence[Explanation | None] = [None] * len(images)
+    if explain:
+        explanations = await service.explain(served, images)
+    return [
+        _prediction(served, *one, top_k, threshold)
+        for one in zip(uploads, images, answers, explanations, strict=True)
+    ]
+
+
+def _prediction(
+    served: ServedModel,
+    upload: Upload,
+    image: Decoded,
+    answer: Answer,
+    explanation: Explanation | None,
+    top_k: int | None,
+    threshold: float | None,
+) -> dict[str, Any]:
+    pairs = zip(served.spec.class_names, answer.probabilities.tolist(), strict=True)
+    ranked = sorted(pairs, key=lambda pair: -pair[1])
+    values: dict[str, Any] = {"file": upload.name, "label": ranked[0][0]}
+    if served.spec.multi_label:
+        above = THRESHOLD if threshold is None else threshold
+        values["labels"] = [label for label, probability in ranked if probability > above]
+    values["probabilities"] = [
+        {"label": label, "probability": probability} for label, probability in ranked[:top_k]
+    ]
+    if explanation:
+        buffer = io.BytesIO()
+        explanation.layer().save(buffer, "PNG")
+        png = base64.b64encode(buffer.getvalue()).decode()
+        values["explanation"] = {"label": explanation.label, "method": "HiResCAM", "png": png}
+    if image.warning:
+        values["warning"] = for_display(image.warning)
+    return values
+
+
+def _json(content: Any) -> Response:
+    # Not FastAPI's own way, which would validate what was just written.
+    return Response(json.dumps(content), media_type="application/json")

@@ -1,0 +1,120 @@
+"""One description of a model, which the HTTP service and static pages show alike."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from medzoo.files import sha256_of
+from medzoo.inference import Model
+from medzoo.spec import ModelSpec, spec_of
+from medzoo.weights import (
+    WeightsEntry,
+    locate_named,
+    provenance_of,
+    read_config,
+    weights_index,
+)
+
+NOTICE = "For research and teaching; not for clinical use."
+
+
+def describe_model(
+    name: str, model: Model, sources: Sequence[str | os.PathLike[str]] = ()
+) -> dict[str, Any]:
+    """Describe a model to those who use it through a web page or over HTTP.
+
+    Args:
+        name: What it is called there.
+        model: The model.
+        sources: Where its weights came from: names of published checkpoints, weights files,
+            ``hf-hub:`` repositories or .onnx files; several for an ensemble. Nothing is said about
+            the training and the scores of a model without them.
+
+    Returns:
+        JSON-safe values: name, architecture, data set, task, classes, ``input`` as in
+        `medzoo.InputSpec`, temperature, number of parameters (None if unknown), licence, sha256 of
+        each weights file, what it was trained on, and the scores of a published checkpoint on the
+        test split, with 95 % intervals.
+
+    Raises:
+        TypeError: If the model does not say what it is.
+        WeightsError: If a source cannot be read.
+
+    Example:
+        >>> import medzoo
+        >>> name = "simple_cnn.pneumoniamnist"
+        >>> model = medzoo.create_model(name, pretrained=True)
+        >>> describe_model(name, model, [name])["classes"]
+        ['normal', 'pneumonia']
+    """
+    spec = spec_of(model)
+    origins = [_origin(str(source), spec) for source in sources]
+    entries = [entry for entry, _, _ in origins]
+    entry = entries[0] if len(entries) == 1 else None
+    info = spec.dataset
+    titles = dict.fromkeys(title for _, _, title in origins if title)
+    return {
+        "name": name,
+        "architecture": spec.architecture,
+        "dataset": info and {"name": info.name, "title": info.title, "licence": info.licence},
+        "task": spec.task,
+        "multi_label": spec.multi_label,
+        "classes": list(spec.class_names),
+        "input": spec.input.to_dict(),
+        "temperature": spec.temperature,
+        "parameters": _parameters(model, entry),
+        "licence": spec.licence,
+        "weights_sha256": [sha256 for _, sha256, _ in origins],
+        "trained_on": "; ".join(titles) or None,
+        "scores": _scores(entry.metrics.get("test")) if entry else None,
+        "notice": NOTICE,
+    }
+
+
+def _origin(source: str, spec: ModelSpec) -> tuple[WeightsEntry | None, str, str | None]:
+    """Return index entry, sha256 and training data of one source, as far as they are known."""
+    if source in weights_index():
+        entry = weights_index()[source]
+        return entry, entry.sha256, _trained_on(entry.metrics, entry.data, entry.spec)
+    path = locate_named(source)
+    if path is None:  # an .onnx file, which does not say what it was trained on
+        return None, sha256_of(source), spec.dataset.title if spec.dataset else None
+    sha256 = sha256_of(path)
+    known = {entry.sha256: entry for entry in weights_index().values()}
+    if entry := known.get(sha256):
+        return entry, sha256, _trained_on(entry.metrics, entry.data, entry.spec)
+    config = read_config(path)
+    return None, sha256, _trained_on({}, config.training.get("data") or {}, config.spec)
+
+
+def _trained_on(
+    metrics: Mapping[str, Mapping[str, Any]], data: Mapping[str, Any], spec: ModelSpec
+) -> str | None:
+    if title := metrics.get("test", {}).get("title"):
+        return str(title)
+    if spec.dataset is None:
+        return None
+    title = spec.dataset.title_at(spec.input.size)
+    return provenance_of(data).mark(title) if data else title
+
+
+def _parameters(model: Model, entry: WeightsEntry | None) -> int | None:
+    if isinstance(model, nn.Module):
+        return sum(parameter.numel() for parameter in model.parameters())
+    return entry.parameters if entry else None
+
+
+def _scores(report: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if not report:
+        return None
+    scores = {
+        name: {"value": report[name], "interval": list(report["intervals"][name])}
+        for name in ("auc", "acc")
+        if report.get(name) is not None and name in report["intervals"]
+    }
+    return {"split": report["split"], "images": report["n"], **scores}
