@@ -40,9 +40,9 @@ export function showAnswer(model, item, entry, { all, threshold, place, retry })
 
 function verdict(model, item, entry, threshold, retry) {
   const mark = element("p", { className: "mark" }, "Not a diagnosis");
-  if (!item) return [element("p", { className: "quiet" }, "Add an image to see an answer.")];
+  if (!item) return [element("p", { className: "none" }, "Add an image"), mark];
   if (entry?.status === "failed") return failure(item, entry.error, retry);
-  if (entry?.status !== "answered") return [element("p", { className: "quiet" }, "Computing ...")];
+  if (entry?.status !== "answered") return [element("p", { className: "none" }, "Computing ..."), mark];
   if (!model.multi_label) {
     const best = entry.answer.probabilities[0];
     const figure = element("span", { className: "figure" }, percent(best.probability));

@@ -11,6 +11,7 @@ export function listen(take) {
       input.value = ""; // the same file can be chosen again
     });
   }
+  byId("photo-button").hidden = navigator.maxTouchPoints === 0; // there, the camera is a file too
   byId("stage-empty").addEventListener("click", () => byId("choose").click());
 
   document.addEventListener("paste", (event) => {

@@ -39,6 +39,8 @@ function banner(text) {
 
 // Images
 
+const onPhone = matchMedia("(max-width: 46rem)"); // where the image is below the list, as in page.css
+
 function take(files) {
   const added = files.map((file) => ({
     file,
@@ -61,6 +63,7 @@ function show(item) {
   state.shown = item;
   render();
   tell(item);
+  if (onPhone.matches) byId("stage-heading").parentElement.scrollIntoView();
 }
 
 function remove(item) {
@@ -198,6 +201,7 @@ byId("token-form").addEventListener("submit", async (event) => {
 const placeText = () => `Models run ${backend.place}`;
 
 byId("place").textContent = placeText();
+byId("formats").textContent = backend.formats ?? "";
 byId("links").replaceChildren(
   ...(backend.links ?? []).map(({ text, href }) => element("a", { href }, foreign(text))),
 );

@@ -1,6 +1,7 @@
 // The models run on the server that this page comes from.
 
 export const place = "on this server";
+export const formats = "PNG, JPEG, TIFF, DICOM and others.";
 export const links = [{ text: "API", href: "docs" }];
 
 const RETRIES = 3; // when the server's queue is full

@@ -50,6 +50,7 @@ function showHeat(explanation, answered) {
   const heat = byId("heat");
   const note = byId("heat-note");
   heat.hidden = explanation === null;
+  byId("legend").hidden = explanation === null;
   byId("opacity").disabled = explanation === null;
   if (explanation) {
     if (heat.src !== explanation.url) heat.src = explanation.url;
