@@ -3,7 +3,8 @@
 import { about, download } from "./storage.js";
 import { prepare } from "./preprocess.js";
 
-const SLOW = 50; // milliseconds of an answer from which on the graphics card is tried
+const SLOW = 50; // milliseconds of a run
+const SLOW_RUNS = 2; // after which the graphics card is tried
 const TOLERANCE = 1e-3; // of a logit, or of the largest if that is above 1
 const CHECK_SIDE = 47; // pixels of the image that is used for the check
 
@@ -22,7 +23,7 @@ export function loadModel(model, onProgress = () => {}) {
 
 class Network {
   constructor(model, content, session) {
-    Object.assign(this, { model, content, session, backend: "wasm" });
+    Object.assign(this, { model, content, session, backend: "wasm", slow: 0 });
   }
 
   static async load(model, onProgress) {
@@ -50,27 +51,32 @@ class Network {
    * @returns Logits of the first image, and per class the map of what each place adds (or null);
    *   `all` has the logits of all images.
    */
-  run(input) {
-    return this.session(this.model, input);
+  async run(input) {
+    const start = performance.now();
+    const result = await this.session(this.model, input);
+    if (performance.now() - start > SLOW && ++this.slow === SLOW_RUNS) {
+      this.moveToCard().catch(() => {}); // the processor goes on
+    }
+    return result;
   }
 
-  /** Move to the graphics card, if there is one that helps, when an answer took long. */
-  async mayHurry(milliseconds) {
-    const { runtime } = await about();
-    if (milliseconds < SLOW || this.triedCard || !runtime.webgpu) return;
-    this.triedCard = true;
-    this.moving = this.moveToCard().catch(() => {}); // the processor goes on
-  }
-
+  /** Move to the graphics card, if there is one that computes the same in less time. */
   async moveToCard() {
-    const adapter = await navigator.gpu?.requestAdapter();
-    if (!adapter || adapter.info?.isFallbackAdapter) return;
+    const { runtime } = await about();
+    if (!runtime.webgpu || !(await graphicsCard())) return;
     const ort = await runtimeOf("webgpu");
     const session = await sessionOf(ort, "webgpu", this.content);
     await check(this.model, session);
     const [card, processor] = [await timeOf(this.model, session), await timeOf(this.model, this.session)];
     if (card < processor) Object.assign(this, { session, backend: "webgpu" });
   }
+}
+
+let adapter;
+
+function graphicsCard() {
+  adapter ??= Promise.resolve(navigator.gpu?.requestAdapter());
+  return adapter;
 }
 
 /** Return onnxruntime-web for the processor or the graphics card. */

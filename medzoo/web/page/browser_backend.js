@@ -1,6 +1,5 @@
 // The models run in the browser: nothing is uploaded, and nothing is asked of a server but files.
 
-import { UnreadableImage } from "./browser/bytes.js";
 import { centralSquare } from "./browser/decode.js";
 import { loadModel } from "./browser/model.js";
 import { heatMapUrl, occlusion } from "./browser/heatmap.js";
@@ -43,7 +42,6 @@ export async function predict(model, file, { explain = false, signal } = {}) {
   const labels = model.multi_label
     ? ranked.filter(({ probability }) => probability > THRESHOLD).map(({ label }) => label)
     : [ranked[0].label];
-  await network.mayHurry(performance.now() - start);
   const milliseconds = performance.now() - start;
   let explanation = null;
   if (explain) {
@@ -64,7 +62,5 @@ function probabilities(logits, model) {
   const total = powers.reduce((sum, value) => sum + value, 0);
   return powers.map((value) => value / total);
 }
-
-export { UnreadableImage };
 
 keepOffline();
