@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
@@ -34,11 +34,12 @@ def check_folder(folder: str | os.PathLike[str], *, overwrite: bool = False) -> 
     shown = repr(os.fspath(folder))
     if path.exists() and not path.is_dir():
         raise ValueError(f"{shown} is a file; give a folder that does not exist yet")
-    if path.is_dir() and (present := _files_in(path)):
-        foreign = sorted(present - _files_of_page(path))
+    if path.is_dir() and any(path.iterdir()):
+        known = _files_of_page(path)
+        foreign = next((name for name in _files_in(path) if name not in known), None)
         if foreign:
             raise ValueError(
-                f"{shown} has files that are not part of an exported page, such as {foreign[0]!r}; "
+                f"{shown} has files that are not part of an exported page, such as {foreign!r}; "
                 "give a folder that does not exist yet"
             )
         if not overwrite:
@@ -88,12 +89,10 @@ def _hidden(path: Path) -> str:
     return f".{path.name[:100]}.{uuid4().hex}"
 
 
-def _files_in(folder: Path) -> set[str]:
-    return {
-        str(found.relative_to(folder).as_posix())
-        for found in folder.rglob("*")
-        if found.is_symlink() or not found.is_dir()
-    }
+def _files_in(folder: Path) -> Iterator[str]:
+    for found in folder.rglob("*"):
+        if found.is_symlink() or not found.is_dir():
+            yield found.relative_to(folder).as_posix()
 
 
 def _files_of_page(folder: Path) -> set[str]:
