@@ -16,7 +16,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 if not __package__:  # started as a file: Python has put benchmarks/ on the path, not its parent
     sys.path[0] = str(Path(__file__).resolve().parents[1])
@@ -26,14 +25,10 @@ from matplotlib.figure import Figure
 import medzoo
 from benchmarks.reporting.format import (
     markdown_table,
-    millions,
     percent,
-    percent_interval,
-    seed_summary,
 )
 from benchmarks.reporting.paths import IMAGES, RESULTS, ROOT
-from benchmarks.reproduction import comparison, teachers
-from benchmarks.reproduction.rows import Row, markdown
+from benchmarks.reproduction import comparison, result_tables, teachers
 from benchmarks.speed import CASES
 from benchmarks.speed_cases import report as speed
 from benchmarks.studies import (
@@ -46,35 +41,15 @@ from benchmarks.studies import (
     small_folders,
     transfer,
 )
-from medzoo.weights import weights_index
 
-ZOO_HEADER = (
-    "Checkpoint",
-    "Trained on",
-    "Parameters",
-    "Test AUC (95 % interval)",
-    "Test ACC (95 % interval)",
-    "ECE",
-    "Mean over seeds",
-    "File",
-    "Licence",
-)
 _BLOCK = re.compile(r"(<!-- table:(\w+) -->\n).*?(<!-- /table -->)", re.DOTALL)
-
-
-def results_table() -> str:
-    """Return the reported results beside the measured ones."""
-    return markdown([Row.from_dict(row) for row in _measured_rows()])
 
 
 def report() -> str:
     """Return the report of the first measured row, as `print(report)` shows it."""
-    run = next(run for row in _measured_rows() for run in row["runs"])
+    rows = json.loads((RESULTS / "reproduce.json").read_text())["rows"]
+    run = next(run for row in rows for run in row["runs"])
     return f"```text\n{medzoo.Report.from_dict(run['report'])}\n```"
-
-
-def _measured_rows() -> list[dict[str, Any]]:
-    return json.loads((RESULTS / "reproduce.json").read_text())["rows"]
 
 
 def example() -> str:
@@ -82,27 +57,6 @@ def example() -> str:
     script = ROOT / "examples" / "classify_an_image.py"
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
     return f"```text\n{done.stdout.rstrip()}\n```"
-
-
-def zoo_table() -> str:
-    """Return the published checkpoints."""
-    rows = []
-    for entry in weights_index().values():
-        trained_on = f"{', '.join(entry.data.get('sets', ()))} (backbone)"
-        scores = ["-"] * 4
-        if test := entry.metrics.get("test"):
-            trained_on = test["title"]
-            auc, acc = test["intervals"]["auc"], test["intervals"]["acc"]
-            scores = [
-                f"{test['auc']:.4f} ({auc[0]:.3f} to {auc[1]:.3f})",
-                f"{percent(test['acc'])} {percent_interval(acc)}",
-                f"{test['ece']:.3f}",
-                seed_summary(entry.seed_stats) if entry.seed_stats else "-",
-            ]
-        size = f"{entry.bytes / 1e6:.1f} MB"
-        name, parameters = f"`{entry.name}`", millions(entry.parameters)
-        rows.append((name, trained_on, parameters, *scores, size, entry.licence))
-    return markdown_table(ZOO_HEADER, rows)
 
 
 def speed_table(*cases: str) -> str:
@@ -129,8 +83,9 @@ def inference_table() -> str:
 TABLES: Mapping[str, Callable[[], str]] = {
     "example": example,
     "report": report,
-    "results": results_table,
-    "zoo": zoo_table,
+    "results": result_tables.short_results,
+    "all_results": result_tables.results,
+    "zoo": result_tables.zoo,
     "trials": design_trials.table,
     "ablation": gate_ablation.table,
     "speed": speed_table,

@@ -21,10 +21,15 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-import medzoo
-import medzoo.training  # the topmost package, so this imports every module
-
 ROOT = Path(__file__).parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
+
+import gen_landing  # noqa: E402
+
+import medzoo  # noqa: E402
+import medzoo.training  # noqa: E402  # the topmost package, so this imports every module
+from benchmarks.reproduction.cost_plot import cost_plot  # noqa: E402
+
 MARKER = re.compile(r"^<!-- build:(\w+) ?(.*?) -->$", re.MULTILINE)
 
 
@@ -196,11 +201,14 @@ BUILDERS: dict[str, Callable[[str], str]] = {
     "api": api,
     "architectures": architectures,
     "command": command,
+    "cost_plot": lambda _: cost_plot(),
     "dataset_details": dataset_details,
     "datasets": datasets,
+    "figures": gen_landing.figures,
     "public_names": public_names,
     "references": references,
     "reported_rows": reported_rows,
+    "samples": gen_landing.samples,
     "source": source,
     "unofficial": unofficial,
 }

@@ -61,6 +61,19 @@ def seed_summary(stats: Mapping[str, Any]) -> str:
     )
 
 
+def interval_text(interval: Sequence[float], metric: str) -> str:
+    """Format an interval of an accuracy as percentages, of another score as it is.
+
+    Args:
+        interval: Lower and upper bound, in [0, 1].
+        metric: Name of the score.
+    """
+    low, high = interval
+    if metric == "auc":
+        return f"{low:.3f} to {high:.3f}"
+    return f"{100 * low:.1f} to {100 * high:.1f} %"
+
+
 def mean_and_range(values: Sequence[float], digits: int, unit: str = "") -> str:
     """Format the mean of some values, with the smallest and the largest.
 
