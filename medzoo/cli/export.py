@@ -39,12 +39,7 @@ def add(commands: Commands) -> None:
     sub.add_argument(
         "--webgpu", action="store_true", help="with --web: may use a graphics card; 27 MB more"
     )
-    sub.add_argument(
-        "--float32", action="store_true", help="with --web: weights in float32; twice as large"
-    )
-    sub.add_argument(
-        "--overwrite", action="store_true", help="with --web: replace an earlier page"
-    )
+    sub.add_argument("--overwrite", action="store_true", help="with --web: replace an earlier page")
     sub.add_argument("--opset", type=int, help="version of ONNX's operators (18)")
     sub.add_argument(
         "--int8",
@@ -63,7 +58,7 @@ def add(commands: Commands) -> None:
 def _export(arguments: argparse.Namespace) -> tuple[Any, str]:
     if arguments.web:
         return _export_web(arguments)
-    _refuse(arguments, ("runtime", "webgpu", "float32", "overwrite"), "needs --web")
+    _refuse(arguments, ("runtime", "webgpu", "overwrite"), "needs --web")
     if arguments.more:
         raise ValueError(
             f"unexpected {' '.join(arguments.more)}; one model is written into one file, several "
@@ -111,7 +106,6 @@ def _export_web(arguments: argparse.Namespace) -> tuple[Any, str]:
     exported = export_web(
         [arguments.out, *arguments.more],
         arguments.model,
-        precision="float32" if arguments.float32 else "float16",
         runtime=arguments.runtime,
         webgpu=arguments.webgpu,
         overwrite=arguments.overwrite,

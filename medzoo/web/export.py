@@ -18,7 +18,7 @@ import medzoo
 from medzoo.models import create_model
 from medzoo.web.describe import NOTICE, describe_model
 from medzoo.web.folder import MANIFEST, check_folder, write_folder
-from medzoo.web.network import WebNetwork, WebPrecision, web_network
+from medzoo.web.network import WebNetwork, web_network
 from medzoo.web.page_files import page_files
 from medzoo.web.runtime import NEEDED, runtime_files
 
@@ -77,7 +77,6 @@ def export_web(
     models: WebModel | Iterable[str | os.PathLike[str]] | Mapping[str, WebModel],
     folder: str | os.PathLike[str],
     *,
-    precision: WebPrecision = "float16",
     samples: Iterable[Sample] = (),
     runtime: str | os.PathLike[str] | None = None,
     webgpu: bool = False,
@@ -93,8 +92,6 @@ def export_web(
     Args:
         models: What the page offers: names or weights files; or models by the names that they get.
         folder: The folder to write; it should not exist yet.
-        precision: How weights are stored: in ``"float16"``, files are half as large. Computations
-            are in float32.
         samples: Images that visitors can click.
         runtime: A folder with the npm package onnxruntime-web, or its files; by default npm
             installs the pinned version into a temporary folder.
@@ -126,7 +123,7 @@ def export_web(
     offline = sorted(name for name in content if not name.endswith(".wasm"))
     descriptions = []
     for name, source in named.items():
-        description, network = _network(name, source, precision)
+        description, network = _network(name, source)
         descriptions.append(description | network.to_dict())
         content[network.file] = network.content
     content |= {f"samples/{sample.file}": sample.content for sample in chosen}
@@ -199,13 +196,11 @@ def _check_samples(samples: list[Sample], models: Mapping[str, object]) -> None:
             )
 
 
-def _network(
-    name: str, source: WebModel, precision: WebPrecision
-) -> tuple[dict[str, Any], WebNetwork]:
+def _network(name: str, source: WebModel) -> tuple[dict[str, Any], WebNetwork]:
     if isinstance(source, nn.Module):
-        return describe_model(name, source), web_network(name, source, precision)
+        return describe_model(name, source), web_network(name, source)
     model = create_model(os.fspath(source), pretrained=True)
-    return describe_model(name, model, [source]), web_network(name, model, precision)
+    return describe_model(name, model, [source]), web_network(name, model)
 
 
 def _page() -> dict[str, bytes]:
@@ -213,7 +208,10 @@ def _page() -> dict[str, bytes]:
     for file in files("medzoo.web").joinpath("browser").iterdir():
         if file.name.endswith(".js") and file.name != "sw.js":
             page[f"browser/{file.name}"] = file.read_bytes()
-    head, policy = b"<head>", f'<head>\n<meta http-equiv="Content-Security-Policy" content="{_CSP}">'
+    head, policy = (
+        b"<head>",
+        f'<head>\n<meta http-equiv="Content-Security-Policy" content="{_CSP}">',
+    )
     if page["index.html"].count(head) != 1:
         raise AssertionError("index.html has no <head>")
     page["index.html"] = page["index.html"].replace(head, policy.encode())

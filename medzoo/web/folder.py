@@ -102,5 +102,3 @@ def _files_of_page(folder: Path) -> set[str]:
         return {MANIFEST, *map(str, names)}
     except (OSError, ValueError, KeyError, TypeError):
         return set()
-
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,47 +17,66 @@ _LEAST_SIDE = 7  # places per side of a heat map that says where; see `medzoo.ex
 _LEAST_VALUES = 64  # of a tensor that is worth storing in two bytes per number
 
 
-def half_weights(content: bytes) -> bytes:
+def half_weights(content: bytes, original: Mapping[str, np.ndarray]) -> bytes | None:
     """Store weights in float16 and convert them when the file is loaded.
 
     The graph still computes in float32. Vectors stay as they are: the parameters of normalisation
-    layers and biases have wide ranges, and are few.
+    layers and biases have wide ranges, and are few. Weights that were float16 before (such as the
+    published ones) lose nothing, although the exporter has multiplied them by the factors of the
+    normalisation that follows: these factors are stored on their own.
 
     Args:
         content: An ONNX file in float32.
+        original: The network's own weights, by the names that they have in the file.
 
     Returns:
-        An ONNX file of about half the size.
+        An ONNX file of about half the size; None if a weight is too large for float16.
 
     Raises:
         ImportError: If the package onnx is missing.
-        ValueError: If a weight is too large for float16.
     """
     onnx = import_optional("onnx")
     model = onnx.load_model_from_string(content)
-    graph, casts = model.graph, []
-    for tensor in graph.initializer:
+    graph = model.graph
+    nodes = []
+    for tensor in list(graph.initializer):
         if tensor.data_type != onnx.TensorProto.FLOAT or len(tensor.dims) < 2:
             continue
-        values = onnx.numpy_helper.to_array(tensor)
+        name, values = tensor.name, onnx.numpy_helper.to_array(tensor)
         if values.size < _LEAST_VALUES:
             continue
+        weights, factors = _split(values, original.get(name))
         with np.errstate(over="ignore"):
-            half = values.astype(np.float16)
+            half = weights.astype(np.float16)
         if not np.isfinite(half).all():
-            raise ValueError(
-                f"the weights {tensor.name} are too large for float16; give precision='float32'"
-            )
-        name = tensor.name
-        stored = onnx.numpy_helper.from_array(half, name + "..float16")
-        tensor.CopyFrom(stored)
-        casts.append(
-            onnx.helper.make_node("Cast", [stored.name], [name], to=onnx.TensorProto.FLOAT)
-        )
-    nodes = [*casts, *graph.node]
+            return None
+        stored, scale, cast = f"{name}..float16", f"{name}..factors", f"{name}..float32"
+        tensor.CopyFrom(onnx.numpy_helper.from_array(half, stored))
+        target = name if factors is None else cast
+        nodes.append(onnx.helper.make_node("Cast", [stored], [target], to=onnx.TensorProto.FLOAT))
+        if factors is not None:
+            graph.initializer.append(onnx.numpy_helper.from_array(factors, scale))
+            nodes.append(onnx.helper.make_node("Mul", [cast, scale], [name]))
+    nodes += graph.node
     del graph.node[:]
     graph.node.extend(nodes)
     return bytes(model.SerializeToString(deterministic=True))
+
+
+def _split(values: np.ndarray, original: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return weights and factors per output channel whose product is `values`, if float16 fits."""
+    if original is None or original.shape != values.shape:
+        return values, None
+    with np.errstate(over="ignore"):
+        if not np.array_equal(original, original.astype(np.float16).astype(np.float32)):
+            return values, None
+    inner = tuple(range(1, values.ndim))
+    squares = (original.astype(np.float64) ** 2).sum(inner, keepdims=True)
+    products = (original.astype(np.float64) * values).sum(inner, keepdims=True)
+    factors = (products / np.where(squares, squares, 1)).astype(np.float32)
+    if not np.allclose(original * factors, values, rtol=1e-6, atol=0):
+        return values, None
+    return original, None if (factors == 1).all() else factors
 
 
 def with_places(content: bytes) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from medzoo.deployment.description import INPUT, OUTPUT
 from medzoo.deployment.onnx_graph import export_onnx, in_evaluation_mode, resolve
 from medzoo.deployment.optional import import_optional
-from medzoo.errors import unknown_name
 from medzoo.inference.run import probabilities
 from medzoo.spec import ModelSpec
 from medzoo.transforms import prepare_batch
@@ -62,35 +61,38 @@ class WebNetwork:
         }
 
 
-def web_network(name: str, model: nn.Module, precision: WebPrecision = "float16") -> WebNetwork:
+def web_network(name: str, model: nn.Module) -> WebNetwork:
     """Write a model as an ONNX file for browsers, and check it against the model.
+
+    Weights are stored in float16, which makes the file half as large, unless that changes a
+    probability by more than `MAX_CHANGE`.
 
     Args:
         name: What it is called.
         model: A medzoo or timm classifier, or an ensemble, float32 and on the CPU.
-        precision: How to store weights; ``"float16"`` makes the file half as large.
 
     Raises:
         ImportError: If the extra ``medzoo[onnx]`` is missing.
         TypeError: If it is not a model, or does not say what it is.
-        ValueError: If the precision is unknown, the model cannot be exported, or the file does not
-            give its probabilities.
+        ValueError: If the model cannot be exported, or the file does not give its probabilities.
     """
-    if precision not in get_args(WebPrecision):
-        raise unknown_name("precision", precision, get_args(WebPrecision))
     network, description = resolve(model, None)
     spec = description.spec
-    content = with_places(export_onnx(network))
-    if precision == "float16":
-        content = half_weights(content)
+    full = with_places(export_onnx(network))
+    weights = {key: value.numpy() for key, value in network.state_dict().items()}
+    candidates: list[tuple[WebPrecision, bytes]] = [("float32", full)]
+    if (half := half_weights(full, weights)) is not None:
+        candidates.insert(0, ("float16", half))
     runtime = import_optional("onnxruntime")
-    session = runtime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    difference = _difference(network, session, spec)
-    if not difference <= MAX_CHANGE:
-        fix = "give precision='float32'" if precision == "float16" else "please report this"
+    for precision, content in candidates:
+        session = runtime.InferenceSession(content, providers=["CPUExecutionProvider"])
+        difference = _difference(network, session, spec)
+        if difference <= MAX_CHANGE:
+            break
+    else:
         raise ValueError(
-            f"in {precision}, a probability of {name} differs by {difference:.2g} from the "
-            f"model's, and at most {MAX_CHANGE} is allowed; {fix}"
+            f"a probability of the exported {name} differs by {difference:.2g} from the model's, "
+            f"and at most {MAX_CHANGE} is allowed; please report this"
         )
     image = prepare_batch(check_image()[None], spec.input).contiguous().numpy()
     check = session.run([OUTPUT], {INPUT: image})[0][0]

@@ -120,8 +120,9 @@ def readable(pixels: Callable[[int, int], np.ndarray]) -> Iterator[tuple[str, by
     yield "gray-2.png", png_of(quarters[:, :32], 128, 2, 0)
     yield "interlaced.png", interlaced(np.asarray(rgb))
     yield "interlaced-tiny.png", interlaced(np.asarray(rgb)[:2, :3])
-    yield "gamma.png", png_of(
-        np.asarray(rgb).reshape(97, -1), 61, 8, 2, ("gAMA", struct.pack(">I", 100_000))
+    yield (
+        "gamma.png",
+        png_of(np.asarray(rgb).reshape(97, -1), 61, 8, 2, ("gAMA", struct.pack(">I", 100_000))),
     )
     yield "turned.png", encode(wide, "PNG", exif=exif(6))
     text = PngImagePlugin.PngInfo()
@@ -173,11 +174,15 @@ def unreadable() -> Iterator[tuple[str, bytes, str]]:
     yield "empty.png", b"", "unknown format"
     yield "rgba.bmp", encode(rgb.convert("RGBA"), "BMP"), "this kind of BMP"
     yield "animation.webp", encode(rgb, "WEBP", save_all=True, append_images=[rgb]), "animated WebP"
-    yield "transparent-4.png", png_of(np.zeros((8, 4), np.uint8), 8, 4, 0, ("tRNS", b"\0\5")), (
-        "two readings"
+    yield (
+        "transparent-4.png",
+        png_of(np.zeros((8, 4), np.uint8), 8, 4, 0, ("tRNS", b"\0\5")),
+        ("two readings"),
     )
-    yield "palette-short.png", png_of(np.full((4, 4), 9, np.uint8), 4, 8, 3, ("PLTE", bytes(6))), (
-        "not in its palette"
+    yield (
+        "palette-short.png",
+        png_of(np.full((4, 4), 9, np.uint8), 4, 8, 3, ("PLTE", bytes(6))),
+        ("not in its palette"),
     )
     for name, content in [
         ("png", png),
@@ -194,9 +199,14 @@ def unreadable() -> Iterator[tuple[str, bytes, str]]:
     start = jpeg.index(b"\xff\xc0") + 5
     header[start : start + 4] = struct.pack(">HH", 60_000, 60_000)
     yield "bomb.jpg", bytes(header), "60000 x 60000 pixels"
-    yield "bomb.png", png_of(np.zeros((1, 3), np.uint8), 1, 8, 2).replace(
-        struct.pack(">II", 1, 1), struct.pack(">II", 1, 1)
-    )[:8] + _bomb(), "pixels, expected"
+    yield (
+        "bomb.png",
+        png_of(np.zeros((1, 3), np.uint8), 1, 8, 2).replace(
+            struct.pack(">II", 1, 1), struct.pack(">II", 1, 1)
+        )[:8]
+        + _bomb(),
+        "pixels, expected",
+    )
 
 
 def _bomb() -> bytes:
