@@ -50,7 +50,7 @@ CREDITS = {
     "breastmnist": "Al-Dhabyani et al. 2020",
     "retinamnist": "DeepDRiD, Liu et al. 2022",
 }
-"""Whose images may be shown, with credit: those under CC BY 4.0, so DermaMNIST is not among them."""
+"""Whose images may be shown, with credit: those under CC BY 4.0, not DermaMNIST's."""
 OF_EACH = 2  # images of a data set, of different classes
 
 

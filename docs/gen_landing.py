@@ -44,9 +44,7 @@ def _sample(sample: dict[str, Any]) -> str:
 def figures(_: str = "") -> str:
     """Return three accuracies with their 95 % intervals, as they were measured."""
     rows = {row.name: row for row in measured_rows()}
-    return (
-        '<div class="figures">\n' + "\n".join(_figure(rows[name]) for name in FIGURES) + "\n</div>"
-    )
+    return '<div class="figures">\n' + "\n".join(_figure(rows[name]) for name in FIGURES) + "\n</div>"
 
 
 def _figure(row: Row) -> str:

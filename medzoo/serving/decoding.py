@@ -106,3 +106,5 @@ def _is_light(content: bytes) -> bool:
             return image.width * image.height <= _LIGHT
     except Exception:  # decoders raise many kinds of errors; decoding it will say which
         return False
+
+

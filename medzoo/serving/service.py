@@ -113,7 +113,9 @@ class Service:
             Problem: If the model cannot be explained.
         """
         try:
-            return [await self._batcher.call(partial(served.explain, one.pixels)) for one in images]
+            return [
+                await self._batcher.call(partial(served.explain, one.pixels)) for one in images
+            ]
         except (ValueError, ImportError) as error:
             raise Problem(422, f"{served.name} cannot be explained: {error}") from error
 
@@ -176,7 +178,9 @@ class Service:
         decoded = []
         for index, (upload, outcome) in enumerate(zip(uploads, outcomes, strict=True)):
             if isinstance(outcome, DatasetError):
-                raise Problem(422, str(outcome), file=upload.name or f"image {index}") from outcome
+                raise Problem(
+                    422, str(outcome), file=upload.name or f"image {index}"
+                ) from outcome
             if isinstance(outcome, BaseException):
                 raise outcome
             decoded.append(outcome)

@@ -208,14 +208,17 @@ def _page() -> dict[str, bytes]:
     for file in files("medzoo.web").joinpath("browser").iterdir():
         if file.name.endswith(".js") and file.name != "sw.js":
             page[f"browser/{file.name}"] = file.read_bytes()
-    head, policy = (
-        b"<head>",
-        f'<head>\n<meta http-equiv="Content-Security-Policy" content="{_CSP}">',
-    )
-    if page["index.html"].count(head) != 1:
-        raise AssertionError("index.html has no <head>")
-    page["index.html"] = page["index.html"].replace(head, policy.encode())
+    index = page["index.html"].decode()
+    policy = f'<head>\n<meta http-equiv="Content-Security-Policy" content="{_CSP}">'
+    page["index.html"] = _replaced(index, r"<head>", policy).encode()
     return page
+
+
+def _replaced(text: str, pattern: str, new: str) -> str:
+    """Replace a pattern that has to occur once."""
+    result, count = re.subn(pattern, lambda _: new, text, flags=re.MULTILINE)
+    assert count == 1, pattern
+    return result
 
 
 def _digest(content: Mapping[str, bytes], manifest: Mapping[str, Any]) -> str:
@@ -228,12 +231,5 @@ def _digest(content: Mapping[str, bytes], manifest: Mapping[str, Any]) -> str:
 def _service_worker(version: str, offline: list[str]) -> bytes:
     text = files("medzoo.web").joinpath("browser", "sw.js").read_text(encoding="utf-8")
     for name, value in (("VERSION", version), ("FILES", offline)):
-        text, count = re.subn(
-            rf"^const {name} = .*;$",
-            lambda _, name=name, value=value: f"const {name} = {json.dumps(value)};",
-            text,
-            flags=re.MULTILINE,
-        )
-        if count != 1:
-            raise AssertionError(f"sw.js has no line for {name}")
+        text = _replaced(text, rf"^const {name} = .*;$", f"const {name} = {json.dumps(value)};")
     return text.encode()

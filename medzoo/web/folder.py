@@ -47,7 +47,7 @@ def check_folder(folder: str | os.PathLike[str], *, overwrite: bool = False) -> 
                 f"{shown} already has a page; give another folder, or overwrite=True (on the "
                 "command line --overwrite) to replace it"
             )
-    with writing(folder, "the page"):
+    with writing(path, "the page"):
         parent = next(parent for parent in path.parents if parent.exists())
         probe = parent / _hidden(path)
         probe.mkdir()

@@ -84,7 +84,8 @@ def web_network(name: str, model: nn.Module) -> WebNetwork:
     if (half := half_weights(full, weights)) is not None:
         candidates.insert(0, ("float16", half))
     runtime = import_optional("onnxruntime")
-    for precision, content in candidates:
+    for candidate in candidates:
+        precision, content = candidate
         session = runtime.InferenceSession(content, providers=["CPUExecutionProvider"])
         difference = _difference(network, session, spec)
         if difference <= MAX_CHANGE:

@@ -112,3 +112,5 @@ def noise(seed, size=(61, 47)):
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG")
     return buffer.getvalue()
+
+

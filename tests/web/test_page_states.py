@@ -42,9 +42,9 @@ def test_a_backend_that_cannot_stop_does_not_replace_the_present_answer_either(o
       probabilities: model.classes.map((label, i) => ({ label, probability: i ? 0 : 1 })),
     })));
     """
-    page.route(
-        "**/backend.js", lambda route: route.fulfill(body=late, content_type="text/javascript")
-    )
+    page.route("**/backend.js", lambda route: route.fulfill(
+        body=late, content_type="text/javascript"
+    ))
     page.reload()
     choose(page, upload("x.png", png()))
     page.select_option("#model", "unmeasured")
