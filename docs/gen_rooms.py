@@ -33,6 +33,8 @@ IN_BASE = (
 )
 ROOMS = {
     "cli": ("the medzoo command", "publish"),
+    "serving": ("models over HTTP", "publish"),
+    "web": ("pages about models, in the browser", "publish"),
     "publishing": ("model cards, the Hub", "publish"),
     "training": ("recipes, augmentation, Trainer", "train"),
     "prediction": ("files to labels, heat maps", "use"),

@@ -38,6 +38,8 @@ ORDER = [
     {"prediction"},
     {"training"},
     {"publishing"},
+    {"web"},
+    {"serving"},
     {"cli"},
     {"__main__"},
 ]

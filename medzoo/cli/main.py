@@ -13,7 +13,7 @@ from typing import TextIO
 
 import medzoo
 from medzoo import distributed
-from medzoo.cli import calibrate, evaluate, export, predict, preview, publish, train
+from medzoo.cli import calibrate, evaluate, export, predict, preview, publish, serve, train
 from medzoo.cli import info as show
 from medzoo.cli.command import Commands
 from medzoo.errors import DatasetError, TrainingError, WeightsError, WriteError
@@ -30,6 +30,7 @@ examples:
   torchrun --nproc-per-node=2 -m medzoo train advanced_cnn --dataset dermamnist
   medzoo evaluate advanced_cnn.dermamnist
   medzoo export advanced_cnn.dermamnist model.onnx
+  medzoo serve advanced_cnn.dermamnist
 
 For research and teaching; not for clinical use.
 """
@@ -124,6 +125,6 @@ def create_parser() -> tuple[argparse.ArgumentParser, Commands]:
     )
     parser.add_argument("--version", action="version", version=f"medzoo {medzoo.__version__}")
     commands = Commands(parser)
-    for module in (show, preview, train, calibrate, evaluate, predict, export, publish):
+    for module in (show, preview, train, calibrate, evaluate, predict, export, serve, publish):
         module.add(commands)
     return parser, commands

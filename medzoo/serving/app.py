@@ -60,11 +60,17 @@ def create_app(
     # Here, because they need these packages.
     from fastapi import FastAPI
 
+    from medzoo.serving.api.access import allow_origins, require_token
+    from medzoo.serving.api.docs import create_docs
+    from medzoo.serving.api.page import create_page
+    from medzoo.serving.api.v1 import create_v1
+    from medzoo.serving.api.v2 import create_health, create_v2
+    from medzoo.serving.metrics import create_metrics
     from medzoo.serving.observe import Observe
     from medzoo.serving.problems import add_handlers
     from medzoo.serving.service import Service
-    from medzoo.serving.v1 import create_v1
 
+    protected = require_token(token)
     service = Service(load_models(models, compile=compile, device=device), limits or Limits())
 
     @asynccontextmanager
@@ -77,11 +83,15 @@ def create_app(
         version=medzoo.__version__,
         description="Trained models for small medical images. For research and teaching; not for "
         "clinical use.",
-        docs_url=None,
-        redoc_url=None,
+        openapi_url=None,  # instead, `create_docs`
         lifespan=lifespan,
     )
-    app.include_router(create_v1(service))
+    for router in (create_v1(service), create_v2(service), create_metrics(service.metrics)):
+        app.include_router(router, dependencies=protected)
+    app.include_router(create_health())
+    app.include_router(create_page())
+    app.include_router(create_docs(app))
     add_handlers(app)
+    allow_origins(app, cors)
     app.add_middleware(Observe, metrics=service.metrics)
     return app

@@ -116,7 +116,7 @@ class Batcher:
             self._changed.notify()
 
     def _start(self) -> None:
-        """Start the thread: with the first job, so that an application may be made before a fork."""
+        """Start the thread: with the first job, so that a process may be forked before it."""
         if self._thread is None or not self._thread.is_alive():
             self._is_closed = False
             self._thread = threading.Thread(target=self._work, name="medzoo-models", daemon=True)
@@ -146,7 +146,8 @@ class Batcher:
                 if not self._shared:
                     return []
                 first = self._shared[0]
-                batch, size = [], 0
+                batch: list[_Job] = []
+                size = 0
                 for job in self._shared:
                     if job.key == first.key and (not batch or size + job.size <= self._max_batch):
                         batch.append(job)

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from medzoo.images import adapt_channels, center_crop_resize, read_image, to_uint8
+from medzoo.images import ImageLike, adapt_channels, center_crop_resize, read_image, to_uint8
 from medzoo.images.decoding.bounded import BOUNDED_FORMATS, is_bounded
 from medzoo.images.decoding.limits import MAX_WORKERS, PixelBudget
 from medzoo.images.depth import DepthCheck
@@ -66,35 +66,38 @@ class Decoder:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(pool, _decode, content, expected, budget)
 
-    def close(self) -> None:
-        """End the threads when they have done what they are doing."""
-        for pool in (self._light, self._heavy):
-            pool.shutdown(wait=False, cancel_futures=True)
+    async def fit(self, images: np.ndarray, expected: InputSpec) -> Tensor:
+        """Prepare pixels as `decode` prepares those of files.
+
+        Args:
+            images: uint8 (N, H, W, C).
+            expected: What the model expects.
+
+        Returns:
+            uint8 (N, C, size, size).
+        """
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._light, _fit_all, images, expected)
 
 
-def fit(pixels: np.ndarray | Tensor, expected: InputSpec, depth: DepthCheck) -> Tensor:
-    """Crop, resize and adapt the channels of one image.
-
-    Args:
-        pixels: An array (H, W) or (H, W, C), or a tensor (C, H, W).
-        expected: What the model expects.
-        depth: Takes note of 16-bit values.
-
-    Returns:
-        uint8 (C, size, size).
-    """
+def _fit(image: ImageLike, expected: InputSpec, depth: DepthCheck) -> Tensor:
+    """Crop, resize and adapt the channels of one image; uint8 (C, size, size)."""
     with torch.inference_mode():
-        image = to_uint8(pixels, depth=depth)
+        pixels = to_uint8(image, depth=depth)
         # In the order of `prepare_batch`, which then changes nothing but the scale.
-        narrow = adapt_channels(image, min(expected.channels, len(image)))
+        narrow = adapt_channels(pixels, min(expected.channels, len(pixels)))
         return adapt_channels(center_crop_resize(narrow, expected.size), expected.channels)
+
+
+def _fit_all(images: np.ndarray, expected: InputSpec) -> Tensor:
+    return torch.stack([_fit(image, expected, DepthCheck()) for image in images])
 
 
 def _decode(content: bytes, expected: InputSpec, budget: PixelBudget | None) -> Decoded:
     depth = DepthCheck()
     with ExitStack() as held:
         pixels = read_image(content, name="the file", depth=depth, held=held, budget=budget)
-        image = fit(pixels, expected, depth).clone()  # without the memory of the large image
+        image = _fit(pixels, expected, depth).clone()  # without the memory of the large image
     return Decoded(image, depth.message())
 
 
@@ -106,5 +109,3 @@ def _is_light(content: bytes) -> bool:
             return image.width * image.height <= _LIGHT
     except Exception:  # decoders raise many kinds of errors; decoding it will say which
         return False
-
-

@@ -16,11 +16,8 @@ from medzoo.serving.problems import Problem, overloaded, shown
 
 _FREE = 64 << 10
 """Bytes of each request that do not count, so that large ones do not keep small ones out."""
-_DRAINED = 4
-"""Times the limit up to which a body that is too large is received, for the client to see why."""
 _LONGEST_NAME = 200  # characters
 _NOT_IMAGES = ("application/json", "application/x-www-form-urlencoded", "text/")
-_CLOSE = {"Connection": "close"}
 
 
 @dataclass(frozen=True)
@@ -79,7 +76,6 @@ class Intake:
                 415,
                 f"the body is {kind}; send images as multipart/form-data, or one image as the body "
                 "with its own type or application/octet-stream",
-                _CLOSE,
             )
         if not kind.startswith("multipart/"):
             async with self.body(request) as content:
@@ -115,33 +111,29 @@ class Intake:
     async def _chunks(self, request: Request) -> AsyncIterator[AsyncGenerator[bytes, None]]:
         """Give the chunks of a body; what they hold is released at the end."""
         held = 0
-        allowed = self._limits.max_body
+        encoding = request.headers.get("content-encoding", "identity")
+        if encoding != "identity":
+            raise Problem(415, f"the body is encoded as {encoding}; send it as it is")
         declared = request.headers.get("content-length", "")
-        if declared.isdecimal() and int(declared) > allowed:
-            allowed = 0  # none of it is kept
+        too_large = Problem(
+            413, f"the body exceeds {self._limits.max_body:,} bytes; send fewer or smaller images"
+        )
 
         async def chunks() -> AsyncGenerator[bytes, None]:
             nonlocal held
             received = 0
+            if declared.isdecimal() and int(declared) > self._limits.max_body:
+                raise too_large
             async for chunk in request.stream():
                 received += len(chunk)
-                if received > _DRAINED * self._limits.max_body:
-                    break
-                if received > allowed:
-                    continue
+                if received > self._limits.max_body:
+                    raise too_large
                 more = max(0, received - _FREE - held)
                 if more > self._free:
                     raise overloaded("too many large requests are being received")
                 held += more
                 self._free -= more
                 yield chunk
-            if received > allowed:
-                raise Problem(
-                    413,
-                    f"the body exceeds {self._limits.max_body:,} bytes; send fewer or smaller "
-                    "images",
-                    _CLOSE,
-                )
 
         try:
             yield chunks()
@@ -156,5 +148,5 @@ def _patience(seconds: float) -> Iterator[None]:
             yield
     except TimeoutError as error:
         raise Problem(
-            408, f"the body did not arrive within {seconds:g} seconds; send it again", _CLOSE
+            408, f"the body did not arrive within {seconds:g} seconds; send it again"
         ) from error

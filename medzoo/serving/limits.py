@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from numbers import Real
+
+_NUMBER = (int, float)
 
 
 @dataclass(frozen=True)
@@ -39,13 +40,11 @@ class Limits:
     def __post_init__(self) -> None:
         for item in fields(self):
             name, value = item.name, getattr(self, item.name)
-            whole = item.type == "int"
-            if isinstance(value, bool) or not isinstance(value, int if whole else Real):
-                kind = "whole number" if whole else "number"
+            kinds, kind = ((int,), "whole number") if item.type == "int" else (_NUMBER, "number")
+            if isinstance(value, bool) or not isinstance(value, kinds):
                 raise TypeError(f"{name}={value!r:.80} must be a {kind}")
-            least = 0 if name == "max_wait_ms" else 1 if whole else 1e-3
-            if not value >= least:
-                raise ValueError(f"{name}={value!r} must be at least {least}")
+            if not (value > 0 or (value == 0 and name == "max_wait_ms")):
+                raise ValueError(f"{name}={value!r} must be above 0")
         for small, large in (("max_images", "queue_size"), ("max_body", "max_memory")):
             if getattr(self, small) > getattr(self, large):
                 raise ValueError(

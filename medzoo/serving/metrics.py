@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
+from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client import generate_latest as generate
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
 _IMAGES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -26,8 +28,6 @@ class Metrics:
         images: Images that are received, decoded or waiting.
         predictions: Images that were answered, by model.
     """
-
-    content_type = CONTENT_TYPE_LATEST
 
     def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
@@ -62,3 +62,29 @@ class Metrics:
         registry = CollectorRegistry()
         MultiProcessCollector(registry)
         return generate(registry)
+
+
+def forget_ended_processes() -> None:
+    """Remove what processes that were ended had in progress."""
+    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    for file in Path(folder).glob("gauge_live*_*.db") if folder else ():
+        process = int(file.stem.rpartition("_")[2])
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            mark_process_dead(process)
+
+
+def create_metrics(metrics: Metrics) -> APIRouter:
+    """Return the route that Prometheus reads.
+
+    Args:
+        metrics: What it reads.
+    """
+    router = APIRouter()
+
+    @router.get("/metrics", include_in_schema=False)
+    def read() -> Response:
+        return Response(metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
+    return router

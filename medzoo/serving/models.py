@@ -27,7 +27,7 @@ from medzoo.web import describe_model
 
 Source: TypeAlias = "str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | Model"
 """One model: a name or a file as for `medzoo.predict`, several of them for an ensemble, or a model.
-In text, ``+`` joins the members of an ensemble."""
+In text, ``A+B`` is an ensemble, and ``NAME=MODEL`` is served under another name."""
 Sources: TypeAlias = "Source | Iterable[Source] | Mapping[str, Source]"
 """Models, or a mapping from the names by which they are served to models."""
 
@@ -51,6 +51,7 @@ class ServedModel:
         network: What is explained: the model, or what it was compiled from.
         description: See `medzoo.web.describe_model`.
         device: Where it computes.
+        unexplained: Why it cannot be explained; None if it can.
     """
 
     name: str
@@ -58,6 +59,12 @@ class ServedModel:
     network: Model
     description: Mapping[str, Any]
     device: torch.device
+    unexplained: str | None
+
+    @property
+    def is_module(self) -> bool:
+        """Whether PyTorch runs it."""
+        return isinstance(self.model, nn.Module)
 
     @cached_property
     def spec(self) -> ModelSpec:
@@ -81,10 +88,6 @@ class ServedModel:
 
         Args:
             image: uint8 (C, size, size).
-
-        Raises:
-            ImportError: If captum is not installed.
-            ValueError: If the model cannot be explained.
         """
         return explain(self.network, image)
 
@@ -127,14 +130,18 @@ def _named(models: Sources) -> Iterator[tuple[str, Source]]:
         yield from ((_checked(name), source) for name, source in models.items())
         return
     single = isinstance(models, str | os.PathLike) or callable(models)
-    for source in [models] if single else models:  # type: ignore[union-attr]
-        members = _members(source)
-        if not members:
+    sources: Any = [models] if single else models
+    for source in sources:
+        name, equals, rest = str(source).partition("=")
+        if isinstance(source, str) and equals and not Path(source).exists():
+            yield _checked(name), rest
+        elif members := _members(source):
+            yield _checked("+".join(map(_name_of, members))), source
+        else:
             raise TypeError(
                 f"a {type(source).__name__} has no name by which it could be served; give a "
                 "mapping: {'name': model}"
             )
-        yield _checked("+".join(map(_name_of, members))), source
 
 
 def _checked(name: object) -> str:
@@ -167,14 +174,25 @@ def _members(source: object) -> list[str]:
 
 def _load(name: str, source: Source, compile: bool, device: torch.device) -> ServedModel:
     members = _members(source)
-    model: Any = Ensemble(members) if len(members) > 1 else load_model(*members or [source])
+    model: Any = (
+        Ensemble(members) if len(members) > 1 else load_model(members[0] if members else source)
+    )
     network = model
-    check_classifier(spec_of(model))
+    check_classifier(spec := spec_of(model))
     description = describe_model(name, model, members)
     if isinstance(model, nn.Module):
         model.eval().to(device)
         if compile:
             model = compile_model(model)
-    served = ServedModel(name, model, network, description, device)
-    served.run(torch.zeros(1, *served.spec.input.shape, dtype=torch.uint8))
+    blank = torch.zeros(1, *spec.input.shape, dtype=torch.uint8)
+    served = ServedModel(name, model, network, description, device, _unexplained(network, blank[0]))
+    served.run(blank)
     return served
+
+
+def _unexplained(network: Model, blank: Tensor) -> str | None:
+    try:
+        explain(network, blank)
+    except (AttributeError, ImportError, ValueError) as error:
+        return str(error)
+    return None

@@ -24,7 +24,7 @@ _LONGEST = 1000  # characters of a text that may hold what a client sent
 log = logging.getLogger("medzoo.serving")
 
 
-class Problem(Exception):
+class Problem(Exception):  # noqa: N818  # as RFC 9457 calls it
     """An error that a client is told.
 
     Args:

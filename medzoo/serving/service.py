@@ -8,10 +8,12 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from starlette.requests import ClientDisconnect, Request
 
 from medzoo.errors import DatasetError, unknown_name
+from medzoo.images.shape import channels_where_expected
 from medzoo.inference import TTA
 from medzoo.prediction import Explanation
 from medzoo.serving.batching import Batcher
@@ -102,6 +104,25 @@ class Service:
         self.metrics.predictions.labels(served.name).inc(len(answers))
         return answers
 
+    async def fit(self, served: ServedModel, images: np.ndarray) -> torch.Tensor:
+        """Prepare pixels for a model.
+
+        Args:
+            served: The model.
+            images: uint8 (N, H, W, C) or (N, C, H, W).
+
+        Returns:
+            uint8 (N, C, size, size).
+
+        Raises:
+            Problem: If they are not images, or the shape has two readings.
+        """
+        try:
+            pixels = channels_where_expected(images)
+            return await self._decoder.fit(np.asarray(pixels), served.spec.input)
+        except ValueError as error:
+            raise Problem(422, str(error)) from error
+
     async def explain(self, served: ServedModel, images: Sequence[Decoded]) -> list[Explanation]:
         """Explain images one after the other, between the batches of other requests.
 
@@ -113,9 +134,7 @@ class Service:
             Problem: If the model cannot be explained.
         """
         try:
-            return [
-                await self._batcher.call(partial(served.explain, one.pixels)) for one in images
-            ]
+            return [await self._batcher.call(partial(served.explain, one.pixels)) for one in images]
         except (ValueError, ImportError) as error:
             raise Problem(422, f"{served.name} cannot be explained: {error}") from error
 
@@ -178,9 +197,7 @@ class Service:
         decoded = []
         for index, (upload, outcome) in enumerate(zip(uploads, outcomes, strict=True)):
             if isinstance(outcome, DatasetError):
-                raise Problem(
-                    422, str(outcome), file=upload.name or f"image {index}"
-                ) from outcome
+                raise Problem(422, str(outcome), file=upload.name or f"image {index}") from outcome
             if isinstance(outcome, BaseException):
                 raise outcome
             decoded.append(outcome)

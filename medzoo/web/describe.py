@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -85,9 +84,8 @@ def _origin(source: str, spec: ModelSpec) -> tuple[WeightsEntry | None, str, str
     if path is None:  # an .onnx file, which does not say what it was trained on
         return None, sha256_of(source), spec.dataset.title if spec.dataset else None
     sha256 = sha256_of(path)
-    known = {entry.sha256: entry for entry in weights_index().values()}
-    if entry := known.get(sha256):
-        return entry, sha256, _trained_on(entry.metrics, entry.data, entry.spec)
+    if known := next((one for one in weights_index().values() if one.sha256 == sha256), None):
+        return known, sha256, _trained_on(known.metrics, known.data, known.spec)
     config = read_config(path)
     return None, sha256, _trained_on({}, config.training.get("data") or {}, config.spec)
 

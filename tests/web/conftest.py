@@ -1,15 +1,14 @@
 """A browser, and servers for it."""
 
 import io
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tests.web.live import CHROMIUM, chromium
 from tests.web.stand_in import StandIn, description
 
-CHROMIUM = Path("/usr/bin/chromium")
 LESIONS = ["melanoma", "dermatofibroma", "vascular lesions", "melanocytic nevi", "other", "a", "b"]
 
 
@@ -28,14 +27,11 @@ def upload(name, content, kind="image/png"):
 @pytest.fixture(scope="session")
 def browser():
     """Chromium, which the tests of this session share."""
-    api = pytest.importorskip("playwright.sync_api", reason="needs Playwright")
+    pytest.importorskip("playwright", reason="needs Playwright for Python")
     if not CHROMIUM.exists():
         pytest.skip(f"needs Chromium at {CHROMIUM}")
-    options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -112,5 +108,3 @@ def noise(seed, size=(61, 47)):
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG")
     return buffer.getvalue()
-
-

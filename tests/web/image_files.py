@@ -173,7 +173,11 @@ def unreadable() -> Iterator[tuple[str, bytes, str]]:
     yield "text.png", b"no image at all", "unknown format"
     yield "empty.png", b"", "unknown format"
     yield "rgba.bmp", encode(rgb.convert("RGBA"), "BMP"), "this kind of BMP"
-    yield "animation.webp", encode(rgb, "WEBP", save_all=True, append_images=[rgb]), "animated WebP"
+    yield (
+        "animation.webp",
+        encode(rgb, "WEBP", save_all=True, append_images=[rgb.rotate(180)]),
+        "animated WebP",
+    )
     yield (
         "transparent-4.png",
         png_of(np.zeros((8, 4), np.uint8), 8, 4, 0, ("tRNS", b"\0\5")),

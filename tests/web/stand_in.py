@@ -71,7 +71,7 @@ class StandIn:
         prefix: The path below which it is mounted.
         delay: Seconds that an answer takes, by the name of the model or of the file.
         refusals: How many requests are refused with 503 before one is answered.
-        seen: The models and files of the requests for predictions, in order.
+        seen: The models and files of the requests for probabilities, in order.
     """
 
     models: list[dict]
@@ -99,9 +99,10 @@ class StandIn:
     def address(self) -> str:
         return f"http://127.0.0.1:{self._http.server_port}{self.prefix}/"
 
-    def predict(self, model: dict, name: str, content: bytes) -> tuple[int, dict]:
+    def predict(self, model: dict, explain: bool, name: str, content: bytes) -> tuple[int, dict]:
         """Return the status and the document for an image; the brighter, the later the class."""
-        self.seen.append((model["name"], name))
+        if not explain:
+            self.seen.append((model["name"], name))
         time.sleep(self.delay.get(model["name"], 0) + self.delay.get(name, 0))
         if self.refusals > 0:
             self.refusals -= 1
@@ -118,12 +119,12 @@ class StandIn:
         rows = [
             {"label": classes[i], "probability": round(float(probabilities[i]), 4)} for i in best
         ]
-        prediction = {
-            "file": name,
-            "label": rows[0]["label"],
-            "probabilities": rows,
-            "explanation": {"label": rows[0]["label"], "method": "HiResCAM", "png": heat_map()},
-        }
+        label = rows[0]["label"]
+        prediction = {"file": name, "label": label, "probabilities": rows}
+        if explain and model["scores"] is None:
+            return 422, {"title": "Refused", "detail": f"{model['name']} cannot be explained"}
+        if explain:
+            prediction["explanation"] = {"label": label, "method": "HiResCAM", "png": heat_map()}
         if model["multi_label"]:
             prediction["labels"] = [row["label"] for row in rows if row["probability"] >= 0.5]
         return 200, {"model": model["name"], "milliseconds": 4.1, "predictions": [prediction]}
@@ -151,7 +152,8 @@ class _Handler(BaseHTTPRequestHandler):
         name = unquote(self._path().split("/")[2])
         model = next(one for one in self.server_.models if one["name"] == name)
         if self._allowed():
-            self._send(*self.server_.predict(model, *_part(body)))
+            explain = self.path.endswith("explain=true")
+            self._send(*self.server_.predict(model, explain, *_part(body)))
 
     def _path(self) -> str:
         return urlsplit(self.path).path.removeprefix(self.server_.prefix).lstrip("/")

@@ -1,9 +1,11 @@
 """What the page does when a server is slow, busy, closed or odd: against a stand-in for it."""
 
+import json
 import re
 
 import pytest
 
+from medzoo.web import page_files
 from tests.web.conftest import bars, drop, png, states, upload
 from tests.web.stand_in import StandIn, description
 
@@ -42,9 +44,9 @@ def test_a_backend_that_cannot_stop_does_not_replace_the_present_answer_either(o
       probabilities: model.classes.map((label, i) => ({ label, probability: i ? 0 : 1 })),
     })));
     """
-    page.route("**/backend.js", lambda route: route.fulfill(
-        body=late, content_type="text/javascript"
-    ))
+    page.route(
+        "**/backend.js", lambda route: route.fulfill(body=late, content_type="text/javascript")
+    )
     page.reload()
     choose(page, upload("x.png", png()))
     page.select_option("#model", "unmeasured")
@@ -82,13 +84,16 @@ def test_the_shown_image_stays_the_chosen_one_while_others_answer(open_page, sta
 
 
 def test_removed_images_are_not_asked_about(open_page, stand_in):
-    stand_in.delay["lesions"] = 0.3
+    on_their_way = []
     page = open_page(stand_in.address)
+    page.route("**/predict?*", lambda route: on_their_way.append(route))
     choose(page, *(upload(f"{i}.png", png()) for i in range(12)))
     page.get_by_role("button", name="Remove all").click()
     expect(page.locator("#list li")).to_have_count(0)
-    page.wait_for_timeout(800)
-    assert len(stand_in.seen) <= 4  # those that were on their way
+    for route in list(on_their_way):
+        route.abort()
+    page.wait_for_timeout(300)
+    assert len(on_their_way) == 4  # no other has followed
     expect(page.locator("#choose")).to_be_focused()
     expect(page.locator("#verdict")).to_contain_text("Add an image")
 
@@ -224,3 +229,35 @@ def test_a_dropped_folder_gives_the_files_in_it(open_page, stand_in, tmp_path):
     drop(page, folder)
     answered(page, 2)
     assert sorted(page.locator(".file").all_inner_texts()) == ["a.png", "b.png"]
+
+
+def test_a_model_without_heat_maps_still_answers(open_page, stand_in):
+    page = open_page(f"{stand_in.address}#unmeasured")
+    choose(page, upload("x.png", png()))
+    answered(page)
+    expect(page.locator("#heat-note")).to_have_text("unmeasured cannot be explained")
+    expect(page.get_by_label("Heat map")).to_be_disabled()
+
+
+def test_bars_do_not_wait_for_the_heat_map(open_page, stand_in):
+    page = open_page(stand_in.address)
+    page.route("**/*explain=true", lambda route: None)  # is never answered
+    choose(page, upload("x.png", png(0.0)), upload("y.png", png(1.0)))
+    answered(page, 2)
+    assert bars(page)[0][0] == "melanoma"
+    expect(page.locator("#heat-note")).to_have_text("computing ...")
+
+
+def test_samples_can_be_clicked(open_page, stand_in):
+    page = open_page(stand_in.address)
+    sample = {"url": "icon.svg", "title": "A drawn cell", "model": "unmeasured", "credit": "Drawn"}
+    samples = f"export const listSamples = async () => [{json.dumps(sample)}];"
+    body = page_files()["backend.js"].decode() + samples
+    page.route(
+        "**/backend.js", lambda route: route.fulfill(body=body, content_type="text/javascript")
+    )
+    page.reload()
+    expect(page.locator("#samples")).to_contain_text("Drawn")
+    page.get_by_role("button", name="A drawn cell").click()
+    expect(page.locator("#model")).to_have_value("unmeasured")
+    expect(page.locator(".file")).to_have_text("A drawn cell")

@@ -5,6 +5,7 @@ import { readBmp, readGif, readJpeg, readWebp } from "./metadata.js";
 import { decodePng } from "./png.js";
 
 const MAX_PIXELS = 1 << 26; // as medzoo.images.decoding.limits
+const DEPTHS = [8, 10, 12, 14]; // bits of devices whose values are stored in 16 bits
 const STRIP = 1 << 22; // pixels of a canvas that are read at once
 const UNTURNED = [1, 0, 0, 1]; // x, y of the file per x, y of the upright image: xx, xy, yx, yy
 const TURNS = {
@@ -21,13 +22,20 @@ const TURNS = {
  * Decode a file and crop it.
  *
  * @param {Blob} file The file; its format is recognised by its content.
- * @returns {Promise<{channels: Uint8Array[], side: number}>} One (gray) or three planes.
+ * @returns {Promise<{channels: Uint8Array[], side: number, warning: ?string}>} One (gray) or three
+ *   planes; and what is suspicious about them.
  * @throws {UnreadableImage} If it cannot be read, or not as Python would.
  */
 export async function centralSquare(file) {
   const bytes = new Uint8Array(await file.arrayBuffer());
   const image = await decoded(bytes, formatOf(bytes));
-  return squareOf(image);
+  return { ...squareOf(image), warning: depthWarning(image.highest) };
+}
+
+/** As `medzoo.images.depth`: scans of 12 bits are almost black if they were not scaled to 16. */
+function depthWarning(highest) {
+  const bits = highest && DEPTHS.find((depth) => highest < 1 << depth);
+  return bits ? `It looks like a ${bits}-bit image, which is too dark here: white is 65535.` : null;
 }
 
 function formatOf(bytes) {

@@ -23,7 +23,7 @@ const MAX_TEXT = 1 << 20;
  * @param {Uint8Array} bytes The file.
  * @param {(width: number, height: number) => void} checkSize Refuses images that are too large.
  * @returns {{width, height, channels: Uint8Array[], orientation}} Gray or RGB planes in 8 bits,
- *   blended with black where they are transparent.
+ *   blended with black where they are transparent; and `highest`, the largest value if it has 16.
  */
 export async function decodePng(bytes, checkSize) {
   const chunks = readChunks(bytes);
@@ -52,7 +52,13 @@ export async function decodePng(bytes, checkSize) {
     }
   }
   const orientation = orientationOf(await exifOf(chunks, one("eXIf")), await textOf(chunks, "XML:com.adobe.xmp"));
-  return { width: header.width, height: header.height, channels: planes, orientation };
+  const { width, height, depth } = header;
+  return { width, height, channels: planes, orientation, highest: depth === 16 ? highest(planes) : 0 };
+}
+
+/** The largest value in 16 bits, as closely as the upper 8 tell. */
+function highest(planes) {
+  return 257 * planes.reduce((most, plane) => plane.reduce((a, b) => Math.max(a, b), most), 0);
 }
 
 function readChunks(bytes) {

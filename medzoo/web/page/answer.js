@@ -11,15 +11,15 @@ export function summary(model, answer, threshold) {
     return `${best.label}, ${percent(best.probability)}`;
   }
   const found = above(answer, threshold);
-  if (found.length === 0) return `nothing above ${percent(threshold)}`;
+  if (found.length === 0) return `nothing above ${Math.round(100 * threshold)} %`;
   return found.map((one) => `${one.label}, ${percent(one.probability)}`).join("; ");
 }
 
 function above(answer, threshold) {
-  return answer.probabilities.filter((one) => one.probability >= threshold);
+  return answer.probabilities.filter((one) => one.probability > threshold);
 }
 
-/** Show an entry: `{status: "waiting" | "answered" | "failed", answer, error, elapsed}`. */
+/** Show an entry: `{status: "waiting" | "answered" | "failed", answer, error, elapsed, heat}`. */
 export function showAnswer(model, item, entry, { all, threshold, place, retry }) {
   const answered = entry?.status === "answered";
   const rows = answered
@@ -28,7 +28,7 @@ export function showAnswer(model, item, entry, { all, threshold, place, retry })
   const shown = all || rows.length <= TOP + 1 ? rows : rows.slice(0, TOP);
   const limit = model?.multi_label ? threshold : null;
   byId("verdict").replaceChildren(...verdict(model, item, entry, threshold, retry));
-  byId("bars").replaceChildren(...shown.map((row) => bar(row, limit)));
+  byId("bars").replaceChildren(...shown.map((row, rank) => bar(row, limit, answered && rank === 0)));
   byId("bars").classList.toggle("blank", !answered);
   byId("threshold-control").hidden = limit === null;
   const button = byId("all");
@@ -36,6 +36,7 @@ export function showAnswer(model, item, entry, { all, threshold, place, retry })
   button.textContent = all ? `Show the top ${TOP}` : `Show all ${rows.length} classes`;
   button.ariaExpanded = String(Boolean(all));
   byId("latency").textContent = answered ? latency(entry, place) : "";
+  byId("scope").replaceChildren(...(model && answered ? scope(model) : []));
 }
 
 function verdict(model, item, entry, threshold, retry) {
@@ -43,10 +44,12 @@ function verdict(model, item, entry, threshold, retry) {
   if (!item) return [element("p", { className: "none" }, "Add an image"), mark];
   if (entry?.status === "failed") return failure(item, entry.error, retry);
   if (entry?.status !== "answered") return [element("p", { className: "none" }, "Computing ..."), mark];
+  const text = entry.answer.warning;
+  const warning = text ? [element("p", { className: "warning" }, foreign(text))] : [];
   if (!model.multi_label) {
     const best = entry.answer.probabilities[0];
     const figure = element("span", { className: "figure" }, percent(best.probability));
-    return [element("p", { className: "best" }, foreign(best.label), figure), mark];
+    return [element("p", { className: "best" }, foreign(best.label), figure), mark, ...warning];
   }
   const found = above(entry.answer, threshold);
   const count = found.length === 1 ? "1 class" : `${found.length || "No"} classes`;
@@ -55,6 +58,7 @@ function verdict(model, item, entry, threshold, retry) {
     element("p", { className: "best" }, `${count} above threshold`),
     element("ul", { className: "found" }, ...names),
     mark,
+    ...warning,
   ];
 }
 
@@ -71,9 +75,9 @@ function failure(item, error, retry) {
   return parts;
 }
 
-function bar({ label, probability }, limit) {
+function bar({ label, probability }, limit, best) {
   const value = probability === null ? "–" : percent(probability);
-  const over = limit !== null && probability !== null && probability >= limit;
+  const over = limit !== null && probability !== null && probability > limit;
   const track = element("span", { className: "track", ariaHidden: "true" }, element("i"));
   track.style.setProperty("--p", probability ?? 0);
   if (limit !== null) {
@@ -83,7 +87,7 @@ function bar({ label, probability }, limit) {
   const name = element("span", { className: "name" }, foreign(label));
   if (over) name.append(element("span", { className: "over" }, "above threshold"));
   const row = element("li", {}, name, element("span", { className: "value" }, value), track);
-  row.classList.toggle("is-over", over);
+  row.classList.toggle("strong", limit === null ? best : over);
   return row;
 }
 
@@ -92,5 +96,12 @@ function latency({ answer, elapsed }, place) {
   const all = Math.round(elapsed);
   const where = place.split(";")[0];
   if (model === null || model === undefined) return `Answered in ${all} ms, ${where}`;
-  return `Model ${model.toFixed(1)} ms · ${all} ms in all, ${where}`;
+  return `Model ${model.toFixed(model < 100 ? 1 : 0)} ms · ${all} ms in all, ${where}`;
+}
+
+/** What a model cannot say: that it was shown something else. */
+function scope({ dataset, trained_on: trainedOn }) {
+  const kind = dataset?.title ?? trainedOn;
+  const known = kind ? ["those of ", foreign(kind)] : ["those it was trained on"];
+  return ["Meaningful only for images like ", ...known, "; the model answers for any other, too."];
 }

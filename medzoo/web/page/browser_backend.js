@@ -51,7 +51,8 @@ export async function predict(model, file, { explain = false, signal } = {}) {
     const method = places ? "HiResCAM" : "occlusion";
     explanation = { label: model.classes[best], method, url: await heatMapUrl(heat) };
   }
-  return { milliseconds, probabilities: ranked, labels, explanation };
+  const { warning } = square;
+  return { milliseconds, probabilities: ranked, labels, explanation, warning };
 }
 
 function probabilities(logits, model) {

@@ -30,6 +30,7 @@ function render() {
   document.body.classList.toggle("has-images", state.items.length > 0);
   showStage(model, shown, entryOf(shown));
   showAnswer(model, shown, entryOf(shown), { all, threshold, place: backend.place, retry });
+  explain(shown);
 }
 
 function banner(text) {
@@ -91,7 +92,7 @@ function ask(item) {
     if (signal.aborted || !state.items.includes(item)) return forget();
     const start = performance.now();
     try {
-      entry.answer = await backend.predict(model, item.file, { explain: true, signal });
+      entry.answer = await backend.predict(model, item.file, { explain: false, signal });
       entry.elapsed = performance.now() - start;
       entry.status = "answered";
     } catch (error) {
@@ -106,6 +107,28 @@ function ask(item) {
   };
   queue.add(job, item === state.shown);
   render();
+}
+
+/** Ask for the heat map of the shown image: after its answer, which is not to wait for it. */
+function explain(item) {
+  const { model } = state;
+  const entry = entryOf(item);
+  if (entry?.status !== "answered" || entry.heat) return;
+  const { signal } = asking;
+  entry.heat = { status: "waiting" };
+  queue.add(async () => {
+    if (signal.aborted || item !== state.shown) {
+      entry.heat = null;
+      return;
+    }
+    try {
+      const { explanation } = await backend.predict(model, item.file, { explain: true, signal });
+      entry.heat = { status: "answered", explanation };
+    } catch (error) {
+      entry.heat = error.name === "AbortError" ? null : { status: "failed", error };
+    }
+    render();
+  }, true);
 }
 
 function retry(item) {

@@ -24,14 +24,14 @@ export async function listModels() {
 export async function predict(model, file, { explain = false, signal } = {}) {
   const body = new FormData();
   body.append("images", file, file.name || "image");
-  const options = new URLSearchParams({ top_k: model.classes.length, explain });
-  const address = `v1/models/${encodeURIComponent(model.name)}/predict?${options}`;
+  const address = `v1/models/${encodeURIComponent(model.name)}/predict?explain=${explain}`;
   const { milliseconds, predictions } = await ask(address, { method: "POST", body, signal });
-  const { probabilities, labels, label, explanation } = predictions[0];
+  const { probabilities, labels, label, explanation, warning } = predictions[0];
   return {
     milliseconds,
     probabilities,
     labels: labels ?? [label],
+    warning,
     explanation: explanation && {
       label: explanation.label,
       method: explanation.method,

@@ -24,7 +24,7 @@ export async function measure(item) {
   }
 }
 
-/** Show an item (or nothing) with the explanation of its entry. */
+/** Show an item (or nothing) with the heat map of its entry. */
 export function showStage(model, item, entry) {
   const image = byId("shown");
   byId("stage-empty").hidden = Boolean(item);
@@ -41,12 +41,12 @@ export function showStage(model, item, entry) {
   }
   const seen = item?.shows && model;
   byId("seen").textContent = seen
-    ? ` of ${item.pixels}, which the model sees as ${model.input.size} × ${model.input.size} pixels`
+    ? ` of ${item.pixels}; the model sees ${model.input.size} × ${model.input.size} pixels`
     : "";
-  showHeat(entry?.answer?.explanation ?? null, entry?.status === "answered");
+  showHeat(entry?.heat ?? {});
 }
 
-function showHeat(explanation, answered) {
+function showHeat({ status, explanation = null, error }) {
   const heat = byId("heat");
   const note = byId("heat-note");
   heat.hidden = explanation === null;
@@ -62,7 +62,8 @@ function showHeat(explanation, answered) {
     );
   } else {
     heat.removeAttribute("src");
-    note.textContent = answered ? "This model gives no heat map." : "";
+    const texts = { waiting: "computing ...", answered: "This model gives no heat map." };
+    note.replaceChildren(foreign(error?.message ?? texts[status] ?? ""));
   }
 }
 

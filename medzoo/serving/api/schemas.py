@@ -8,13 +8,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from medzoo.serving.problems import MEDIA_TYPE
 
+_MODEL = "simple_cnn.pneumoniamnist"
+_NOTICE = "For research and teaching; not for clinical use."
+_SHA256 = "179f7ebd2e25c5a808d3b329034dd7f4a28634eca51f8d848f51a54a98801895"
 _SCORES = {"split": "test", "images": 624, "auc": {"value": 0.98, "interval": [0.965, 0.991]}}
 
 
 class Description(BaseModel):
     """What is known about a model."""
 
-    name: str = Field(examples=["simple_cnn.pneumoniamnist"])
+    name: str = Field(examples=[_MODEL])
     architecture: str = Field(examples=["simple_cnn"])
     dataset: dict[str, str] | None = Field(
         examples=[{"name": "pneumoniamnist", "title": "PneumoniaMNIST", "licence": "CC BY 4.0"}]
@@ -31,7 +34,7 @@ class Description(BaseModel):
     weights_sha256: list[str]
     trained_on: str | None = Field(examples=["PneumoniaMNIST (official images, re-ordered)"])
     scores: dict[str, Any] | None = Field(examples=[_SCORES])
-    notice: str = Field(examples=["For research and teaching; not for clinical use."])
+    notice: str = Field(examples=[_NOTICE])
 
 
 class Models(BaseModel):
@@ -39,7 +42,7 @@ class Models(BaseModel):
 
     models: list[Description]
     medzoo: str = Field(examples=["0.1.0"])
-    notice: str = Field(examples=["For research and teaching; not for clinical use."])
+    notice: str = Field(examples=[_NOTICE])
 
 
 class ClassProbability(BaseModel):
@@ -78,10 +81,10 @@ class ImagePrediction(BaseModel):
 class Answers(BaseModel):
     """What a model says about the images of a request."""
 
-    model: str = Field(examples=["simple_cnn.pneumoniamnist"])
+    model: str = Field(examples=[_MODEL])
     weights_sha256: list[str]
     medzoo: str = Field(examples=["0.1.0"])
-    notice: str = Field(examples=["For research and teaching; not for clinical use."])
+    notice: str = Field(examples=[_NOTICE])
     milliseconds: float = Field(
         description="From the complete request to the answer.", examples=[4.1]
     )
@@ -100,6 +103,25 @@ class ProblemDocument(BaseModel):
     file: str | None = Field(None, description="The image that is to blame, if it is one.")
 
 
+PREDICTED = {
+    "model": _MODEL,
+    "weights_sha256": [_SHA256],
+    "medzoo": "0.1.0",
+    "notice": _NOTICE,
+    "milliseconds": 4.1,
+    "predictions": [
+        {
+            "file": "chest.png",
+            "label": "pneumonia",
+            "probabilities": [
+                {"label": "pneumonia", "probability": 0.93},
+                {"label": "normal", "probability": 0.07},
+            ],
+        }
+    ],
+}
+"""An example of `Answers`."""
+
 _REASONS = {
     401: "A token is needed.",
     404: "There is no such model; the detail names close matches.",
@@ -117,5 +139,8 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     Args:
         statuses: Their statuses.
     """
-    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
-    return {status: {"description": _REASONS[status], "content": content} for status in statuses}
+    schema = {"$ref": "#/components/schemas/ProblemDocument"}
+    return {
+        status: {"description": _REASONS[status], "content": {MEDIA_TYPE: {"schema": schema}}}
+        for status in statuses
+    }

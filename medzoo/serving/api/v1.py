@@ -17,11 +17,11 @@ from medzoo.evaluation.metrics import THRESHOLD
 from medzoo.inference import TTA
 from medzoo.inference.tta import check_views
 from medzoo.prediction import Explanation
+from medzoo.serving.api.schemas import PREDICTED, Answers, Description, Models, problems
 from medzoo.serving.decoding import Decoded
 from medzoo.serving.intake import Upload
 from medzoo.serving.models import Answer, ServedModel
 from medzoo.serving.problems import Problem
-from medzoo.serving.schemas import Answers, Description, Models, problems
 from medzoo.serving.service import Service
 from medzoo.web import NOTICE
 
@@ -42,10 +42,19 @@ _IMAGES = {
                     },
                     "required": ["images"],
                 },
+                "example": "curl -F images=@a.png -F images=@b.dcm "
+                "'http://127.0.0.1:8000/v1/models/simple_cnn.pneumoniamnist/predict?top_k=1'",
             },
-            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+            "application/octet-stream": {
+                "schema": {"type": "string", "format": "binary"},
+                "example": "curl --data-binary @a.png -H 'Content-Type: image/png' "
+                "http://127.0.0.1:8000/v1/models/simple_cnn.pneumoniamnist/predict",
+            },
         },
     }
+}
+_ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"application/json": {"example": PREDICTED}}}
 }
 
 Name = Annotated[str, Path(description="The name of a model.")]
@@ -74,7 +83,7 @@ def create_v1(service: Service) -> APIRouter:
         "/models/{name}/predict",
         response_model=Answers,
         response_model_exclude_none=True,
-        responses=problems(401, 404, 408, 413, 415, 422, 503),
+        responses=_ANSWERS | problems(401, 404, 408, 413, 415, 422, 503),
         openapi_extra=_IMAGES,
     )
     async def predict(
@@ -91,6 +100,8 @@ def create_v1(service: Service) -> APIRouter:
         served = service.find(name)
         if threshold is not None and not served.spec.multi_label:
             raise Problem(422, f"threshold is for multi-label models, and {name} is not one")
+        if explain and served.unexplained:
+            raise Problem(422, f"{name} cannot be explained: {served.unexplained}")
         try:
             check_views(tta, served.spec)
         except ValueError as error:

@@ -1,0 +1,1 @@
+"""The routes of the service: what clients and browsers ask for."""

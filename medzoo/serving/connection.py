@@ -1,0 +1,78 @@
+"""One connection of uvicorn, with limits that uvicorn leaves to a proxy in front of it."""
+
+from __future__ import annotations
+
+from asyncio import TimerHandle, Transport
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+_MAX_HEAD = 64 << 10  # bytes around a body: headers, trailers, sizes of chunks
+_PATIENCE = 10.0  # seconds in which the headers of a request have to arrive
+_REST = 30.0  # seconds in which the rest of a body is discarded
+
+
+class Connection(HttpToolsProtocol):
+    """Ends connections whose headers or bodies do not end, and those that never send any."""
+
+    _timer: TimerHandle | None = None
+    _received = 0  # bytes of the current request
+    _body = 0  # bytes of its body
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+        """Wait for a request."""
+        super().connection_made(transport)
+        self._await_headers()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no longer."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take in what has arrived, unless it is too much."""
+        self._received += len(data)
+        super().data_received(data)
+        around = self._received - self._body
+        if around > _MAX_HEAD + self._body and not self.transport.is_closing():
+            self.send_400_response("The headers of the request are too long.")
+
+    def on_message_begin(self) -> None:
+        """Begin a request, possibly a later one on the same connection."""
+        super().on_message_begin()
+        self._received = self._body = 0
+        self._await_headers()
+
+    def on_headers_complete(self) -> None:
+        """Begin to answer."""
+        self._stop_waiting()
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Take in a part of the body."""
+        self._body += len(body)
+        super().on_body(body)
+
+    def on_response_complete(self) -> None:
+        """Let a client that was answered early send the rest, which is discarded, for a while.
+
+        If the connection were closed at once, the client could not read why it was refused.
+        """
+        super().on_response_complete()
+        if self.cycle.more_body and not self.transport.is_closing():
+            self._stop_waiting()
+            self._timer = self.loop.call_later(_REST, self.timeout_keep_alive_handler)
+
+    def on_message_complete(self) -> None:
+        """End a request."""
+        if self.cycle.response_complete:
+            self._stop_waiting()
+        super().on_message_complete()
+
+    def _await_headers(self) -> None:
+        self._stop_waiting()
+        self._timer = self.loop.call_later(_PATIENCE, self.timeout_keep_alive_handler)
+
+    def _stop_waiting(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
