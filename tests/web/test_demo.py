@@ -126,11 +126,11 @@ def from_data():
 
 
 @pytest.mark.parametrize("source", [made_up, from_data])
-def test_answers_are_those_of_predict(source, page, models, record_property):
+def test_answers_are_those_of_predict(source, page, models):
     worst, compared = 0.0, 0
     for name, content in readable(source()):
-        answers = ask(page, models, content)
-        assert len(answers) == len(models), name
+        answers = ask(page, (GRAY, COLOUR), content)
+        assert len(answers) == 2, name
         for answer in answers:
             assert "error" not in answer, (name, answer)
             model = models[answer["model"]]
@@ -147,7 +147,7 @@ def test_answers_are_those_of_predict(source, page, models, record_property):
             batch = prepare_batch(pixels[None], model.spec.input).contiguous().flatten()
             np.testing.assert_allclose(answer["input"], batch, atol=1e-5, err_msg=name)
     print(f"{compared} answers, probabilities differ by at most {worst:.1e}")
-    assert compared >= 3 * 50
+    assert compared >= 2 * 50
 
 
 def test_what_cannot_be_read_alike_is_refused(page):
@@ -167,13 +167,13 @@ def test_dark_16_bit_images_give_a_warning(page):
 
 def test_altered_canvases_are_noticed(open_page, address):
     """Some browsers add noise to what pages read, so that they cannot be tracked."""
-    page = open_page("about:blank/" + "/x")
+    page = open_page(address)
     page.add_init_script(
         "const read = CanvasRenderingContext2D.prototype.getImageData;"
         "CanvasRenderingContext2D.prototype.getImageData = function (...place) {"
         "const image = read.apply(this, place); image.data[8] ^= 1; return image; };"
     )
-    page.goto(address)
+    page.reload()
     page.wait_for_selector("#model:enabled")
     image = Image.fromarray(textured(40, 40))
     (answer,) = ask(page, [GRAY], encode(image, "JPEG"))
