@@ -127,16 +127,10 @@ class Service:
         """Explain images one after the other, between the batches of other requests.
 
         Args:
-            served: The model.
+            served: A model that can be explained.
             images: The images.
-
-        Raises:
-            Problem: If the model cannot be explained.
         """
-        try:
-            return [await self._batcher.call(partial(served.explain, one.pixels)) for one in images]
-        except (ValueError, ImportError) as error:
-            raise Problem(422, f"{served.name} cannot be explained: {error}") from error
+        return [await self._batcher.call(partial(served.explain, one.pixels)) for one in images]
 
     async def unless_given_up(self, request: Request, work: Coroutine[Any, Any, T]) -> T:
         """Do what a request asks, until its client has gone or it has taken too long.
@@ -197,7 +191,8 @@ class Service:
         decoded = []
         for index, (upload, outcome) in enumerate(zip(uploads, outcomes, strict=True)):
             if isinstance(outcome, DatasetError):
-                raise Problem(422, str(outcome), file=upload.name or f"image {index}") from outcome
+                name = upload.name or f"image {index}"
+                raise Problem(422, f"{name}: {outcome}", file=name) from outcome
             if isinstance(outcome, BaseException):
                 raise outcome
             decoded.append(outcome)

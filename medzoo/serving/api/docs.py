@@ -61,6 +61,13 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         )
         known = schema["components"]["schemas"]
         known["ProblemDocument"] = ProblemDocument.model_json_schema()
+        # FastAPI adds its own form of errors to whatever has a parameter.
+        for name in ("HTTPValidationError", "ValidationError"):
+            known.pop(name, None)
+        for operations in schema["paths"].values():
+            for operation in operations.values():
+                if "HTTPValidationError" in str(operation["responses"].get("422")):
+                    del operation["responses"]["422"]
         app.openapi_schema = schema
     return app.openapi_schema
 
