@@ -7,14 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from medzoo.deployment.description import OUTPUT
+from medzoo.deployment.description import INPUT
 from medzoo.deployment.optional import import_optional
 
-PLACES = "places"
-"""The graph's second output, float32 (N, K, h, w): what each place adds to the logit of a class."""
+SCALE = "scale"
+"""The graph's second input, float32 (M, 1, h, w): by what the places of a feature map are
+multiplied. M is 1, or the logits are those of one image with M scales."""
 
-_LEAST_SIDE = 7  # places per side of a heat map that says where; see `medzoo.explain`
 _LEAST_VALUES = 64  # of a tensor that is worth storing in two bytes per number
+_TOLERANCE = 1e-4  # of a value of a feature map, or of the largest if that is above 1
 
 
 def half_weights(content: bytes, original: Mapping[str, np.ndarray]) -> bytes | None:
@@ -79,77 +80,56 @@ def _split(values: np.ndarray, original: np.ndarray | None) -> tuple[np.ndarray,
     return original, None if (factors == 1).all() else factors
 
 
-def with_places(content: bytes) -> bytes:
-    """Add the output `PLACES` to a classifier that averages its last map before a linear layer.
+def with_scale(content: bytes, image: np.ndarray, features: np.ndarray) -> bytes:
+    """Add the input `SCALE`, with which a heat map can be computed without gradients.
 
-    Then a logit is the sum, over the places of the map, of what each place adds to it (and the
-    bias), which is what HiResCAM computes by a gradient.
+    HiResCAM is the derivative of a logit by the scale of each place, and is 0 where nothing
+    changes. In the graph the map is recognised by its values, since it has no name there.
 
     Args:
         content: An ONNX file that `medzoo.deployment.export_onnx` wrote.
+        image: A prepared image (1, C, H, W).
+        features: Its feature map (1, channels, h, w), as PyTorch computes it.
 
     Returns:
-        The file with this output; unchanged if the network ends in another way, or if its last map
-        has fewer than 7 x 7 places.
+        The file with this input.
 
     Raises:
-        ImportError: If the package onnx is missing.
+        ImportError: If the extra ``medzoo[onnx]`` is missing.
+        ValueError: If the graph does not contain the map.
     """
     onnx = import_optional("onnx")
     model = onnx.load_model_from_string(content)
     graph = model.graph
-    head = _LinearHead.find(onnx, graph)
-    if head is None:
-        return content
-    channels, height, width = head.shape
-    weights = (head.weights / (height * width)).reshape(len(head.weights), channels, 1, 1)
-    graph.initializer.append(onnx.numpy_helper.from_array(weights, PLACES + "..weights"))
-    graph.node.append(
-        onnx.helper.make_node("Conv", [head.source, PLACES + "..weights"], [PLACES], name=PLACES)
-    )
-    graph.output.append(
-        onnx.helper.make_tensor_value_info(
-            PLACES, onnx.TensorProto.FLOAT, ["n", len(head.weights), height, width]
-        )
-    )
+    names = [value.name for value in graph.value_info if _shape(value)[1:] == features.shape[1:]]
+    source = _equal_to(features, model, names, image)
+    if source is None:
+        raise ValueError("the exported graph does not contain the feature map that is explained")
+    scaled = f"{source}..scaled"
+    for node in graph.node:
+        node.input[:] = [scaled if name == source else name for name in node.input]
+    made = next(i for i, node in enumerate(graph.node) if source in node.output)
+    graph.node.insert(made + 1, onnx.helper.make_node("Mul", [source, SCALE], [scaled]))
+    shape = ["m", 1, *features.shape[2:]]
+    graph.input.append(onnx.helper.make_tensor_value_info(SCALE, onnx.TensorProto.FLOAT, shape))
     return bytes(model.SerializeToString(deterministic=True))
 
 
-class _LinearHead:
-    """The end of a network: the mean of a map, then a linear layer."""
-
-    def __init__(self, source: str, shape: tuple[int, int, int], weights: np.ndarray) -> None:
-        self.source = source
-        self.shape = shape
-        self.weights = weights
-
-    @classmethod
-    def find(cls, onnx: Any, graph: Any) -> _LinearHead | None:
-        """Return the end of a graph if it is one of this kind."""
-        made_by = {name: node for node in graph.node for name in node.output}
-        tensors = {tensor.name: tensor for tensor in graph.initializer}
-        linear = made_by.get(OUTPUT)
-        if linear is None or linear.op_type != "Gemm" or linear.input[1] not in tensors:
-            return None
-        attributes = {one.name: onnx.helper.get_attribute_value(one) for one in linear.attribute}
-        scales = attributes.get("alpha", 1.0), attributes.get("beta", 1.0)
-        if scales != (1.0, 1.0) or attributes.get("transA") or not attributes.get("transB"):
-            return None
-        pooled = made_by.get(linear.input[0])
-        while pooled is not None and pooled.op_type in ("Reshape", "Flatten", "Identity"):
-            pooled = made_by.get(pooled.input[0])
-        if pooled is None or pooled.op_type not in ("ReduceMean", "GlobalAveragePool"):
-            return None
-        if pooled.op_type == "ReduceMean":
-            axes = tensors.get(pooled.input[1]) if len(pooled.input) > 1 else None
-            if axes is None or sorted(onnx.numpy_helper.to_array(axes) % 4) != [2, 3]:
-                return None
-        source = pooled.input[0]
-        shape = next((_shape(value) for value in graph.value_info if value.name == source), ())
-        weights = onnx.numpy_helper.to_array(tensors[linear.input[1]])
-        if len(shape) != 4 or shape[1] != weights.shape[1] or min(shape[2:]) < _LEAST_SIDE:
-            return None
-        return cls(source, shape[1:], weights)
+def _equal_to(features: np.ndarray, model: Any, names: list[str], image: np.ndarray) -> str | None:
+    """Return which of some values of a graph is a feature map, for one image."""
+    if not names:
+        return None
+    probe = type(model)()
+    probe.CopyFrom(model)
+    probe.graph.output.extend(value for value in model.graph.value_info if value.name in names)
+    session = import_optional("onnxruntime").InferenceSession(
+        probe.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    found = session.run(names, {INPUT: image})
+    distances = [float(np.abs(one - features).max()) for one in found]
+    closest = int(np.argmin(distances))
+    allowed = _TOLERANCE * max(1.0, float(np.abs(features).max()))
+    return names[closest] if distances[closest] <= allowed else None
 
 
 def _shape(value: Any) -> tuple[int, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,9 +16,10 @@ from medzoo.deployment.description import INPUT, OUTPUT
 from medzoo.deployment.onnx_graph import export_onnx, in_evaluation_mode, resolve
 from medzoo.deployment.optional import import_optional
 from medzoo.inference.run import probabilities
+from medzoo.prediction.explain import explained_map
 from medzoo.spec import ModelSpec
 from medzoo.transforms import prepare_batch
-from medzoo.web.graph import PLACES, half_weights, with_places
+from medzoo.web.graph import SCALE, half_weights, with_scale
 
 WebPrecision = Literal["float16", "float32"]
 """How weights are stored; computed is in float32."""
@@ -38,7 +40,8 @@ class WebNetwork:
         content: The ONNX file.
         precision: How its weights are stored.
         difference: The largest difference of a probability between file and model.
-        method: How heat maps are made: ``"HiResCAM"`` or ``"occlusion"``.
+        map_size: Height and width of the feature map whose places can be scaled, which HiResCAM
+            needs; None if there is none.
         check: Logits of the file for a made-up image, with which a browser checks itself.
     """
 
@@ -46,7 +49,7 @@ class WebNetwork:
     content: bytes
     precision: WebPrecision
     difference: float
-    method: str
+    map_size: tuple[int, int] | None
     check: list[float]
 
     def to_dict(self) -> dict[str, Any]:
@@ -56,7 +59,7 @@ class WebNetwork:
             "bytes": len(self.content),
             "precision": self.precision,
             "difference": round(self.difference, 6),
-            "explanation": self.method,
+            "map": self.map_size and list(self.map_size),
             "check": {"logits": self.check},
         }
 
@@ -78,7 +81,10 @@ def web_network(name: str, model: nn.Module) -> WebNetwork:
     """
     network, description = resolve(model, None)
     spec = description.spec
-    full = with_places(export_onnx(network))
+    full, map_size = export_onnx(network), None
+    image = prepare_batch(check_image()[None], spec.input).contiguous()
+    if (features := _features(network, image)) is not None:
+        full, map_size = with_scale(full, image.numpy(), features.numpy()), features.shape[2:]
     weights = {key: value.numpy() for key, value in network.state_dict().items()}
     candidates: list[tuple[WebPrecision, bytes]] = [("float32", full)]
     if (half := half_weights(full, weights)) is not None:
@@ -87,7 +93,7 @@ def web_network(name: str, model: nn.Module) -> WebNetwork:
     for candidate in candidates:
         precision, content = candidate
         session = runtime.InferenceSession(content, providers=["CPUExecutionProvider"])
-        difference = _difference(network, session, spec)
+        difference = _difference(network, session, spec, map_size)
         if difference <= MAX_CHANGE:
             break
     else:
@@ -95,17 +101,15 @@ def web_network(name: str, model: nn.Module) -> WebNetwork:
             f"a probability of the exported {name} differs by {difference:.2g} from the model's, "
             f"and at most {MAX_CHANGE} is allowed; please report this"
         )
-    image = prepare_batch(check_image()[None], spec.input).contiguous().numpy()
-    check = session.run([OUTPUT], {INPUT: image})[0][0]
-    names = {output.name for output in session.get_outputs()}
+    check = _logits(session, image, map_size)[0].tolist()
     digest = hashlib.sha256(content).hexdigest()[:12]
     return WebNetwork(
         file=f"models/{re.sub(r'[^A-Za-z0-9_.-]', '_', name)}.{digest}.onnx",
         content=content,
         precision=precision,
         difference=difference,
-        method="HiResCAM" if PLACES in names else "occlusion",
-        check=[round(float(logit), 6) for logit in check],
+        map_size=map_size and (map_size[0], map_size[1]),
+        check=[round(logit, 6) for logit in check],
     )
 
 
@@ -116,7 +120,25 @@ def check_image() -> Tensor:
     return torch.from_numpy(np.stack(planes).astype(np.uint8))
 
 
-def _difference(network: nn.Module, session: Any, spec: ModelSpec) -> float:
+def _features(network: nn.Module, image: Tensor) -> Tensor | None:
+    """Return the feature map that `medzoo.explain` weighs; None for networks without one."""
+    try:
+        with in_evaluation_mode(network):
+            return explained_map(network, image)
+    except ValueError:
+        return None
+
+
+def _logits(session: Any, images: Tensor, map_size: Sequence[int] | None) -> Tensor:
+    values = {INPUT: images.numpy()}
+    if map_size is not None:
+        values[SCALE] = np.ones((1, 1, *map_size), np.float32)
+    return torch.from_numpy(session.run([OUTPUT], values)[0])
+
+
+def _difference(
+    network: nn.Module, session: Any, spec: ModelSpec, map_size: Sequence[int] | None
+) -> float:
     generator = torch.Generator().manual_seed(0)
     coarse = torch.rand(_CHECKED - 1, 3, 5, 5, generator=generator)
     smooth = nn.functional.interpolate(coarse, (_CHECK_SIDE, _CHECK_SIDE), mode="bilinear")
@@ -124,7 +146,7 @@ def _difference(network: nn.Module, session: Any, spec: ModelSpec) -> float:
     batch = prepare_batch(images, spec.input).contiguous()
     with in_evaluation_mode(network), torch.inference_mode():
         expected = network(batch)
-    found = torch.from_numpy(session.run([OUTPUT], {INPUT: batch.numpy()})[0])
+    found = _logits(session, batch, map_size)
     first, second = (
         probabilities(logits.double() / spec.temperature, spec.task) for logits in (expected, found)
     )

@@ -32,7 +32,7 @@ GRAY, COLOUR, COARSE = (
     "simple_cnn.dermamnist",
     "advanced_cnn.bloodmnist",
 )
-"""Models of gray and of coloured images, and one whose last map is too coarse for HiResCAM."""
+"""Models of gray and of coloured images, and one whose last map is coarse."""
 
 ASK = """async ([names, content, explain]) => {
   const bytes = Uint8Array.from(atob(content), (c) => c.charCodeAt(0));
@@ -192,22 +192,23 @@ def test_a_model_that_computes_something_else_is_refused(open_page, address, fol
     assert "does not compute in this browser" in page.locator("#banner").inner_text()
 
 
-@pytest.mark.parametrize(("name", "method"), [(COLOUR, "HiResCAM"), (COARSE, "occlusion")])
-def test_heat_maps_are_like_those_of_explain(name, method, page, models):
+@pytest.mark.parametrize("name", [COLOUR, COARSE])
+def test_heat_maps_are_those_of_explain(name, page, models):
     likeness = []
     for seed in range(5):
         content = encode(Image.fromarray(textured(90, 90, seed)), "PNG")
         (answer,) = ask(page, [name], content, explain=True)
         explanation = answer["explanation"]
-        assert explanation["method"] == method
+        assert explanation["method"] == "HiResCAM"
         picture = base64.b64decode(explanation["url"].partition(",")[2])
         heat = np.asarray(Image.open(io.BytesIO(picture)))[..., 3]
         expected = medzoo.explain(models[name], content, explanation["label"]).heatmap
         own = Image.fromarray(expected).resize(heat.shape, Image.Resampling.BILINEAR)
         if heat.any() and expected.any():
             likeness.append(np.corrcoef(heat.ravel(), np.asarray(own).ravel())[0, 1])
-    print(f"{name}, {method}: correlation with medzoo.explain {np.round(likeness, 3)}")
-    assert min(likeness) > 0.99 if method == "HiResCAM" else statistics.mean(likeness) > 0.2
+    print(f"{name}: correlation with medzoo.explain {np.round(likeness, 4)}")
+    assert len(likeness) > 2
+    assert min(likeness) > 0.98
 
 
 def test_answers_are_fast(open_page, address):

@@ -34,7 +34,7 @@ def runtime(tmp_path_factory):
 @pytest.fixture
 def network():
     """A model that was not really exported, since that takes seconds."""
-    return WebNetwork("models/tiny.0.onnx", b"a graph", "float16", 1e-6, "HiResCAM", [0.5, -0.5])
+    return WebNetwork("models/tiny.0.onnx", b"a graph", "float16", 1e-6, (7, 7), [0.5, -0.5])
 
 
 @pytest.fixture
@@ -115,15 +115,18 @@ def test_files_give_what_the_model_gives(dataset):
     model = tiny_model("simple_cnn", dataset)
     written = web_network("a model/with: odd name", model)
     assert re.fullmatch(r"models/a_model_with__odd_name\.[0-9a-f]{12}\.onnx", written.file)
-    assert written.method == "HiResCAM"
+    assert written.map_size == (14, 14)
     session = onnxruntime.InferenceSession(written.content)
     images = torch.randn(3, *model.spec.input.shape)
-    logits, places = session.run(["logits", "places"], {"images": images.numpy()})
+    ones = np.ones((1, 1, 14, 14), np.float32)
+    (logits,) = session.run(None, {"images": images.numpy(), "scale": ones})
     with torch.no_grad():
         expected = model.eval()(images).numpy()
     np.testing.assert_allclose(logits, expected, atol=0.01)
+    nothing = np.zeros((5, 1, 14, 14), np.float32)
+    (logits,) = session.run(None, {"images": images[:1].numpy(), "scale": nothing})
     bias = model.head.fc.bias.detach().numpy()
-    np.testing.assert_allclose(places.sum((2, 3)) + bias, logits, atol=1e-4)
+    np.testing.assert_allclose(logits, np.tile(bias, (5, 1)), atol=1e-6)
 
 
 @pytest.mark.slow
@@ -169,13 +172,9 @@ def test_factors_of_a_normalisation_are_kept_beside_float16_weights():
 
 
 @pytest.mark.slow
-def test_a_coarse_last_map_is_explained_by_occlusion():
-    model = tiny_model("advanced_cnn", "pneumoniamnist")
-    coarse = medzoo.create_model(
-        "advanced_cnn", dataset="pneumoniamnist", widths=(8, 16), depths=(1, 1), strides=(2, 2)
-    )
-    assert web_network("fine", model).method == "HiResCAM"
-    assert web_network("coarse", coarse).method == "occlusion"
+def test_an_ensemble_has_no_map():
+    members = [tiny_model("simple_cnn", "pneumoniamnist") for _ in range(2)]
+    assert web_network("two", medzoo.Ensemble(members)).map_size is None
 
 
 # Folders

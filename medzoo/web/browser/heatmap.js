@@ -2,44 +2,68 @@
 
 const SIDE = 224; // pixels of the picture
 const COLOURS = [[68, 1, 84], [49, 104, 142], [53, 183, 121], [253, 231, 37]]; // viridis
-const GRID = 7; // places per side
-const BATCH = 16; // images with a part hidden that are run at once
+const GRID = 7; // parts per side that are hidden
+const BATCH = 49; // changes that are run at once
+const STEP = 1 / 64; // by which a place of a map is made larger
 
 /**
- * Hide one part of an image after the other, and see how much the class's logit falls.
+ * Return how much each place supports a class, and by which method.
  *
- * For networks whose last map is too coarse, or is not averaged before a linear layer. What is
- * hidden becomes the mean colour of the training images.
+ * @param {{model: object, run: Function}} network The model.
+ * @param {Float32Array} input The prepared image.
+ * @param {Float32Array} logits What it gives.
+ * @param {number} index The class.
  */
-export async function occlusion(network, input, logits, index, signal) {
-  const { channels, size } = network.model.input;
-  const step = size / GRID;
-  const values = new Float32Array(GRID ** 2);
+export async function explain(network, input, logits, index, signal) {
+  const method = network.model.map ? "HiResCAM" : "occlusion";
+  const [height, width] = network.model.map ?? [GRID, GRID];
+  const values = new Float32Array(height * width);
+  const changed = network.model.map ? scaled : hidden;
   for (let first = 0; first < values.length; first += BATCH) {
     signal?.throwIfAborted();
     const count = Math.min(BATCH, values.length - first);
-    const batch = new Float32Array(count * input.length);
+    const all = await network.run(...changed(network.model, input, first, count));
     for (let i = 0; i < count; i++) {
-      batch.set(input, i * input.length);
-      const [column, row] = [(first + i) % GRID, Math.floor((first + i) / GRID)];
-      // Twice as wide as a step, so that nothing falls between two parts.
-      const range = (place) => [
-        Math.max(0, Math.round((place - 0.5) * step)),
-        Math.min(size, Math.round((place + 1.5) * step)),
-      ];
-      const [[left, right], [top, bottom]] = [range(column), range(row)];
-      for (let channel = 0; channel < channels; channel++) {
-        for (let y = top; y < bottom; y++) {
-          const line = i * input.length + (channel * size + y) * size;
-          batch.fill(0, line + left, line + right);
-        }
-      }
+      const change = all[i * logits.length + index] - logits[index];
+      values[first + i] = network.model.map ? change / STEP : -change;
     }
-    const { all } = await network.run(batch);
-    for (let i = 0; i < count; i++) values[first + i] = logits[index] - all[i * logits.length + index];
     await new Promise((resolve) => setTimeout(resolve)); // so that the page stays alive
   }
-  return { width: GRID, height: GRID, values };
+  return { method, map: { height, width, values } };
+}
+
+/**
+ * The map with one place after the other made slightly larger: HiResCAM is the derivative of the
+ * logit by that, which medzoo.explain computes backwards.
+ */
+function scaled(model, input, first, count) {
+  const area = model.map[0] * model.map[1];
+  const scale = new Float32Array(count * area).fill(1);
+  for (let i = 0; i < count; i++) scale[i * area + first + i] += STEP;
+  return [input, scale];
+}
+
+/** The image with one part after the other hidden, for networks without a map of their own. */
+function hidden({ input: { channels, size } }, input, first, count) {
+  const step = size / GRID;
+  // Twice as wide as a step, so that nothing falls between two parts.
+  const range = (place) => [
+    Math.max(0, Math.round((place - 0.5) * step)),
+    Math.min(size, Math.round((place + 1.5) * step)),
+  ];
+  const batch = new Float32Array(count * input.length);
+  for (let i = 0; i < count; i++) {
+    batch.set(input, i * input.length);
+    const [left, right] = range((first + i) % GRID);
+    const [top, bottom] = range(Math.floor((first + i) / GRID));
+    for (let channel = 0; channel < channels; channel++) {
+      for (let y = top; y < bottom; y++) {
+        const line = i * input.length + (channel * size + y) * size;
+        batch.fill(0, line + left, line + right); // the mean colour of the training images
+      }
+    }
+  }
+  return [batch];
 }
 
 /** Return the address of a picture of a map: enlarged, viridis, the more opaque the hotter. */

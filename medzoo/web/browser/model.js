@@ -48,12 +48,13 @@ class Network {
    * Run one or several prepared images.
    *
    * @param {Float32Array} input N x channels x size x size.
-   * @returns Logits of the first image, and per class the map of what each place adds (or null);
-   *   `all` has the logits of all images.
+   * @param {Float32Array?} scale M x height x width of the model's map: by what its places are
+   *   multiplied. Then there is one image, and there are M logits of each class.
+   * @returns {Promise<Float32Array>} Logits, one image after the other.
    */
-  async run(input) {
+  async run(input, scale = null) {
     const start = performance.now();
-    const result = await this.session(this.model, input);
+    const result = await this.session(this.model, input, scale);
     if (performance.now() - start > SLOW && ++this.slow === SLOW_RUNS) {
       this.moveToCard().catch(() => {}); // the processor goes on
     }
@@ -105,44 +106,39 @@ async function loadRuntime(backend, onProgress) {
   return ort;
 }
 
-/** Return a function that runs a model: (model, input) -> {logits, places, all}. */
+/** Return a function that runs a model: (model, input, scale) -> logits. */
 async function sessionOf(ort, backend, content) {
   const session = await ort.InferenceSession.create(content, {
     executionProviders: [backend],
     graphOptimizationLevel: "all",
   });
   let last = Promise.resolve(); // one run at a time
-  return (model, input) => {
-    const result = last.then(() => runSession(ort, session, model, input));
+  return (model, input, scale = null) => {
+    const result = last.then(() => runSession(ort, session, model, input, scale));
     last = result.catch(() => {});
     return result;
   };
 }
 
-async function runSession(ort, session, model, input) {
+async function runSession(ort, session, model, input, scale) {
   const { channels, size } = model.input;
   const count = input.length / (channels * size ** 2);
-  const images = new ort.Tensor("float32", input, [count, channels, size, size]);
-  const outputs = await session.run({ images });
-  const all = outputs.logits.data.slice();
-  const logits = all.subarray(0, model.classes.length);
-  const places = outputs.places ? mapsOf(outputs.places) : null;
-  for (const tensor of [images, ...Object.values(outputs)]) tensor.dispose();
-  return { logits, places, all };
-}
-
-function mapsOf({ data, dims: [, classes, height, width] }) {
-  const area = height * width;
-  return Array.from({ length: classes }, (_, index) => ({
-    height,
-    width,
-    values: data.slice(index * area, (index + 1) * area),
-  }));
+  const feeds = { images: new ort.Tensor("float32", input, [count, channels, size, size]) };
+  if (model.map) {
+    const [height, width] = model.map;
+    const values = scale ?? new Float32Array(height * width).fill(1);
+    const scales = values.length / (height * width);
+    feeds.scale = new ort.Tensor("float32", values, [scales, 1, height, width]);
+  }
+  const outputs = await session.run(feeds);
+  const logits = outputs.logits.data.slice();
+  for (const tensor of [...Object.values(feeds), ...Object.values(outputs)]) tensor.dispose();
+  return logits;
 }
 
 /** Compare the answer to a made-up image with the one that Python gave; see `medzoo.web.check`. */
 async function check(model, session) {
-  const { logits } = await session(model, checkInput(model));
+  const logits = await session(model, checkInput(model));
   const expected = model.check.logits;
   const largest = Math.max(1, ...expected.map(Math.abs));
   const differs = expected.some((value, i) => !(Math.abs(value - logits[i]) <= TOLERANCE * largest));

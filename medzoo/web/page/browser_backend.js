@@ -2,7 +2,7 @@
 
 import { centralSquare } from "./browser/decode.js";
 import { loadModel } from "./browser/model.js";
-import { heatMapUrl, occlusion } from "./browser/heatmap.js";
+import { explain as explained, heatMapUrl } from "./browser/heatmap.js";
 import { prepare as toInput } from "./browser/preprocess.js";
 import { about, keepOffline } from "./browser/storage.js";
 
@@ -34,7 +34,7 @@ export async function predict(model, file, { explain = false, signal } = {}) {
   const start = performance.now();
   const square = await centralSquare(file);
   const input = toInput(square, model.input);
-  const { logits, places } = await network.run(input);
+  const logits = await network.run(input);
   if (!logits.every(Number.isFinite)) throw new Error("the model gives no number for this image");
   const values = probabilities(logits, model);
   const order = values.map((_, index) => index).sort((a, b) => values[b] - values[a]);
@@ -47,9 +47,8 @@ export async function predict(model, file, { explain = false, signal } = {}) {
   if (explain) {
     signal?.throwIfAborted();
     const best = order[0];
-    const heat = places?.[best] ?? (await occlusion(network, input, logits, best, signal));
-    const method = places ? "HiResCAM" : "occlusion";
-    explanation = { label: model.classes[best], method, url: await heatMapUrl(heat) };
+    const { method, map } = await explained(network, input, logits, best, signal);
+    explanation = { label: model.classes[best], method, url: await heatMapUrl(map) };
   }
   const { warning } = square;
   return { milliseconds, probabilities: ranked, labels, explanation, warning };
