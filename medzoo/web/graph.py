@@ -112,6 +112,9 @@ def with_scale(content: bytes, image: np.ndarray, features: np.ndarray) -> bytes
     graph.node.insert(made + 1, onnx.helper.make_node("Mul", [source, SCALE], [scaled]))
     shape = ["m", 1, *features.shape[2:]]
     graph.input.append(onnx.helper.make_tensor_value_info(SCALE, onnx.TensorProto.FLOAT, shape))
+    # From here on there may be as many results as scales, not as images; the runtime relies on it.
+    del graph.value_info[:]
+    graph.output[0].type.tensor_type.shape.dim[0].dim_param = "results"
     return bytes(model.SerializeToString(deterministic=True))
 
 

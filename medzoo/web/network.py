@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -81,10 +80,12 @@ def web_network(name: str, model: nn.Module) -> WebNetwork:
     """
     network, description = resolve(model, None)
     spec = description.spec
-    full, map_size = export_onnx(network), None
+    full = export_onnx(network)
+    map_size: tuple[int, int] | None = None
     image = prepare_batch(check_image()[None], spec.input).contiguous()
     if (features := _features(network, image)) is not None:
-        full, map_size = with_scale(full, image.numpy(), features.numpy()), features.shape[2:]
+        full = with_scale(full, image.numpy(), features.numpy())
+        map_size = (features.shape[2], features.shape[3])
     weights = {key: value.numpy() for key, value in network.state_dict().items()}
     candidates: list[tuple[WebPrecision, bytes]] = [("float32", full)]
     if (half := half_weights(full, weights)) is not None:
@@ -108,7 +109,7 @@ def web_network(name: str, model: nn.Module) -> WebNetwork:
         content=content,
         precision=precision,
         difference=difference,
-        map_size=map_size and (map_size[0], map_size[1]),
+        map_size=map_size,
         check=[round(logit, 6) for logit in check],
     )
 
@@ -129,7 +130,7 @@ def _features(network: nn.Module, image: Tensor) -> Tensor | None:
         return None
 
 
-def _logits(session: Any, images: Tensor, map_size: Sequence[int] | None) -> Tensor:
+def _logits(session: Any, images: Tensor, map_size: tuple[int, int] | None) -> Tensor:
     values = {INPUT: images.numpy()}
     if map_size is not None:
         values[SCALE] = np.ones((1, 1, *map_size), np.float32)
@@ -137,7 +138,7 @@ def _logits(session: Any, images: Tensor, map_size: Sequence[int] | None) -> Ten
 
 
 def _difference(
-    network: nn.Module, session: Any, spec: ModelSpec, map_size: Sequence[int] | None
+    network: nn.Module, session: Any, spec: ModelSpec, map_size: tuple[int, int] | None
 ) -> float:
     generator = torch.Generator().manual_seed(0)
     coarse = torch.rand(_CHECKED - 1, 3, 5, 5, generator=generator)
