@@ -6,6 +6,7 @@ demo, and its page says so. `MEDZOO_DEMO` may name a folder with onnxruntime-web
 
 from __future__ import annotations
 
+import atexit
 import io
 import os
 import shutil
@@ -78,22 +79,13 @@ def demo() -> tuple[Path | None, str]:
     setting = os.environ.get("MEDZOO_DEMO") or None
     if setting == "off":
         return None, "MEDZOO_DEMO is off"
-    folder = Path(temporary_folder(), "app")
+    folder = Path(tempfile.mkdtemp(prefix="medzoo-demo-"), "app")
+    atexit.register(shutil.rmtree, folder.parent, ignore_errors=True)
     try:
         export_web(MODELS, folder, samples=samples(), runtime=setting)
     except ImportError as error:  # npm or medzoo[onnx] is missing, or npm cannot reach its registry
         return None, str(error).split(";")[0]
     return folder, ""
-
-
-@cache
-def temporary_folder() -> str:
-    """Return a folder that is removed when the process ends."""
-    _kept.append(tempfile.TemporaryDirectory(prefix="medzoo-demo-"))
-    return _kept[-1].name
-
-
-_kept: list[tempfile.TemporaryDirectory[str]] = []
 
 
 def samples() -> list[Sample]:

@@ -80,7 +80,7 @@ def _split(values: np.ndarray, original: np.ndarray | None) -> tuple[np.ndarray,
     return original, None if (factors == 1).all() else factors
 
 
-def with_scale(content: bytes, image: np.ndarray, features: np.ndarray) -> bytes:
+def with_scale(content: bytes, image: np.ndarray, features: np.ndarray) -> bytes | None:
     """Add the input `SCALE`, with which a heat map can be computed without gradients.
 
     HiResCAM is the derivative of a logit by the scale of each place, and is 0 where nothing
@@ -92,11 +92,10 @@ def with_scale(content: bytes, image: np.ndarray, features: np.ndarray) -> bytes
         features: Its feature map (1, channels, h, w), as PyTorch computes it.
 
     Returns:
-        The file with this input.
+        The file with this input; None if the graph does not contain the map.
 
     Raises:
         ImportError: If the extra ``medzoo[onnx]`` is missing.
-        ValueError: If the graph does not contain the map.
     """
     onnx = import_optional("onnx")
     model = onnx.load_model_from_string(content)
@@ -104,7 +103,7 @@ def with_scale(content: bytes, image: np.ndarray, features: np.ndarray) -> bytes
     names = [value.name for value in graph.value_info if _shape(value)[1:] == features.shape[1:]]
     source = _equal_to(features, model, names, image)
     if source is None:
-        raise ValueError("the exported graph does not contain the feature map that is explained")
+        return None
     scaled = f"{source}..scaled"
     for node in graph.node:
         node.input[:] = [scaled if name == source else name for name in node.input]

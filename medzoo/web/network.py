@@ -83,9 +83,9 @@ def web_network(name: str, model: nn.Module) -> WebNetwork:
     full = export_onnx(network)
     map_size: tuple[int, int] | None = None
     image = prepare_batch(check_image()[None], spec.input).contiguous()
-    if (features := _features(network, image)) is not None:
-        full = with_scale(full, image.numpy(), features.numpy())
-        map_size = (features.shape[2], features.shape[3])
+    features = _features(network, image)
+    if features is not None and (scaled := with_scale(full, image.numpy(), features.numpy())):
+        full, map_size = scaled, (features.shape[2], features.shape[3])
     weights = {key: value.numpy() for key, value in network.state_dict().items()}
     candidates: list[tuple[WebPrecision, bytes]] = [("float32", full)]
     if (half := half_weights(full, weights)) is not None:
