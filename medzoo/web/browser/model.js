@@ -136,7 +136,7 @@ async function runSession(ort, session, model, input, scale) {
   return logits;
 }
 
-/** Compare the answer to a made-up image with the one that Python gave; see `medzoo.web.check`. */
+/** Compare the answer to a made-up image with the one that Python gave; see `medzoo.web.network`. */
 async function check(model, session) {
   const logits = await session(model, checkInput(model));
   const expected = model.check.logits;
