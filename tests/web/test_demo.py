@@ -53,6 +53,13 @@ ASK = """async ([names, content, explain]) => {
 }"""
 
 
+TAKEN_OVER = """() => new Promise((resolve) => {
+  const { serviceWorker } = navigator;
+  if (serviceWorker.controller) resolve();
+  serviceWorker.addEventListener("controllerchange", () => resolve(), { once: true });
+})"""
+
+
 class Handler(SimpleHTTPRequestHandler):
     """Files with the types that browsers insist on, without a word."""
 
@@ -103,8 +110,7 @@ def ask(page, names, content, explain=False):
 
 
 def wait_for_answer(page):
-    page.wait_for_selector("#bars li")  # first without figures
-    page.wait_for_function("document.querySelector('#bars .value').textContent.includes('%')")
+    page.locator("#bars .value", has_text="%").first.wait_for()  # bars are first without figures
 
 
 def made_up():
@@ -246,7 +252,7 @@ def test_it_works_without_a_connection(open_page, address):
     page.click("#sample-list button")
     wait_for_answer(page)
     online = page.locator("#bars").inner_text()
-    page.wait_for_function("navigator.serviceWorker.controller !== null")
+    page.evaluate(TAKEN_OVER)
     page.context.set_offline(True)
     page.reload()
     page.wait_for_selector("#sample-list button")
