@@ -107,11 +107,11 @@ def teach(
     folder = Path(output) / source.variant / dataset / "teachers"
     paths = [_train(dataset, teacher, source, folder, device) for teacher in teachers]
     models = [medzoo.create_model(path) for path in paths]
-    for model in models:
-        model.temperature = 1.0  # as the teachers of the published models, see `uncalibrated`
+    for member in models:
+        member.temperature = 1.0  # as the teachers of the published models, see `uncalibrated`
     ensemble = medzoo.Ensemble(
-        ViewClassifier(model, one.view) if one.view else model
-        for one, model in zip(teachers, models, strict=True)
+        ViewClassifier(member, one.view) if one.view else member
+        for one, member in zip(teachers, models, strict=True)
     )
     high_res = source.load(dataset, size) if size > 28 else None
     return {"teacher": ensemble, "high_res": high_res}

@@ -266,6 +266,31 @@ def _fine_map(network: _Split, size: int) -> nn.Module:
     return network.model.get_submodule((fine or levels[:1])[-1]["module"])
 
 
+def explained_map(model: nn.Module, batch: Tensor) -> Tensor:
+    """Return the feature map that `explain` weighs, before it does.
+
+    Args:
+        model: A convolutional network, in evaluation mode.
+        batch: Prepared images (N, C, H, W).
+
+    Returns:
+        (N, channels, h, w).
+
+    Raises:
+        ValueError: If the network has no final feature map; see `explain`.
+    """
+    network, found = _Split(model), []
+    with torch.no_grad():
+        network(batch)
+        layer = _fine_map(network, batch.shape[-1])
+        hook = layer.register_forward_hook(lambda *values: found.append(values[-1]))
+        try:
+            network(batch)
+        finally:
+            hook.remove()
+    return found[-1]
+
+
 def _on_image(heat: Tensor, height: int, width: int) -> Tensor:
     """Enlarge a square map to the centre that the transform cropped; (H, W), 0 around it."""
     side = min(height, width)
