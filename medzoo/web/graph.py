@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from medzoo.deployment.description import INPUT
-from medzoo.deployment.optional import import_optional
+from medzoo.lazy import import_optional
 
 SCALE = "scale"
 """The graph's second input, float32 (M, 1, h, w): by what the places of a feature map are

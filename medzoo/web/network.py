@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from medzoo.deployment.description import INPUT, OUTPUT
 from medzoo.deployment.onnx_graph import export_onnx, in_evaluation_mode, resolve
-from medzoo.deployment.optional import import_optional
 from medzoo.inference.run import probabilities
+from medzoo.lazy import import_optional
 from medzoo.prediction.explain import explained_map
 from medzoo.spec import ModelSpec
 from medzoo.transforms import prepare_batch
