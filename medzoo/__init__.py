@@ -42,7 +42,15 @@ if TYPE_CHECKING:
         synthetic,
     )
     from medzoo.errors import DatasetError, TrainingError, WeightsError
-    from medzoo.evaluation import ProbeResult, Report, evaluate, knn_probe, linear_probe
+    from medzoo.evaluation import (
+        OperatingPoint,
+        ProbeResult,
+        Report,
+        choose_threshold,
+        evaluate,
+        knn_probe,
+        linear_probe,
+    )
     from medzoo.inference import Ensemble, fit_temperature
     from medzoo.model_names import list_models
     from medzoo.models import create_model, save_weights
@@ -65,6 +73,7 @@ __all__ = [
     "Explanation",
     "InputSpec",
     "ModelSpec",
+    "OperatingPoint",
     "Prediction",
     "Predictions",
     "ProbeResult",
@@ -76,6 +85,7 @@ __all__ = [
     "TrainingError",
     "WeightsError",
     "__version__",
+    "choose_threshold",
     "compile",
     "create_model",
     "create_transform",
@@ -111,7 +121,15 @@ _HOME = {
     ),
     "deployment": ("compile", "export"),
     "errors": ("DatasetError", "TrainingError", "WeightsError"),
-    "evaluation": ("ProbeResult", "Report", "evaluate", "knn_probe", "linear_probe"),
+    "evaluation": (
+        "OperatingPoint",
+        "ProbeResult",
+        "Report",
+        "choose_threshold",
+        "evaluate",
+        "knn_probe",
+        "linear_probe",
+    ),
     "inference": ("Ensemble", "fit_temperature"),
     "model_names": ("list_models",),
     "models": ("create_model", "save_weights"),

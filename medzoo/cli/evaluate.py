@@ -28,6 +28,20 @@ def add(commands: Commands) -> None:
     sub.add_argument("model", help="a checkpoint's name, a weights file or an exported .onnx file")
     add_model_data_options(sub)
     sub.add_argument("--split", choices=("train", "val", "test"), default="test")
+    threshold = sub.add_mutually_exclusive_group()
+    threshold.add_argument(
+        "--threshold",
+        type=float,
+        help="probability above which the second class, or a label, is decided for (0.5)",
+    )
+    for name, other in (("sensitivity", "specificity"), ("specificity", "sensitivity")):
+        threshold.add_argument(
+            f"--min-{name}",
+            type=float,
+            metavar="SHARE",
+            help=f"choose the threshold on the validation split: the best {other} with at least "
+            f"this {name}",
+        )
     sub.add_argument("--seed", type=int, default=0, help="seed of the bootstrap (%(default)s)")
     sub.add_argument(
         "--plots",
@@ -55,15 +69,22 @@ def _evaluate(arguments: argparse.Namespace) -> tuple[Any, str]:
     warn_if_trained_on(arguments.model, data)
     device = distributed.device_of_process(arguments.device)
     with distributed.process_group(device):
+        options: dict[str, Any] = {"device": device, "tta": arguments.tta, "sharded": True}
+        threshold, note = arguments.threshold, ""
+        minima = arguments.min_sensitivity, arguments.min_specificity
+        if minima != (None, None):
+            names = ("min_sensitivity", "min_specificity")
+            wanted = dict(zip(names, minima, strict=True))
+            threshold = medzoo.choose_threshold(model, data.val, **wanted, **options)
+            note = f"{threshold}\n\n"
         report = medzoo.evaluate(
             model,
             getattr(data, arguments.split),
-            device=device,
-            tta=arguments.tta,
+            threshold=threshold,
             seed=arguments.seed,
-            sharded=True,
+            **options,
         )
-    text = str(report)
+    text = note + str(report)
     if arguments.plots and distributed.rank() == 0:
         with keeping_results(arguments, f"the plots into {arguments.plots}"):
             text += "\n\nplots:\n" + "\n".join(map(str, plot_report(report, arguments.plots)))

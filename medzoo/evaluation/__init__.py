@@ -3,7 +3,14 @@
 from medzoo.evaluation.calibrate import Calibration, calibrate
 from medzoo.evaluation.evaluate import evaluate
 from medzoo.evaluation.intervals import bootstrap_intervals
-from medzoo.evaluation.metrics import CalibrationBin, ClassScores, Metrics, compute_metrics
+from medzoo.evaluation.metrics import (
+    CalibrationBin,
+    ClassScores,
+    Metrics,
+    RiskCoverage,
+    compute_metrics,
+)
+from medzoo.evaluation.operating_points import OperatingPoint, choose_threshold
 from medzoo.evaluation.plots import (
     plot_comparison,
     plot_confusion,
@@ -20,11 +27,14 @@ __all__ = [
     "CalibrationBin",
     "ClassScores",
     "Metrics",
+    "OperatingPoint",
     "Probe",
     "ProbeResult",
     "Report",
+    "RiskCoverage",
     "bootstrap_intervals",
     "calibrate",
+    "choose_threshold",
     "compute_metrics",
     "evaluate",
     "knn_probe",

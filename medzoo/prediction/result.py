@@ -14,8 +14,8 @@ class Prediction:
     """What a model says about one image.
 
     Attributes:
-        probabilities: Name of the class -> probability, the most probable first; only the first
-            `top_k` when asked so.
+        probabilities: Name of the class -> probability, the most probable first (for binary tasks
+            with a threshold, the one that is decided for); only the first `top_k` when asked so.
         labels: What the model decides for: the most probable class, or, for multi-label tasks,
             every label above the threshold, the most probable first (possibly none).
         source: The file, if the image is from one.
@@ -27,7 +27,7 @@ class Prediction:
 
     @property
     def label(self) -> str:
-        """The most probable class or label (for multi-label tasks even if below the threshold)."""
+        """The first of `probabilities` (for multi-label tasks even if below the threshold)."""
         return next(iter(self.probabilities))
 
     @property

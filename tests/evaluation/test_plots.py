@@ -17,7 +17,7 @@ from medzoo.evaluation import (
     plot_report,
     plots,
 )
-from tests.evaluation.test_metrics import MULTI_LABEL
+from tests.evaluation.metrics.test_scores import MULTI_LABEL
 from tests.evaluation.test_report import report
 
 HISTORY = [
