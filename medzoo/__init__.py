@@ -43,10 +43,12 @@ if TYPE_CHECKING:
     )
     from medzoo.errors import DatasetError, TrainingError, WeightsError
     from medzoo.evaluation import (
+        Comparison,
         OperatingPoint,
         ProbeResult,
         Report,
         choose_threshold,
+        compare,
         evaluate,
         knn_probe,
         linear_probe,
@@ -66,6 +68,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Augmentation",
+    "Comparison",
     "Dataset",
     "DatasetError",
     "DatasetInfo",
@@ -86,6 +89,7 @@ __all__ = [
     "WeightsError",
     "__version__",
     "choose_threshold",
+    "compare",
     "compile",
     "create_model",
     "create_transform",
@@ -122,10 +126,12 @@ _HOME = {
     "deployment": ("compile", "export"),
     "errors": ("DatasetError", "TrainingError", "WeightsError"),
     "evaluation": (
+        "Comparison",
         "OperatingPoint",
         "ProbeResult",
         "Report",
         "choose_threshold",
+        "compare",
         "evaluate",
         "knn_probe",
         "linear_probe",

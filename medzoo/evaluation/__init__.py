@@ -1,7 +1,9 @@
 """Measuring models: scores, intervals, reports, plots and probes."""
 
 from medzoo.evaluation.calibrate import Calibration, calibrate
+from medzoo.evaluation.comparison import Comparison, Difference, compare
 from medzoo.evaluation.evaluate import evaluate
+from medzoo.evaluation.groups import GroupScores
 from medzoo.evaluation.intervals import bootstrap_intervals
 from medzoo.evaluation.metrics import (
     CalibrationBin,
@@ -26,6 +28,9 @@ __all__ = [
     "Calibration",
     "CalibrationBin",
     "ClassScores",
+    "Comparison",
+    "Difference",
+    "GroupScores",
     "Metrics",
     "OperatingPoint",
     "Probe",
@@ -35,6 +40,7 @@ __all__ = [
     "bootstrap_intervals",
     "calibrate",
     "choose_threshold",
+    "compare",
     "compute_metrics",
     "evaluate",
     "knn_probe",

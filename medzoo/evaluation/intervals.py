@@ -100,11 +100,11 @@ def bootstrap_intervals(
     data = score_predictions(labels, probabilities, task, threshold)
     found = resample(data, resamples, seed)
     by_class = {
-        name: [_percentiles(row, confidence) for row in values]
+        name: [percentiles(row, confidence) for row in values]
         for name, values in found.by_class.items()
     }
     return Intervals(
-        {name: _percentiles(values, confidence) for name, values in found.overall.items()},
+        {name: percentiles(values, confidence) for name, values in found.overall.items()},
         by_class.pop("auc"),
         by_class,
     )
@@ -142,7 +142,13 @@ def _counts(images: int, resamples: int, seed: int) -> Iterator[Floats]:
         yield _draw_counts(rng, images, min(step, resamples - start))
 
 
-def _percentiles(values: Floats, confidence: float) -> Interval:
+def percentiles(values: Floats, confidence: float) -> Interval:
+    """Return the percentile interval of resampled scores.
+
+    Args:
+        values: The score of each resample, (R,); NaN where it has none.
+        confidence: Share of the resamples inside the interval, between 0 and 1.
+    """
     values = values[~np.isnan(values)]
     if not len(values):
         return np.nan, np.nan

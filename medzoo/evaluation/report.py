@@ -7,6 +7,7 @@ from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any
 
 from medzoo.datasets import Task
+from medzoo.evaluation.groups import GroupScores, largest_gap, worst_group
 from medzoo.evaluation.metrics import ClassScores, Metrics
 from medzoo.evaluation.report_text import SCORE_LABELS, report_text
 from medzoo.evaluation.report_values import check_report_values
@@ -37,6 +38,7 @@ class Report(Metrics):
             for the second class.
         threshold: Probability above which the second class of a binary task was decided for, or a
             label (one number, or one per label); None for 0.5, or the most probable class.
+        groups: The scores of each group of images, by name; empty if none were given.
 
     The scores themselves are those of `Metrics`.
     """
@@ -55,6 +57,37 @@ class Report(Metrics):
     auc_intervals: list[tuple[float, float]] = field(default_factory=list)
     class_intervals: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
     threshold: float | list[float] | None = None
+    groups: list[GroupScores] = field(default_factory=list)
+
+    def worst_group(self, score: str = "auc") -> GroupScores | None:
+        """Return the group with the worst value of a score, of those of at least 30 images.
+
+        Args:
+            score: Name of an overall score.
+
+        Returns:
+            The group; None if the score is defined for none of them.
+
+        Raises:
+            ValueError: If there is no such score.
+        """
+        return worst_group(self.groups, score)
+
+    def largest_gap(self, score: str = "auc") -> float:
+        """Return by how much a score differs between groups of at least 30 images.
+
+        The largest of several differences is above 0 by chance alone; compare the intervals.
+
+        Args:
+            score: Name of an overall score.
+
+        Returns:
+            Best minus worst; NaN if there are not two such groups.
+
+        Raises:
+            ValueError: If there is no such score.
+        """
+        return largest_gap(self.groups, score)
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain JSON values; NaN becomes None."""
@@ -103,6 +136,16 @@ class Report(Metrics):
             name: list(map(_interval, bounds))
             for name, bounds in values.get("class_intervals", {}).items()
         }
+        restored["groups"] = [
+            {
+                **group,
+                "scores": {name: _number(value) for name, value in group["scores"].items()},
+                "intervals": {
+                    name: _interval(bounds) for name, bounds in group["intervals"].items()
+                },
+            }
+            for group in values.get("groups", [])
+        ]
         restored["per_class"] = [
             {name: _class_value(name, row.get(name)) for name in ClassScores.__annotations__}
             for row in values["per_class"]

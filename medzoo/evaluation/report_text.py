@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from medzoo.escape import for_display
+from medzoo.evaluation.groups import SMALL_GROUP
 from medzoo.evaluation.metrics import is_multi_label
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ def report_text(report: Report) -> str:
     lines += [*_remarks(report, multi_label), "", *_classes(report, multi_label)]
     if any(math.isnan(row["auc"]) for row in report.per_class):
         lines += ["", f"-: not defined for this split; left out of the means over {unit}."]
+    if report.groups:
+        lines += ["", *_groups(report)]
     return "\n".join(lines)
 
 
@@ -117,6 +120,39 @@ def _remarks(report: Report, multi_label: bool) -> list[str]:
         lines.append(
             f"In brackets: 95 % bootstrap intervals, {report.resamples:,} resamples of the "
             f"images, seed {report.seed}."
+        )
+    return lines
+
+
+def _groups(report: Report) -> list[str]:
+    names = [for_display(group["name"]) + " *" * group["small"] for group in report.groups]
+    width = max(len("group"), *map(len, names))
+    bounds = 24 if report.intervals else 9
+    lines = [f"  {'group':<{width}}   images  {'AUC':<{bounds}}ACC"]
+    for name, group in zip(names, report.groups, strict=True):
+        cells = []
+        for score in ("auc", "acc"):
+            cell = digits(group["scores"][score])
+            if score in group["intervals"]:
+                low, high = group["intervals"][score]
+                cell += f"  [{digits(low)}, {digits(high)}]"
+            cells.append(f"{cell:<{bounds}}")
+        lines.append(f"  {name:<{width}}  {group['n']:>7,}  {''.join(cells)}".rstrip())
+    lines.append("")
+    for score in ("auc", "acc"):
+        worst, gap = report.worst_group(score), report.largest_gap(score)
+        if worst and not math.isnan(gap):
+            lines.append(
+                f"Worst {SCORE_LABELS[score]}: {for_display(worst['name'])}; largest gap between "
+                f"groups: {digits(gap)}."
+            )
+    if any(group["small"] for group in report.groups):
+        lines.append(f"*: small, below {SMALL_GROUP} images; left out of worst and gap.")
+    lacking = [for_display(group["name"]) for group in report.groups if group["absent"]]
+    if lacking:
+        lines.append(
+            f"Groups that lack a class, so that means over classes cannot be compared with those "
+            f"of others: {', '.join(lacking)}. -: not defined."
         )
     return lines
 

@@ -78,6 +78,10 @@ def _are_intervals(value: object) -> bool:
     return isinstance(value, list) and all(map(_is_interval, value))
 
 
+def _are_named_intervals(value: object) -> bool:
+    return isinstance(value, dict) and all(map(_is_interval, value.values()))
+
+
 def _is_threshold(value: object) -> bool:
     return all(map(_is_score, value)) if isinstance(value, list) else _is_score(value)
 
@@ -117,6 +121,16 @@ def _shape(counts: Any, depth: int) -> list[int]:
     return [len(inner), *inner[0]] if inner and inner.count(inner[0]) == len(inner) else []
 
 
+_are_groups = _are_rows(
+    {
+        "name": _is_text,
+        "n": _is_count,
+        "small": lambda value: isinstance(value, bool),
+        "absent": lambda value: isinstance(value, list) and all(map(_is_text, value)),
+        "scores": lambda value: isinstance(value, dict) and all(map(_is_agreement, value.values())),
+        "intervals": _are_named_intervals,
+    }
+)
 _LATER = ("specificity", "npv", "average_precision")
 _scores = dict.fromkeys(("precision", "recall", "f1", "auc", *_LATER), _is_score)
 _are_classes = _are_rows({"name": _is_text, **_scores, "support": _is_count}, _LATER)
@@ -132,10 +146,8 @@ _FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
         "a number above 0",
     ),
     "provenance": (_is_provenance, "an object with file, md5, official and note"),
-    "intervals": (
-        lambda value: isinstance(value, dict) and all(map(_is_interval, value.values())),
-        "an object of pairs of numbers",
-    ),
+    "intervals": (_are_named_intervals, "an object of pairs of numbers"),
+    "groups": (_are_groups, "a list of objects with name, n, small, absent, scores, intervals"),
     "auc_intervals": (_are_intervals, "a list of pairs of numbers"),
     "class_intervals": (
         lambda value: isinstance(value, dict) and all(map(_are_intervals, value.values())),
