@@ -11,7 +11,7 @@ from torch import Tensor
 
 from medzoo.datasets import Task
 from medzoo.evaluation.intervals import Interval, bootstrap_intervals
-from medzoo.evaluation.metrics import Array, compute_metrics, score_predictions
+from medzoo.evaluation.metrics import Array, compute_metrics
 
 SMALL_GROUP = 30
 """A group of fewer images is small: its scores say little, and worst groups leave it out."""
@@ -106,7 +106,6 @@ def score_groups(
         metrics = compute_metrics(
             truth[own], scores[own], task, classes, threshold=threshold, warn=False
         )
-        support = score_predictions(truth[own], scores[own], task).truth.any(axis=0)
         intervals: dict[str, Interval] = {}
         if resamples:
             intervals = bootstrap_intervals(
@@ -120,7 +119,7 @@ def score_groups(
                 name=name,
                 n=int(own.sum()),
                 small=bool(own.sum() < SMALL_GROUP),
-                absent=[one for one, present in zip(classes, support, strict=True) if not present],
+                absent=[row["name"] for row in metrics.per_class if not row["support"]],
                 scores={
                     key: value for key, value in vars(metrics).items() if isinstance(value, float)
                 },

@@ -67,8 +67,6 @@ def write_files(folder: Path) -> None:
     rows = [(split, index) for split, count in COUNTS.items() for index in range(count)]
     lesions = [(*row, f"lesion {number // 2}") for number, row in enumerate(rows)]
     _write_table(folder / "dermamnist_lesions.csv", ("split", "index", "lesion_id"), lesions)
-    sources = [(*row, f"source {number % 2}") for number, row in enumerate(rows)]
-    _write_table(folder / "octmnist_sources.csv", ("split", "index", "source"), sources)
     own = [(*row, SPLITS[number % 3]) for number, row in enumerate(rows)]
     _write_table(folder / "my_split.csv", ("split", "index", "new_split"), own)
 

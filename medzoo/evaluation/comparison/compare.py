@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from medzoo.datasets import Split
 from medzoo.deployment import load_model
 from medzoo.escape import for_display
@@ -213,10 +215,10 @@ def _named(models: object) -> dict[str, Any]:
 def _test(first: ScoredPredictions, second: ScoredPredictions, score: str) -> tuple[float, str]:
     """Return p-value and name of the test made for a score; NaN if it is the bootstrap."""
     if score == "exact_match" or (score == "acc" and not first.multi_label):
-        complete = first.known.all(axis=1)
+        complete = np.all(first.known, axis=1)
         if not complete.any():
             return math.nan, "mcnemar"
-        right = [one.right.all(axis=1)[complete] for one in (first, second)]
+        right = [np.all(one.right[complete], axis=1) for one in (first, second)]
         return mcnemar(*right), "mcnemar"
     if score == "auc" and first.task == "binary-class":
         return delong(first.truth[:, 1], first.scores[:, 1], second.scores[:, 1]), "delong"
