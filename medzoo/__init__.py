@@ -44,9 +44,11 @@ if TYPE_CHECKING:
     from medzoo.errors import DatasetError, TrainingError, WeightsError
     from medzoo.evaluation import (
         Comparison,
+        ConfidencePoint,
         OperatingPoint,
         ProbeResult,
         Report,
+        choose_confidence,
         choose_threshold,
         compare,
         evaluate,
@@ -69,6 +71,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Augmentation",
     "Comparison",
+    "ConfidencePoint",
     "Dataset",
     "DatasetError",
     "DatasetInfo",
@@ -88,6 +91,7 @@ __all__ = [
     "TrainingError",
     "WeightsError",
     "__version__",
+    "choose_confidence",
     "choose_threshold",
     "compare",
     "compile",
@@ -127,9 +131,11 @@ _HOME = {
     "errors": ("DatasetError", "TrainingError", "WeightsError"),
     "evaluation": (
         "Comparison",
+        "ConfidencePoint",
         "OperatingPoint",
         "ProbeResult",
         "Report",
+        "choose_confidence",
         "choose_threshold",
         "compare",
         "evaluate",

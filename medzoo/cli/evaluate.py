@@ -55,7 +55,8 @@ def add(commands: Commands) -> None:
         "--plots",
         type=Path,
         metavar="DIR",
-        help="write confusion matrix, scores per class and reliability diagram into this folder",
+        help="write confusion matrix, scores per class, reliability diagram and risk-coverage "
+        "curve into this folder",
     )
     add_tta_option(sub)
     add_data_options(sub, size=None)
@@ -81,7 +82,7 @@ def _evaluate(arguments: argparse.Namespace) -> tuple[Any, str]:
     from medzoo.datasets.resplit import read_column
     from medzoo.deployment import load_model
     from medzoo.evaluation import plot_report
-    from medzoo.evaluation.plots import require_matplotlib
+    from medzoo.evaluation.figure import require_matplotlib
     from medzoo.evaluation.report_plots import plot_paths
     from medzoo.weights import warn_if_trained_on
 

@@ -12,13 +12,19 @@ from medzoo.evaluation.metrics import (
     RiskCoverage,
     compute_metrics,
 )
-from medzoo.evaluation.operating_points import OperatingPoint, choose_threshold
+from medzoo.evaluation.operating_points import (
+    ConfidencePoint,
+    OperatingPoint,
+    choose_confidence,
+    choose_threshold,
+)
 from medzoo.evaluation.plots import (
     plot_comparison,
     plot_confusion,
     plot_history,
     plot_per_class,
     plot_reliability,
+    plot_risk_coverage,
 )
 from medzoo.evaluation.probe import Probe, ProbeResult, knn_probe, linear_probe
 from medzoo.evaluation.report import Report
@@ -29,6 +35,7 @@ __all__ = [
     "CalibrationBin",
     "ClassScores",
     "Comparison",
+    "ConfidencePoint",
     "Difference",
     "GroupScores",
     "Metrics",
@@ -39,6 +46,7 @@ __all__ = [
     "RiskCoverage",
     "bootstrap_intervals",
     "calibrate",
+    "choose_confidence",
     "choose_threshold",
     "compare",
     "compute_metrics",
@@ -51,4 +59,5 @@ __all__ = [
     "plot_per_class",
     "plot_reliability",
     "plot_report",
+    "plot_risk_coverage",
 ]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import (
     IO,
     TYPE_CHECKING,
     Any,
     Literal,
+    SupportsFloat,
     SupportsIndex,
     TypeAlias,
     get_args,
@@ -26,7 +28,8 @@ from medzoo.deployment import load_model
 from medzoo.device import resolve_device
 from medzoo.errors import unknown_name
 from medzoo.evaluation.metrics import check_threshold
-from medzoo.evaluation.operating_points import OperatingPoint, ThresholdLike
+from medzoo.evaluation.metrics.selective import confidence_of
+from medzoo.evaluation.operating_points import ConfidencePoint, OperatingPoint, ThresholdLike
 from medzoo.inference import InferenceOptions, Model, probabilities
 from medzoo.inference.options import Settings
 from medzoo.inference.run import run_batches
@@ -44,7 +47,7 @@ _BATCH = 64
 
 
 class PredictOptions(InferenceOptions, total=False):
-    """How images are predicted; the options of `medzoo.inference.InferenceOptions` and three more.
+    """How images are predicted; the options of `medzoo.inference.InferenceOptions` and four more.
 
     Attributes:
         top_k: Keep only the most probable classes; all when not given.
@@ -54,11 +57,13 @@ class PredictOptions(InferenceOptions, total=False):
         on_error: What to do about an image that cannot be read: ``"raise"``, or ``"skip"`` it and
             warn once at the end. By default what is found in a folder or by a pattern is skipped,
             and what was given is not.
+        min_confidence: Confidence below which no answer is given, in [0, 1].
     """
 
     top_k: int | None
     threshold: ThresholdLike | None
     on_error: OnError | None
+    min_confidence: float | ConfidencePoint | None
 
 
 ModelSource: TypeAlias = "Model | str | os.PathLike[str]"
@@ -95,6 +100,7 @@ def predict(
     top_k: int | None = None,
     threshold: ThresholdLike | None = None,
     on_error: OnError | None = None,
+    min_confidence: float | ConfidencePoint | None = None,
     **options: Unpack[InferenceOptions],
 ) -> Prediction | Predictions:
     """Name what a model sees in one image or in several.
@@ -123,6 +129,10 @@ def predict(
         on_error: What to do about an image that cannot be read: ``"raise"``, or ``"skip"`` it and
             warn once at the end. By default what is found in a folder or by a pattern is skipped,
             and what was given is not.
+        min_confidence: Confidence below which no answer is given, in [0, 1]: such a prediction has
+            no labels, and `Prediction.abstained` is true. Best what `medzoo.choose_confidence` has
+            chosen on the validation split. The confidence is the probability of the class that is
+            decided for; for multi-label tasks the mean over labels of that of each decision.
         **options: ``batch_size`` (64 by default), ``device``, ``precision``, ``tta``,
             ``temperature``, ``spec``; see `medzoo.inference.InferenceOptions`.
 
@@ -150,6 +160,12 @@ def predict(
     spec = spec_of(runs, settings.spec)
     check_classifier(spec)
     _check(top_k, on_error)
+    if isinstance(min_confidence, ConfidencePoint):
+        min_confidence = min_confidence.min_confidence
+    if min_confidence is not None and not (
+        isinstance(min_confidence, SupportsFloat) and 0 <= float(min_confidence) <= 1
+    ):
+        raise ValueError(f"min_confidence={min_confidence!r} must be a number from 0 to 1")
     if isinstance(threshold, OperatingPoint):
         threshold = threshold.threshold
     limits = check_threshold(threshold, spec.task, spec.num_classes).tolist()
@@ -164,7 +180,12 @@ def predict(
         names = class_names(spec, logits.shape[1])
         rows = probabilities(logits, spec.task).tolist()
         for row, path in zip(rows, reading.paths, strict=True):
-            predictions.append(_prediction(names, row, above, spec.multi_label, top_k, path))
+            one = _prediction(names, row, above, spec.multi_label, top_k, path)
+            if min_confidence is not None:
+                sure = _confidence(names, row, one.labels, spec.multi_label)
+                if sure < min_confidence:
+                    one = replace(one, labels=(), abstained=True)
+            predictions.append(one)
     reading.depth.finish()
     if reading.failures:
         predictions.failures = tuple(reading.failures)
@@ -235,3 +256,11 @@ def _prediction(
             ranked.sort(key=lambda pair: pair[0] != decided)
         labels = (ranked[0][0],)
     return Prediction(dict(ranked[:top_k]), labels, source)
+
+
+def _confidence(
+    names: Sequence[str], values: Sequence[float], labels: Sequence[str], multi_label: bool
+) -> float:
+    """Return how sure the model is of its answer, as `choose_confidence` defines it."""
+    decided = np.array([[name in labels for name in names]])
+    return float(confidence_of(np.array([values]), decided, multi_label=multi_label)[0])

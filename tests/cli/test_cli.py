@@ -117,9 +117,9 @@ def test_evaluate_draws_plots(trained, own_file, tmp_path, capsys):
     folder = tmp_path / "new" / "plots"
     command = ["evaluate", trained["weights"], "--dataset", str(own_file), "--plots", str(folder)]
     assert main(command) == 0
-    names = ["confusion.png", "per_class.png", "reliability.png"]
+    names = ["confusion.png", "per_class.png", "reliability.png", "risk_coverage.png"]
     assert sorted(path.name for path in folder.iterdir()) == names
-    assert capsys.readouterr().out.splitlines()[-3:] == [str(folder / name) for name in names]
+    assert capsys.readouterr().out.splitlines()[-4:] == [str(folder / name) for name in names]
 
 
 def test_plots_that_cannot_be_drawn_are_refused_before_the_work(tmp_path, monkeypatch, capsys):

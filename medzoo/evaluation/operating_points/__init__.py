@@ -1,5 +1,6 @@
 """Choosing when a model decides: thresholds of probability and of confidence."""
 
+from medzoo.evaluation.operating_points.confidence import ConfidencePoint, choose_confidence
 from medzoo.evaluation.operating_points.threshold import (
     OperatingPoint,
     ThresholdLike,
@@ -7,7 +8,9 @@ from medzoo.evaluation.operating_points.threshold import (
 )
 
 __all__ = [
+    "ConfidencePoint",
     "OperatingPoint",
     "ThresholdLike",
+    "choose_confidence",
     "choose_threshold",
 ]
