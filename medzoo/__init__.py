@@ -42,7 +42,19 @@ if TYPE_CHECKING:
         synthetic,
     )
     from medzoo.errors import DatasetError, TrainingError, WeightsError
-    from medzoo.evaluation import ProbeResult, Report, evaluate, knn_probe, linear_probe
+    from medzoo.evaluation import (
+        Comparison,
+        ConfidencePoint,
+        OperatingPoint,
+        ProbeResult,
+        Report,
+        choose_confidence,
+        choose_threshold,
+        compare,
+        evaluate,
+        knn_probe,
+        linear_probe,
+    )
     from medzoo.inference import Ensemble, fit_temperature
     from medzoo.model_names import list_models
     from medzoo.models import create_model, save_weights
@@ -58,6 +70,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Augmentation",
+    "Comparison",
+    "ConfidencePoint",
     "Dataset",
     "DatasetError",
     "DatasetInfo",
@@ -65,6 +79,7 @@ __all__ = [
     "Explanation",
     "InputSpec",
     "ModelSpec",
+    "OperatingPoint",
     "Prediction",
     "Predictions",
     "ProbeResult",
@@ -76,6 +91,9 @@ __all__ = [
     "TrainingError",
     "WeightsError",
     "__version__",
+    "choose_confidence",
+    "choose_threshold",
+    "compare",
     "compile",
     "create_model",
     "create_transform",
@@ -111,7 +129,19 @@ _HOME = {
     ),
     "deployment": ("compile", "export"),
     "errors": ("DatasetError", "TrainingError", "WeightsError"),
-    "evaluation": ("ProbeResult", "Report", "evaluate", "knn_probe", "linear_probe"),
+    "evaluation": (
+        "Comparison",
+        "ConfidencePoint",
+        "OperatingPoint",
+        "ProbeResult",
+        "Report",
+        "choose_confidence",
+        "choose_threshold",
+        "compare",
+        "evaluate",
+        "knn_probe",
+        "linear_probe",
+    ),
     "inference": ("Ensemble", "fit_temperature"),
     "model_names": ("list_models",),
     "models": ("create_model", "save_weights"),

@@ -1,4 +1,4 @@
-"""``medzoo evaluate``: score a model on a split."""
+"""``medzoo evaluate`` and ``medzoo compare``: score models on a split."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from medzoo.cli.output.destination import check_outputs
 
 
 def add(commands: Commands) -> None:
-    """Add ``evaluate``.
+    """Add ``evaluate`` and ``compare``.
 
     Args:
         commands: The commands of the command line.
@@ -28,21 +28,61 @@ def add(commands: Commands) -> None:
     sub.add_argument("model", help="a checkpoint's name, a weights file or an exported .onnx file")
     add_model_data_options(sub)
     sub.add_argument("--split", choices=("train", "val", "test"), default="test")
+    threshold = sub.add_mutually_exclusive_group()
+    threshold.add_argument(
+        "--threshold",
+        type=float,
+        help="probability above which the second class, or a label, is decided for (0.5)",
+    )
+    for name, other in (("sensitivity", "specificity"), ("specificity", "sensitivity")):
+        threshold.add_argument(
+            f"--min-{name}",
+            type=float,
+            metavar="SHARE",
+            help=f"choose the threshold on the validation split: the best {other} with at least "
+            f"this {name}",
+        )
+    sub.add_argument(
+        "--groups",
+        type=Path,
+        metavar="FILE",
+        help="also score groups of images: a .csv table with the columns split, index and the one "
+        "named by --group-column",
+    )
+    sub.add_argument("--group-column", metavar="NAME", help="column of --groups, e.g. site or sex")
     sub.add_argument("--seed", type=int, default=0, help="seed of the bootstrap (%(default)s)")
     sub.add_argument(
         "--plots",
         type=Path,
         metavar="DIR",
-        help="write confusion matrix, scores per class and reliability diagram into this folder",
+        help="write confusion matrix, scores per class, reliability diagram and risk-coverage "
+        "curve into this folder",
     )
     add_tta_option(sub)
     add_data_options(sub, size=None)
 
+    both = commands.add(
+        "compare",
+        _compare,
+        "test whether models differ by more than chance",
+        "medzoo compare simple_cnn.breastmnist advanced_cnn.breastmnist",
+    )
+    both.add_argument("models", nargs="+", help="two or more, as for evaluate")
+    add_model_data_options(both)
+    both.add_argument("--split", choices=("train", "val", "test"), default="test")
+    both.add_argument(
+        "--scores", nargs="+", default=["auc", "acc"], metavar="SCORE", help="(auc acc)"
+    )
+    both.add_argument("--seed", type=int, default=0, help="seed of the bootstrap (%(default)s)")
+    add_tta_option(both)
+    add_data_options(both, size=None)
+
 
 def _evaluate(arguments: argparse.Namespace) -> tuple[Any, str]:
+    from medzoo.datasets.resplit import read_column
     from medzoo.deployment import load_model
     from medzoo.evaluation import plot_report
-    from medzoo.evaluation.plots import require_matplotlib
+    from medzoo.evaluation.figure import require_matplotlib
     from medzoo.evaluation.report_plots import plot_paths
     from medzoo.weights import warn_if_trained_on
 
@@ -50,21 +90,54 @@ def _evaluate(arguments: argparse.Namespace) -> tuple[Any, str]:
         plots = [("--plots", path) for path in plot_paths(arguments.plots)]
         check_outputs(plots, inputs_of(arguments))
         require_matplotlib()
+    if bool(arguments.groups) != bool(arguments.group_column):
+        raise ValueError("--groups and --group-column need each other; give both")
     model = load_model(arguments.model)
     data = load_model_data(arguments, model, arguments.size)
+    groups = None
+    if arguments.groups:
+        groups = read_column(arguments.groups, data, arguments.group_column, arguments.split)
     warn_if_trained_on(arguments.model, data)
     device = distributed.device_of_process(arguments.device)
     with distributed.process_group(device):
+        options: dict[str, Any] = {"device": device, "tta": arguments.tta, "sharded": True}
+        threshold, note = arguments.threshold, ""
+        minima = arguments.min_sensitivity, arguments.min_specificity
+        if minima != (None, None):
+            names = ("min_sensitivity", "min_specificity")
+            wanted = dict(zip(names, minima, strict=True))
+            threshold = medzoo.choose_threshold(model, data.val, **wanted, **options)
+            note = f"{threshold}\n\n"
         report = medzoo.evaluate(
             model,
             getattr(data, arguments.split),
-            device=device,
-            tta=arguments.tta,
+            threshold=threshold,
+            groups=groups,
             seed=arguments.seed,
-            sharded=True,
+            **options,
         )
-    text = str(report)
+    text = note + str(report)
     if arguments.plots and distributed.rank() == 0:
         with keeping_results(arguments, f"the plots into {arguments.plots}"):
             text += "\n\nplots:\n" + "\n".join(map(str, plot_report(report, arguments.plots)))
     return report.to_dict(), text
+
+
+def _compare(arguments: argparse.Namespace) -> tuple[Any, str]:
+    from medzoo.deployment import load_model
+    from medzoo.weights import warn_if_trained_on
+
+    arguments.model = arguments.models[0]  # whose data set is the default
+    models = {name: load_model(name) for name in arguments.models}
+    data = load_model_data(arguments, models[arguments.model], arguments.size)
+    for name in models:
+        warn_if_trained_on(name, data)
+    found = medzoo.compare(
+        models,
+        getattr(data, arguments.split),
+        scores=arguments.scores,
+        seed=arguments.seed,
+        device=arguments.device,
+        tta=arguments.tta,
+    )
+    return found.to_dict(), str(found)

@@ -147,6 +147,35 @@ def read_groups(path: str | Path, data: Sizes, column: str) -> list[str]:
     return [groups[position] for position in range(len(groups))]
 
 
+def read_column(path: str | Path, data: Sizes, column: str, split: SplitName) -> list[str]:
+    """Read a value for each image of one split from a CSV file, such as the site or camera.
+
+    Args:
+        path: A file with the columns ``split``, ``index`` and `column`, in any order.
+        data: A data set, or its number of images by split.
+        column: Name of the column.
+        split: The split whose values are returned.
+
+    Returns:
+        The values, in the order of the images; empty where the cell is.
+
+    Raises:
+        TypeError: If `data` has the wrong type.
+        DatasetError: If the file cannot be read, a column is missing, or an image of the split is
+            not listed exactly once.
+    """
+    path, sizes = Path(path).expanduser(), _sizes(data)
+    first = _first_positions(sizes)[split]
+    try:
+        values = {place: value for _, place, value in _rows(path, sizes, column)}
+        wanted = range(first, first + sizes[split])
+        if missing := sum(place not in values for place in wanted):
+            raise ValueError(f"{missing:,} images of {split} have no row; expected one per image")
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"cannot read {column} from {path}: {error}") from error
+    return [values[place] for place in wanted]
+
+
 def _sizes(data: Sizes) -> dict[str, int]:
     if isinstance(data, Dataset):
         return {name: len(data.splits.get(name, ())) for name in SPLIT_NAMES}

@@ -1,15 +1,30 @@
 """Measuring models: scores, intervals, reports, plots and probes."""
 
 from medzoo.evaluation.calibrate import Calibration, calibrate
+from medzoo.evaluation.comparison import Comparison, Difference, compare
 from medzoo.evaluation.evaluate import evaluate
+from medzoo.evaluation.groups import GroupScores
 from medzoo.evaluation.intervals import bootstrap_intervals
-from medzoo.evaluation.metrics import CalibrationBin, ClassScores, Metrics, compute_metrics
+from medzoo.evaluation.metrics import (
+    CalibrationBin,
+    ClassScores,
+    Metrics,
+    RiskCoverage,
+    compute_metrics,
+)
+from medzoo.evaluation.operating_points import (
+    ConfidencePoint,
+    OperatingPoint,
+    choose_confidence,
+    choose_threshold,
+)
 from medzoo.evaluation.plots import (
     plot_comparison,
     plot_confusion,
     plot_history,
     plot_per_class,
     plot_reliability,
+    plot_risk_coverage,
 )
 from medzoo.evaluation.probe import Probe, ProbeResult, knn_probe, linear_probe
 from medzoo.evaluation.report import Report
@@ -19,12 +34,21 @@ __all__ = [
     "Calibration",
     "CalibrationBin",
     "ClassScores",
+    "Comparison",
+    "ConfidencePoint",
+    "Difference",
+    "GroupScores",
     "Metrics",
+    "OperatingPoint",
     "Probe",
     "ProbeResult",
     "Report",
+    "RiskCoverage",
     "bootstrap_intervals",
     "calibrate",
+    "choose_confidence",
+    "choose_threshold",
+    "compare",
     "compute_metrics",
     "evaluate",
     "knn_probe",
@@ -35,4 +59,5 @@ __all__ = [
     "plot_per_class",
     "plot_reliability",
     "plot_report",
+    "plot_risk_coverage",
 ]

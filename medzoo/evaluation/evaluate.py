@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from medzoo.datasets import Split
 from medzoo.deployment import load_model
+from medzoo.evaluation.groups import Groups, group_names, score_groups
 from medzoo.evaluation.intervals import Intervals, bootstrap_intervals
 from medzoo.evaluation.metrics import compute_metrics
+from medzoo.evaluation.operating_points.threshold import ThresholdLike, threshold_for
 from medzoo.evaluation.report import Report
 from medzoo.inference import Model, SplitOptions, probabilities, split_logits
 from medzoo.spec import spec_of
@@ -21,6 +23,8 @@ def evaluate(
     model: Model | str | os.PathLike[str],
     split: Split,
     *,
+    threshold: ThresholdLike | None = None,
+    groups: Groups | None = None,
     resamples: int = 1000,
     seed: int = 0,
     **options: Unpack[SplitOptions],
@@ -36,6 +40,14 @@ def evaluate(
             their own size and normalisation; or the name of a checkpoint, a weights file or an
             exported .onnx file (see `medzoo.deployment.load_model`).
         split: The labelled images, e.g. ``data.test``.
+        threshold: Probability above which the second class of a binary task is decided for, or a
+            label of a multi-label task (then also one per label): an operating point that
+            `medzoo.choose_threshold` has chosen on *another* split, such as ``data.val``, or a
+            number that was fixed beforehand. One chosen on the split that it is reported for makes
+            the scores too good. By default 0.5; other tasks decide for the most probable class.
+        groups: One value per image, such as its site, the sex or age band of the patient, or the
+            camera: a list, an array or a column of pandas. The report then has the scores of each
+            group. None, NaN and empty names are a group ``"(missing)"``.
         resamples: Bootstrap resamples of the images for the 95 % intervals; 0 for none.
         seed: Seed of the resampling.
         **options: ``batch_size``, ``device``, ``precision``, ``tta``, ``temperature``, ``spec``,
@@ -46,11 +58,13 @@ def evaluate(
         ``sharded=True`` every process returns the report of a single process.
 
     Raises:
-        TypeError: If `split` is not a `Split`, the model does not say what it is and no ``spec=``
-            is given, or an option does not exist.
+        TypeError: If `split` is not a `Split`, the threshold is not a number, the model does not
+            say what it is and no ``spec=`` is given, or an option does not exist.
         ValueError: If the split is empty, the model was made for another kind of task or another
             number of classes, or gives NaN; if a model's name is unknown, an option does not fit,
-            or ``tta`` mirrors images whose classes distinguish left from right.
+            ``tta`` mirrors images whose classes distinguish left from right, or the threshold does
+            not fit the task or was chosen on this split, or `groups` has not one value per image
+            or more than 100 different ones.
         WeightsError: If the weights or the .onnx file cannot be found or read.
 
     Example:
@@ -61,17 +75,29 @@ def evaluate(
     """
     if resamples < 0:
         raise ValueError(f"resamples={resamples!r} must be 0 (no intervals) or more")
+    above = threshold_for(threshold, split)
+    names = group_names(groups, len(split)) if groups is not None else None
     runs = load_model(model)
     logits = split_logits(runs, split, **options)
     spec, temperature = spec_of(runs, options.get("spec")), options.get("temperature")
     info = split.info
     scores = probabilities(logits, info.task)
-    metrics = compute_metrics(split.labels, scores, info.task, info.classes)
+    metrics = compute_metrics(split.labels, scores, info.task, info.classes, threshold=above)
     intervals = (
-        bootstrap_intervals(split.labels, scores, info.task, resamples=resamples, seed=seed)
+        bootstrap_intervals(
+            split.labels, scores, info.task, resamples=resamples, seed=seed, threshold=above
+        )
         if resamples
         else Intervals({}, [])
     )
+    by_group = []
+    if names is not None:
+        by_group = score_groups(
+            *(split.labels, scores, info.task, info.classes, names),
+            threshold=above,
+            resamples=resamples,
+            seed=seed,
+        )
     return Report(
         **vars(metrics),
         dataset=info.name,
@@ -82,6 +108,9 @@ def evaluate(
         provenance=split.provenance.to_dict(),
         intervals=intervals.overall,
         auc_intervals=intervals.auc,
+        class_intervals=intervals.by_class,
+        threshold=above,
+        groups=by_group,
         resamples=resamples,
         seed=seed,
         tta=options.get("tta", "none"),

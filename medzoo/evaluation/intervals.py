@@ -8,7 +8,8 @@ single sort per class instead of one per resample.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +22,10 @@ from medzoo.evaluation.metrics import (
     mean_present,
     score_predictions,
 )
+from medzoo.evaluation.metrics.agreement import cohen_kappa, label_agreement, matthews
+from medzoo.evaluation.metrics.areas import weighted_areas
+from medzoo.evaluation.metrics.selective import risk_areas
 
-_CLASS_AUC = "class_auc"
 _CHUNK_ELEMENTS = 4_000_000
 """Counts held at once (32 MB), whatever the size of the split."""
 
@@ -37,10 +40,25 @@ class Intervals:
     Attributes:
         overall: Those of the overall scores, by name.
         auc: Those of each class's AUC, in the order of the classes.
+        by_class: Those of each class's other scores, by name, each in the order of the classes.
     """
 
     overall: dict[str, Interval]
     auc: list[Interval]
+    by_class: dict[str, list[Interval]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ResampledScores:
+    """The scores of each of R resamples, by name; NaN where one has none.
+
+    Attributes:
+        overall: The overall scores, each (R,).
+        by_class: The scores of each class, each (K, R).
+    """
+
+    overall: dict[str, Floats]
+    by_class: dict[str, Floats]
 
 
 def bootstrap_intervals(
@@ -51,6 +69,7 @@ def bootstrap_intervals(
     resamples: int = 1000,
     seed: int = 0,
     confidence: float = 0.95,
+    threshold: float | Sequence[float] | None = None,
 ) -> Intervals:
     """Percentile bootstrap intervals of the scores, resampling the images.
 
@@ -67,36 +86,69 @@ def bootstrap_intervals(
         resamples: Number of resamples; at least 1.
         seed: Seed of the resampling; equal seeds give equal intervals.
         confidence: Share of the resamples inside the interval, between 0 and 1.
+        threshold: As for `compute_metrics`.
 
     Returns:
-        The intervals of ``"auc"``, ``"acc"``, ``"exact_match"``, ``"balanced_acc"``,
-        ``"macro_f1"`` and ``"ece"``, as `compute_metrics` defines them, and those of the classes.
+        The intervals of the overall scores of `Metrics` (without ``"majority"``), and of the scores
+        of each class.
 
     Raises:
         ValueError: If shapes or values do not fit; the message names what was expected.
     """
-    if resamples < 1:
-        raise ValueError(f"resamples={resamples!r} must be at least 1")
     if not 0 < confidence < 1:
         raise ValueError(f"confidence={confidence!r} must lie between 0 and 1, e.g. 0.95")
-    data = score_predictions(labels, probabilities, task)
-    rng = np.random.default_rng(seed)
-    step = max(1, _CHUNK_ELEMENTS // len(data.truth))
-    chunks = [
-        resampled_scores(data, _draw_counts(rng, len(data.truth), min(step, resamples - start)))
-        for start in range(0, resamples, step)
-    ]
-    resampled = {name: np.concatenate([c[name] for c in chunks], axis=-1) for name in chunks[0]}
-    by_class = resampled.pop(_CLASS_AUC)
-    # The two classes of a binary task have the same AUC.
-    by_class = np.broadcast_to(by_class, (data.truth.shape[1], by_class.shape[1]))
+    data = score_predictions(labels, probabilities, task, threshold)
+    found = resample(data, resamples, seed)
+    by_class = {
+        name: [percentiles(row, confidence) for row in values]
+        for name, values in found.by_class.items()
+    }
     return Intervals(
-        {name: _percentiles(values, confidence) for name, values in resampled.items()},
-        [_percentiles(values, confidence) for values in by_class],
+        {name: percentiles(values, confidence) for name, values in found.overall.items()},
+        by_class.pop("auc"),
+        by_class,
     )
 
 
-def _percentiles(values: Floats, confidence: float) -> Interval:
+def resample(data: ScoredPredictions, resamples: int, seed: int) -> ResampledScores:
+    """Score resamples of the images; those of equal seeds and sizes are of the same images.
+
+    Args:
+        data: The truth and the predictions of N images.
+        resamples: Number of resamples; at least 1.
+        seed: Seed of the resampling.
+
+    Raises:
+        ValueError: If there are no resamples.
+    """
+    if resamples < 1:
+        raise ValueError(f"resamples={resamples!r} must be at least 1")
+    chunks = [
+        resampled_scores(data, counts) for counts in _counts(len(data.truth), resamples, seed)
+    ]
+
+    def joined(parts: list[dict[str, Floats]]) -> dict[str, Floats]:
+        return {name: np.concatenate([p[name] for p in parts], axis=-1) for name in parts[0]}
+
+    return ResampledScores(
+        joined([c.overall for c in chunks]), joined([c.by_class for c in chunks])
+    )
+
+
+def _counts(images: int, resamples: int, seed: int) -> Iterator[Floats]:
+    rng = np.random.default_rng(seed)
+    step = max(1, _CHUNK_ELEMENTS // images)
+    for start in range(0, resamples, step):
+        yield _draw_counts(rng, images, min(step, resamples - start))
+
+
+def percentiles(values: Floats, confidence: float) -> Interval:
+    """Return the percentile interval of resampled scores.
+
+    Args:
+        values: The score of each resample, (R,); NaN where it has none.
+        confidence: Share of the resamples inside the interval, between 0 and 1.
+    """
     values = values[~np.isnan(values)]
     if not len(values):
         return np.nan, np.nan
@@ -114,16 +166,12 @@ def _draw_counts(rng: np.random.Generator, images: int, resamples: int) -> Float
     return np.ascontiguousarray(counts.T)
 
 
-def resampled_scores(data: ScoredPredictions, counts: Floats) -> dict[str, Floats]:
-    """The overall scores of each resample.
+def resampled_scores(data: ScoredPredictions, counts: Floats) -> ResampledScores:
+    """The scores of each resample.
 
     Args:
         data: The truth and the predictions of N images.
         counts: How often each image is drawn, (N, R); every column sums to a positive number.
-
-    Returns:
-        Name of the score -> its value in each resample, (R,); NaN where it has none. Those of the
-        classes' AUCs, (K, R), are under ``"class_auc"``; a binary task has one.
     """
 
     def total(values: NDArray[np.bool_] | np.bool_ | Floats) -> Floats:
@@ -133,64 +181,54 @@ def resampled_scores(data: ScoredPredictions, counts: Floats) -> dict[str, Float
     truth, decided = data.truth, data.decided
     images = total(data.known)  # of each class
     support, predicted, hits = total(truth), total(decided), total(truth & decided)
-    right = data.right
+    negatives, right = images - support, data.right
+    true_negatives = images - support - predicted + hits
     with np.errstate(invalid="ignore", divide="ignore"):
         exact_match = total(right.all(axis=1)) / total(data.known.all(axis=1))
-        recall = hits / support
+        recall, specificity = hits / support, true_negatives / negatives
+        precision = np.where(support > 0, hits / np.maximum(predicted, 1), np.nan)
+        npv = np.where(support > 0, true_negatives / np.maximum(images - predicted, 1), np.nan)
         f1 = np.where(support > 0, 2 * hits / (support + predicted), np.nan)
         if data.multi_label:
-            specificity = (images - support - predicted + hits) / (images - support)
             acc, balanced = mean_present(total(right) / images), (recall + specificity) / 2
         else:
             acc, balanced = exact_match, recall
-    auc_classes = range(truth.shape[1])[data.auc_classes]
-    auc = np.stack(
-        [
-            weighted_auc(truth[:, k], data.scores[:, k], counts, data.known[:, k])
-            for k in auc_classes
-        ]
-    )
+    of_class = support, predicted, hits
+    if data.multi_label:
+        kappa, mcc = label_agreement(*of_class, images)
+    else:
+        distances = data.grade_distances
+        disagreement = None if distances is None else total(distances)
+        kappa, mcc = cohen_kappa(*of_class, disagreement), matthews(*of_class)
+    areas = [
+        weighted_areas(truth[:, k], data.scores[:, k], counts, data.known[:, k])
+        for k in range(truth.shape[1])
+    ]
+    auc, average_precision = np.stack(areas, axis=1)
+    chosen = data.auc_classes
     gaps, decisions = total(data.calibration_gaps()), total(data.counted).sum(axis=0)
-    return {
-        "auc": mean_present(auc),
+    aurc, e_aurc = risk_areas(data, counts)
+    overall = {
+        "auc": mean_present(auc[chosen]),
+        "average_precision": mean_present(average_precision[chosen]),
         "acc": acc,
         "exact_match": exact_match,
         "balanced_acc": mean_present(balanced),
         "macro_f1": mean_present(f1),
+        "kappa": kappa,
+        "mcc": mcc,
         "ece": np.abs(gaps).sum(axis=0) / np.where(decisions > 0, decisions, np.nan),
-        _CLASS_AUC: auc,
+        "aurc": aurc,
+        "e_aurc": e_aurc,
     }
-
-
-def weighted_auc(
-    positive: NDArray[np.bool_],
-    scores: Floats,
-    weights: Floats,
-    known: NDArray[np.bool_] | None = None,
-) -> Floats:
-    """Area under the ROC curve for many weightings of the same scores.
-
-    It is the weighted share of (positive, negative) pairs in which the positive scores higher,
-    ties counting half; the same as scikit-learn's ``roc_auc_score(sample_weight=...)``.
-
-    Args:
-        positive: Which images are positive, bool (N,).
-        scores: Score of each image, (N,).
-        weights: Weight of each image in each weighting, not negative, (N, R).
-        known: Which of the images that are not positive are negative, bool (N,); by default all.
-
-    Returns:
-        AUC of each weighting, (R,); NaN where one has no positive or no negative.
-    """
-    negatives = np.flatnonzero(~positive if known is None else ~positive & known)
-    negatives = negatives[np.argsort(scores[negatives], kind="stable")]
-    sorted_scores = scores[negatives]
-    # below[i] is the weight of the i lowest-scoring negatives.
-    below = np.zeros((len(negatives) + 1, weights.shape[1]))
-    np.cumsum(weights[negatives], axis=0, out=below[1:])
-    lower = below[np.searchsorted(sorted_scores, scores[positive], side="left")]
-    lower_or_equal = below[np.searchsorted(sorted_scores, scores[positive], side="right")]
-    won = np.einsum("ir,ir->r", weights[positive], (lower + lower_or_equal) / 2)
-    with np.errstate(invalid="ignore"):
-        auc: Floats = won / (weights[positive].sum(axis=0) * below[-1])
-    return auc
+    by_class = {
+        # The two classes of a binary task have the same AUC.
+        "auc": np.broadcast_to(auc[chosen], auc.shape),
+        "precision": precision,
+        "recall": recall,
+        "specificity": specificity,
+        "npv": npv,
+        "f1": f1,
+        "average_precision": average_precision,
+    }
+    return ResampledScores(overall, by_class)

@@ -1,16 +1,11 @@
 """Figures of a training run, of a report, and of measured against reported accuracy.
 
-Every function writes one PNG. Figures are made without `matplotlib.pyplot`, so that no backend is
-chosen and nothing is left behind in the caller's process. Colours are Okabe and Ito's, which stay
-apart for colour-blind readers.
+Every function writes one PNG.
 """
 
 from __future__ import annotations
 
-import io
 import math
-import os
-import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,20 +13,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from medzoo.escape import for_display
+from medzoo.evaluation.figure import (
+    BLUE,
+    GRAY,
+    GREEN,
+    ORANGE,
+    PathLike,
+    column,
+    new_figure,
+    save_figure,
+    wrapped,
+)
 from medzoo.evaluation.metrics import is_multi_label
 from medzoo.evaluation.report import Report
-from medzoo.files import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-_LINES = 6  # of a long name
-_LARGEST = 60  # inches of a side; more would take gigabytes
-
-BLUE, ORANGE, GREEN, GRAY = "#0072B2", "#E69F00", "#009E73", "#8C8C8C"
-
-PathLike = str | os.PathLike[str]
 
 
 def plot_history(history: Sequence[Mapping[str, Any]], path: PathLike, *, title: str = "") -> Path:
@@ -54,7 +51,7 @@ def plot_history(history: Sequence[Mapping[str, Any]], path: PathLike, *, title:
     """
     if not history:
         raise ValueError("the history has no epochs to plot")
-    epochs, aucs, accs = (_column(history, key) for key in ("epoch", "val_auc", "val_acc"))
+    epochs, aucs, accs = (column(history, key) for key in ("epoch", "val_auc", "val_acc"))
     validated = np.flatnonzero(~np.isnan(aucs) | ~np.isnan(accs))
     curves = {
         "loss": [("loss", "training loss", BLUE), ("val_loss", "validation loss", ORANGE)],
@@ -62,11 +59,11 @@ def plot_history(history: Sequence[Mapping[str, Any]], path: PathLike, *, title:
     }
     if len(validated) < 2:
         del curves["score"]
-    figure = _figure(4.5 * len(curves), 3.6)
+    figure = new_figure(4.5 * len(curves), 3.6)
     panels = dict(zip(curves, figure.subplots(1, len(curves), squeeze=False)[0], strict=True))
     for ylabel, axes in panels.items():
         for key, label, color in curves[ylabel]:
-            values = _column(history, key)
+            values = column(history, key)
             measured = ~np.isnan(values)
             if measured.any():
                 axes.plot(
@@ -100,7 +97,7 @@ def plot_history(history: Sequence[Mapping[str, Any]], path: PathLike, *, title:
         )
     if title:
         figure.suptitle(title)
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def plot_confusion(report: Report, path: PathLike) -> Path:
@@ -122,18 +119,18 @@ def plot_confusion(report: Report, path: PathLike) -> Path:
     if is_multi_label(report.task):
         columns = min(5, len(names))
         rows = math.ceil(len(names) / columns)
-        figure = _figure(2.1 * columns + 0.3, 2.2 * rows + 0.6)
+        figure = new_figure(2.1 * columns + 0.3, 2.2 * rows + 0.6)
         panels = figure.subplots(rows, columns, squeeze=False).ravel()
         for axes, name, counts in zip(panels, names, report.confusion, strict=False):
             _draw_matrix(axes, np.array(counts), ["no", "yes"], ["no", "yes"])
-            axes.set_title(_wrapped(name, 20), fontsize=9)
+            axes.set_title(wrapped(name, 20), fontsize=9)
         for axes in panels[len(names) :]:
             axes.set_axis_off()
         figure.supxlabel("predicted (colour: share of the row)", fontsize=10)
         figure.supylabel("true", fontsize=10)
     else:
         side = 0.78 * len(names)
-        figure = _figure(side + 3.6, side + 2.4)
+        figure = new_figure(side + 3.6, side + 2.4)
         axes = figure.subplots()
         _draw_matrix(axes, np.array(report.confusion), names, names)
         axes.set_xlabel("predicted class")
@@ -142,7 +139,7 @@ def plot_confusion(report: Report, path: PathLike) -> Path:
             axes.images[0], ax=axes, shrink=0.8, label="share of the true class"
         ).outline.set_visible(False)
     figure.suptitle(_heading(report, f"ACC {report.acc:.3f}"))
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def plot_per_class(report: Report, path: PathLike) -> Path:
@@ -159,13 +156,13 @@ def plot_per_class(report: Report, path: PathLike) -> Path:
         ImportError: If matplotlib is not installed.
     """
     rows = report.per_class
-    figure = _figure(8, 0.62 * len(rows) + 1.6)
+    figure = new_figure(8, 0.62 * len(rows) + 1.6)
     axes = figure.subplots()
     places = np.arange(len(rows))
     height = 0.26
     drawn = (("recall", BLUE), ("precision", ORANGE), ("auc", GREEN))
     for offset, (key, color) in enumerate(drawn):
-        values = _column(rows, key)
+        values = column(rows, key)
         label = "AUC" if key == "auc" else key
         bars = axes.barh(
             places + (offset - 1) * height,
@@ -181,7 +178,7 @@ def plot_per_class(report: Report, path: PathLike) -> Path:
             fontsize=7,
             color="0.25",
         )
-    ticks = [f"{_wrapped(row['name'], 32)}\n(n = {row['support']:,})" for row in rows]
+    ticks = [f"{wrapped(row['name'], 32)}\n(n = {row['support']:,})" for row in rows]
     axes.set_yticks(places, ticks, fontsize=8)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlim(0, 1.06)
@@ -191,7 +188,7 @@ def plot_per_class(report: Report, path: PathLike) -> Path:
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, ncols=3, loc="lower right", bbox_to_anchor=(1, 1), borderpad=0)
     figure.suptitle(_heading(report, f"AUC {report.auc:.3f}"))
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def plot_reliability(report: Report, path: PathLike) -> Path:
@@ -216,9 +213,9 @@ def plot_reliability(report: Report, path: PathLike) -> Path:
             "the report has no calibration bins; evaluate the model once more to get them"
         )
     confidence, accuracy, count = (
-        _column(report.calibration, key) for key in ("confidence", "accuracy", "count")
+        column(report.calibration, key) for key in ("confidence", "accuracy", "count")
     )
-    figure = _figure(4.6, 5.2)
+    figure = new_figure(4.6, 5.2)
     reliability, amounts = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
     reliability.plot((0, 1), (0, 1), color=GRAY, linestyle="--", linewidth=1)
     reliability.vlines(confidence, accuracy, confidence, color=ORANGE, linewidth=3, label="gap")
@@ -230,9 +227,47 @@ def plot_reliability(report: Report, path: PathLike) -> Path:
     reliability.legend(frameon=False, loc="upper left")
     for axes in (reliability, amounts):
         axes.spines[["top", "right"]].set_visible(False)
-    data = _wrapped(f"{report.title}, {report.split} split", 48)
+    data = wrapped(f"{report.title}, {report.split} split", 48)
     figure.suptitle(f"{data}\nn = {report.n:,}, ECE {report.ece:.3f}", fontsize=10)
-    return _save(figure, path)
+    return save_figure(figure, path)
+
+
+def plot_risk_coverage(report: Report, path: PathLike) -> Path:
+    """Draw how many answers are wrong if the model gives only those it is most confident of.
+
+    The area below the curve is AURC. The dashed line is the risk if all images are answered, which
+    is also that of answering at random.
+
+    Args:
+        report: What `evaluate` returned.
+        path: The PNG to write; its folder is made when it does not exist.
+
+    Returns:
+        The path written.
+
+    Raises:
+        ImportError: If matplotlib is not installed.
+        ValueError: If the report has no curve, since an older version made it.
+    """
+    if not report.risk_coverage:
+        raise ValueError(
+            "the report has no risk-coverage curve; evaluate the model once more to get it"
+        )
+    coverage, risk = (column(report.risk_coverage, key) for key in ("coverage", "risk"))
+    figure = new_figure(5.2, 4)
+    axes = figure.subplots()
+    axes.axhline(risk[-1], color=GRAY, linestyle="--", linewidth=1)
+    axes.plot(coverage, risk, color=BLUE, marker="o" if len(risk) < 10 else None, markersize=4)
+    axes.fill_between(coverage, risk, color=BLUE, alpha=0.12, linewidth=0)
+    wrong = "wrong decisions" if is_multi_label(report.task) else "wrong answers"
+    axes.set(xlim=(0, 1), xlabel="coverage (share of images answered)", ylabel=f"share of {wrong}")
+    axes.set_ylim(0, max(1.1 * risk.max(), 0.01))
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    data = wrapped(f"{report.title}, {report.split} split", 48)
+    scores = f"AURC {report.aurc:.3f}, E-AURC {report.e_aurc:.3f}"
+    figure.suptitle(f"{data}\nn = {report.n:,}, {scores}", fontsize=10)
+    return save_figure(figure, path)
 
 
 def plot_comparison(
@@ -259,13 +294,13 @@ def plot_comparison(
     """
     if not rows:
         raise ValueError("there are no rows to compare")
-    reported, measured = _column(rows, "reported"), _column(rows, "measured")
+    reported, measured = column(rows, "reported"), column(rows, "measured")
     bounds = np.array([row.get("interval") or (math.nan, math.nan) for row in rows], dtype=float)
     for value in [*reported, *measured, *bounds.ravel()]:
         if not (math.isnan(value) or 0 <= value <= 1):
             raise ValueError(f"{value:g} is not a share in [0, 1]; give 73.77 % as 0.7377")
 
-    figure = _figure(8.5, 0.75 * len(rows) + 1.6)
+    figure = new_figure(8.5, 0.75 * len(rows) + 1.6)
     axes = figure.subplots()
     places = np.arange(len(rows))
     height = 0.36
@@ -297,7 +332,7 @@ def plot_comparison(
             color="black",
             markersize=7,
         )
-    axes.set_yticks(places, [_wrapped(str(row["label"]), 34) for row in rows], fontsize=9)
+    axes.set_yticks(places, [wrapped(str(row["label"]), 34) for row in rows], fontsize=9)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlim(0, 112)
     axes.spines["bottom"].set_bounds(0, 100)
@@ -316,26 +351,7 @@ def plot_comparison(
         borderpad=0,
     )
     figure.suptitle(title)
-    return _save(figure, path)
-
-
-def require_matplotlib() -> None:
-    """Raise an ImportError that says how to install matplotlib, if it is not installed."""
-    try:
-        import matplotlib.figure  # noqa: F401
-    except ImportError as error:
-        raise ImportError(
-            'plots need matplotlib; install it with pip install "medzoo[plots]"'
-        ) from error
-
-
-def _figure(width: float, height: float) -> Figure:
-    """An empty figure of a size in inches, laid out so that labels do not overlap."""
-    require_matplotlib()
-    from matplotlib.figure import Figure
-
-    size = (min(width, _LARGEST), min(height, _LARGEST))
-    return Figure(figsize=size, dpi=150, layout="constrained")
+    return save_figure(figure, path)
 
 
 def _draw_matrix(
@@ -344,45 +360,23 @@ def _draw_matrix(
     """Colour a matrix by the share of each row and print its counts."""
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    for (row, column), share in np.ndenumerate(shares):
+    for (row, place), share in np.ndenumerate(shares):
         color = "white" if share > 0.55 else "black"
-        text = f"{counts[row, column]:,}"
-        axes.text(column, row, text, ha="center", va="center", color=color, fontsize=8)
+        text = f"{counts[row, place]:,}"
+        axes.text(place, row, text, ha="center", va="center", color=color, fontsize=8)
     long = max(len(name) for name in column_names) > 4
     axes.set_xticks(
         range(len(column_names)),
-        [_wrapped(name, 24) for name in column_names],
+        [wrapped(name, 24) for name in column_names],
         fontsize=8,
         rotation=40 if long else 0,
         ha="right" if long else "center",
         rotation_mode="anchor" if long else "default",
     )
-    axes.set_yticks(range(len(row_names)), [_wrapped(name, 24) for name in row_names], fontsize=8)
+    axes.set_yticks(range(len(row_names)), [wrapped(name, 24) for name in row_names], fontsize=8)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
 
 
 def _heading(report: Report, score: str) -> str:
     return f"{for_display(report.title)}, {report.split} split, n = {report.n:,}, {score}"
-
-
-def _wrapped(text: str, width: int) -> str:
-    text = for_display(text)
-    return "\n".join(textwrap.wrap(text, width, max_lines=_LINES, placeholder=" ...")) or text
-
-
-def _column(rows: Sequence[Mapping[str, Any]], key: str) -> np.ndarray:
-    """One value per row, NaN where it is missing or None."""
-    values = [row.get(key) for row in rows]
-    return np.array([math.nan if value is None else value for value in values], dtype=float)
-
-
-def _save(figure: Figure, path: PathLike) -> Path:
-    from matplotlib.text import Text
-
-    for text in figure.findobj(Text):  # a dollar sign in a name does not start a formula
-        text.set_parse_math(False)
-        text.set_usetex(False)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return write_atomically(Path(path), buffer.getvalue(), "the plot")

@@ -7,20 +7,11 @@ from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any
 
 from medzoo.datasets import Task
-from medzoo.escape import for_display
-from medzoo.evaluation.metrics import ClassScores, Metrics, is_multi_label
+from medzoo.evaluation.groups import GroupScores, largest_gap, worst_group
+from medzoo.evaluation.metrics import ClassScores, Metrics
+from medzoo.evaluation.report_text import SCORE_LABELS, report_text
 from medzoo.evaluation.report_values import check_report_values
 from medzoo.inference.tta import TTA
-
-_LABELS = {
-    "auc": "AUC",
-    "acc": "ACC",
-    "exact_match": "exact match",
-    "macro_f1": "macro F1",
-    "balanced_acc": "balanced ACC",
-    "ece": "ECE",
-}
-"""The overall scores in the order in which they are reported."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +33,12 @@ class Report(Metrics):
         seed: Seed of the resampling.
         tta: Test-time augmentation: ``"none"``, ``"flip"`` or ``"dihedral"``.
         temperature: What logits were divided by to become probabilities.
+        class_intervals: Intervals of the other scores of each class, by the name of the score, in
+            the order of the classes: ``class_intervals["recall"][1]`` is that of the sensitivity
+            for the second class.
+        threshold: Probability above which the second class of a binary task was decided for, or a
+            label (one number, or one per label); None for 0.5, or the most probable class.
+        groups: The scores of each group of images, by name; empty if none were given.
 
     The scores themselves are those of `Metrics`.
     """
@@ -58,6 +55,39 @@ class Report(Metrics):
     tta: TTA = "none"
     temperature: float = 1.0
     auc_intervals: list[tuple[float, float]] = field(default_factory=list)
+    class_intervals: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+    threshold: float | list[float] | None = None
+    groups: list[GroupScores] = field(default_factory=list)
+
+    def worst_group(self, score: str = "auc") -> GroupScores | None:
+        """Return the group with the worst value of a score, of those of at least 30 images.
+
+        Args:
+            score: Name of an overall score.
+
+        Returns:
+            The group; None if the score is defined for none of them.
+
+        Raises:
+            ValueError: If there is no such score.
+        """
+        return worst_group(self.groups, score)
+
+    def largest_gap(self, score: str = "auc") -> float:
+        """Return by how much a score differs between groups of at least 30 images.
+
+        The largest of several differences is above 0 by chance alone; compare the intervals.
+
+        Args:
+            score: Name of an overall score.
+
+        Returns:
+            Best minus worst; NaN if there are not two such groups.
+
+        Raises:
+            ValueError: If there is no such score.
+        """
+        return largest_gap(self.groups, score)
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain JSON values; NaN becomes None."""
@@ -96,92 +126,48 @@ class Report(Metrics):
             )
         check_report_values(values)
         restored = dict(values)
-        for name in (*_LABELS, "majority"):
-            restored[name] = _number(values[name])
+        for name in (*SCORE_LABELS, "majority"):
+            restored[name] = _number(values.get(name))
         restored["intervals"] = {
-            name: (_number(low), _number(high)) for name, (low, high) in values["intervals"].items()
+            name: _interval(bounds) for name, bounds in values["intervals"].items()
         }
-        restored["auc_intervals"] = [
-            (_number(low), _number(high)) for low, high in values.get("auc_intervals", [])
+        restored["auc_intervals"] = list(map(_interval, values.get("auc_intervals", [])))
+        restored["class_intervals"] = {
+            name: list(map(_interval, bounds))
+            for name, bounds in values.get("class_intervals", {}).items()
+        }
+        restored["groups"] = [
+            {
+                **group,
+                "scores": {name: _number(value) for name, value in group["scores"].items()},
+                "intervals": {
+                    name: _interval(bounds) for name, bounds in group["intervals"].items()
+                },
+            }
+            for group in values.get("groups", [])
         ]
         restored["per_class"] = [
-            ClassScores(
-                name=row["name"],
-                precision=_number(row["precision"]),
-                recall=_number(row["recall"]),
-                f1=_number(row["f1"]),
-                auc=_number(row["auc"]),
-                support=row["support"],
-            )
+            {name: _class_value(name, row.get(name)) for name in ClassScores.__annotations__}
             for row in values["per_class"]
         ]
         return cls(**restored)
 
-    @property
-    def _unknown(self) -> int:
-        """Number of unknown labels, which no confusion matrix counts."""
-        if not is_multi_label(self.task):
-            return 0
-        known = sum(sum(map(sum, matrix)) for matrix in self.confusion)
-        return self.n * len(self.per_class) - known
-
     def __str__(self) -> str:
         """A table of the overall scores with their intervals, and one of the classes."""
-        multi_label = is_multi_label(self.task)
-        unit = "labels" if multi_label else "classes"
-        lines = [
-            f"{for_display(self.title)}, {self.split} split: {self.n:,} images, "
-            f"{len(self.per_class)} {unit} ({self.task})",
-            "",
-        ]
-        for name, label in _LABELS.items():
-            if name == "exact_match" and not multi_label:
-                continue  # it is the ACC once more
-            line = f"  {label:<13}{_digits(getattr(self, name))}"
-            if name in self.intervals:
-                low, high = self.intervals[name]
-                line += f"  [{_digits(low)}, {_digits(high)}]"
-            lines.append(line)
-        lines.append("")
-        measure = "exact match" if multi_label else "ACC"
-        lines.append(f"Always giving the most frequent answer: {measure} {_digits(self.majority)}.")
-        if multi_label:
-            lines.append("ACC is the mean over labels of the share of right decisions at 0.5.")
-        if unknown := self._unknown:
-            share = unknown / (self.n * len(self.per_class))
-            lines.append(
-                f"{unknown:,} labels ({share:.1%}) are unknown and left out; exact match is that "
-                "of images of which every label is known."
-            )
-        if self.tta != "none":
-            lines.append(f"Probabilities are means over the views of each image ({self.tta}).")
-        if self.temperature != 1.0:
-            lines.append(f"Logits were divided by the temperature {self.temperature:.3g}.")
-        if self.intervals:
-            lines.append(
-                f"In brackets: 95 % bootstrap intervals, {self.resamples:,} resamples of the "
-                f"images, seed {self.seed}."
-            )
-        names = [for_display(row["name"]) for row in self.per_class]
-        width = max(len("label"), *map(len, names))
-        heading = "label" if multi_label else "class"
-        lines += ["", f"  {heading:<{width}}  precision  recall     F1    AUC  support"]
-        lines += [
-            f"  {name:<{width}}  {_digits(row['precision']):>9}  {_digits(row['recall']):>6}"
-            f"  {_digits(row['f1']):>5}  {_digits(row['auc']):>5}  {row['support']:>7,}"
-            for name, row in zip(names, self.per_class, strict=True)
-        ]
-        if any(math.isnan(row["auc"]) for row in self.per_class):
-            lines += ["", f"-: not defined for this split; left out of the means over {unit}."]
-        return "\n".join(lines)
-
-
-def _digits(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.3f}"
+        return report_text(self)
 
 
 def _number(value: float | None) -> float:
     return math.nan if value is None else float(value)
+
+
+def _interval(bounds: Any) -> tuple[float, float]:
+    low, high = bounds
+    return _number(low), _number(high)
+
+
+def _class_value(name: str, value: Any) -> Any:
+    return value if name in ("name", "support") else _number(value)
 
 
 def _without_nan(value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, get_args
 
 from medzoo.datasets import TASKS
@@ -32,6 +32,12 @@ def check_report_values(values: Mapping[str, Any]) -> None:
     shape = [classes, 2, 2] if is_multi_label(values["task"]) else [classes, classes]
     if len(values.get("auc_intervals", [])) not in (0, classes):
         raise _not_a_report("auc_intervals", values["auc_intervals"], f"{classes} pairs, or none")
+    for bounds in values.get("class_intervals", {}).values():
+        if len(bounds) != classes:
+            raise _not_a_report("class_intervals", bounds, f"{classes} pairs for each score")
+    threshold = values.get("threshold")
+    if isinstance(threshold, list) and len(threshold) != classes:
+        raise _not_a_report("threshold", threshold, f"one number, or {classes}")
     if _shape(values["confusion"], len(shape)) != shape:
         expected = f"{' x '.join(map(str, shape))} counts, for {classes} classes"
         raise _not_a_report("confusion", values["confusion"], expected)
@@ -58,18 +64,38 @@ def _is_score(value: object) -> bool:
     return value is None
 
 
+def _is_agreement(value: object) -> bool:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return -1 - _ROUNDING <= value <= 1 + _ROUNDING
+    return value is None
+
+
 def _is_interval(value: object) -> bool:
-    return isinstance(value, list | tuple) and len(value) == 2 and all(map(_is_score, value))
+    return isinstance(value, list | tuple) and len(value) == 2 and all(map(_is_agreement, value))
 
 
-def _are_rows(kinds: Mapping[str, Callable[[object], bool]]) -> Callable[[object], bool]:
-    """Return whether a value is a list of objects with these fields."""
+def _are_intervals(value: object) -> bool:
+    return isinstance(value, list) and all(map(_is_interval, value))
+
+
+def _are_named_intervals(value: object) -> bool:
+    return isinstance(value, dict) and all(map(_is_interval, value.values()))
+
+
+def _is_threshold(value: object) -> bool:
+    return all(map(_is_score, value)) if isinstance(value, list) else _is_score(value)
+
+
+def _are_rows(
+    kinds: Mapping[str, Callable[[object], bool]], later: Collection[str] = ()
+) -> Callable[[object], bool]:
+    """Return whether a value is a list of objects with these fields; old ones lack the later."""
 
     def fits(value: object) -> bool:
         return isinstance(value, list) and all(
             isinstance(row, dict)
-            and row.keys() == kinds.keys()
-            and all(kinds[name](row[name]) for name in kinds)
+            and kinds.keys() - later <= row.keys() <= kinds.keys()
+            and all(kinds[name](row[name]) for name in row)
             for row in value
         )
 
@@ -95,8 +121,19 @@ def _shape(counts: Any, depth: int) -> list[int]:
     return [len(inner), *inner[0]] if inner and inner.count(inner[0]) == len(inner) else []
 
 
-_scores = dict.fromkeys(("precision", "recall", "f1", "auc"), _is_score)
-_are_classes = _are_rows({"name": _is_text, **_scores, "support": _is_count})
+_are_groups = _are_rows(
+    {
+        "name": _is_text,
+        "n": _is_count,
+        "small": lambda value: isinstance(value, bool),
+        "absent": lambda value: isinstance(value, list) and all(map(_is_text, value)),
+        "scores": lambda value: isinstance(value, dict) and all(map(_is_agreement, value.values())),
+        "intervals": _are_named_intervals,
+    }
+)
+_LATER = ("specificity", "npv", "average_precision")
+_scores = dict.fromkeys(("precision", "recall", "f1", "auc", *_LATER), _is_score)
+_are_classes = _are_rows({"name": _is_text, **_scores, "support": _is_count}, _LATER)
 _text, _count = (_is_text, "text"), (_is_count, f"a whole number from 0 to {_LARGEST}")
 _FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     **dict.fromkeys(("dataset", "title"), _text),
@@ -109,13 +146,18 @@ _FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
         "a number above 0",
     ),
     "provenance": (_is_provenance, "an object with file, md5, official and note"),
-    "intervals": (
-        lambda value: isinstance(value, dict) and all(map(_is_interval, value.values())),
-        "an object of pairs of numbers",
+    "intervals": (_are_named_intervals, "an object of pairs of numbers"),
+    "groups": (_are_groups, "a list of objects with name, n, small, absent, scores, intervals"),
+    "auc_intervals": (_are_intervals, "a list of pairs of numbers"),
+    "class_intervals": (
+        lambda value: isinstance(value, dict) and all(map(_are_intervals, value.values())),
+        "an object of lists of pairs of numbers",
     ),
-    "auc_intervals": (
-        lambda value: isinstance(value, list) and all(map(_is_interval, value)),
-        "a list of pairs of numbers",
+    "threshold": (_is_threshold, "a number from 0 to 1, a list of them, or null"),
+    **dict.fromkeys(("kappa", "mcc"), (_is_agreement, "a number from -1 to 1, or null")),
+    "risk_coverage": (
+        _are_rows({"coverage": _is_score, "risk": _is_score, "confidence": _is_score}),
+        "a list of objects with coverage, risk and confidence",
     ),
     "per_class": (
         lambda value: _are_classes(value) and bool(value),

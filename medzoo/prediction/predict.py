@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import (
     IO,
@@ -26,7 +27,9 @@ from medzoo.datasets import Split
 from medzoo.deployment import load_model
 from medzoo.device import resolve_device
 from medzoo.errors import unknown_name
-from medzoo.evaluation.metrics import THRESHOLD
+from medzoo.evaluation.metrics import check_threshold
+from medzoo.evaluation.metrics.selective import confidence_of
+from medzoo.evaluation.operating_points import ConfidencePoint, OperatingPoint, ThresholdLike
 from medzoo.inference import InferenceOptions, Model, probabilities
 from medzoo.inference.options import Settings
 from medzoo.inference.run import run_batches
@@ -44,20 +47,23 @@ _BATCH = 64
 
 
 class PredictOptions(InferenceOptions, total=False):
-    """How images are predicted; the options of `medzoo.inference.InferenceOptions` and three more.
+    """How images are predicted; the options of `medzoo.inference.InferenceOptions` and four more.
 
     Attributes:
         top_k: Keep only the most probable classes; all when not given.
-        threshold: Probability above which a label of a multi-label task is decided for, in
-            (0, 1); 0.5 when not given.
+        threshold: Probability above which a label of a multi-label task (then also one per label),
+            or the second class of a binary task, is decided for, in (0, 1), or an operating point
+            of `medzoo.choose_threshold`; 0.5 when not given.
         on_error: What to do about an image that cannot be read: ``"raise"``, or ``"skip"`` it and
             warn once at the end. By default what is found in a folder or by a pattern is skipped,
             and what was given is not.
+        min_confidence: Confidence below which no answer is given, in [0, 1].
     """
 
     top_k: int | None
-    threshold: float | None
+    threshold: ThresholdLike | None
     on_error: OnError | None
+    min_confidence: float | ConfidencePoint | None
 
 
 ModelSource: TypeAlias = "Model | str | os.PathLike[str]"
@@ -92,8 +98,9 @@ def predict(
     images: ImageSources,
     *,
     top_k: int | None = None,
-    threshold: float | None = None,
+    threshold: ThresholdLike | None = None,
     on_error: OnError | None = None,
+    min_confidence: float | ConfidencePoint | None = None,
     **options: Unpack[InferenceOptions],
 ) -> Prediction | Predictions:
     """Name what a model sees in one image or in several.
@@ -116,11 +123,16 @@ def predict(
             or tensor of four dimensions (images first), or of square gray images (N, H, W); a
             split, such as ``data.test``.
         top_k: Keep only the most probable classes; all when not given.
-        threshold: Probability above which a label of a multi-label task is decided for, in
-            (0, 1); 0.5 when not given.
+        threshold: Probability above which a label of a multi-label task (then also one per label),
+            or the second class of a binary task, is decided for, in (0, 1), or an operating point
+            of `medzoo.choose_threshold`; 0.5 when not given.
         on_error: What to do about an image that cannot be read: ``"raise"``, or ``"skip"`` it and
             warn once at the end. By default what is found in a folder or by a pattern is skipped,
             and what was given is not.
+        min_confidence: Confidence below which no answer is given, in [0, 1]: such a prediction has
+            no labels, and `Prediction.abstained` is true. Best what `medzoo.choose_confidence` has
+            chosen on the validation split. The confidence is the probability of the class that is
+            decided for; for multi-label tasks the mean over labels of that of each decision.
         **options: ``batch_size`` (64 by default), ``device``, ``precision``, ``tta``,
             ``temperature``, ``spec``; see `medzoo.inference.InferenceOptions`.
 
@@ -139,15 +151,25 @@ def predict(
         ValueError: If an image in memory has the wrong shape, a shape with two readings, such as
             (3, 28, 28) for a model of gray images, or the model gives NaN; the message names it.
             If a model's name is unknown, the model has no classifier, `threshold` is given for a
-            single-label model, an option does not fit, or ``tta`` mirrors images whose classes
-            distinguish left from right.
+            model of more than two classes, an option does not fit, or ``tta`` mirrors images
+            whose classes distinguish left from right.
     """
     settings = Settings.of(options, InferenceOptions, batch_size=_BATCH)
     resolve_device(settings.device)  # before anything is loaded, read or resized
     runs = load_model(model)
     spec = spec_of(runs, settings.spec)
     check_classifier(spec)
-    _check(spec, top_k, threshold, on_error)
+    _check(top_k, on_error)
+    if isinstance(min_confidence, ConfidencePoint):
+        min_confidence = min_confidence.min_confidence
+    if min_confidence is not None and not (
+        isinstance(min_confidence, SupportsFloat) and 0 <= float(min_confidence) <= 1
+    ):
+        raise ValueError(f"min_confidence={min_confidence!r} must be a number from 0 to 1")
+    if isinstance(threshold, OperatingPoint):
+        threshold = threshold.threshold
+    limits = check_threshold(threshold, spec.task, spec.num_classes).tolist()
+    above = limits if spec.multi_label or threshold is not None else None
     sources = find_sources(images, spec.input.channels)
     skips = None if on_error is None else on_error == "skip"
     reading = BatchReader(sources, spec.input, int(settings.batch_size), skips)
@@ -156,10 +178,14 @@ def predict(
     if (first := next(batches, None)) is not None:
         logits = run_batches(runs, chain([first], batches), spec, settings)
         names = class_names(spec, logits.shape[1])
-        above = (THRESHOLD if threshold is None else threshold) if spec.multi_label else None
         rows = probabilities(logits, spec.task).tolist()
         for row, path in zip(rows, reading.paths, strict=True):
-            predictions.append(_prediction(names, row, above, top_k, path))
+            one = _prediction(names, row, above, spec.multi_label, top_k, path)
+            if min_confidence is not None:
+                sure = _confidence(names, row, one.labels, spec.multi_label)
+                if sure < min_confidence:
+                    one = replace(one, labels=(), abstained=True)
+            predictions.append(one)
     reading.depth.finish()
     if reading.failures:
         predictions.failures = tuple(reading.failures)
@@ -203,34 +229,38 @@ def check_classifier(spec: ModelSpec) -> None:
         raise ValueError("the model has no classifier; make it with create_model(..., dataset=...)")
 
 
-def _check(
-    spec: ModelSpec, top_k: int | None, threshold: float | None, on_error: OnError | None
-) -> None:
+def _check(top_k: int | None, on_error: OnError | None) -> None:
     if top_k is not None and not (isinstance(top_k, SupportsIndex) and top_k >= 1):
         raise ValueError(
             f"top_k={top_k!r} must be a whole number of at least 1, or None for all classes"
         )
-    if threshold is not None and not (isinstance(threshold, SupportsFloat) and 0 < threshold < 1):
-        raise ValueError(f"threshold={threshold!r} must be a number between 0 and 1")
     if on_error is not None and on_error not in get_args(OnError):
         raise unknown_name("on_error", on_error, get_args(OnError))
-    if threshold is not None and not spec.multi_label:
-        raise ValueError(
-            f"threshold={threshold!r} is for multi-label tasks; this model decides for the most "
-            "probable class"
-        )
 
 
 def _prediction(
     names: Sequence[str],
     values: Sequence[float],
-    threshold: float | None,
+    above: Sequence[float] | None,
+    multi_label: bool,
     top_k: int | None,
     source: str | None,
 ) -> Prediction:
     ranked = sorted(zip(names, values, strict=True), key=lambda pair: -pair[1])
-    if threshold is None:  # one class has to be it
-        labels: tuple[str, ...] = (ranked[0][0],)
+    if above is not None and multi_label:
+        limits = dict(zip(names, np.broadcast_to(above, len(names)), strict=True))
+        labels = tuple(name for name, value in ranked if value > limits[name])
     else:
-        labels = tuple(name for name, value in ranked if value > threshold)
+        if above is not None:  # the class that is decided for comes first
+            decided = names[values[1] > above[0]]
+            ranked.sort(key=lambda pair: pair[0] != decided)
+        labels = (ranked[0][0],)
     return Prediction(dict(ranked[:top_k]), labels, source)
+
+
+def _confidence(
+    names: Sequence[str], values: Sequence[float], labels: Sequence[str], multi_label: bool
+) -> float:
+    """Return how sure the model is of its answer, as `choose_confidence` defines it."""
+    decided = np.array([[name in labels for name in names]])
+    return float(confidence_of(np.array([values]), decided, multi_label=multi_label)[0])

@@ -14,20 +14,23 @@ class Prediction:
     """What a model says about one image.
 
     Attributes:
-        probabilities: Name of the class -> probability, the most probable first; only the first
-            `top_k` when asked so.
+        probabilities: Name of the class -> probability, the most probable first (for binary tasks
+            with a threshold, the one that is decided for); only the first `top_k` when asked so.
         labels: What the model decides for: the most probable class, or, for multi-label tasks,
             every label above the threshold, the most probable first (possibly none).
         source: The file, if the image is from one.
+        abstained: Whether the model gives no answer, because it is less confident than
+            ``min_confidence``; `labels` is then empty.
     """
 
     probabilities: dict[str, float]
     labels: tuple[str, ...]
     source: str | None = None
+    abstained: bool = False
 
     @property
     def label(self) -> str:
-        """The most probable class or label (for multi-label tasks even if below the threshold)."""
+        """The first of `probabilities` (for multi-label tasks even if below the threshold)."""
         return next(iter(self.probabilities))
 
     @property
@@ -37,7 +40,12 @@ class Prediction:
 
     def to_dict(self) -> dict[str, Any]:
         """The prediction as plain JSON values; without a source if the image is from no file."""
-        values = {"probabilities": self.probabilities, "labels": list(self.labels)}
+        values: dict[str, Any] = {
+            "probabilities": self.probabilities,
+            "labels": list(self.labels),
+        }
+        if self.abstained:
+            values["abstained"] = True
         return values if self.source is None else {"source": self.source, **values}
 
     def __str__(self) -> str:

@@ -95,13 +95,31 @@ def test_train_writes_weights_that_evaluate_scores(trained, own_file, capsys):
     assert f"{trained['val_acc']:.3f}" in capsys.readouterr().out
 
 
+def test_evaluate_chooses_a_threshold_on_the_validation_split(capsys, tmp_path):
+    data = medzoo.synthetic("breastmnist", n_train=8, n_val=30, n_test=30)
+    arrays = {}
+    for name, split in data.splits.items():
+        arrays[f"{name}_images"] = split.images[:, 0].numpy()
+        arrays[f"{name}_labels"] = split.labels.numpy()[:, None].astype(np.uint8)
+    np.savez(tmp_path / "own.npz", **arrays)
+    command = ["evaluate", "simple_cnn.breastmnist", "--dataset", str(tmp_path / "own.npz")]
+    assert main([*command, "--min-sensitivity", "0.9"]) == 0
+    printed = capsys.readouterr().out
+    assert "sensitivity of at least 0.9, chosen on" in printed
+    assert "was decided for above the probability" in printed
+    assert main([*command, "--threshold", "0.25", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["threshold"] == 0.25
+    assert main([*command, "--min-sensitivity", "0.9", "--split", "val"]) == 1
+    assert "was chosen on this val split" in capsys.readouterr().err
+
+
 def test_evaluate_draws_plots(trained, own_file, tmp_path, capsys):
     folder = tmp_path / "new" / "plots"
     command = ["evaluate", trained["weights"], "--dataset", str(own_file), "--plots", str(folder)]
     assert main(command) == 0
-    names = ["confusion.png", "per_class.png", "reliability.png"]
+    names = ["confusion.png", "per_class.png", "reliability.png", "risk_coverage.png"]
     assert sorted(path.name for path in folder.iterdir()) == names
-    assert capsys.readouterr().out.splitlines()[-3:] == [str(folder / name) for name in names]
+    assert capsys.readouterr().out.splitlines()[-4:] == [str(folder / name) for name in names]
 
 
 def test_plots_that_cannot_be_drawn_are_refused_before_the_work(tmp_path, monkeypatch, capsys):

@@ -125,9 +125,9 @@ def test_explaining_several_fills_a_folder(folder, tmp_path, capsys):
     assert "give a folder" in capsys.readouterr().err
 
 
-def test_a_threshold_is_for_several_labels(folder, capsys):
+def test_a_threshold_is_not_for_several_classes(folder, capsys):
     assert main(["predict", MODEL, str(folder), "--threshold", "0.3"]) == 1
-    assert "multi-label" in capsys.readouterr().err
+    assert "the most probable class" in capsys.readouterr().err
 
 
 @pytest.fixture

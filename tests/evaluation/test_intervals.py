@@ -2,34 +2,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import roc_auc_score
 
 from medzoo.evaluation import bootstrap_intervals, compute_metrics, intervals
-from medzoo.evaluation.intervals import resampled_scores, weighted_auc
+from medzoo.evaluation.intervals import resampled_scores
 from medzoo.evaluation.metrics import score_predictions
-from tests.evaluation.test_metrics import MULTI_LABEL, TASKS, made_up
-
-
-@settings(max_examples=50, deadline=None)
-@given(
-    seed=st.integers(0, 2**32 - 1),
-    images=st.integers(2, 40),
-    levels=st.sampled_from([1, 3, 10, 10**6]),
-)
-def test_weighted_auc_is_that_of_scikit_learn_ties_and_all(seed, images, levels):
-    rng = np.random.default_rng(seed)
-    positive = rng.random(images) < 0.5
-    positive[:2] = True, False
-    scores = rng.integers(0, levels, images) / levels
-    weights = rng.integers(0, 4, (images, 5)).astype(float)
-    weights[:2] += 1
-    expected = [roc_auc_score(positive, scores, sample_weight=column) for column in weights.T]
-    assert weighted_auc(positive, scores, weights) == pytest.approx(expected, abs=1e-12)
-
-
-def test_weighted_auc_without_positives_or_negatives_is_nan():
-    positive, scores = np.array([True, False]), np.array([0.3, 0.2])
-    assert np.isnan(weighted_auc(positive, scores, np.eye(2))).all()
+from tests.evaluation.metrics.test_scores import MULTI_LABEL, TASKS, made_up
 
 
 @pytest.mark.filterwarnings("ignore:no image has", "ignore:every image has")
@@ -43,14 +20,13 @@ def test_a_resample_scores_as_the_drawn_images_do(task, seed, images, levels):
     resampled = resampled_scores(score_predictions(labels, scores, task), counts)
     for k, row in enumerate(drawn):
         expected = compute_metrics(labels[row], scores[row], task)
-        by_class = [row["auc"] for row in expected.per_class]
-        expected_aucs = by_class[-1:] if task == "binary-class" else by_class
-        found = resampled["class_auc"][:, k]
-        assert found == pytest.approx(expected_aucs, abs=1e-12, nan_ok=True)
-        for name, values in resampled.items():
-            if name == "class_auc":
-                continue
-            assert values[k] == pytest.approx(getattr(expected, name), abs=1e-12, nan_ok=True), name
+        for name, values in resampled.by_class.items():
+            found = [one[name] for one in expected.per_class]
+            if (task, name) == ("binary-class", "auc"):
+                found[0] = found[1]
+            assert values[:, k] == pytest.approx(found, abs=1e-12, nan_ok=True), name
+        for name, values in resampled.overall.items():
+            assert values[k] == pytest.approx(getattr(expected, name), abs=1e-9, nan_ok=True), name
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -102,6 +78,17 @@ def test_each_class_has_an_interval_of_its_auc(task):
     assert len(found) == len(classes)
     for (low, high), row in zip(found, classes, strict=True):
         assert low < row["auc"] < high
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_each_score_of_each_class_has_an_interval(task):
+    labels, scores = made_up(task, 2, 200)
+    found = bootstrap_intervals(labels, scores, task, resamples=200)
+    classes = compute_metrics(labels, scores, task).per_class
+    assert {"name", "support", "auc", *found.by_class} == {*classes[0]}
+    for name, bounds in found.by_class.items():
+        for (low, high), row in zip(bounds, classes, strict=True):
+            assert low <= row[name] <= high, name
 
 
 @pytest.mark.parametrize("bad", [{"resamples": 0}, {"confidence": 1.0}, {"confidence": 95}])

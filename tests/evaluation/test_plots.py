@@ -15,9 +15,10 @@ from medzoo.evaluation import (
     plot_per_class,
     plot_reliability,
     plot_report,
+    plot_risk_coverage,
     plots,
 )
-from tests.evaluation.test_metrics import MULTI_LABEL
+from tests.evaluation.metrics.test_scores import MULTI_LABEL
 from tests.evaluation.test_report import report
 
 HISTORY = [
@@ -168,7 +169,21 @@ def test_a_thousand_classes_do_not_take_gigabytes(tmp_path, monkeypatch):
     few = report()
     many = replace(few, per_class=few.per_class * 400, confusion=np.eye(1200, dtype=int).tolist())
     sizes = []
-    monkeypatch.setattr(plots, "_save", lambda figure, path: sizes.append(figure.get_size_inches()))
+    monkeypatch.setattr(
+        plots, "save_figure", lambda figure, path: sizes.append(figure.get_size_inches())
+    )
     monkeypatch.setattr(plots, "_draw_matrix", lambda axes, *_: axes.imshow([[0]]))
     plots.plot_confusion(many, tmp_path / "a.png")
     assert np.max(sizes) <= 60
+
+
+def test_a_risk_coverage_curve_needs_its_points(tmp_path):
+    with Image.open(plot_risk_coverage(report(MULTI_LABEL), tmp_path / "curve.png")) as image:
+        assert min(image.size) > 400
+    with pytest.raises(ValueError, match="no risk-coverage curve; evaluate"):
+        plot_risk_coverage(replace(report(), risk_coverage=[]), tmp_path / "none.png")
+
+
+def test_plots_of_an_old_report_lack_its_curve(tmp_path):
+    paths = plot_report(replace(report(), risk_coverage=[]), tmp_path)
+    assert [path.name for path in paths] == ["confusion.png", "per_class.png", "reliability.png"]

@@ -5,17 +5,18 @@ import math
 import pytest
 
 from medzoo.evaluation import Report, bootstrap_intervals, compute_metrics
-from tests.evaluation.test_metrics import MULTI_LABEL, made_up
+from tests.evaluation.metrics.test_scores import MULTI_LABEL, made_up
 
 
-def report(task="multi-class", absent=None):
+def report(task="multi-class", absent=None, threshold=None):
     labels, scores = made_up(task, 0, 90, 3)
     if absent is not None:
         labels[:, absent] = 0
     names = ["actinic keratoses and intraepithelial carcinoma", "nevi", "hernia"]
-    intervals = bootstrap_intervals(labels, scores, task, resamples=50)
+    names = names[: scores.shape[1]]
+    intervals = bootstrap_intervals(labels, scores, task, resamples=50, threshold=threshold)
     return Report(
-        **vars(compute_metrics(labels, scores, task, names)),
+        **vars(compute_metrics(labels, scores, task, names, threshold=threshold)),
         dataset="dermamnist",
         title="DermaMNIST (rebuilt)",
         split="test",
@@ -29,8 +30,10 @@ def report(task="multi-class", absent=None):
         },
         intervals=intervals.overall,
         auc_intervals=intervals.auc,
+        class_intervals=intervals.by_class,
         resamples=50,
         seed=0,
+        threshold=threshold,
     )
 
 
@@ -59,13 +62,41 @@ def test_a_report_cannot_be_changed():
         report().auc = 1.0
 
 
-def test_reports_of_earlier_versions_are_read():
-    before = report()
-    values = through_json(before.to_dict())
-    del values["tta"], values["temperature"]
+def test_reports_of_earlier_versions_are_read_and_shown_without_what_they_lack():
+    values = through_json(report().to_dict())
+    later = ("average_precision", "kappa", "mcc", "aurc", "e_aurc")
+    for name in (*later, "tta", "temperature", "class_intervals", "threshold", "risk_coverage"):
+        del values[name]
+    for name in later:
+        del values["intervals"][name]
+    for row in values["per_class"]:
+        del row["specificity"], row["npv"], row["average_precision"]
     after = Report.from_dict(values)
-    assert after == before
-    assert (after.tta, after.temperature) == ("none", 1.0)
+    assert (after.tta, after.temperature, after.threshold) == ("none", 1.0, None)
+    assert math.isnan(after.kappa)
+    assert math.isnan(after.per_class[0]["npv"])
+    assert Report.from_dict(through_json(after.to_dict())).to_dict() == after.to_dict()
+    for missing in ("kappa", "AURC", "specificity", "NPV"):
+        assert missing not in str(after)
+        assert missing in str(report())
+
+
+def test_a_binary_report_shows_the_operating_point():
+    before = report("binary-class", threshold=0.3)
+    assert Report.from_dict(through_json(before.to_dict())) == before
+    text, row = str(before), before.per_class[1]
+    low, high = before.class_intervals["recall"][1]
+    assert f"sensitivity  {row['recall']:.3f}  [{low:.3f}, {high:.3f}]" in text
+    assert f"NPV          {row['npv']:.3f}  [" in text
+    assert "nevi was decided for above the probability 0.3." in text
+
+
+def test_thresholds_of_labels_are_shown():
+    before = report(MULTI_LABEL, threshold=[0.2, 0.5, 0.8])
+    assert Report.from_dict(through_json(before.to_dict())) == before
+    assert "above the probability: actinic" in str(before)
+    assert "nevi 0.5, hernia 0.8." in str(before)
+    assert "right decisions." in str(before)
 
 
 def test_views_and_temperature_survive_json_and_are_told_only_if_there_are_any():
@@ -127,6 +158,10 @@ DAMAGES = {
     "temperature": [0, -1, "1", 10**400, float("nan"), None],
     "provenance": [None, [], {}, {"file": "a", "md5": 5, "official": True}],
     "intervals": [[], {"auc": 5}, {"auc": [0.1]}, {"auc": [0, 10**400]}],
+    "class_intervals": [[], {"recall": [[0, 1]]}, {"recall": 5}, {"recall": [[0, 2]] * 3}],
+    "threshold": ["0.5", 2, [0.5], [0.5, "a", 0.5]],
+    "kappa": ["a", -1.1, True],
+    "risk_coverage": [None, [5], [{"coverage": 2, "risk": 0, "confidence": 1}]],
     "per_class": [None, [], [{}], [[]], "abc", [{"name": "a"}]],
     "confusion": [None, [], [[1]], [[1, 2], [3]], 5, [["a"] * 3] * 3, [[10**400] * 3] * 3],
     "calibration": [None, [5], [{"confidence": 2, "accuracy": 0, "count": 1}]],

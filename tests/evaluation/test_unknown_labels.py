@@ -16,11 +16,14 @@ from medzoo.evaluation.intervals import resampled_scores
 from medzoo.evaluation.metrics import score_predictions
 from medzoo.evaluation.plots import plot_confusion, plot_per_class, plot_reliability
 from medzoo.inference import fit_temperature
-from tests.evaluation.test_metrics import MULTI_LABEL, made_up, naive_ece
+from tests.evaluation.metrics.test_scores import MULTI_LABEL, made_up, naive_ece
 from tests.inference.test_calibration import Replay
 from tests.inference.test_calibration import made_up as made_up_split
 
-SCORES = ("auc", "acc", "exact_match", "balanced_acc", "macro_f1", "ece")
+SCORES = (
+    *("auc", "average_precision", "acc", "exact_match", "balanced_acc", "macro_f1"),
+    *("kappa", "mcc", "ece", "aurc", "e_aurc"),
+)
 
 
 def with_unknown(seed, images=60, classes=4, share=0.3, levels=None):
@@ -47,6 +50,10 @@ def test_scores_of_a_label_are_those_of_the_images_where_it_is_known(seed, level
     f1 = [sk.f1_score(*pair, zero_division=0) for pair in decided]
     assert [row["auc"] for row in ours.per_class] == pytest.approx(auc)
     assert [row["f1"] for row in ours.per_class] == pytest.approx(f1)
+    for name, score in (("kappa", sk.cohen_kappa_score), ("mcc", sk.matthews_corrcoef)):
+        assert getattr(ours, name) == pytest.approx(np.mean([score(*pair) for pair in decided]))
+    areas = [sk.average_precision_score(*pair) for pair in pairs]
+    assert ours.average_precision == pytest.approx(np.mean(areas))
     assert [row["support"] for row in ours.per_class] == [int(t.sum()) for t, _ in pairs]
     assert ours.auc == pytest.approx(np.mean(auc))
     assert ours.acc == pytest.approx(np.mean([(t == d).mean() for t, d in decided]))
@@ -136,8 +143,8 @@ def test_a_resample_scores_as_the_drawn_images_do(seed, images):
     labels, scores = with_unknown(seed, images, levels=4)
     drawn = np.random.default_rng(seed).integers(images, size=(3, images))
     counts = np.stack([np.bincount(row, minlength=images) for row in drawn], axis=1).astype(float)
-    resampled = resampled_scores(score_predictions(labels, scores, MULTI_LABEL), counts)
-    resampled.pop("class_auc")
+    data = score_predictions(labels, scores, MULTI_LABEL)
+    resampled = resampled_scores(data, counts).overall
     assert set(resampled) == set(SCORES)
     for k, row in enumerate(drawn):
         expected = compute_metrics(labels[row], scores[row], MULTI_LABEL)

@@ -118,11 +118,11 @@ def test_bad_arguments_are_refused(data, model):
         predict(model, data.test.images[0], top_k=0)
     with pytest.raises(ValueError, match="top_k='3' must be a whole number"):
         predict(model, data.test.images[0], top_k="3")
-    with pytest.raises(ValueError, match=r"threshold='0\.3' must be a number"):
+    with pytest.raises(TypeError, match=r"threshold='0\.3' must be a number"):
         predict(model, data.test.images[0], threshold="0.3")
     with pytest.raises(ValueError, match="batch_size='8' must be a whole number"):
         predict(model, data.test.images[0], batch_size="8")
-    with pytest.raises(ValueError, match=r"threshold=0\.3 is for multi-label"):
+    with pytest.raises(ValueError, match=r"threshold=0\.3 is for binary and multi-label"):
         predict(model, data.test.images[0], threshold=0.3)
     with pytest.raises(ValueError, match=r"threshold=1\.0 must be a number between"):
         predict(model, data.test.images[0], threshold=1.0)
