@@ -75,6 +75,8 @@ def bundle(path: Path, data_root: str | None, precision: Precision = "float16") 
 
     splits = {"val": data.val, "test": data.test}
     metrics = {name: medzoo.evaluate(model, split).to_dict() for name, split in splits.items()}
+    for scores in metrics.values():
+        del scores["risk_coverage"]  # a curve of many points, in a file that is read for every list
     entry = _entry(
         target,
         config,
