@@ -78,6 +78,7 @@ def test_wrong_addresses_and_methods(client):
     [
         ("top_k=0", "query.top_k"),
         ("top_k=x", "query.top_k"),
+        ("topk=1", "query.topk"),
         ("tta=spin", "'flip' or 'dihedral'"),
         ("threshold=2", "query.threshold"),
         ("threshold=0.5", "multi-label"),
