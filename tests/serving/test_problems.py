@@ -131,7 +131,9 @@ def test_too_large_a_body_is_refused_with_and_without_its_length(client):
 
 
 def test_charsets_that_decode_nothing_are_refused(client):
-    part = b'--b\r\nContent-Disposition: form-data; name="images"; filename="+2AA-"\r\n\r\nx\r\n--b--'
+    part = (
+        b'--b\r\nContent-Disposition: form-data; name="images"; filename="+2AA-"\r\n\r\nx\r\n--b--'
+    )
     for charset in ("undefined", "punycode", "idna", "utf-7", "zlib"):
         kind = f"multipart/form-data; boundary=b; charset={charset}"
         problem(client.post(PREDICT, content=part, headers={"Content-Type": kind}), 422)

@@ -16,7 +16,14 @@ from medzoo.escape import for_display
 from medzoo.evaluation.metrics import THRESHOLD
 from medzoo.inference.tta import check_views
 from medzoo.prediction import Explanation
-from medzoo.serving.api.schemas import PREDICTED, Answers, Description, Models, PredictOptions, problems
+from medzoo.serving.api.schemas import (
+    PREDICTED,
+    Answers,
+    Description,
+    Models,
+    PredictOptions,
+    problems,
+)
 from medzoo.serving.decoding import Decoded
 from medzoo.serving.intake import Upload
 from medzoo.serving.models import Answer, ServedModel
@@ -148,7 +155,8 @@ def _prediction(
         above = THRESHOLD if options.threshold is None else options.threshold
         values["labels"] = [label for label, probability in ranked if probability > above]
     values["probabilities"] = [
-        {"label": label, "probability": probability} for label, probability in ranked[: options.top_k]
+        {"label": label, "probability": probability}
+        for label, probability in ranked[: options.top_k]
     ]
     if explanation:
         buffer = io.BytesIO()
