@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from medzoo.cli.command import Commands, add_device_option
+
+if TYPE_CHECKING:
+    from medzoo.serving.limits import Limits
 
 _LOCAL = ("127.0.0.1", "::1", "localhost")
 
@@ -51,7 +54,6 @@ def add(commands: Commands) -> None:
 
 def _serve(arguments: argparse.Namespace) -> tuple[Any, str]:
     # Imported here, so that other commands start quickly.
-    from medzoo.serving.limits import Limits
     from medzoo.serving.server import Server
 
     if arguments.workers < 1:
@@ -69,7 +71,7 @@ def _serve(arguments: argparse.Namespace) -> tuple[Any, str]:
         "queue_size": arguments.queue,
         "max_body": arguments.max_body and arguments.max_body << 20,
     }
-    limits = Limits(**{name: value for name, value in given.items() if value is not None})
+    limits = _limits({name: value for name, value in given.items() if value is not None})
     server = Server(
         arguments.model,
         arguments.host,
@@ -85,3 +87,13 @@ def _serve(arguments: argparse.Namespace) -> tuple[Any, str]:
     )
     server.run()
     return None, "medzoo: stopped"
+
+
+def _limits(given: dict[str, Any]) -> Limits:
+    """Return the limits, those without an option of their own within or above the given ones."""
+    from medzoo.serving.limits import Limits
+
+    queue, body = given.get("queue_size", 0), given.get("max_body", 0)
+    if queue > 0:
+        given["max_images"] = min(Limits.max_images, queue)
+    return Limits(max_memory=max(Limits.max_memory, body), **given)

@@ -95,8 +95,8 @@ class Intake:
         parser.spool_max_size = self._limits.max_body + 1  # never to disk
         try:
             form = await parser.parse()
-        except MultiPartException as error:
-            raise Problem(422, f"the multipart body cannot be read: {error.message}") from error
+        except (MultiPartException, UnicodeError) as error:  # by the charset that it declares
+            raise Problem(422, f"the multipart body cannot be read: {error}") from error
         uploads = [
             Upload(shown((part.filename or "")[:_LONGEST_NAME]), part.file.read())
             for _, part in form.multi_items()

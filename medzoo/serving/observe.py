@@ -8,13 +8,15 @@ import re
 import time
 import uuid
 from collections.abc import MutableMapping
+from http import HTTPStatus
 from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from medzoo.serving.metrics import Metrics
-from medzoo.serving.problems import CLIENT_CLOSED_REQUEST
+from medzoo.serving.problems import CLIENT_CLOSED_REQUEST, failure
 
 log = logging.getLogger("medzoo.access")
 
@@ -44,7 +46,7 @@ class Observe:
         start = time.perf_counter()
         given = Headers(scope=scope).get("x-request-id", "")
         identifier = given if _IDENTIFIER.fullmatch(given) else uuid.uuid4().hex
-        status, received = CLIENT_CLOSED_REQUEST, 0
+        status, received, is_started = CLIENT_CLOSED_REQUEST, 0, False
 
         async def counting() -> Message:
             nonlocal received
@@ -53,9 +55,9 @@ class Observe:
             return message
 
         async def labelled(message: Message) -> None:
-            nonlocal status
+            nonlocal status, is_started
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, is_started = message["status"], True
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-ID"] = identifier
                 headers["X-Content-Type-Options"] = "nosniff"
@@ -66,6 +68,12 @@ class Observe:
 
         try:
             await self._app(scope, counting, labelled)
+        except Exception as error:
+            # Here and not outside, so that this answer is observed as well.
+            status = HTTPStatus.INTERNAL_SERVER_ERROR
+            if is_started:
+                raise
+            await failure(Request(scope), error)(scope, counting, labelled)
         finally:
             self._note(scope, status, received, time.perf_counter() - start, identifier)
 

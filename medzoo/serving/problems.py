@@ -76,7 +76,17 @@ def add_handlers(app: FastAPI) -> None:
     app.exception_handler(HTTPException)(_of_http)
     app.exception_handler(RequestValidationError)(_of_validation)
     app.exception_handler(ClientDisconnect)(_of_disconnect)
-    app.exception_handler(Exception)(_of_anything)
+
+
+def failure(request: Request, error: Exception) -> Response:
+    """Return the answer to a request at which the service has failed, and log why.
+
+    Args:
+        request: The request.
+        error: Why.
+    """
+    log.error("a request has failed", exc_info=error)
+    return _response(request, Problem(500, "the service has failed; its log says why"))
 
 
 def _response(request: Request, problem: Problem) -> JSONResponse:
@@ -88,7 +98,8 @@ def _response(request: Request, problem: Problem) -> JSONResponse:
         "detail": detail,
         **problem.fields,
     }
-    if getattr(request.scope.get("route"), "path", "").startswith("/v2"):
+    mount = request.scope.get("root_path", "")
+    if request.scope["path"].removeprefix(mount).startswith("/v2/"):
         content["error"] = detail  # where the Open Inference Protocol has it
     return JSONResponse(content, problem.status, problem.headers, MEDIA_TYPE)
 
@@ -113,7 +124,3 @@ async def _of_validation(request: Request, error: RequestValidationError) -> Res
 
 async def _of_disconnect(_: Request, __: ClientDisconnect) -> Response:
     return Response(status_code=CLIENT_CLOSED_REQUEST)
-
-
-async def _of_anything(request: Request, error: Exception) -> Response:
-    return _response(request, Problem(500, "the service has failed; its log says why"))

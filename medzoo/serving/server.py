@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import socket
@@ -54,6 +55,7 @@ class Server:
 
         Raises:
             OSError: If the address cannot be bound.
+            ValueError: If there is no such port.
         """
         for package in ("uvicorn", "httptools"):
             import_optional(package, "the service needs", "serve")
@@ -104,7 +106,12 @@ def _create(server: Server) -> FastAPI:
         _log_to_stderr()
         forget_ended_processes()
         torch.set_num_threads(max(1, torch.get_num_threads() // server.workers))
-        return create_app(server.models, **server.options)
+        app = create_app(server.models, **server.options)
+        # What is loaded stays: looking for garbage in it would stop everybody for seconds, again
+        # and again, while a request of many small values is read.
+        gc.collect()
+        gc.freeze()
+        return app
     except (ImportError, OSError, TypeError, ValueError, WeightsError) as error:
         if server.workers == 1:
             raise
@@ -127,9 +134,18 @@ async def _announce(address: str) -> None:
 
 def _bind(host: str, port: int) -> socket.socket:
     """Bind an address, without listening: connections are refused until the models are loaded."""
-    family, kind, protocol, _, address = socket.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )[0]
+    if not 0 <= port < 1 << 16:  # or another one is taken in its place
+        raise ValueError(f"port {port} must be from 0 to 65535")
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"cannot serve at {host!r}: {error.strerror}; give an address or a name "
+            "of this machine",
+        ) from error
     listener = socket.socket(family, kind, protocol)
     try:
         if os.name != "nt":  # where it means something else

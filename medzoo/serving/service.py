@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar
@@ -50,6 +51,8 @@ class Service:
         self._batcher = Batcher(
             limits.max_batch, limits.max_wait_ms / 1000, self.metrics.batches.observe
         )
+        # One: objects of Python take many times the memory of the text that they are read from.
+        self._reader = ThreadPoolExecutor(1, "medzoo-read")
         self._in_progress = 0
 
     def find(self, name: str) -> ServedModel:
@@ -64,6 +67,14 @@ class Service:
         if name not in self.models:
             raise Problem(404, str(unknown_name("model", name, self.models)))
         return self.models[name]
+
+    async def read(self, parse: Callable[[], T]) -> T:
+        """Read what a client wrote, one request after the other.
+
+        Args:
+            parse: What reads it.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._reader, parse)
 
     async def predict(
         self, served: ServedModel, uploads: Sequence[Upload], tta: TTA = "none"

@@ -33,7 +33,7 @@ SPEC.loader.exec_module(gen_outputs)
 BLOCKS = {page: gen_outputs.read_blocks(path.read_text("utf-8")) for page, path in PAGES.items()}
 
 NOT_RUN = {
-    "README.md": 1,
+    "README.md": 2,
     "docs/command-line.md": 1,
     "docs/evaluation.md": 2,
     "docs/experiment-tracking.md": 4,
@@ -42,7 +42,7 @@ NOT_RUN = {
     "docs/own-data.md": 1,
     "docs/reproducing.md": 2,
     "docs/scaling.md": 3,
-    "docs/serving.md": 1,
+    "docs/serving.md": 5,
     "docs/speed.md": 1,
     "docs/timm.md": 1,
     "docs/transfer-learning.md": 1,

@@ -19,6 +19,7 @@ def weights(models, tmp_path):
     return medzoo.save_weights(models[XRAY], tmp_path / "own.safetensors")
 
 
+@pytest.mark.slow
 def test_all_kinds_of_sources_get_a_name(models, weights, tmp_path):
     onnx = medzoo.export(models[XRAY], tmp_path / "graph.onnx").path
     loaded = load_models([XRAY, weights, str(onnx), f"{LESION}+efficientnet.dermamnist"])
@@ -69,6 +70,7 @@ def test_a_backbone_is_refused():
         create_app({"features": medzoo.create_model("simple_cnn", num_classes=0)})
 
 
+@pytest.mark.slow
 def test_a_compiled_model_answers_alike_and_can_be_explained(models):
     with TestClient(create_app(XRAY, compile=True)) as client:
         response = client.post(f"{PREDICT}?explain=true", content=encoded())

@@ -78,6 +78,7 @@ def test_wrong_addresses_and_methods(client):
     [
         ("top_k=0", "query.top_k"),
         ("top_k=x", "query.top_k"),
+        ("topk=1", "query.topk"),
         ("tta=spin", "'flip' or 'dihedral'"),
         ("threshold=2", "query.threshold"),
         ("threshold=0.5", "multi-label"),
@@ -129,12 +130,26 @@ def test_too_large_a_body_is_refused_with_and_without_its_length(client):
     assert client.post(PREDICT, content=encoded()).status_code == 200
 
 
-def test_a_failure_inside_leaks_nothing(client, monkeypatch, app):
+def test_charsets_that_decode_nothing_are_refused(client):
+    part = (
+        b'--b\r\nContent-Disposition: form-data; name="images"; filename="+2AA-"\r\n\r\nx\r\n--b--'
+    )
+    for charset in ("undefined", "punycode", "idna", "utf-7", "zlib"):
+        kind = f"multipart/form-data; boundary=b; charset={charset}"
+        problem(client.post(PREDICT, content=part, headers={"Content-Type": kind}), 422)
+
+
+def test_a_failure_inside_leaks_nothing_and_is_observed(client, monkeypatch, access_log):
     from medzoo.serving.service import Service
 
     async def fail(*_):
         raise RuntimeError("/home/secret/path.py")
 
     monkeypatch.setattr(Service, "predict", fail)
-    document = problem(client.post(PREDICT, content=encoded()), 500)
+    response = client.post(PREDICT, content=encoded())
+    document = problem(response, 500)
     assert "secret" not in json.dumps(document)
+    assert response.headers["X-Request-ID"] == json.loads(access_log.messages[-1])["id"]
+    assert json.loads(access_log.messages[-1])["status"] == 500
+    assert "/home/secret" in access_log.text  # in the log alone
+    assert 'status="500"' in client.get("/metrics").text

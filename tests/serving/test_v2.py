@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 
 import numpy as np
 import pytest
@@ -121,7 +122,8 @@ def test_a_plain_request(client):
         (b"\xff", "cannot be read"),
         (b"[" * 100_000, "nested"),
         (b"[]", "cannot be read"),
-        (b'{"inputs": []}', "cannot be read"),
+        (b'{"inputs": []}', "0 inputs, expected one"),
+        (b'{"inputs": [1, 2]}', "2 inputs, expected one"),
         (b'{"inputs": {"name": 1}}', "cannot be read"),
         (request(id=3), "id must be text"),
         (request(tensor={"name": "x"}), "only input is 'images'"),
@@ -130,7 +132,10 @@ def test_a_plain_request(client):
         (request(tensor={"data": [256]}), "from 0 to 255"),
         (request(tensor={"data": [1.5]}), "whole numbers"),
         (request(tensor={"data": ["a"]}), "whole numbers"),
-        (request(tensor={"data": [[1], [1, 2]]}), "cannot be read"),
+        (request(tensor={"data": [[1], [1, 2]]}), "equal lists"),
+        (request(tensor={"data": [[1], [2, 3, 4]]}), "equal lists"),
+        (request(tensor={"data": [True, 2, 3, 4]}), "whole numbers"),
+        (request(tensor={"data": [10**30, float("nan"), None, {}]}), "whole numbers"),
         (request(tensor={"data": "a"}), "must be a list"),
         (request(tensor={"data": None}), "must be a list"),
         (request(tensor={"shape": [2, 1, 1, 1]}), "does not fit"),
@@ -149,6 +154,8 @@ def test_a_plain_request(client):
             request(outputs=[{"name": "logits", "parameters": {"classification": 2}}]),
             "classification",
         ),
+        (request(outputs=[{"name": "logits", "parameters": {"binary_data": "no"}}]), "binary_data"),
+        (request(parameters={"binary_data_output": "false"}), "binary_data_output"),
         (request(outputs=5), "cannot be read"),
         (request() + b"more", "cannot be read"),
     ],
@@ -157,6 +164,22 @@ def test_broken_requests_are_refused(client, body, reason):
     document = problem(client.post(INFER, content=body), 422)
     assert reason in document["detail"]
     assert document["error"] == document["detail"]
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [{"data": ["a" * 20_000, *[""] * 100_000]}, {"shape": [9] * 300_000}],
+    ids=["an array of text would take 8 GB", "the product would take long"],
+)
+def test_a_small_request_cannot_cost_much(client, tensor):
+    start = time.monotonic()
+    problem(client.post(INFER, content=request(tensor=tensor)), 422)
+    assert time.monotonic() - start < 3
+
+
+def test_errors_of_all_addresses_of_the_protocol_are_where_it_has_them(client):
+    for response in (client.get(INFER), client.post("/v2/repository/index"), client.get("/v2/x")):
+        assert response.json()["error"] == response.json()["detail"]
 
 
 def binary(size, data, kind="UINT8", shape=(1, 1, 1, 1)):

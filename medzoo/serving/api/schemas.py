@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from medzoo.inference import TTA
 from medzoo.serving.problems import MEDIA_TYPE
 
 _MODEL = "simple_cnn.pneumoniamnist"
@@ -43,6 +44,19 @@ class Models(BaseModel):
     models: list[Description]
     medzoo: str = Field(examples=["0.1.0"])
     notice: str = Field(examples=[_NOTICE])
+
+
+class PredictOptions(BaseModel):
+    """How images are classified; an option that does not exist is an error, as a typing mistake."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    top_k: int | None = Field(None, ge=1, description="Only so many classes.")
+    threshold: float | None = Field(
+        None, gt=0, lt=1, description="For labels of multi-label models."
+    )
+    explain: bool = Field(False, description="With a heat map of each image.")
+    tta: TTA = Field("none", description="Views of each image to average.")
 
 
 class ClassProbability(BaseModel):

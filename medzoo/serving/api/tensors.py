@@ -20,6 +20,8 @@ INPUT, OUTPUTS = "images", ("probabilities", "logits")
 HEADER = "Inference-Header-Content-Length"
 _MAX_JSON = 4 << 20
 """Bytes of JSON, since little else is done while it is read. Binary tensors may be larger."""
+_MAX_AXES = 8
+"""Axes of a shape, of which those that fit have at most four."""
 _LENGTH = struct.Struct("<I")
 
 
@@ -53,6 +55,8 @@ def parse(body: bytes, json_size: str | None) -> InferRequest:
         raise Problem(413, f"the JSON exceeds {_MAX_JSON:,} bytes; send binary tensor data")
     try:
         values = parse_json(body[:size])
+        if len(values["inputs"]) != 1:
+            raise ValueError(f"there are {len(values['inputs'])} inputs, expected one, {INPUT!r}")
         (tensor,) = values["inputs"]
         name, kind, shape = tensor["name"], tensor["datatype"], tensor["shape"]
         given = tensor.get("parameters") or {}
@@ -122,12 +126,14 @@ def _from_json(data: Any, kind: str) -> np.ndarray | list[bytes]:
             return [base64.b64decode(one, validate=True) for one in data]
         except (binascii.Error, ValueError, TypeError) as error:
             raise ValueError(f"BYTES must be files in base64 ({error})") from error
-    array = np.array(data)  # nested lists are as good as flat ones
     if kind != "UINT8":
         raise ValueError(f"datatype {kind!r:.80} is not supported; send UINT8 or BYTES")
-    if array.dtype.kind not in "iu" or (array.size and not 0 <= array.min() <= array.max() <= 255):
-        raise ValueError("UINT8 must be whole numbers from 0 to 255")
-    return array.astype(np.uint8).ravel()
+    # Nested lists are as good as flat ones. As objects, since an array of text would give to each
+    # element the memory of the longest.
+    values = np.array(data, dtype=object).ravel().tolist()
+    if not all(type(one) is int and 0 <= one <= 255 for one in values):
+        raise ValueError("UINT8 must be whole numbers from 0 to 255, in a list or in equal lists")
+    return np.array(values, np.uint8)
 
 
 def _from_binary(data: bytes, kind: str) -> np.ndarray | list[bytes]:
@@ -149,8 +155,13 @@ def _from_binary(data: bytes, kind: str) -> np.ndarray | list[bytes]:
 
 
 def _shaped(images: np.ndarray | list[bytes], shape: Any) -> np.ndarray | list[bytes]:
-    is_shape = isinstance(shape, list) and all(type(one) is int and one >= 1 for one in shape)
-    if not is_shape or prod(shape) != len(images):
+    # Few and small numbers, as the product of many takes minutes.
+    is_shape = isinstance(shape, list) and len(shape) <= _MAX_AXES
+    if not (
+        is_shape
+        and all(type(one) is int and 1 <= one <= len(images) for one in shape)
+        and prod(shape) == len(images)
+    ):
         raise Problem(422, f"the shape {shape!r:.80} does not fit the {len(images)} elements")
     if isinstance(images, list):
         if shape not in ([len(images)], [len(images), 1]):
@@ -167,7 +178,7 @@ def _shaped(images: np.ndarray | list[bytes], shape: Any) -> np.ndarray | list[b
 
 def _outputs(values: Mapping[str, Any]) -> dict[str, bool]:
     """Return which outputs are asked for, by default all, and which of them in binary."""
-    default = bool((values.get("parameters") or {}).get("binary_data_output", False))
+    default = _flag(values.get("parameters") or {}, "binary_data_output", False)
     asked = values.get("outputs") or [{"name": name} for name in OUTPUTS]
     outputs = {}
     for one in asked:
@@ -176,5 +187,12 @@ def _outputs(values: Mapping[str, Any]) -> dict[str, bool]:
             raise ValueError(f"unknown output {name!r:.80}; there are {' and '.join(OUTPUTS)}")
         if others := given.keys() - {"binary_data"}:
             raise ValueError(f"the parameters {sorted(others)!r:.80} are not supported")
-        outputs[name] = bool(given.get("binary_data", default))
+        outputs[name] = _flag(given, "binary_data", default)
     return outputs
+
+
+def _flag(parameters: Mapping[str, Any], name: str, default: bool) -> bool:
+    value = parameters.get(name, default)
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} is {value!r:.80}, expected true or false")
+    return value

@@ -14,10 +14,16 @@ from fastapi import APIRouter, Path, Query, Request, Response
 import medzoo
 from medzoo.escape import for_display
 from medzoo.evaluation.metrics import THRESHOLD
-from medzoo.inference import TTA
 from medzoo.inference.tta import check_views
 from medzoo.prediction import Explanation
-from medzoo.serving.api.schemas import PREDICTED, Answers, Description, Models, problems
+from medzoo.serving.api.schemas import (
+    PREDICTED,
+    Answers,
+    Description,
+    Models,
+    PredictOptions,
+    problems,
+)
 from medzoo.serving.decoding import Decoded
 from medzoo.serving.intake import Upload
 from medzoo.serving.models import Answer, ServedModel
@@ -89,28 +95,23 @@ def create_v1(service: Service) -> APIRouter:
     async def predict(
         request: Request,
         name: Name,
-        top_k: Annotated[int | None, Query(ge=1, description="Only so many classes.")] = None,
-        threshold: Annotated[
-            float | None, Query(gt=0, lt=1, description="For labels of multi-label models.")
-        ] = None,
-        explain: Annotated[bool, Query(description="With a heat map of each image.")] = False,
-        tta: Annotated[TTA, Query(description="Views of each image to average.")] = "none",
+        options: Annotated[PredictOptions, Query()],
     ) -> Response:
         """Classify one or several images: files of a form, or one image as the body."""
         served = service.find(name)
-        if threshold is not None and not served.spec.multi_label:
+        if options.threshold is not None and not served.spec.multi_label:
             raise Problem(422, f"threshold is for multi-label models, and {name} is not one")
-        if explain and served.unexplained:
+        if options.explain and served.unexplained:
             raise Problem(422, f"{name} cannot be explained: {served.unexplained}")
         try:
-            check_views(tta, served.spec)
+            check_views(options.tta, served.spec)
         except ValueError as error:
             raise Problem(422, str(error)) from error
         async with service.intake.uploads(request) as uploads:
             start = time.perf_counter()
             with service.admitted(len(uploads)):
                 predictions = await service.unless_given_up(
-                    request, _predict(service, served, uploads, top_k, threshold, explain, tta)
+                    request, _predict(service, served, uploads, options)
                 )
         return _json(
             {
@@ -127,20 +128,14 @@ def create_v1(service: Service) -> APIRouter:
 
 
 async def _predict(
-    service: Service,
-    served: ServedModel,
-    uploads: Sequence[Upload],
-    top_k: int | None,
-    threshold: float | None,
-    explain: bool,
-    tta: TTA,
+    service: Service, served: ServedModel, uploads: Sequence[Upload], options: PredictOptions
 ) -> list[dict[str, Any]]:
-    images, answers = await service.predict(served, uploads, tta)
+    images, answers = await service.predict(served, uploads, options.tta)
     explanations: Sequence[Explanation | None] = [None] * len(images)
-    if explain:
+    if options.explain:
         explanations = await service.explain(served, images)
     return [
-        _prediction(served, *one, top_k, threshold)
+        _prediction(served, *one, options)
         for one in zip(uploads, images, answers, explanations, strict=True)
     ]
 
@@ -151,17 +146,17 @@ def _prediction(
     image: Decoded,
     answer: Answer,
     explanation: Explanation | None,
-    top_k: int | None,
-    threshold: float | None,
+    options: PredictOptions,
 ) -> dict[str, Any]:
     pairs = zip(served.spec.class_names, answer.probabilities.tolist(), strict=True)
     ranked = sorted(pairs, key=lambda pair: -pair[1])
     values: dict[str, Any] = {"file": upload.name, "label": ranked[0][0]}
     if served.spec.multi_label:
-        above = THRESHOLD if threshold is None else threshold
+        above = THRESHOLD if options.threshold is None else options.threshold
         values["labels"] = [label for label, probability in ranked if probability > above]
     values["probabilities"] = [
-        {"label": label, "probability": probability} for label, probability in ranked[:top_k]
+        {"label": label, "probability": probability}
+        for label, probability in ranked[: options.top_k]
     ]
     if explanation:
         buffer = io.BytesIO()

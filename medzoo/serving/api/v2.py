@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Any
 
 import numpy as np
-from anyio import to_thread
 from fastapi import APIRouter, Depends, Path, Request, Response
 
 import medzoo
@@ -131,7 +131,7 @@ def _add_routes(router: APIRouter, service: Service, path: str, found: Any) -> N
     async def infer(request: Request, served: ServedModel = found) -> Response:
         """Classify images."""
         async with service.intake.body(request) as body:
-            asked = await to_thread.run_sync(parse, body, request.headers.get(HEADER))
+            asked = await service.read(partial(parse, body, request.headers.get(HEADER)))
             count, most = len(asked.images), service.limits.max_images
             if count > most:
                 raise Problem(422, f"there are {count} images; send at most {most} at once")
