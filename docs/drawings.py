@@ -1,4 +1,4 @@
-"""Drawn images that look like those of five data sets, for the landing page and the demo.
+"""Drawn images that look like those of six data sets, for the landing page and the demo.
 
 No data set's image may be shipped with the documentation, so these are drawn: soft shapes and
 noise on a grid. They show what goes into a model and what comes out, not how good it is.
@@ -171,11 +171,33 @@ def breast() -> Image.Image:
     return finished(image * (1 + 0.16 * noise(5, 130)), 1.0)
 
 
+def fundus() -> Image.Image:
+    """Draw a photograph of a retina: a bright disc, branching vessels and a few small spots."""
+    image = plain((176, 84, 40)) + 8 * noise(1, 7)[..., None] + 3 * noise(2, 60)[..., None]
+    image = paint(image, (120, 48, 24), 0.5 * blob(-0.28, 0.02, 0.3, edge=0.5))
+    disc = blob(0.42, 0, 0.17, 0.19, edge=0.12)
+    image = paint(image, (240, 176, 96), disc)
+    image = paint(image, (255, 226, 160), 0.8 * blob(0.42, 0, 0.08, edge=0.3))
+    for side in (-1, 1):
+        for reach, height, width in ((1.5, 0.62, 0.022), (0.55, 0.42, 0.013), (-0.75, 0.7, 0.017)):
+            along = np.clip((0.42 - X) / reach, 0, 1.2)  # 0 at the disc
+            arc = side * height * np.sin(np.pi * np.sqrt(along) / 1.6) + 0.02 * noise(3, 9)
+            vessel = np.exp(-(((Y - arc) / (width * (1.4 - 0.6 * along))) ** 2)) * (along > 0)
+            image = paint(image, (104, 26, 18), 0.75 * vessel)
+    for x, y, size in ((-0.5, -0.25, 0.025), (-0.1, 0.36, 0.03), (-0.42, 0.3, 0.02)):
+        image = paint(image, (96, 20, 16), 0.8 * blob(x, y, size, edge=0.3))
+    for x, y in ((-0.02, -0.2), (-0.06, -0.15), (-0.12, -0.22)):
+        image = paint(image, (236, 196, 110), 0.8 * blob(x, y, 0.022, edge=0.3))
+    light = blob(0, 0, 0.95, edge=0.02) * (1 - 0.35 * np.hypot(X, Y) ** 2)
+    return finished(image * light[..., None], 0.9)
+
+
 DRAWINGS: Mapping[str, Callable[[], Image.Image]] = {
     "dermamnist": skin,
     "bloodmnist": blood,
     "pneumoniamnist": chest,
     "octmnist": retina,
+    "retinamnist": fundus,
     "breastmnist": breast,
 }
 """By the data set that each imitates."""

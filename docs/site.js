@@ -61,7 +61,10 @@ function sortable(table) {
     header.replaceChildren(button);
   });
   const names = headers.map((header) => header.innerText.trim());
-  const options = names.flatMap((name, i) => [[`${i} up`, `${name} ↑`], [`${i} down`, `${name} ↓`]]);
+  const options = names.flatMap((name, i) => [
+    [`${i} up`, `${name} ↑`],
+    [`${i} down`, `${name} ↓`],
+  ]);
   const { choice, box } = select("Sort by", [["", "as listed"], ...options], "on-phone");
   choice.addEventListener("change", () => {
     const [column, direction] = choice.value.split(" ");
@@ -98,7 +101,8 @@ function tools(children) {
 for (const table of document.querySelectorAll("table[data-cards]")) {
   const rows = [...table.tBodies[0].rows];
   if (rows.length < 5 || !hasNumbers(rows) || table.closest(".doc")) continue;
-  const menus = "filter" in table.dataset ? filters(table.dataset.filter.split("|"), rows, "rows") : [];
+  const menus =
+    "filter" in table.dataset ? filters(table.dataset.filter.split("|"), rows, "rows") : [];
   const bar = tools([...menus, sortable(table)]);
   if (!menus.length) bar.classList.add("on-phone");
   (table.closest(".md-typeset__scrollwrap") ?? table).before(bar);

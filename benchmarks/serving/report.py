@@ -81,7 +81,8 @@ def tables(values: Mapping[str, Any]) -> str:
     Args:
         values: The content of results/serving.json.
     """
-    header = ("Service", *(f"{count} clients" for count in CLIENTS), "at 80 % of its highest rate")
+    clients = (f"{count} client{'s' if count > 1 else ''}" for count in CLIENTS)
+    header = ("Service", *clients, "at 80 % of its highest rate")
     lines = [
         (name, *(_cell(loads[load]) for load in (*map(str, CLIENTS), "steady")))
         for name, loads in values["services"].items()

@@ -63,7 +63,7 @@ def test_the_samples_are_those_of_the_file():
     samples = json.loads((gen_landing.SAMPLES / "samples.json").read_text("utf-8"))
     shown = gen_landing.samples()
     text = "".join(Balanced(shown).text)
-    assert len(samples) == 5
+    assert len(samples) == 6
     for sample in samples:
         for one in sample["probabilities"]:
             assert f"{one['label']} {100 * one['probability']:.1f} %" in text

@@ -244,6 +244,14 @@ def _upload(content):
     return {"name": "image.jpg", "mimeType": "image/jpeg", "buffer": content}
 
 
+def test_a_sample_takes_the_place_of_the_one_before(open_page, address):
+    page = open_page(address)
+    for _ in range(2):
+        page.locator("#sample-list button").first.click()
+        wait_for_answer(page)
+    assert page.locator("#list li").count() == 1
+
+
 def test_it_works_without_a_connection(open_page, address):
     page = open_page(address)
     sent = []

@@ -23,7 +23,10 @@ export async function inflate(parts, limit) {
   if (typeof DecompressionStream === "undefined") {
     throw new Error("this browser is too old to read PNG files exactly; update it");
   }
-  const reader = new Blob(parts).stream().pipeThrough(new DecompressionStream("deflate")).getReader();
+  const reader = new Blob(parts)
+    .stream()
+    .pipeThrough(new DecompressionStream("deflate"))
+    .getReader();
   const chunks = [];
   let total = 0;
   try {
@@ -56,6 +59,7 @@ const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, start) => {
 /** The checksum of PNG's chunks. */
 export function crc32(bytes) {
   let value = 0xffffffff;
-  for (let i = 0; i < bytes.length; i++) value = CRC_TABLE[(value ^ bytes[i]) & 255] ^ (value >>> 8);
+  for (let i = 0; i < bytes.length; i++)
+    value = CRC_TABLE[(value ^ bytes[i]) & 255] ^ (value >>> 8);
   return (value ^ 0xffffffff) >>> 0;
 }

@@ -95,8 +95,13 @@ function squareOf(image) {
   // From the upright square's corner to the least x and y of the file's square.
   const x = least(xx * left + xy * top, xx + xy, image.width, side);
   const y = least(yx * left + yy * top, yx + yy, image.height, side);
-  const planes = image.bitmap ? fromBitmap(image.bitmap, x, y, side) : fromPlanes(image, x, y, side);
-  return { channels: turn === UNTURNED ? planes : planes.map((plane) => turned(plane, side, turn)), side };
+  const planes = image.bitmap
+    ? fromBitmap(image.bitmap, x, y, side)
+    : fromPlanes(image, x, y, side);
+  return {
+    channels: turn === UNTURNED ? planes : planes.map((plane) => turned(plane, side, turn)),
+    side,
+  };
 }
 
 function least(offset, direction, length, side) {
@@ -150,7 +155,11 @@ function fromBitmap(bitmap, left, top, side) {
 
 function opaqueContext(width, height) {
   const canvas = Object.assign(document.createElement("canvas"), { width, height });
-  const context = canvas.getContext("2d", { alpha: false, willReadFrequently: true, colorSpace: "srgb" });
+  const context = canvas.getContext("2d", {
+    alpha: false,
+    willReadFrequently: true,
+    colorSpace: "srgb",
+  });
   context.imageSmoothingEnabled = false;
   checkReading();
   return context;
@@ -162,7 +171,9 @@ let isFaithful;
 function checkReading() {
   if (isFaithful === undefined) {
     const side = 32;
-    const values = Uint8ClampedArray.from({ length: 4 * side * side }, (_, i) => (i % 4 === 3 ? 255 : (i * 7) & 255));
+    const values = Uint8ClampedArray.from({ length: 4 * side * side }, (_, i) =>
+      i % 4 === 3 ? 255 : (i * 7) & 255,
+    );
     const canvas = Object.assign(document.createElement("canvas"), { width: side, height: side });
     const context = canvas.getContext("2d", { willReadFrequently: true });
     context.putImageData(new ImageData(values, side, side), 0, 0);
@@ -171,7 +182,8 @@ function checkReading() {
   }
   if (!isFaithful) {
     throw new UnreadableImage(
-      "this browser changes the pixels that pages read (protection against tracking); use a PNG file, or allow it for this page",
+      "this browser changes the pixels that pages read (protection against tracking); " +
+        "use a PNG file, or allow it for this page",
     );
   }
 }

@@ -1,7 +1,12 @@
 // Heat maps: where an image supports a class.
 
 const SIDE = 224; // pixels of the picture
-const COLOURS = [[68, 1, 84], [49, 104, 142], [53, 183, 121], [253, 231, 37]]; // viridis
+const COLOURS = [
+  [68, 1, 84],
+  [49, 104, 142],
+  [53, 183, 121],
+  [253, 231, 37],
+]; // viridis
 const GRID = 7; // parts per side that are hidden
 const BATCH = 49; // changes that are run at once
 const STEP = 1 / 64; // by which a place of a map is made larger

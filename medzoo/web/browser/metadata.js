@@ -100,20 +100,23 @@ export function readWebp(bytes) {
   if (view.getUint32(4, true) + 8 > bytes.length) throw new UnreadableImage("it is cut off");
   const kept = [];
   let [exif, xmp, size] = [null, null, null];
-  for (let at = 12; at + 8 <= bytes.length; ) {
+  for (let at = 12; at + 8 <= bytes.length;) {
     const name = ascii(bytes, at, 4);
     const length = view.getUint32(at + 4, true);
     const end = at + 8 + length + (length & 1);
     if (at + 8 + length > bytes.length) throw new UnreadableImage("it is cut off");
     const content = bytes.subarray(at + 8, at + 8 + length);
     if (name === "ANIM" || name === "ANMF") {
-      throw new UnreadableImage("animated WebP files cannot be read in a browser; save one image as PNG");
+      throw new UnreadableImage(
+        "animated WebP files cannot be read in a browser; save one image as PNG",
+      );
     } else if (name === "EXIF") {
       exif = content;
     } else if (name === "XMP ") {
       xmp = latin1(content);
     } else if (name === "VP8X") {
-      const one = (offset) => 1 + content[offset] + (content[offset + 1] << 8) + (content[offset + 2] << 16);
+      const one = (offset) =>
+        1 + content[offset] + (content[offset + 1] << 8) + (content[offset + 2] << 16);
       size = { width: one(4), height: one(7) };
       const header = bytes.slice(at, end);
       header[8] &= 0x10; // only transparency is left
@@ -151,7 +154,9 @@ export function readGif(bytes) {
     let at = 13 + tableBytes(bytes[10]);
     while (bytes[at] === 0x21) at = endOfBlocks(view, at + 2);
     if (bytes[at] !== 0x2c) throw new UnreadableImage("it is damaged: it has no image");
-    const [left, top, width, height] = [1, 3, 5, 7].map((offset) => view.getUint16(at + offset, true));
+    const [left, top, width, height] = [1, 3, 5, 7].map((offset) =>
+      view.getUint16(at + offset, true),
+    );
     if (left || top || width !== size.width || height !== size.height) {
       throw new UnreadableImage("its first image does not fill it; save it as PNG");
     }
@@ -180,7 +185,10 @@ export function readBmp(bytes) {
   const [width, height] = [view.getInt32(18, true), Math.abs(view.getInt32(22, true))];
   const [bits, compression] = [view.getUint16(28, true), view.getUint32(30, true)];
   if (header < 40 || ![1, 4, 8, 24].includes(bits) || compression) {
-    throw new UnreadableImage("this kind of BMP (compressed, or of 16 or 32 bits) cannot be read in a browser; save it as PNG");
+    throw new UnreadableImage(
+      "this kind of BMP (compressed, or of 16 or 32 bits) cannot be read in a browser; " +
+        "save it as PNG",
+    );
   }
   if (offset + height * 4 * Math.ceil((width * bits) / 32) > bytes.length) {
     throw new UnreadableImage("it is cut off");

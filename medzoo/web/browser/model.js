@@ -68,7 +68,10 @@ class Network {
     const ort = await runtimeOf("webgpu");
     const session = await sessionOf(ort, "webgpu", this.content);
     await check(this.model, session);
-    const [card, processor] = [await timeOf(this.model, session), await timeOf(this.model, this.session)];
+    const [card, processor] = [
+      await timeOf(this.model, session),
+      await timeOf(this.model, this.session),
+    ];
     if (card < processor) Object.assign(this, { session, backend: "webgpu" });
   }
 }
@@ -136,12 +139,14 @@ async function runSession(ort, session, model, input, scale) {
   return logits;
 }
 
-/** Compare the answer to a made-up image with the one that Python gave; see `medzoo.web.network`. */
+/** Compare the answer to a made-up image with that of Python; see `medzoo.web.network`. */
 async function check(model, session) {
   const logits = await session(model, checkInput(model));
   const expected = model.check.logits;
   const largest = Math.max(1, ...expected.map(Math.abs));
-  const differs = expected.some((value, i) => !(Math.abs(value - logits[i]) <= TOLERANCE * largest));
+  const differs = expected.some(
+    (value, i) => !(Math.abs(value - logits[i]) <= TOLERANCE * largest),
+  );
   if (differs) {
     throw new Error(`${model.name} does not compute in this browser what it does in Python`);
   }

@@ -13,8 +13,15 @@ const DEPTHS = {
   [RGB_ALPHA]: [8, 16],
 };
 const WHOLE = [{ x: 0, y: 0, dx: 1, dy: 1 }];
-const INTERLACED = [[0, 0, 8, 8], [4, 0, 8, 8], [0, 4, 4, 8], [2, 0, 4, 4], [0, 2, 2, 4], [1, 0, 2, 2], [0, 1, 1, 2]]
-  .map(([x, y, dx, dy]) => ({ x, y, dx, dy })); // the passes of Adam7
+const INTERLACED = [
+  [0, 0, 8, 8],
+  [4, 0, 8, 8],
+  [0, 4, 4, 8],
+  [2, 0, 4, 4],
+  [0, 2, 2, 4],
+  [1, 0, 2, 2],
+  [0, 1, 1, 2],
+].map(([x, y, dx, dy]) => ({ x, y, dx, dy })); // the passes of Adam7
 const MAX_TEXT = 1 << 20;
 
 /**
@@ -40,7 +47,10 @@ export async function decodePng(bytes, checkSize) {
   if (raw.length < expected) throw new UnreadableImage("it is cut off");
   const toPixels = converter(header, one("PLTE"), one("tRNS"));
   const channels = header.colour === GRAY || header.colour === GRAY_ALPHA ? 1 : 3;
-  const planes = Array.from({ length: channels }, () => new Uint8Array(header.width * header.height));
+  const planes = Array.from(
+    { length: channels },
+    () => new Uint8Array(header.width * header.height),
+  );
   let at = 0;
   for (const pass of passes) {
     unfilter(raw, at, pass, Math.max(1, header.bitsPerPixel >> 3));
@@ -51,9 +61,18 @@ export async function decodePng(bytes, checkSize) {
       toPixels(line, pass.width, planes, start, pass.dx);
     }
   }
-  const orientation = orientationOf(await exifOf(chunks, one("eXIf")), await textOf(chunks, "XML:com.adobe.xmp"));
+  const orientation = orientationOf(
+    await exifOf(chunks, one("eXIf")),
+    await textOf(chunks, "XML:com.adobe.xmp"),
+  );
   const { width, height, depth } = header;
-  return { width, height, channels: planes, orientation, highest: depth === 16 ? highest(planes) : 0 };
+  return {
+    width,
+    height,
+    channels: planes,
+    orientation,
+    highest: depth === 16 ? highest(planes) : 0,
+  };
 }
 
 /** The largest value in 16 bits, as closely as the upper 8 tell. */
@@ -64,7 +83,7 @@ function highest(planes) {
 function readChunks(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const chunks = [];
-  for (let at = 8; at + 12 <= bytes.length; ) {
+  for (let at = 8; at + 12 <= bytes.length;) {
     const length = view.getUint32(at);
     const end = at + 12 + length;
     if (end > bytes.length) break;
@@ -121,12 +140,16 @@ function unfilterLine(kind, line, above, step) {
 
 function paeth(left, up, corner) {
   const estimate = left + up - corner;
-  const [a, b, c] = [Math.abs(estimate - left), Math.abs(estimate - up), Math.abs(estimate - corner)];
+  const [a, b, c] = [
+    Math.abs(estimate - left),
+    Math.abs(estimate - up),
+    Math.abs(estimate - corner),
+  ];
   if (a <= b && a <= c) return left;
   return b <= c ? up : corner;
 }
 
-/** Return the function that writes a row of raw bytes into planes: (line, width, planes, at, step). */
+/** Return what writes a row of raw bytes into planes: (line, width, planes, at, step). */
 function converter(header, palette, transparency) {
   const { depth, colour } = header;
   if (colour === PALETTE) return fromPalette(depth, palette, transparency);
@@ -175,7 +198,9 @@ function transparentColour({ depth, colour }, transparency) {
   if (transparency.length < 2 * count) throw new UnreadableImage("its transparency is damaged");
   if (colour === GRAY && depth === 1) return [transparency[1] || transparency[0] ? 255 : 0];
   if (depth !== 8) {
-    throw new UnreadableImage("a transparent colour of this depth has two readings; save it with an alpha channel");
+    throw new UnreadableImage(
+      "a transparent colour of this depth has two readings; save it with an alpha channel",
+    );
   }
   return Array.from({ length: count }, (_, i) => transparency[2 * i + 1]);
 }
@@ -191,8 +216,10 @@ function fromPalette(depth, palette, transparency) {
   return (line, width, planes, at, step) => {
     for (let x = 0; x < width; x++, at += step) {
       const index = depth === 8 ? line[x] : packed(line, x, depth);
-      if (index >= count) throw new UnreadableImage("it is damaged: a colour is not in its palette");
-      for (let channel = 0; channel < 3; channel++) planes[channel][at] = colours[3 * index + channel];
+      if (index >= count)
+        throw new UnreadableImage("it is damaged: a colour is not in its palette");
+      for (let channel = 0; channel < 3; channel++)
+        planes[channel][at] = colours[3 * index + channel];
     }
   };
 }

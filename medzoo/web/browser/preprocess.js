@@ -24,7 +24,7 @@ export function prepare(square, input) {
   return result;
 }
 
-/** The 8-bit pixels that a model sees: as many planes as the image has, but no more than it takes. */
+/** The 8-bit pixels that a model sees: the planes of the image, but no more than it takes. */
 export function resizedPlanes({ channels, side }, input) {
   const planes = input.channels === 1 ? [toGray(channels)] : channels;
   return side === input.size ? planes : planes.map((plane) => resize(plane, side, input.size));
@@ -82,7 +82,9 @@ function filterFor(side, size) {
     const centre = scale * (x + 0.5);
     const start = Math.max(Math.trunc(centre - support + 0.5), 0);
     const count = Math.min(Math.trunc(centre + support + 0.5), side) - start;
-    const own = Array.from({ length: count }, (_, i) => bicubic((i + start - centre + 0.5) * inverse));
+    const own = Array.from({ length: count }, (_, i) =>
+      bicubic((i + start - centre + 0.5) * inverse),
+    );
     const total = own.reduce((sum, weight) => sum + weight, 0);
     exact.push(own.map((weight) => weight / total));
     largest = Math.max(largest, ...exact[x]);
@@ -93,7 +95,9 @@ function filterFor(side, size) {
     precision++;
   }
   const weights = exact.map((own) =>
-    Int32Array.from(own, (weight) => Math.trunc(weight * 2 ** precision + (weight < 0 ? -0.5 : 0.5))),
+    Int32Array.from(own, (weight) =>
+      Math.trunc(weight * 2 ** precision + (weight < 0 ? -0.5 : 0.5)),
+    ),
   );
   return { starts, taps, weights, precision };
 }

@@ -34,7 +34,9 @@ export function showAnswer(model, item, entry, { all, threshold, place, retry })
   const shown = all || rows.length <= TOP + 1 ? rows : rows.slice(0, TOP);
   const limit = model?.multi_label ? threshold : null;
   byId("verdict").replaceChildren(...verdict(model, item, entry, threshold, retry));
-  byId("bars").replaceChildren(...shown.map((row, rank) => bar(row, limit, answered && rank === 0)));
+  byId("bars").replaceChildren(
+    ...shown.map((row, rank) => bar(row, limit, answered && rank === 0)),
+  );
   byId("bars").classList.toggle("blank", !answered);
   byId("bars").classList.toggle("new", answered && isNew);
   byId("threshold-control").hidden = limit === null;
@@ -50,7 +52,8 @@ function verdict(model, item, entry, threshold, retry) {
   const mark = element("p", { className: "mark" }, "Not a diagnosis");
   if (!item) return [element("p", { className: "none" }, "Add an image"), mark];
   if (entry?.status === "failed") return failure(item, entry.error, retry);
-  if (entry?.status !== "answered") return [element("p", { className: "none" }, "Computing ..."), mark];
+  if (entry?.status !== "answered")
+    return [element("p", { className: "none" }, "Computing ..."), mark];
   const text = entry.answer.warning;
   const warning = text ? [element("p", { className: "warning" }, foreign(text))] : [];
   if (!model.multi_label) {

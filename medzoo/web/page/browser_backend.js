@@ -19,7 +19,10 @@ export async function listModels() {
 /** Return the images to try. */
 export async function listSamples() {
   const { samples } = await about();
-  return samples.map(({ file, ...rest }) => ({ ...rest, url: new URL(file, document.baseURI).href }));
+  return samples.map(({ file, ...rest }) => ({
+    ...rest,
+    url: new URL(file, document.baseURI).href,
+  }));
 }
 
 /** Load a model before it is asked about an image. */
@@ -38,7 +41,10 @@ export async function predict(model, file, { explain = false, signal } = {}) {
   if (!logits.every(Number.isFinite)) throw new Error("the model gives no number for this image");
   const values = probabilities(logits, model);
   const order = values.map((_, index) => index).sort((a, b) => values[b] - values[a]);
-  const ranked = order.map((index) => ({ label: model.classes[index], probability: values[index] }));
+  const ranked = order.map((index) => ({
+    label: model.classes[index],
+    probability: values[index],
+  }));
   const labels = model.multi_label
     ? ranked.filter(({ probability }) => probability > THRESHOLD).map(({ label }) => label)
     : [ranked[0].label];

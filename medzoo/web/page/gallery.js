@@ -17,7 +17,12 @@ export function addRow(item, actions) {
     "button",
     { type: "button", className: "show", onclick: () => actions.show(item) },
     frame,
-    element("span", { className: "text" }, element("span", { className: "file" }, foreign(item.name)), item.state),
+    element(
+      "span",
+      { className: "text" },
+      element("span", { className: "file" }, foreign(item.name)),
+      item.state,
+    ),
   );
   const remove = element(
     "button",

@@ -22,7 +22,8 @@ export function fillPicker(models) {
 /** Show what a model was trained on, how good it is, and what may be done with it. */
 export function showFacts(model) {
   const { scores, input } = model;
-  const images = scores && `measured on ${scores.images.toLocaleString("en")} ${scores.split} images`;
+  const images =
+    scores && `measured on ${scores.images.toLocaleString("en")} ${scores.split} images`;
   byId("facts").replaceChildren(
     fact("Trained on", [foreign(model.trained_on || "not stated")], images ?? "not measured"),
     fact("AUC", ...score(scores?.auc)),

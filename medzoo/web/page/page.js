@@ -41,7 +41,8 @@ function banner(text) {
 
 // Images
 
-const onPhone = matchMedia("(max-width: 46rem)"); // where the image is below the list, as in page.css
+// Where the image is below the list, as in page.css.
+const onPhone = matchMedia("(max-width: 46rem)");
 
 function take(files) {
   const added = files.map((file) => ({
@@ -51,13 +52,14 @@ function take(files) {
     entries: new Map(), // by the model's name
     shows: undefined, // whether the browser can show it; not known before it was tried
   }));
-  if (added.length === 0) return;
+  if (added.length === 0) return added;
   for (const item of added) {
     state.items.push(item);
     addRow(item, { show, remove });
   }
   show(added[0]);
   added.forEach((item) => ask(item));
+  return added;
 }
 
 function show(item) {
@@ -67,13 +69,19 @@ function show(item) {
   if (onPhone.matches) byId("stage-heading").parentElement.scrollIntoView();
 }
 
-function remove(item) {
+function drop(item) {
   const place = state.items.indexOf(item);
-  if (place === -1) return;
+  if (place === -1) return false;
   state.items.splice(place, 1);
   item.row.remove();
   URL.revokeObjectURL(item.url);
-  if (state.shown === item) state.shown = state.items[Math.min(place, state.items.length - 1)] ?? null;
+  if (state.shown === item)
+    state.shown = state.items[Math.min(place, state.items.length - 1)] ?? null;
+  return true;
+}
+
+function remove(item) {
+  if (!drop(item)) return;
   render();
   (state.shown?.button ?? byId("choose")).focus();
 }
@@ -145,7 +153,8 @@ function tell(item, finished = false) {
     failed: () => entry.error.message,
   };
   if (!texts[entry?.status]) return;
-  const all = finished && state.items.length > 1 ? ` All ${state.items.length} images are done.` : "";
+  const all =
+    finished && state.items.length > 1 ? ` All ${state.items.length} images are done.` : "";
   announce(`${item.name}: ${texts[entry.status]()}${all}`);
 }
 
@@ -199,9 +208,12 @@ async function loadModels() {
   const wanted = decodeURIComponent(location.hash.slice(1));
   const known = state.models.some((one) => one.name === wanted);
   choose(known ? wanted : state.models[0]?.name);
+  // A sample takes the place of the one before, which is often not of the kind this model knows.
+  let sample = null;
   return showSamples((await backend.listSamples?.()) ?? [], ({ model }, file) => {
+    drop(sample);
     choose(model);
-    take([file]);
+    [sample] = take([file]);
   });
 }
 

@@ -44,9 +44,12 @@ export async function predict(model, file, { explain = false, signal } = {}) {
 /** Throw the error, or another one if it is the file that cannot be sent. */
 async function blame(file, error) {
   if (error.name === "Unreachable") {
-    await file.slice(0, 1).arrayBuffer().catch(() => {
-      throw named("UnreadableImage", "This file cannot be opened. It may have changed.");
-    });
+    await file
+      .slice(0, 1)
+      .arrayBuffer()
+      .catch(() => {
+        throw named("UnreadableImage", "This file cannot be opened. It may have changed.");
+      });
   }
   throw error;
 }

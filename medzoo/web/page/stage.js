@@ -37,7 +37,8 @@ export function showStage(model, item, entry) {
     image.classList.toggle("coarse", item.coarse);
   } else if (item?.shows === false) {
     const still = entry?.status === "answered" ? " The model can read it." : "";
-    byId("unshowable").textContent = `${kindOf(item.name)} cannot be shown by this browser.${still}`;
+    byId("unshowable").textContent =
+      `${kindOf(item.name)} cannot be shown by this browser.${still}`;
   }
   const seen = item?.shows && model;
   byId("seen").textContent = seen
