@@ -41,7 +41,7 @@ NOT_RUN = {
     "docs/own-data.md": 1,
     "docs/reproducing.md": 2,
     "docs/scaling.md": 3,
-    "docs/serving.md": 1,
+    "docs/serving.md": 6,
     "docs/speed.md": 1,
     "docs/timm.md": 1,
     "docs/transfer-learning.md": 1,
