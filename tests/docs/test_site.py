@@ -104,7 +104,7 @@ def test_the_landing_page_shows_everything_on_one_screen(open_page):
         box = page.locator(part).first.bounding_box()
         assert box["y"] + box["height"] <= DESKTOP["height"], part
     loaded = page.locator(".samples img").evaluate_all("all => all.map(one => one.naturalWidth)")
-    assert loaded == [224] * 10
+    assert loaded == [224] * 12
     page.locator(".hero .md-button--primary").click()
     assert "/demo/" in page.url
 
