@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -122,7 +123,11 @@ def load_models(
             f"two models are called {twice!r}; give them names: a mapping in Python, "
             f"NAME={twice} on the command line"
         )
-    return {name: _load(name, source, compile, resolved) for name, source in named}
+    # In a thread that ends: OpenMP keeps a pool of threads for every thread that computes, and with
+    # more threads than processors all of them are slow to wake up. The batches need the only pool.
+    with ThreadPoolExecutor(1, "medzoo-load") as loader:
+        load = partial(_load, compile=compile, device=resolved)
+        return {name: loader.submit(load, name, source).result() for name, source in named}
 
 
 def _named(models: Sources) -> Iterator[tuple[str, Source]]:
