@@ -29,6 +29,7 @@ from benchmarks.reporting.format import (
 )
 from benchmarks.reporting.paths import IMAGES, RESULTS, ROOT
 from benchmarks.reproduction import comparison, result_tables, teachers
+from benchmarks.serving import browser
 from benchmarks.serving import report as serving
 from benchmarks.speed import CASES
 from benchmarks.speed_cases import report as speed
@@ -93,6 +94,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "inference": inference_table,
     "scaling": lambda: speed_table("scaling"),
     "serving": serving.table,
+    "browser": browser.table,
     "leakage": leakage.table,
     "transfer": transfer.table,
     "finetuning": finetuning.table,

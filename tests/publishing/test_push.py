@@ -190,7 +190,8 @@ def test_a_report_brings_its_scores_and_plots(hub):
     assert again.commit == publication.commit
     files = hub.files(REPO)
     plots = sorted(path for path in files if path.startswith("plots/"))
-    assert len(plots) == 3
+    names = ("confusion", "per_class", "reliability", "risk_coverage")
+    assert plots == [f"plots/{name}.png" for name in names]
     assert all(files[path].startswith(b"\x89PNG") for path in plots)
     card = files["README.md"].decode()
     assert all(f"]({path})" in card for path in plots)

@@ -6,9 +6,7 @@ import base64
 import io
 import json
 import os
-import statistics
 import threading
-import time
 import warnings
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -220,28 +218,6 @@ def test_heat_maps_are_those_of_explain(name, page, models):
     print(f"{name}: correlation with medzoo.explain {np.round(likeness, 4)}")
     assert len(likeness) > 2
     assert min(likeness) > 0.98
-
-
-def test_answers_are_fast(open_page, address):
-    content = encode(Image.fromarray(textured(300, 400)), "JPEG")
-    firsts = []
-    for _ in range(3):  # each in a window of its own, with an empty cache
-        start = time.perf_counter()
-        page = open_page(address)
-        page.set_input_files("#choose", [_upload(content)])
-        wait_for_answer(page)
-        firsts.append(time.perf_counter() - start)
-    later = [ask(page, [GRAY], content)[0]["milliseconds"] for _ in range(30)]
-    print(
-        f"first answer, with loading: {min(firsts):.2f} s; "
-        f"later: median {statistics.median(later):.0f} ms, best {min(later):.0f} ms"
-    )
-    assert min(firsts) < 3
-    assert min(later) < 50
-
-
-def _upload(content):
-    return {"name": "image.jpg", "mimeType": "image/jpeg", "buffer": content}
 
 
 def test_a_sample_takes_the_place_of_the_one_before(open_page, address):

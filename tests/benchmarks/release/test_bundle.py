@@ -39,6 +39,8 @@ def test_entries_of_distilled_runs_name_their_teachers(monkeypatch):
     high_res = replace(high_res, provenance=replace(high_res.provenance, md5="6" * 32))
     monkeypatch.setattr(Source, "load", lambda self, name, size=28: high_res)
     for entry in weights_index().values():
+        if f"{entry.tag}/{entry.architecture}" in teachers.PUBLISHED:
+            continue  # its file names its teachers
         before = replace(entry, teacher=None, high_res=None)
         after = bundle.with_teachers(before, Source())
         assert after == replace(entry, high_res=entry.high_res and {"size": 64, "md5": "6" * 32})
