@@ -3,7 +3,6 @@
 import functools
 import http.server
 import os
-import shutil
 import subprocess
 import sys
 import threading
@@ -11,15 +10,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.web.live import CHROMIUM, chromium
+
 ROOT = Path(__file__).parent.parent.parent
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1400, "height": 900}
 
 pytestmark = pytest.mark.slow
-playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+pytest.importorskip("playwright", reason="Playwright is not installed")
 pytest.importorskip("mkdocs", reason="MkDocs is not installed")
-if CHROMIUM is None:
-    pytest.skip("Chromium is not installed", allow_module_level=True)
+if not CHROMIUM.exists():
+    pytest.skip(f"needs Chromium at {CHROMIUM}", allow_module_level=True)
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -56,11 +56,8 @@ def address(site):
 
 @pytest.fixture(scope="module")
 def browser():
-    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    with playwright.sync_playwright() as engine:
-        chromium = engine.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        yield chromium
-        chromium.close()
+    with chromium() as browser:
+        yield browser
 
 
 @pytest.fixture

@@ -24,9 +24,13 @@ def upload(name, content, kind="image/png"):
     return {"name": name, "mimeType": kind, "buffer": content}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """Chromium, which the tests of this session share."""
+    """Chromium, which the tests of a module share.
+
+    No longer than a module: Playwright leaves an event loop running in this thread for as long as
+    it is open, and no other test could use asyncio meanwhile.
+    """
     pytest.importorskip("playwright", reason="needs Playwright for Python")
     if not CHROMIUM.exists():
         pytest.skip(f"needs Chromium at {CHROMIUM}")
