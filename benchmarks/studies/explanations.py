@@ -133,11 +133,12 @@ def is_current(record: Mapping[str, Any], trial: NamedTrial, source: Source) -> 
 
 def table() -> str:
     """Return the probabilities as a Markdown table."""
-    first, *others = MAPS
-    ways = {"deleted": "Deleted", "inserted": "Inserted"}
-    header = ["Model", "All pixels"]
-    for title in ways.values():
-        header += [f"{title}: {first}", *others]
+    ways = ("deleted", "inserted")
+    header = [
+        "Model",
+        "All pixels",
+        *(f"{way.capitalize()}: {kind}" for way in ways for kind in MAPS),
+    ]
     rows = []
     records = RECORDS.read()
     for name in filter(records.__contains__, weights_index()):
