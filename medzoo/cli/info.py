@@ -230,14 +230,15 @@ def _checkpoint_facts(entry: WeightsEntry) -> Iterator[tuple[str, str]]:
 def _file_facts(name: str, path: Path, config: WeightsConfig) -> Iterator[tuple[str, str]]:
     from medzoo.weights import provenance_of
 
-    spec, training = config.spec, config.training
+    spec = config.spec
     yield "what", f"{spec.architecture}: weights file, {path.stat().st_size / 1e6:.1f} MB"
     title = spec.dataset.title_at(spec.input.size) if spec.dataset else "unknown"
-    data = training.get("data")
+    data = config.training.get("data")
     yield "data", provenance_of(data).mark(title) if data and spec.dataset else title
     yield from _spec_facts(spec)
-    if training.get("val_auc") is not None:
-        yield "val split", f"AUC {training['val_auc']:.3f}, ACC {training['val_acc']:.3f}"
+    if config.validation:
+        scores = (f"{name.upper()} {value:.3f}" for name, value in config.validation.items())
+        yield "val split", ", ".join(scores)
     yield from _licence_and_use(name, spec.licence, is_backbone=not spec.num_classes)
 
 

@@ -142,11 +142,7 @@ class Release:
             teacher=entry.teacher if entry else training.get("teacher"),
             high_res=entry.high_res if entry else training.get("high_res"),
             seed_stats=entry.seed_stats if entry else None,
-            validation={
-                score: training[f"val_{score}"]
-                for score in ("auc", "acc")
-                if isinstance(training.get(f"val_{score}"), float)
-            },
+            validation=config.validation,
             report=report or _test_report(entry),
         )
 

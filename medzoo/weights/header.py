@@ -61,6 +61,12 @@ class WeightsConfig:
             licence = spec.dataset.licence
         return cls(replace(spec, licence=licence), about)
 
+    @property
+    def validation(self) -> dict[str, float]:
+        """AUC and ACC on the validation split, as far as the training recorded them."""
+        recorded = {score: self.training.get(f"val_{score}") for score in ("auc", "acc")}
+        return {score: value for score, value in recorded.items() if isinstance(value, float)}
+
     def to_json(self) -> str:
         """Return the text of the header; a place for the file's digest comes first."""
         values = {"spec": self.spec.to_dict(), "training": dict(self.training)}

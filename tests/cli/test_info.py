@@ -148,6 +148,15 @@ def test_a_weights_file_is_a_card(tmp_path, capsys):
     assert len(card.splitlines()) <= 16
 
 
+@pytest.mark.parametrize("recorded", [{"val_auc": 0.9}, {"val_auc": [1], "val_acc": "high"}])
+def test_a_card_shows_the_scores_that_a_file_records_and_nothing_else(recorded, tmp_path, capsys):
+    path = medzoo.save_weights(
+        medzoo.create_model("simple_cnn"), tmp_path / "m.safetensors", training=recorded
+    )
+    assert main(["info", str(path)]) == 0
+    assert ("AUC 0.900" in capsys.readouterr().out) == (recorded["val_auc"] == 0.9)
+
+
 def test_a_data_set_is_a_card(tmp_path, capsys):
     (tmp_path / "dermamnist_64.npz").touch()
     assert main(["info", "dermamnist", "--data-root", str(tmp_path)]) == 0
