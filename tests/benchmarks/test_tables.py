@@ -23,11 +23,6 @@ def test_commands_run_as_files_and_as_modules(command):
     assert done.stdout.startswith("usage: ")
 
 
-def test_generated_tables_are_up_to_date():
-    done = run("benchmarks/tables.py", "--check")
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
 def test_only_what_is_between_the_markers_is_replaced(monkeypatch):
     monkeypatch.setattr(tables, "TABLES", {"one": lambda: "new"})
     page = "before\n<!-- table:one -->\n\nold\n\n<!-- /table -->\nafter"

@@ -49,7 +49,13 @@ NOT_RUN = {
     "docs/why-efficientnet-scored-25.md": 2,
 }
 """How many blocks of each page are not run; the page says why."""
-SLOW = {"docs/export.md", "docs/own-data.md"}
+SLOW = {
+    "docs/evaluation.md",
+    "docs/export.md",
+    "docs/own-data.md",
+    "docs/training.md",
+    "docs/transfer-learning.md",
+}
 
 
 class OneEpoch(Callback):

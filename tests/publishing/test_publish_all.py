@@ -33,6 +33,7 @@ def test_an_entry_loads_from_the_hub_once_its_file_is_no_longer_bundled(hub, ind
     assert hub.asked(f"HEAD /org/{NAMES[0]}/resolve/{entry.hub['revision']}") >= 1
 
 
+@pytest.mark.slow
 def test_publishing_goes_on_where_it_stopped(hub, index):
     hub.fail(f"org/{NAMES[1]}/commit", status=403)
     with pytest.raises(WeightsError, match=r"1 of 3 are up to date; repeat the command"):
@@ -87,6 +88,7 @@ def test_what_is_no_index_is_told_so(tmp_path, content):
         read_index(path)
 
 
+@pytest.mark.slow
 def test_the_command_publishes_all(hub, index, capsys):
     command = ["publish", "--org", "org", "--index", str(index), "--token", hub.token]
     assert main([*command, "--dry-run"]) == 0
