@@ -15,7 +15,7 @@ def run(*command):
     )
 
 
-# Tables and results are tested by running benchmarks/tables.py and reproduce.py as files.
+# CI checks the tables by `make check-tables`; reproduce.py as a file has tests of its own.
 @pytest.mark.parametrize("command", [["benchmarks/speed.py"], ["-m", "benchmarks.reproduce"]])
 def test_commands_run_as_files_and_as_modules(command):
     done = run(*command, "--help")
