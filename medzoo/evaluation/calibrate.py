@@ -15,8 +15,9 @@ from medzoo.inference.calibration import (
     negative_log_likelihood,
     uncalibrated_logits,
 )
-from medzoo.inference.conformal import COVERAGE, fit_conformal
+from medzoo.inference.conformal import fit_conformal
 from medzoo.spec import ConformalMethod, ConformalSpec, SpecCarrier
+from medzoo.spec.conformal import COVERAGE
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -90,8 +91,9 @@ def calibrate(
             larger sets. None for the temperature alone, without sets.
         method: ``"lac"``: the classes whose probability is at least a threshold, which gives the
             smallest sets; or ``"aps"``: the most probable classes until their probabilities add up
-            to more than a threshold, which is more even over difficult and easy images. The most probable class is always in the
-            set. Multi-label tasks have ``"lac"`` only, and their sets may be empty.
+            to more than a threshold, which covers difficult and easy images more evenly. The most
+            probable class is always in the set. Multi-label tasks have ``"lac"`` only, and their
+            sets may be empty.
         class_conditional: Whether the coverage is to hold for the images of each class. It needs
             enough images of each, and makes sets larger.
         **options: ``batch_size``, ``device``, ``precision``, ``spec``, ``progress``, ``sharded``;

@@ -107,9 +107,7 @@ def score_sets(
         method=conformal.method,
         target=conformal.coverage,
         overall=scores("all", 0, 1),
-        per_class=[
-            scores(name, 2 + k, 2 + len(classes) + k) for k, name in enumerate(classes)
-        ],
+        per_class=[scores(name, 2 + k, 2 + len(classes) + k) for k, name in enumerate(classes)],
     )
 
 

@@ -171,13 +171,14 @@ def _sets(sets: SetScores, unit: str) -> list[str]:
         f"  {'':<{width}}  {'coverage':<{bounds}}size",
     ]
     for name, row in zip(names, rows, strict=True):
-        cells = []
-        for score in ("coverage", "size"):
-            cell, interval = digits(row[score]), row[f"{score}_interval"]
-            if interval:
-                cell += f"  [{digits(interval[0])}, {digits(interval[1])}]"
-            cells.append(f"{cell:<{bounds}}")
-        lines.append(f"  {name:<{width}}  {''.join(cells)}".rstrip())
+        figures = (row["coverage"], row["coverage_interval"]), (row["size"], row["size_interval"])
+        cells = [
+            f"{digits(value)}  [{digits(between[0])}, {digits(between[1])}]"
+            if between
+            else digits(value)
+            for value, between in figures
+        ]
+        lines.append(f"  {name:<{width}}  {cells[0]:<{bounds}}{cells[1]}")
     return lines
 
 

@@ -17,10 +17,8 @@ from torch import Tensor
 from medzoo.datasets import Split
 from medzoo.inference.options import Settings
 from medzoo.spec import ConformalMethod, ConformalSpec, ModelSpec
-from medzoo.spec.conformal import check_coverage
+from medzoo.spec.conformal import COVERAGE, check_coverage
 
-COVERAGE = 0.9
-"""The coverage that is used if none is asked for."""
 _ROUNDING = 1e-9
 
 
@@ -185,6 +183,6 @@ def _too_few(split: Split, coverage: float, count: int, name: str) -> ValueError
     fix = "class_conditional=False" if name else "coverage=None for the temperature alone"
     return ValueError(
         f"the {split.name} split of {split.title} has {count:,} {what}, too few for a coverage of "
-        f"{coverage:g}, which needs at least {images_needed(coverage):,}; give more images, a lower "
-        f"coverage, or {fix}"
+        f"{coverage:g}, which needs at least {images_needed(coverage):,}; give more images, a "
+        f"lower coverage, or {fix}"
     )

@@ -11,6 +11,8 @@ from medzoo.spec.checks import MAX_CLASSES, as_tuple, check_whole, exactly, is_f
 
 ConformalMethod = Literal["lac", "aps"]
 """How a set is made of probabilities; see `ConformalSpec`."""
+COVERAGE = 0.9
+"""The coverage that is used if none is asked for."""
 _ROUNDING = 1e-9
 
 

@@ -24,9 +24,10 @@ from medzoo.distributed import (
 )
 from medzoo.errors import TrainingError, warn_caller
 from medzoo.evaluation import calibrate
-from medzoo.inference.conformal import COVERAGE, calibration_images, images_needed
+from medzoo.inference.conformal import calibration_images, images_needed
 from medzoo.inference.model import Model
 from medzoo.models import bind_to_dataset
+from medzoo.spec.conformal import COVERAGE
 from medzoo.training.callbacks import Callback, EarlyStopping, RunState, TensorBoard
 from medzoo.training.checks import check_options, check_run, try_compiler
 from medzoo.training.loader import BatchSource
@@ -50,8 +51,9 @@ class Trainer:
 
     At the end, the temperature of the weights that are kept and their 90 % prediction sets are
     fitted to the validation split (see `medzoo.calibrate`), so that their probabilities can be read
-    as such; splits of fewer than 9 images are too small for sets. The test split is never read. With `output`, checkpoint and history are written after an epoch if the last ones
-    are older than 20 seconds, and when the run ends or is interrupted; the best weights at the end:
+    as such; splits of fewer than 9 images are too small for sets. The test split is never read.
+    With `output`, checkpoint and history are written after an epoch if the last ones are older than
+    20 seconds, and when the run ends or is interrupted; the best weights at the end:
     ``<output>/models/<name>.safetensors``, ``<output>/models/<name>.checkpoint.safetensors`` and
     ``<output>/metrics/<name>.jsonl``.
 

@@ -57,7 +57,23 @@ export async function predict(model, file, { explain = false, signal } = {}) {
     explanation = { label: model.classes[best], method, url: await heatMapUrl(map) };
   }
   const { warning } = square;
-  return { milliseconds, probabilities: ranked, labels, explanation, warning };
+  const set = predictionSet(ranked, model);
+  const { coverage } = model.conformal ?? {};
+  return { milliseconds, probabilities: ranked, labels, set, coverage, explanation, warning };
+}
+
+/** The classes in the prediction set, the most probable first, as medzoo.ConformalSpec says. */
+function predictionSet(ranked, { conformal, classes, multi_label: multiLabel }) {
+  if (!conformal) return undefined;
+  const { method, thresholds } = conformal;
+  let before = 0;
+  const members = ranked.filter(({ label, probability }, rank) => {
+    const threshold = thresholds.length > 1 ? thresholds[classes.indexOf(label)] : thresholds[0];
+    const within = method === "lac" ? probability >= threshold : before <= threshold;
+    before += probability;
+    return within || (rank === 0 && !multiLabel);
+  });
+  return members.map(({ label }) => label);
 }
 
 function probabilities(logits, model) {
