@@ -65,7 +65,7 @@ class Prediction:
         width = max(map(len, names))
         lines = [f"{name:<{width}}  {p:.3f}" for name, p in rows]
         if self.prediction_set is not None and self.coverage is not None:
-            members = ", ".join(map(for_display, self.prediction_set)) or "(none)"
+            members = "; ".join(map(for_display, self.prediction_set)) or "(none)"
             lines.append(f"{set_title(self.coverage)}: {members}")
         if self.abstained:
             lines.append("no answer: less confident than asked for")
