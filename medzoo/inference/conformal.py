@@ -179,8 +179,10 @@ def _truth(split: Split) -> Tensor:
 
 
 def _too_few(split: Split, coverage: float, count: int, name: str) -> ValueError:
-    what = f"images of {name!r}" if name else "images with a label"
-    fix = "class_conditional=False" if name else "coverage=None for the temperature alone"
+    labelled = "images with a label" if split.info.multi_label else "images"
+    what = f"images of {name!r}" if name else labelled
+    alone = "coverage=None (--coverage none) for the temperature alone"
+    fix = "class_conditional=False" if name else alone
     return ValueError(
         f"the {split.name} split of {split.title} has {count:,} {what}, too few for a coverage of "
         f"{coverage:g}, which needs at least {images_needed(coverage):,}; give more images, a "

@@ -50,16 +50,18 @@ def test_lac_has_mapies_sets(images, coverage):
         """A fitted classifier of scikit-learn, whose features are the probabilities."""
 
         classes_ = np.arange(7)
-        __sklearn_is_fitted__ = lambda self: True  # noqa: E731
 
-        def fit(self, X, y):
+        def __sklearn_is_fitted__(self):
+            return True
+
+        def fit(self, features, labels):
             return self
 
-        def predict_proba(self, X):
-            return np.asarray(X)
+        def predict_proba(self, features):
+            return np.asarray(features)
 
-        def predict(self, X):
-            return np.asarray(X).argmax(axis=1)
+        def predict(self, features):
+            return np.asarray(features).argmax(axis=1)
 
     mapie = classification.SplitConformalClassifier(
         Replay(), confidence_level=coverage, conformity_score="lac", prefit=True
@@ -174,7 +176,7 @@ def test_few_images_are_refused_with_what_would_help():
     assert [images_needed(c) for c in (0.5, 0.8, 0.9, 0.95, 0.99)] == [1, 4, 9, 19, 99]
     values, split = made_up(SINGLE, 0, 18)
     fit_conformal(values, split)
-    with pytest.raises(ValueError, match=r"has 18 images .*needs at least 19.*coverage=None"):
+    with pytest.raises(ValueError, match=r"has 18 images, .*needs at least 19.*coverage=None"):
         fit_conformal(values, split, coverage=0.95)
     with pytest.raises(ValueError, match=r"images of '.*needs at least 9.*class_conditional=False"):
         fit_conformal(values, split, class_conditional=True)
