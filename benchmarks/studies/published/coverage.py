@@ -111,7 +111,7 @@ def table(target: float) -> str:
     for method in METHODS:
         header += [f"{method.upper()}: coverage", "Set size", "Worst class"]
     rows = []
-    for name, record in RECORDS.read().items():
+    for name, record in sorted(RECORDS.read().items()):
         row = [f"`{name}`", f"{record['title']}, {record['images']:,}"]
         by_method = {one["method"]: one for one in record["sets"] if one["target"] == target}
         for method in METHODS:
@@ -122,7 +122,7 @@ def table(target: float) -> str:
 
 def plot() -> Figure:
     """Draw the coverage of each model's 90 % sets with its interval."""
-    records = RECORDS.read()
+    records = dict(sorted(RECORDS.read().items()))
     figure = Figure(figsize=(8, 0.28 * len(records) + 1.2), layout="constrained")
     axes = figure.subplots()
     for place, record in enumerate(records.values()):
@@ -150,7 +150,7 @@ def _cells(record: Mapping[str, Any], sets: Mapping[str, Any]) -> list[str]:
     return [
         _interval(found["coverage"], found["coverage_interval"]) + mark(record, sets),
         size,
-        f"{worst['name']} {worst['coverage']:.3f}",
+        f"{worst['name']}: {worst['coverage']:.3f}",
     ]
 
 
