@@ -4,6 +4,7 @@ import { centralSquare } from "./browser/decode.js";
 import { loadModel } from "./browser/model.js";
 import { explain as explained, heatMapUrl } from "./browser/heatmap.js";
 import { prepare as toInput } from "./browser/preprocess.js";
+import { predictionSet } from "./browser/sets.js";
 import { about, keepOffline } from "./browser/storage.js";
 
 export const place = "in your browser; nothing is uploaded";
@@ -60,20 +61,6 @@ export async function predict(model, file, { explain = false, signal } = {}) {
   const set = predictionSet(ranked, model);
   const { coverage } = model.conformal ?? {};
   return { milliseconds, probabilities: ranked, labels, set, coverage, explanation, warning };
-}
-
-/** The classes in the prediction set, the most probable first, as medzoo.ConformalSpec says. */
-function predictionSet(ranked, { conformal, classes, multi_label: multiLabel }) {
-  if (!conformal) return undefined;
-  const { method, thresholds } = conformal;
-  let before = 0;
-  const members = ranked.filter(({ label, probability }, rank) => {
-    const threshold = thresholds.length > 1 ? thresholds[classes.indexOf(label)] : thresholds[0];
-    const within = method === "lac" ? probability >= threshold : before <= threshold;
-    before += probability;
-    return within || (rank === 0 && !multiLabel);
-  });
-  return members.map(({ label }) => label);
 }
 
 function probabilities(logits, model) {
