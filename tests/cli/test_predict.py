@@ -87,10 +87,7 @@ def test_images_below_the_confidence_get_no_answer(folder, tmp_path, capsys):
     with table.open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["abstained"] for row in rows] == ["yes", "", "yes"]
-        ("", "yes"),
-        ("", ""),
-        ("", "yes"),
-    ]
+    assert {row["label"] for row in rows} == {""}
     assert main(["predict", MODEL, str(folder / "a.png"), *sure]) == 0
     assert "no answer: less confident than asked for" in capsys.readouterr().out
     assert main(["predict", MODEL, str(folder / "a.png"), "--min-confidence", "2"]) == 1
