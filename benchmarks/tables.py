@@ -43,6 +43,7 @@ from benchmarks.studies import (
     small_folders,
     transfer,
 )
+from benchmarks.studies.published import coverage
 
 _BLOCK = re.compile(r"(<!-- table:(\w+) -->\n).*?(<!-- /table -->)", re.DOTALL)
 
@@ -99,6 +100,8 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "transfer": transfer.table,
     "finetuning": finetuning.table,
     "small_folders": small_folders.table,
+    "coverage_90": lambda: coverage.table(0.9),
+    "coverage_95": lambda: coverage.table(0.95),
     "trainings": comparison.trainings,
     "teachers": teachers.table,
     "explanations": explanations.table,
@@ -123,6 +126,7 @@ PLOTS: Mapping[str, tuple[Callable[[], Figure], int]] = {
     "speed_accuracy.png": (speed.accuracy_plot, 120),
     "speed_growth.png": (speed.growth_plot, 120),
     "serving.png": (serving.plot, 120),
+    "coverage.png": (coverage.plot, 120),
 }
 """How each plot in docs/images/ is drawn, and in how many dots per inch."""
 

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         OperatingPoint,
         ProbeResult,
         Report,
+        calibrate,
         choose_confidence,
         choose_threshold,
         compare,
@@ -60,7 +61,7 @@ if TYPE_CHECKING:
     from medzoo.models import create_model, save_weights
     from medzoo.prediction import Explanation, Prediction, Predictions, explain, predict
     from medzoo.publishing import push_to_hub
-    from medzoo.spec import InputSpec, ModelSpec, spec_of
+    from medzoo.spec import ConformalSpec, InputSpec, ModelSpec, spec_of
     from medzoo.training import Augmentation, Recipe, Run, Trainer, finetune, recipe_for, train
     from medzoo.transforms import create_transform
 
@@ -72,6 +73,7 @@ __all__ = [
     "Augmentation",
     "Comparison",
     "ConfidencePoint",
+    "ConformalSpec",
     "Dataset",
     "DatasetError",
     "DatasetInfo",
@@ -91,6 +93,7 @@ __all__ = [
     "TrainingError",
     "WeightsError",
     "__version__",
+    "calibrate",
     "choose_confidence",
     "choose_threshold",
     "compare",
@@ -135,6 +138,7 @@ _HOME = {
         "OperatingPoint",
         "ProbeResult",
         "Report",
+        "calibrate",
         "choose_confidence",
         "choose_threshold",
         "compare",
@@ -147,7 +151,7 @@ _HOME = {
     "models": ("create_model", "save_weights"),
     "prediction": ("Explanation", "Prediction", "Predictions", "explain", "predict"),
     "publishing": ("push_to_hub",),
-    "spec": ("InputSpec", "ModelSpec", "spec_of"),
+    "spec": ("ConformalSpec", "InputSpec", "ModelSpec", "spec_of"),
     "training": ("Augmentation", "Recipe", "Run", "Trainer", "finetune", "recipe_for", "train"),
     "transforms": ("create_transform",),
 }

@@ -58,14 +58,19 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:
     return ValueError(f"unknown {kind} {name!r}; {hint}")
 
 
+_PASSED = ("medzoo", "torch")
+
+
 def warn_caller(message: str) -> None:
     """Warn at the line outside of medzoo that called it, however many functions are in between.
+
+    PyTorch's are skipped as well: they set the attributes of modules.
 
     Args:
         message: What the caller should know.
     """
     level, frame = 1, sys._getframe()
-    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == "medzoo":
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in _PASSED:
         level, frame = level + 1, frame.f_back
     warnings.warn(message, stacklevel=level)
 

@@ -1,16 +1,17 @@
-"""``medzoo calibrate``: fit the temperature of a weights file to other data."""
+"""``medzoo calibrate``: fit temperature and prediction sets of a weights file to other data."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import medzoo
 from medzoo.cli.command import Commands, add_data_options, keeping_results
 from medzoo.cli.model_data import add_model_data_options, inputs_of, load_model_data
 from medzoo.cli.output.destination import check_outputs
 from medzoo.escape import for_display
+from medzoo.spec.conformal import COVERAGE, ConformalMethod
 
 
 def add(commands: Commands) -> None:
@@ -22,7 +23,7 @@ def add(commands: Commands) -> None:
     sub = commands.add(
         "calibrate",
         _calibrate,
-        "fit a model's temperature, so that its probabilities match frequencies",
+        "fit a model's temperature and prediction sets, so that it says how sure it is",
         "medzoo calibrate model.safetensors --data images/ --output calibrated.safetensors",
     )
     sub.add_argument("model", help="a checkpoint's name or a weights file")
@@ -34,9 +35,30 @@ def add(commands: Commands) -> None:
         help="what it is fitted to: not what the model was trained on, and not what is to "
         "measure it (%(default)s)",
     )
+    sub.add_argument(
+        "--coverage",
+        type=_coverage,
+        default=COVERAGE,
+        help="share of images whose class is in the prediction set, between 0 and 1; none for no "
+        "sets (%(default)s)",
+    )
+    sub.add_argument(
+        "--method", choices=get_args(ConformalMethod), default="lac", help="%(default)s by default"
+    )
+    sub.add_argument(
+        "--class-conditional", action="store_true", help="the coverage is to hold for each class"
+    )
     sub.add_argument("--output", type=Path, required=True, help="the weights file to write")
     sub.add_argument("--overwrite", action="store_true", help="replace --output if it exists")
     add_data_options(sub, size=None)
+
+
+def _coverage(text: str) -> float | None:
+    try:
+        return None if text == "none" else float(text)
+    except ValueError:
+        message = f"{text!r} is not a number between 0 and 1, or none"
+        raise argparse.ArgumentTypeError(message) from None
 
 
 def _calibrate(arguments: argparse.Namespace) -> tuple[Any, str]:
@@ -61,7 +83,14 @@ def _calibrate(arguments: argparse.Namespace) -> tuple[Any, str]:
     data = load_model_data(arguments, model, arguments.size)
     split = getattr(data, arguments.split)
     warn_if_trained_on(arguments.model, data)
-    found = calibrate(model, split, device=arguments.device)
+    found = calibrate(
+        model,
+        split,
+        coverage=arguments.coverage,
+        method=arguments.method,
+        class_conditional=arguments.class_conditional,
+        device=arguments.device,
+    )
     architecture, _, tag = arguments.model.partition(".")
     path = locate_named(arguments.model) or locate_weights(find_entry(architecture, tag))
     training = dict(read_config(path).training)

@@ -43,6 +43,9 @@ def add(commands: Commands) -> None:
     sub.add_argument("images", nargs="+", help="image files, folders, or patterns in quotes")
     sub.add_argument("--top-k", type=int, help="only the most probable classes")
     sub.add_argument("--threshold", type=float, help="for labels of multi-label models (0.5)")
+    sub.add_argument(
+        "--min-confidence", type=float, help="no answer if less confident than this (from 0 to 1)"
+    )
     sub.add_argument("--csv", metavar="FILE", help="write a row for each file, and print a summary")
     sub.add_argument(
         "--explain",
@@ -81,6 +84,7 @@ def _predict(arguments: argparse.Namespace) -> tuple[Any, str]:
             paths,
             top_k=arguments.top_k,
             threshold=arguments.threshold,
+            min_confidence=arguments.min_confidence,
             on_error="skip",
             device=arguments.device,
             tta=arguments.tta,
@@ -134,10 +138,13 @@ def _overlays(given: str, paths: list[str]) -> dict[str, Path]:
 
 def _summary(predictions: Predictions, classes: Sequence[str], path: str) -> str:
     """Return how often each class is the answer, what could not be read, and where the table is."""
-    labels = Counter(label for prediction in predictions for label in prediction.labels or [""])
+    answers = [one for one in predictions if not one.abstained]
+    labels = Counter(label for prediction in answers for label in prediction.labels or [""])
     counts = [(name, labels[name]) for name in classes]
     if labels[""]:  # multi-label, and no label is above the threshold
         counts.append(("(none)", labels[""]))
+    if unsure := len(predictions) - len(answers):
+        counts.append(("(no answer)", unsure))
     unread = [failure.source for failure in predictions.failures]
     lines = [f"images predicted: {len(predictions):,}; could not be read: {len(unread):,}"]
     lines += [table(("class", "images"), counts, numbers="images")]
@@ -152,15 +159,25 @@ def _values(outcome: dict[str, Any]) -> dict[str, Any]:
 
 
 def _table(outcomes: list[dict[str, Any]], classes: Sequence[str]) -> str:
-    """Return a CSV table with one row per file; classes that ``--top-k`` left out are empty."""
+    """Return a CSV table with one row per file; classes that ``--top-k`` left out are empty.
+
+    Columns for prediction sets and for images without an answer are there only if there are any.
+    """
     text = io.StringIO()
     # Text is always quoted: programs do not agree on which characters end an unquoted cell.
     writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
-    writer.writerow(["path", "label", *map(for_spreadsheet, classes), "error"])
+    more = [n for n in ("prediction_set", "abstained") if any(n in one for one in outcomes)]
+    writer.writerow(["path", "label", *more, *map(for_spreadsheet, classes), "error"])
     for outcome in outcomes:
         path, error = (for_spreadsheet(outcome.get(name, "")) for name in ("image", "error"))
-        label = ";".join(map(for_spreadsheet, outcome.get("labels", ())))
+        cells = {name: _joined(outcome.get(name, ())) for name in ("labels", "prediction_set")}
+        cells["abstained"] = "yes" if outcome.get("abstained") else ""
         given = outcome.get("probabilities", {})
         probabilities = [given.get(name, "") for name in classes]
-        writer.writerow([path, label, *probabilities, error])
+        label, rest = cells.pop("labels"), [cells[name] for name in more]
+        writer.writerow([path, label, *rest, *probabilities, error])
     return text.getvalue()
+
+
+def _joined(labels: Sequence[str]) -> str:
+    return ";".join(map(for_spreadsheet, labels))

@@ -31,7 +31,7 @@ _STEPS = [
 ]
 
 
-_WORDED = ("steps", "interpolation", "probabilities")
+_WORDED = ("steps", "interpolation", "probabilities", "prediction_set")
 """Parts of a description that explain to people what to do."""
 
 
@@ -93,6 +93,7 @@ class Description:
                 "temperature": spec.temperature,
                 "activation": "sigmoid" if spec.multi_label else "softmax",
                 "probabilities": "activation(logits / temperature)",
+                **({"prediction_set": _set_rule(spec)} if spec.conformal else {}),
             },
             "spec": spec.to_dict(),
         }
@@ -141,6 +142,18 @@ class Description:
                 f"the graph maps {inputs} to {outputs}, but its description says {expected}; "
                 "export it again"
             )
+
+
+def _set_rule(spec: ModelSpec) -> str:
+    """Return in words how a prediction set is made of probabilities."""
+    assert spec.conformal is not None
+    each = "its threshold" if len(spec.conformal.thresholds) > 1 else "the threshold"
+    rule = {
+        "lac": f"classes whose probability is at least {each}",
+        "aps": "classes for which the sum of all larger probabilities is at most " + each,
+    }[spec.conformal.method]
+    always = "" if spec.multi_label else ", and the most probable class"
+    return f"{rule}{always}; see spec.conformal"
 
 
 def _numbers(part: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from medzoo.evaluation.calibrate import Calibration, calibrate
 from medzoo.evaluation.comparison import Comparison, Difference, compare
+from medzoo.evaluation.coverage import SetCoverage, SetScores, score_sets
 from medzoo.evaluation.evaluate import evaluate
 from medzoo.evaluation.groups import GroupScores
 from medzoo.evaluation.intervals import bootstrap_intervals
@@ -44,6 +45,8 @@ __all__ = [
     "ProbeResult",
     "Report",
     "RiskCoverage",
+    "SetCoverage",
+    "SetScores",
     "bootstrap_intervals",
     "calibrate",
     "choose_confidence",
@@ -60,4 +63,5 @@ __all__ = [
     "plot_reliability",
     "plot_report",
     "plot_risk_coverage",
+    "score_sets",
 ]

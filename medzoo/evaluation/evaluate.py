@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 
 from medzoo.datasets import Split
 from medzoo.deployment import load_model
+from medzoo.evaluation.coverage import score_sets
 from medzoo.evaluation.groups import Groups, group_names, score_groups
 from medzoo.evaluation.intervals import Intervals, bootstrap_intervals
 from medzoo.evaluation.metrics import compute_metrics
 from medzoo.evaluation.operating_points.threshold import ThresholdLike, threshold_for
 from medzoo.evaluation.report import Report
 from medzoo.inference import Model, SplitOptions, probabilities, split_logits
+from medzoo.inference.conformal import conformal_for
+from medzoo.inference.options import Settings
 from medzoo.spec import spec_of
 
 if TYPE_CHECKING:
@@ -54,7 +57,8 @@ def evaluate(
             ``progress``, ``sharded``; see `medzoo.inference.SplitOptions`.
 
     Returns:
-        The report. Classes that the split lacks are NaN in it, with one warning. With
+        The report. Classes that the split lacks are NaN in it, with one warning. It has the
+        coverage of prediction sets, if the model gives any (see `medzoo.calibrate`). With
         ``sharded=True`` every process returns the report of a single process.
 
     Raises:
@@ -98,6 +102,13 @@ def evaluate(
             resamples=resamples,
             seed=seed,
         )
+    sets = None
+    if conformal := conformal_for(spec, Settings.of(options)):
+        sets = score_sets(
+            *(conformal, split.labels, scores, info.task, info.classes),
+            resamples=resamples,
+            seed=seed,
+        )
     return Report(
         **vars(metrics),
         dataset=info.name,
@@ -111,6 +122,7 @@ def evaluate(
         class_intervals=intervals.by_class,
         threshold=above,
         groups=by_group,
+        prediction_sets=sets,
         resamples=resamples,
         seed=seed,
         tta=options.get("tta", "none"),

@@ -7,6 +7,7 @@ from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any
 
 from medzoo.datasets import Task
+from medzoo.evaluation.coverage import SetCoverage, SetScores
 from medzoo.evaluation.groups import GroupScores, largest_gap, worst_group
 from medzoo.evaluation.metrics import ClassScores, Metrics
 from medzoo.evaluation.report_text import SCORE_LABELS, report_text
@@ -39,6 +40,8 @@ class Report(Metrics):
         threshold: Probability above which the second class of a binary task was decided for, or a
             label (one number, or one per label); None for 0.5, or the most probable class.
         groups: The scores of each group of images, by name; empty if none were given.
+        prediction_sets: How often prediction sets contain the truth, and how large they are; None
+            if the model gives none.
 
     The scores themselves are those of `Metrics`.
     """
@@ -58,6 +61,7 @@ class Report(Metrics):
     class_intervals: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
     threshold: float | list[float] | None = None
     groups: list[GroupScores] = field(default_factory=list)
+    prediction_sets: SetScores | None = None
 
     def worst_group(self, score: str = "auc") -> GroupScores | None:
         """Return the group with the worst value of a score, of those of at least 30 images.
@@ -146,6 +150,12 @@ class Report(Metrics):
             }
             for group in values.get("groups", [])
         ]
+        if sets := values.get("prediction_sets"):
+            restored["prediction_sets"] = {
+                **sets,
+                "overall": _set_coverage(sets["overall"]),
+                "per_class": list(map(_set_coverage, sets["per_class"])),
+            }
         restored["per_class"] = [
             {name: _class_value(name, row.get(name)) for name in ClassScores.__annotations__}
             for row in values["per_class"]
@@ -164,6 +174,18 @@ def _number(value: float | None) -> float:
 def _interval(bounds: Any) -> tuple[float, float]:
     low, high = bounds
     return _number(low), _number(high)
+
+
+def _set_coverage(row: dict[str, Any]) -> SetCoverage:
+    intervals = (row["coverage_interval"], row["size_interval"])
+    coverage, size = (None if bounds is None else _interval(bounds) for bounds in intervals)
+    return SetCoverage(
+        name=row["name"],
+        coverage=_number(row["coverage"]),
+        size=_number(row["size"]),
+        coverage_interval=coverage,
+        size_interval=size,
+    )
 
 
 def _class_value(name: str, value: Any) -> Any:

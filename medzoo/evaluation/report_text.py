@@ -11,6 +11,7 @@ from medzoo.evaluation.groups import SMALL_GROUP
 from medzoo.evaluation.metrics import is_multi_label
 
 if TYPE_CHECKING:
+    from medzoo.evaluation.coverage import SetScores
     from medzoo.evaluation.report import Report
 
 SCORE_LABELS = {
@@ -63,6 +64,8 @@ def report_text(report: Report) -> str:
     lines += [*_remarks(report, multi_label), "", *_classes(report, multi_label)]
     if any(math.isnan(row["auc"]) for row in report.per_class):
         lines += ["", f"-: not defined for this split; left out of the means over {unit}."]
+    if report.prediction_sets:
+        lines += ["", *_sets(report.prediction_sets, unit)]
     if report.groups:
         lines += ["", *_groups(report)]
     return "\n".join(lines)
@@ -154,6 +157,28 @@ def _groups(report: Report) -> list[str]:
             f"Groups that lack a class, so that means over classes cannot be compared with those "
             f"of others: {', '.join(lacking)}. -: not defined."
         )
+    return lines
+
+
+def _sets(sets: SetScores, unit: str) -> list[str]:
+    rows = [sets["overall"], *sets["per_class"]]
+    names = [f"all {unit}", *(for_display(row["name"]) for row in sets["per_class"])]
+    width = max(map(len, names))
+    bounds = 24 if sets["overall"]["coverage_interval"] else 10
+    lines = [
+        f"Prediction sets ({sets['method'].upper()}), calibrated for a coverage of "
+        f"{100 * sets['target']:g} %:",
+        f"  {'':<{width}}  {'coverage':<{bounds}}size",
+    ]
+    for name, row in zip(names, rows, strict=True):
+        figures = (row["coverage"], row["coverage_interval"]), (row["size"], row["size_interval"])
+        cells = [
+            f"{digits(value)}  [{digits(between[0])}, {digits(between[1])}]"
+            if between
+            else digits(value)
+            for value, between in figures
+        ]
+        lines.append(f"  {name:<{width}}  {cells[0]:<{bounds}}{cells[1]}")
     return lines
 
 

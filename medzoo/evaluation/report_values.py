@@ -9,6 +9,7 @@ from medzoo.datasets import TASKS
 from medzoo.datasets.info import SPLIT_NAMES
 from medzoo.evaluation.metrics import is_multi_label
 from medzoo.inference.tta import TTA
+from medzoo.spec import ConformalMethod
 
 _ROUNDING = 1e-6
 _LARGEST = 2**53
@@ -35,6 +36,9 @@ def check_report_values(values: Mapping[str, Any]) -> None:
     for bounds in values.get("class_intervals", {}).values():
         if len(bounds) != classes:
             raise _not_a_report("class_intervals", bounds, f"{classes} pairs for each score")
+    sets = values.get("prediction_sets")
+    if sets is not None and len(sets["per_class"]) != classes:
+        raise _not_a_report("prediction_sets", sets, f"coverage and size of {classes} classes")
     threshold = values.get("threshold")
     if isinstance(threshold, list) and len(threshold) != classes:
         raise _not_a_report("threshold", threshold, f"one number, or {classes}")
@@ -80,6 +84,29 @@ def _are_intervals(value: object) -> bool:
 
 def _are_named_intervals(value: object) -> bool:
     return isinstance(value, dict) and all(map(_is_interval, value.values()))
+
+
+def _is_size(value: object) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value is None or (is_number and 0 <= value <= _LARGEST)  # type: ignore[operator]
+
+
+def _is_size_interval(value: object) -> bool:
+    return value is None or (
+        isinstance(value, list | tuple) and len(value) == 2 and all(map(_is_size, value))
+    )
+
+
+def _are_sets(value: object) -> bool:
+    return value is None or (
+        isinstance(value, dict)
+        and value.keys() == {"method", "target", "overall", "per_class"}
+        and value["method"] in get_args(ConformalMethod)
+        and _is_score(value["target"])
+        and value["target"] is not None
+        and _are_set_coverages([value["overall"]])
+        and _are_set_coverages(value["per_class"])
+    )
 
 
 def _is_threshold(value: object) -> bool:
@@ -131,6 +158,15 @@ _are_groups = _are_rows(
         "intervals": _are_named_intervals,
     }
 )
+_are_set_coverages = _are_rows(
+    {
+        "name": _is_text,
+        "coverage": _is_score,
+        "size": _is_size,
+        "coverage_interval": lambda value: value is None or _is_interval(value),
+        "size_interval": _is_size_interval,
+    }
+)
 _LATER = ("specificity", "npv", "average_precision")
 _scores = dict.fromkeys(("precision", "recall", "f1", "auc", *_LATER), _is_score)
 _are_classes = _are_rows({"name": _is_text, **_scores, "support": _is_count}, _LATER)
@@ -148,6 +184,7 @@ _FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "provenance": (_is_provenance, "an object with file, md5, official and note"),
     "intervals": (_are_named_intervals, "an object of pairs of numbers"),
     "groups": (_are_groups, "a list of objects with name, n, small, absent, scores, intervals"),
+    "prediction_sets": (_are_sets, "an object with method, target, overall, per_class, or null"),
     "auc_intervals": (_are_intervals, "a list of pairs of numbers"),
     "class_intervals": (
         lambda value: isinstance(value, dict) and all(map(_are_intervals, value.values())),

@@ -30,7 +30,8 @@ class Ensemble(Classifier):
     Attributes:
         spec: What the ensemble is: architecture ``"ensemble"``, input of the first member,
             the strictest of the members' licences, and a temperature of the ensemble as a whole
-            in addition to its members'; 1.0 at first.
+            in addition to its members'; 1.0 at first. Prediction sets are those of the ensemble as
+            a whole, which `medzoo.calibrate` fits.
         num_classes: Number of logits.
 
     Raises:
@@ -76,6 +77,7 @@ class Ensemble(Classifier):
             input=specs[0].input,
             model_args={},
             temperature=1.0,
+            conformal=None,
             licence=strictest(*(spec.licence for spec in specs)),
         )
         self.eval()

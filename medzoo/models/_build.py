@@ -123,10 +123,12 @@ def _spec(
     names = tuple(cfg.get("label_names") or ())
     names = names if len({*names}) == len(names) == model.num_classes else ()
     is_kept = known is not None and known.classes == names
+    expected = input_of_timm(cfg)
+    is_as_fitted = known is not None and is_kept and known.input == expected
     takes = signature(cls).parameters.keys() - {"num_classes", "in_chans"}
     return ModelSpec(
         architecture=name.removeprefix(PREFIX),
-        input=input_of_timm(cfg),
+        input=expected,
         num_classes=model.num_classes,
         model_args={key: value for key, value in arguments.items() if key in takes},
         classes=names,
@@ -134,6 +136,7 @@ def _spec(
         dataset=known.dataset if known and is_kept else None,
         temperature=known.temperature if known and is_kept else 1.0,
         licence=known.licence if known else "",
+        conformal=known.conformal if known and is_as_fitted else None,
     )
 
 

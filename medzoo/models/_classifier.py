@@ -60,7 +60,7 @@ class Classifier(SpecCarrier, nn.Module):
     def pretrained_cfg(self) -> dict[str, Any]:
         """Timm's configuration: what timm wrote, with input and classes as in the spec.
 
-        Setting it changes the spec's input.
+        Setting it changes the spec's input; prediction sets were calibrated for the earlier one.
         """
         written = dict(self.__dict__.get("pretrained_cfg") or {})
         spec = self.__dict__.get("_spec")
@@ -70,7 +70,9 @@ class Classifier(SpecCarrier, nn.Module):
     def pretrained_cfg(self, cfg: dict[str, Any]) -> None:
         self.__dict__["pretrained_cfg"] = cfg
         if (spec := self.__dict__.get("_spec")) is not None:
-            self.spec = replace(spec, input=input_of_timm(cfg))
+            expected = input_of_timm(cfg)
+            sets = spec.conformal if expected == spec.input else None
+            self.spec = replace(spec, input=expected, conformal=sets)
 
     @property
     def default_cfg(self) -> dict[str, Any]:

@@ -273,12 +273,16 @@ def _spec(plan: _Plan, model: nn.Module, is_kept: bool) -> ModelSpec:
     mean, std = next((m, s) for m, s in normalisations if m and s and len(m) == channels)
     num_classes = 0 if plan.features_only else int(model.num_classes)  # type: ignore[arg-type]
     has_classes = plan.dataset is not None and plan.dataset.num_classes == num_classes
+    expected = InputSpec(channels, plan.size, tuple(mean), tuple(std))
+    # Images of another size give other probabilities than those that sets were fitted to.
+    is_as_fitted = bool(stored and is_kept and stored.input == expected)
     return ModelSpec(
         architecture=architecture,
-        input=InputSpec(channels, plan.size, tuple(mean), tuple(std)),
+        input=expected,
         num_classes=num_classes,
         model_args=plan.known_args | building_args(architecture, plan.model_args),
         dataset=plan.dataset if has_classes else None,
         temperature=stored.temperature if stored and is_kept else 1.0,
         licence=stored.licence if stored else "",
+        conformal=stored.conformal if stored and is_as_fitted else None,
     )

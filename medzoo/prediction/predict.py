@@ -31,6 +31,7 @@ from medzoo.evaluation.metrics import check_threshold
 from medzoo.evaluation.metrics.selective import confidence_of
 from medzoo.evaluation.operating_points import ConfidencePoint, OperatingPoint, ThresholdLike
 from medzoo.inference import InferenceOptions, Model, probabilities
+from medzoo.inference.conformal import conformal_for, named_sets
 from medzoo.inference.options import Settings
 from medzoo.inference.run import run_batches
 from medzoo.prediction.loading import BatchReader
@@ -106,9 +107,9 @@ def predict(
     """Name what a model sees in one image or in several.
 
     Images are prepared by the model's own transform, whatever their size and channels. Logits are
-    divided by the model's temperature, if it has one (see `medzoo.fit_temperature`). Files are
-    read batch by batch, so that any number of them fits into memory, with a progress bar if it
-    takes longer.
+    divided by the model's temperature, and its thresholds give prediction sets, if it has any (see
+    `medzoo.calibrate`). Files are read batch by batch, so that any number of them fits into memory,
+    with a progress bar if it takes longer.
 
     Args:
         model: A medzoo or timm model, also in a wrapper such as `DataParallel`; any callable with
@@ -178,9 +179,13 @@ def predict(
     if (first := next(batches, None)) is not None:
         logits = run_batches(runs, chain([first], batches), spec, settings)
         names = class_names(spec, logits.shape[1])
-        rows = probabilities(logits, spec.task).tolist()
-        for row, path in zip(rows, reading.paths, strict=True):
+        shares = probabilities(logits, spec.task)
+        conformal = conformal_for(spec, settings)
+        sets = named_sets(conformal, shares, spec) if conformal else []
+        for index, (row, path) in enumerate(zip(shares.tolist(), reading.paths, strict=True)):
             one = _prediction(names, row, above, spec.multi_label, top_k, path)
+            if conformal:
+                one = replace(one, prediction_set=sets[index], coverage=conformal.coverage)
             if min_confidence is not None:
                 sure = _confidence(names, row, one.labels, spec.multi_label)
                 if sure < min_confidence:

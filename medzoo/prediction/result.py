@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from medzoo.escape import for_display
+from medzoo.spec.conformal import set_title
 
 
 @dataclass(frozen=True)
@@ -21,12 +22,19 @@ class Prediction:
         source: The file, if the image is from one.
         abstained: Whether the model gives no answer, because it is less confident than
             ``min_confidence``; `labels` is then empty.
+        prediction_set: The classes among which the truth is with the probability `coverage` (for
+            multi-label tasks on average this share of the labels), the most probable first; None
+            if the model has no thresholds for them (see `medzoo.calibrate`), or was run with
+            another temperature or several views, for which they do not hold.
+        coverage: What the set was calibrated for, in (0, 1); None without a set.
     """
 
     probabilities: dict[str, float]
     labels: tuple[str, ...]
     source: str | None = None
     abstained: bool = False
+    prediction_set: tuple[str, ...] | None = None
+    coverage: float | None = None
 
     @property
     def label(self) -> str:
@@ -46,14 +54,22 @@ class Prediction:
         }
         if self.abstained:
             values["abstained"] = True
+        if self.prediction_set is not None:
+            values |= {"prediction_set": list(self.prediction_set), "coverage": self.coverage}
         return values if self.source is None else {"source": self.source, **values}
 
     def __str__(self) -> str:
-        """One line per class, e.g. ``melanoma  0.912``."""
+        """One line per class, e.g. ``melanoma  0.912``; then the set, and whether it abstains."""
         names = list(map(for_display, self.probabilities))
         rows = zip(names, self.probabilities.values(), strict=True)
         width = max(map(len, names))
-        return "\n".join(f"{name:<{width}}  {p:.3f}" for name, p in rows)
+        lines = [f"{name:<{width}}  {p:.3f}" for name, p in rows]
+        if self.prediction_set is not None and self.coverage is not None:
+            members = "; ".join(map(for_display, self.prediction_set)) or "(none)"
+            lines.append(f"{set_title(self.coverage)}: {members}")
+        if self.abstained:
+            lines.append("no answer: less confident than asked for")
+        return "\n".join(lines)
 
 
 @dataclass(frozen=True)

@@ -98,6 +98,7 @@ def _summary(release: Release) -> str:
 def _use(release: Release, repo_id: str, in_timm: bool) -> str:
     if release.is_backbone:
         return _use_of_backbone(repo_id, in_timm)
+    sets = _sets(release)
     own = f"""\
 ```python
 import medzoo
@@ -106,7 +107,7 @@ model = medzoo.create_model("hf-hub:{repo_id}")
 print(medzoo.predict(model, "image.png"))
 ```
 
-The file contains input size and normalisation, which `predict` and `evaluate` use."""
+The file contains input size and normalisation, which `predict` and `evaluate` use.{sets}"""
     if not in_timm:
         return own + _NOT_IN_TIMM
     temperature = release.spec.temperature
@@ -123,6 +124,22 @@ transform = timm.data.create_transform(**timm.data.resolve_model_data_config(mod
 
 The logits are the same. medzoo divides them by the temperature {temperature:.4g} before it
 computes probabilities; timm does not."""
+
+
+def _sets(release: Release) -> str:
+    """Describe the prediction sets."""
+    spec, sets = release.spec, release.spec.conformal
+    if sets is None:
+        return ""
+    what = "contains on average this share of an image's labels"
+    if not spec.multi_label:
+        each = " for each class" if len(sets.thresholds) > 1 else ""
+        what = f"contains the class of an image with this probability{each}"
+    return (
+        f"\n\nIts `prediction_set`, a {sets.title}, {what}, if the image is of the same kind as "
+        f"the {sets.images:,} that it was calibrated on (conformal prediction, "
+        f"{sets.method.upper()}). Images of another hospital, camera or population are not."
+    )
 
 
 def _use_of_backbone(repo_id: str, in_timm: bool) -> str:

@@ -19,7 +19,8 @@ def timm_config(spec: ModelSpec) -> dict[str, Any]:
 
     With it, ``timm.create_model("hf-hub:org/name", pretrained=True)`` builds the same network, with
     the same logits. timm does not apply a temperature, so its users' probabilities are not
-    calibrated; the temperature is given under the key ``medzoo``.
+    calibrated; the temperature and thresholds of prediction sets are given under the key
+    ``medzoo``.
 
     timm cannot build a network whose stem medzoo made smaller. Such a network keeps medzoo's name
     (``timm/resnet18``), which timm refuses; it loads with medzoo.
@@ -57,6 +58,7 @@ def timm_config(spec: ModelSpec) -> dict[str, Any]:
             "dataset": info.name if info else None,
             "task": info.task if info else None,
             "temperature": spec.temperature,
+            **({"conformal": spec.conformal.to_dict()} if spec.conformal else {}),
         },
     }
 

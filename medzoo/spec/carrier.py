@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from medzoo.datasets import DatasetInfo
+from medzoo.errors import warn_caller
 from medzoo.spec.model import ModelSpec
 
 
@@ -29,12 +30,23 @@ class SpecCarrier:
 
     @property
     def temperature(self) -> float:
-        """What its logits are divided by to become probabilities; can be set."""
+        """What its logits are divided by to become probabilities; can be set.
+
+        Another one makes other probabilities, so the thresholds of prediction sets are dropped.
+        """
         return self.spec.temperature
 
     @temperature.setter
     def temperature(self, value: float) -> None:
-        self.spec = replace(self.spec, temperature=value)
+        spec = replace(self.spec, temperature=value, conformal=None)
+        if self.spec.conformal is not None:
+            if spec.temperature == self.spec.temperature:
+                return
+            warn_caller(
+                "prediction sets were calibrated for the earlier temperature, so the model gives "
+                "none any more; medzoo.calibrate sets both"
+            )
+        self.spec = spec
 
     @property
     def licence(self) -> str:

@@ -22,6 +22,7 @@ from medzoo.spec.checks import (
     check_whole,
     exactly,
 )
+from medzoo.spec.conformal import ConformalSpec
 from medzoo.spec.input import InputSpec
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ class ModelSpec:
             this task; None if there is none.
         temperature: What logits are divided by to become probabilities; above 0.
         licence: Of the weights; empty if unknown or untrained.
+        conformal: How its prediction sets are made; None if it gives none. It was fitted to this
+            model with this temperature.
 
     Raises:
         TypeError: If a value has the wrong type.
@@ -64,6 +67,7 @@ class ModelSpec:
     dataset: DatasetInfo | None = None
     temperature: float = 1.0
     licence: str = ""
+    conformal: ConformalSpec | None = None
 
     def __post_init__(self) -> None:
         self._check_types()
@@ -96,6 +100,11 @@ class ModelSpec:
                 f"dataset={self.dataset!r:.80} is a {type(self.dataset).__name__}, expected a "
                 "DatasetInfo, e.g. medzoo.dataset_info('dermamnist'), or None"
             )
+        if not (self.conformal is None or isinstance(self.conformal, ConformalSpec)):
+            raise TypeError(
+                f"conformal={self.conformal!r:.80} is a {type(self.conformal).__name__}, expected "
+                "a ConformalSpec, which medzoo.calibrate fits, or None"
+            )
         if not all(isinstance(name, str) for name in as_tuple("classes", self.classes)):
             raise TypeError(f"classes={self.classes!r} must be names")
 
@@ -120,6 +129,16 @@ class ModelSpec:
                 f"classes={self.classes!r} and task={self.task!r} contradict the data set "
                 f"{info.title}, which has {info.classes!r} and {info.task!r}"
             )
+        if (sets := self.conformal) is not None:
+            if len(sets.thresholds) not in (1, self.num_classes) or not self.num_classes:
+                raise ValueError(
+                    f"conformal has {len(sets.thresholds)} thresholds, but the model has "
+                    f"{self.num_classes} classes; expected one, or one per class"
+                )
+            if sets.method != "lac" and self.multi_label:
+                raise ValueError(
+                    f"method={sets.method!r} is for single-label tasks; multi-label ones have 'lac'"
+                )
 
     @classmethod
     def for_data(cls, data: Dataset | Split | DatasetInfo, architecture: str = "") -> ModelSpec:
@@ -162,6 +181,7 @@ class ModelSpec:
             task=dataset.task,
             dataset=dataset,
             temperature=1.0,
+            conformal=None,
         )
 
     def with_num_classes(self, num_classes: int) -> ModelSpec:
@@ -171,14 +191,20 @@ class ModelSpec:
             num_classes: Number of logits. As many as before keep their names; others have none.
         """
         if num_classes == self.num_classes:
-            return replace(self, temperature=1.0)
+            return replace(self, temperature=1.0, conformal=None)
         return replace(
-            self, num_classes=num_classes, classes=(), task=None, dataset=None, temperature=1.0
+            self,
+            num_classes=num_classes,
+            classes=(),
+            task=None,
+            dataset=None,
+            temperature=1.0,
+            conformal=None,
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return JSON-safe values."""
-        return {
+        """Return JSON-safe values; without `conformal` if there is none, as in earlier versions."""
+        values = {
             "architecture": self.architecture,
             "model_args": dict(self.model_args),
             "num_classes": self.num_classes,
@@ -189,6 +215,7 @@ class ModelSpec:
             "temperature": self.temperature,
             "licence": self.licence,
         }
+        return values | {"conformal": self.conformal.to_dict()} if self.conformal else values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ModelSpec:
@@ -201,12 +228,17 @@ class ModelSpec:
             TypeError: If a value has the wrong type.
             ValueError: If a value is missing, unknown, or does not fit.
         """
+        if isinstance(values, Mapping):
+            values = {"conformal": None, **values}
         given = exactly(cls, values)
         check_whole("num_classes", given["num_classes"], 0, MAX_CLASSES)
         if (dataset := given["dataset"]) is not None:
             dataset = DatasetInfo.from_dict(exactly(DatasetInfo, dataset))
             check_whole("dataset channels", dataset.channels, 1, MAX_CHANNELS)
-        return cls(**given | {"input": InputSpec.from_dict(given["input"]), "dataset": dataset})
+        if (sets := given["conformal"]) is not None:
+            sets = ConformalSpec.from_dict(sets)
+        expected = InputSpec.from_dict(given["input"])
+        return cls(**given | {"input": expected, "dataset": dataset, "conformal": sets})
 
     def timm_config(self) -> dict[str, Any]:
         """Return input and classes as fields of timm's `PretrainedCfg`."""

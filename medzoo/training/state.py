@@ -35,7 +35,8 @@ class Run:
             history has the one of the uncalibrated model, by which the epoch was chosen; with
             more than two classes, they may differ a little.
         val_acc: Its validation accuracy.
-        calibration: The temperature that was fitted to the validation split, and what it changed.
+        calibration: The temperature and prediction sets that were fitted to the validation split,
+            and what that changed.
         weights: The weights file, or None if the run wrote none.
         stopped: Why the run ended before the recipe's last epoch; empty if it did not.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar, cast
@@ -23,8 +24,10 @@ from medzoo.distributed import (
 )
 from medzoo.errors import TrainingError, warn_caller
 from medzoo.evaluation import calibrate
+from medzoo.inference.conformal import calibration_images, images_needed
 from medzoo.inference.model import Model
 from medzoo.models import bind_to_dataset
+from medzoo.spec.conformal import COVERAGE
 from medzoo.training.callbacks import Callback, EarlyStopping, RunState, TensorBoard
 from medzoo.training.checks import check_options, check_run, try_compiler
 from medzoo.training.loader import BatchSource
@@ -46,10 +49,11 @@ Value = TypeVar("Value")
 class Trainer:
     """Train a classifier on a data set's training split; choose the epoch on its validation split.
 
-    At the end, the temperature of the weights that are kept is fitted to the validation split (see
-    `medzoo.fit_temperature`), so that their probabilities can be read as such. The test split is
-    never read. With `output`, checkpoint and history are written after an epoch if the last ones
-    are older than 20 seconds, and when the run ends or is interrupted; the best weights at the end:
+    At the end, the temperature of the weights that are kept and their 90 % prediction sets are
+    fitted to the validation split (see `medzoo.calibrate`), so that their probabilities can be read
+    as such; splits of fewer than 9 images are too small for sets. The test split is never read.
+    With `output`, checkpoint and history are written after an epoch if the last ones are older than
+    20 seconds, and when the run ends or is interrupted; the best weights at the end:
     ``<output>/models/<name>.safetensors``, ``<output>/models/<name>.checkpoint.safetensors`` and
     ``<output>/metrics/<name>.jsonl``.
 
@@ -297,8 +301,11 @@ class Trainer:
         self.model.load_state_dict(state.best)
         self.model.eval().to(memory_format=torch.contiguous_format)  # as create_model's
         state.frozen.unfreeze()
-        self.model.temperature = 1.0  # it may have been fitted by an earlier call of `fit`
-        fitted = calibrate(self.model, self.data.val, device=self.device, sharded=True)
+        # They may have been fitted by an earlier call of `fit`.
+        self.model.spec = replace(self.model.spec, temperature=1.0, conformal=None)
+        val = self.data.val
+        coverage = COVERAGE if calibration_images(val) >= images_needed(COVERAGE) else None
+        fitted = calibrate(self.model, val, coverage=coverage, device=self.device, sharded=True)
         origin = lineage(self.model, self.data, self.teacher, self.high_res)
         self.model.licence = origin["licence"]
         summary = {

@@ -36,9 +36,10 @@ def describe_model(
 
     Returns:
         JSON-safe values: name, architecture, data set, task, classes, ``input`` as in
-        `medzoo.InputSpec`, temperature, number of parameters (None if unknown), licence, sha256 of
-        each weights file, what it was trained on, and the scores of a published checkpoint on the
-        test split, with 95 % intervals.
+        `medzoo.InputSpec`, temperature, ``conformal`` as in `medzoo.ConformalSpec` (None if it
+        gives no prediction sets), number of parameters (None if unknown), licence, sha256 of each
+        weights file, what it was trained on, and the scores of a published checkpoint on the test
+        split, with 95 % intervals.
 
     Raises:
         TypeError: If the model does not say what it is.
@@ -66,6 +67,7 @@ def describe_model(
         "classes": list(spec.class_names),
         "input": spec.input.to_dict(),
         "temperature": spec.temperature,
+        "conformal": spec.conformal.to_dict() if spec.conformal else None,
         "parameters": _parameters(model, entry),
         "licence": spec.licence,
         "weights_sha256": [sha256 for _, sha256, _ in origins],

@@ -33,7 +33,8 @@ def test_calibrate_writes_a_new_file_and_says_what_changed(file, tmp_path, capsy
     weights, fitted = printed["weights"], printed["calibration"]["temperature"]
     model = medzoo.create_model(weights)
     assert model.temperature == fitted
-    model.temperature = 5.0
+    with pytest.warns(UserWarning, match="gives none any more"):
+        model.temperature = 5.0
     other = medzoo.save_weights(
         model, tmp_path / "other.safetensors", training=read_config(weights).training
     )
@@ -55,9 +56,33 @@ def test_calibrate_writes_a_new_file_and_says_what_changed(file, tmp_path, capsy
     assert main(command) == 1
     assert "exists; give another path, or --overwrite" in capsys.readouterr().err
     assert target.read_bytes() == content
-    assert main([*command, "--overwrite", "--split", "test"]) == 0
+    small = ["--split", "test", "--coverage", "none"]
+    assert main([*command, "--overwrite", *small]) == 0
     assert "ECE" in capsys.readouterr().out
     assert read_config(target).training["calibration"]["split"] == "test"
+
+
+def test_calibrate_fits_the_sets_that_are_asked_for(file, tmp_path, capsys):
+    model = medzoo.create_model("simple_cnn", dataset=medzoo.load_dataset(file))
+    weights = medzoo.save_weights(model, tmp_path / "a.safetensors")
+    target = tmp_path / "b.safetensors"
+    command = ["calibrate", str(weights), "--data", str(file), "--output", str(target)]
+    options = ["--coverage", "0.8", "--method", "aps", "--class-conditional"]
+    assert main([*command, *options]) == 0
+    assert "80 % sets (APS), threshold" in capsys.readouterr().out
+    sets = medzoo.create_model(target).spec.conformal
+    assert (sets.method, sets.coverage, sets.images) == ("aps", 0.8, 24)
+    assert len(sets.thresholds) == 2
+    stored = read_config(target).training["calibration"]["conformal"]
+    assert stored == sets.to_dict()
+
+    assert main([*command, "--overwrite", "--coverage", "none"]) == 0
+    assert medzoo.create_model(target).spec.conformal is None
+    assert main([*command, "--overwrite", "--coverage", "0.99"]) == 1
+    assert "has 24 images, too few for a coverage of 0.99" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([*command, "--coverage", "much"])
+    assert "'much' is not a number between 0 and 1, or none" in capsys.readouterr().err
 
 
 def test_train_says_what_it_will_do_and_keeps_what_was_there(file, tmp_path, capsys):

@@ -4,7 +4,9 @@ import csv
 import io
 import json
 import os
+import re
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -49,6 +51,47 @@ def test_patterns_and_plain_text(folder, capsys):
     assert lines[2] == str(folder / "broken.png")
     assert lines[3].startswith("error: cannot read")
     assert len(lines) == 4
+
+
+@pytest.fixture
+def with_sets(tmp_path):
+    """A weights file whose model gives prediction sets."""
+    model = medzoo.create_model(MODEL, pretrained=True)
+    sets = medzoo.ConformalSpec("lac", 0.9, (0.001,), 1003)
+    model.spec = replace(model.spec, conformal=sets)
+    return str(medzoo.save_weights(model, tmp_path / "sets.safetensors"))
+
+
+def test_prediction_sets_are_printed_and_have_a_column(folder, with_sets, tmp_path, capsys):
+    image, table = str(folder / "a.png"), tmp_path / "table.csv"
+    expected = medzoo.predict(with_sets, image).prediction_set
+    assert len(expected) > 1
+    assert main(["predict", with_sets, image]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"90 % set: {'; '.join(expected)}"
+    assert main(["predict", with_sets, str(folder), "--csv", str(table), "--json"]) == 0
+    values = json.loads(capsys.readouterr().out)
+    assert values[0]["prediction_set"] == list(expected)
+    with table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0])[:3] == ["path", "label", "prediction_set"]
+    assert rows[0]["prediction_set"].split(";") == list(expected)
+    assert rows[1]["prediction_set"] == ""
+    assert rows[1]["error"]
+
+
+def test_images_below_the_confidence_get_no_answer(folder, tmp_path, capsys):
+    table = tmp_path / "table.csv"
+    sure = ["--min-confidence", "1"]
+    assert main(["predict", MODEL, str(folder), "--csv", str(table), *sure]) == 0
+    assert re.search(r"\(no answer\) +2\n", capsys.readouterr().out)
+    with table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["abstained"] for row in rows] == ["yes", "", "yes"]
+    assert {row["label"] for row in rows} == {""}
+    assert main(["predict", MODEL, str(folder / "a.png"), *sure]) == 0
+    assert "no answer: less confident than asked for" in capsys.readouterr().out
+    assert main(["predict", MODEL, str(folder / "a.png"), "--min-confidence", "2"]) == 1
+    assert "must be a number from 0 to 1" in capsys.readouterr().err
 
 
 def test_a_table_has_a_row_for_each_file(folder, tmp_path, capsys):

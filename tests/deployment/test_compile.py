@@ -24,7 +24,10 @@ DIGEST = 64
 
 @pytest.fixture(scope="module")
 def model():
-    return tiny_model("advanced_cnn").eval()
+    model = tiny_model("advanced_cnn").eval()
+    sets = medzoo.ConformalSpec("aps", 0.9, (0.6,), 100)
+    model.spec = replace(model.spec, conformal=sets)
+    return model
 
 
 @pytest.fixture(scope="module")

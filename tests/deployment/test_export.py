@@ -44,6 +44,8 @@ def written(images, tmp_path_factory):
     @cache
     def write(name):
         model = tiny_model(name, "retinamnist").eval()
+        sets = medzoo.ConformalSpec("lac", 0.9, (0.3, 0.2, 0.2, 0.2, 0.1), 120)
+        model.spec = replace(model.spec, conformal=sets)
         path = tmp_path_factory.mktemp("export") / "new folder" / "model.onnx"
         return model, medzoo.export(model, path, images=images)
 
@@ -128,6 +130,8 @@ def test_metadata_tell_all_that_a_stranger_needs(model, exported):
     assert values["output"]["classes"] == list(model.dataset.classes)
     assert values["output"]["activation"] == "softmax"
     assert values["spec"]["dataset"]["licence"] == model.dataset.licence
+    assert values["spec"]["conformal"]["thresholds"] == [0.3, 0.2, 0.2, 0.2, 0.1]
+    assert "probability is at least its threshold" in values["output"]["prediction_set"]
     given = values["preparation"]
     pixels = np.random.default_rng(0).integers(0, 256, (28, 28, 3), np.uint8)
     prepared = (pixels * given["scale"] - given["mean"]) / given["std"]

@@ -28,7 +28,11 @@ _PARTS = (
 def cases() -> dict[str, Case]:
     """Return the kinds by name."""
     entry = next(entry for entry in weights_index().values() if "test" in entry.metrics)
-    report = json.loads(json.dumps(dict(entry.metrics["test"])))
+    row = {"name": "all", "coverage": 0.91, "size": 1.5}
+    row |= {"coverage_interval": [0.9, 0.92], "size_interval": None}
+    sets = {"method": "lac", "target": 0.9, "overall": row}
+    sets["per_class"] = [row] * len(entry.metrics["test"]["per_class"])
+    report = json.loads(json.dumps({**entry.metrics["test"], "prediction_sets": sets}))
     return {
         "report": Case(
             lambda number: damaged_json(number, report).encode("utf8", "surrogatepass"),

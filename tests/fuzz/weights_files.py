@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -20,6 +21,8 @@ def cases() -> dict[str, Case]:
     data = medzoo.synthetic("dermamnist", n_train=8, n_val=8, n_test=8)
     torch.manual_seed(0)
     model = medzoo.create_model("simple_cnn", dataset=data, widths=(4, 4, 4))
+    sets = medzoo.ConformalSpec("aps", 0.9, (0.5,) * 7, 40)
+    model.spec = replace(model.spec, conformal=sets)
     tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     config = WeightsConfig.of(model, {"seed": 0, "recipe": {}})
     files = [

@@ -1,5 +1,6 @@
 """The model card: metadata that the Hub accepts, and text that says what has to be said."""
 
+import copy
 import re
 from dataclasses import replace
 
@@ -11,6 +12,7 @@ from huggingface_hub import ModelCard
 import medzoo
 from medzoo.publishing import Release, timm_config
 from medzoo.publishing.card import hub_licence, model_card
+from medzoo.spec import ConformalSpec
 from medzoo.weights import weights_index
 from tests.hub_repository import card_errors
 
@@ -197,6 +199,19 @@ def test_a_model_for_data_of_ones_own(tmp_path, tiny):
     assert "official" not in card.text
     assert "no record of the training" in card.text
     assert "ask the author" in card.text
+
+
+def test_prediction_sets_are_explained(model):
+    assert "prediction_set" not in model_card(Release.of(model), "me/small").text
+    sets = ConformalSpec("lac", 0.9, (0.1,) * 7, 1003)
+    calibrated = copy.deepcopy(model)
+    calibrated.spec = replace(model.spec, conformal=sets)
+    release = Release.of(calibrated)
+    text = model_card(release, "me/small").text
+    assert "a 90 % set, contains the class of an image with this probability for each class" in text
+    assert "the 1,003 that it was calibrated on (conformal prediction, LAC)" in text
+    config = timm_config(release.spec)
+    assert config["medzoo"]["conformal"] == sets.to_dict()
 
 
 def test_a_network_that_timm_cannot_build_is_not_offered_to_its_users(release):

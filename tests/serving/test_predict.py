@@ -3,6 +3,7 @@
 import base64
 import io
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -89,6 +90,20 @@ def test_labels_of_multi_label_models_follow_the_threshold(multi_label):
     assert len(one["labels"]) == 3
 
 
+def test_prediction_sets_are_those_of_predict(multi_label):
+    client, model = multi_label
+    content = encoded()
+    expected = medzoo.predict(model, content)
+    assert len(expected.prediction_set) > 1
+    one = client.post("/v1/models/chest/predict", content=content).json()["predictions"][0]
+    assert one["prediction_set"] == list(expected.prediction_set)
+    assert one["coverage"] == 0.9
+    described = client.get("/v1/models/chest").json()
+    assert described["conformal"] == model.spec.conformal.to_dict()
+    flipped = client.post("/v1/models/chest/predict?tta=flip", content=content).json()
+    assert "prediction_set" not in flipped["predictions"][0]
+
+
 @pytest.fixture(scope="module")
 def multi_label():
     from fastapi.testclient import TestClient
@@ -97,6 +112,8 @@ def multi_label():
 
     torch.manual_seed(0)
     model = medzoo.create_model("simple_cnn", dataset="chestmnist").eval()
+    sets = medzoo.ConformalSpec("lac", 0.9, (0.5,), 100)
+    model.spec = replace(model.spec, conformal=sets)
     with TestClient(create_app({"chest": model})) as client:
         yield client, model
 

@@ -75,7 +75,7 @@ def stand_in():
     """A server with a model of seven classes, one of several labels, and one without scores."""
     findings = [f"finding {number}" for number in range(14)]
     models = [
-        description("lesions", LESIONS),
+        description("lesions", LESIONS) | {"conformal": {"coverage": 0.9}},
         description("findings", findings, multi_label=True),
         description("unmeasured", ["no", "yes"], measured=False),
     ]

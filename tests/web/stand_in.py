@@ -35,6 +35,7 @@ def description(name, classes, multi_label=False, measured=True):
         "classes": classes,
         "input": {"channels": 3, "size": 28, "mean": [0.5] * 3, "std": [0.5] * 3},
         "temperature": 0.7,
+        "conformal": None,
         "parameters": 1_099_370,
         "licence": "CC BY 4.0",
         "weights_sha256": ["0" * 64],
@@ -125,6 +126,9 @@ class StandIn:
             return 422, {"title": "Refused", "detail": f"{model['name']} cannot be explained"}
         if explain:
             prediction["explanation"] = {"label": label, "method": "HiResCAM", "png": heat_map()}
+        if sets := model["conformal"]:
+            prediction["prediction_set"] = [row["label"] for row in rows[:2]]
+            prediction["coverage"] = sets["coverage"]
         if model["multi_label"]:
             prediction["labels"] = [row["label"] for row in rows if row["probability"] >= 0.5]
         return 200, {"model": model["name"], "milliseconds": 4.1, "predictions": [prediction]}

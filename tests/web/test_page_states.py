@@ -32,6 +32,17 @@ def test_a_late_answer_of_the_previous_model_does_not_replace_the_present_one(op
     assert [name for name, _ in stand_in.seen] == ["lesions", "unmeasured"]
 
 
+def test_a_prediction_set_is_shown_below_the_answer(open_page, stand_in):
+    page = open_page(stand_in.address)
+    choose(page, upload("x.png", png(0.0)))
+    answered(page)
+    first, second = (label for label, _ in bars(page)[:2])
+    expect(page.locator("#verdict .set")).to_have_text(f"90 % set: {first}; {second}")
+    page.select_option("#model", "unmeasured")  # a model that gives none
+    answered(page)
+    expect(page.locator("#verdict .set")).to_have_count(0)
+
+
 def test_a_backend_that_cannot_stop_does_not_replace_the_present_answer_either(open_page, stand_in):
     page = open_page(stand_in.address)
     late = """

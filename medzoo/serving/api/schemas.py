@@ -12,6 +12,7 @@ from medzoo.serving.problems import MEDIA_TYPE
 _MODEL = "simple_cnn.pneumoniamnist"
 _NOTICE = "For research and teaching; not for clinical use."
 _SHA256 = "179f7ebd2e25c5a808d3b329034dd7f4a28634eca51f8d848f51a54a98801895"
+_CONFORMAL = {"method": "lac", "coverage": 0.9, "thresholds": [0.94], "images": 524}
 _SCORES = {"split": "test", "images": 624, "auc": {"value": 0.98, "interval": [0.965, 0.991]}}
 
 
@@ -30,6 +31,9 @@ class Description(BaseModel):
         examples=[{"channels": 1, "size": 28, "mean": [0.572], "std": [0.168]}]
     )
     temperature: float = Field(examples=[0.695])
+    conformal: dict[str, Any] | None = Field(
+        None, description="Thresholds of prediction sets.", examples=[_CONFORMAL]
+    )
     parameters: int | None = Field(examples=[1099370])
     licence: str = Field(examples=["CC BY 4.0"])
     weights_sha256: list[str]
@@ -86,6 +90,10 @@ class ImagePrediction(BaseModel):
         None, description="Of multi-label models: all labels above the threshold."
     )
     probabilities: list[ClassProbability] = Field(description="The most probable first.")
+    prediction_set: list[str] | None = Field(
+        None, description="The classes among which the truth is with the probability `coverage`."
+    )
+    coverage: float | None = Field(None, description="What the set was calibrated for.")
     explanation: Heat | None = Field(None, description="If it was asked for.")
     warning: str | None = Field(
         None, description="Why the image may look different from what was meant."

@@ -9,11 +9,14 @@ import time
 from collections.abc import Sequence
 from typing import Annotated, Any
 
+import torch
 from fastapi import APIRouter, Path, Query, Request, Response
 
 import medzoo
 from medzoo.escape import for_display
 from medzoo.evaluation.metrics import THRESHOLD
+from medzoo.inference.conformal import conformal_for, named_sets
+from medzoo.inference.options import Settings
 from medzoo.inference.tta import check_views
 from medzoo.prediction import Explanation
 from medzoo.serving.api.schemas import (
@@ -158,6 +161,10 @@ def _prediction(
         {"label": label, "probability": probability}
         for label, probability in ranked[: options.top_k]
     ]
+    if conformal := conformal_for(served.spec, Settings(tta=options.tta)):
+        shares = torch.from_numpy(answer.probabilities)[None]
+        values["prediction_set"] = list(named_sets(conformal, shares, served.spec)[0])
+        values["coverage"] = conformal.coverage
     if explanation:
         buffer = io.BytesIO()
         explanation.layer().save(buffer, "PNG")

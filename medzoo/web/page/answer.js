@@ -56,10 +56,12 @@ function verdict(model, item, entry, threshold, retry) {
     return [element("p", { className: "none" }, "Computing ..."), mark];
   const text = entry.answer.warning;
   const warning = text ? [element("p", { className: "warning" }, foreign(text))] : [];
+  const set = predictionSet(entry.answer);
   if (!model.multi_label) {
     const best = entry.answer.probabilities[0];
     const figure = element("span", { className: "figure" }, percent(best.probability));
-    return [element("p", { className: "best" }, foreign(best.label), figure), mark, ...warning];
+    const answer = element("p", { className: "best" }, foreign(best.label), figure);
+    return [answer, ...set, mark, ...warning];
   }
   const found = above(entry.answer, threshold);
   const count = found.length === 1 ? "1 class" : `${found.length || "No"} classes`;
@@ -67,9 +69,18 @@ function verdict(model, item, entry, threshold, retry) {
   return [
     element("p", { className: "best" }, `${count} above threshold`),
     element("ul", { className: "found" }, ...names),
+    ...set,
     mark,
     ...warning,
   ];
+}
+
+/** The classes among which the truth is as often as the model was calibrated for. */
+function predictionSet({ set, coverage }) {
+  if (!set) return [];
+  const members = set.flatMap((label, i) => (i ? ["; ", foreign(label)] : [foreign(label)]));
+  const title = `${Number((100 * coverage).toPrecision(6))} % set: `;
+  return [element("p", { className: "set" }, title, ...(set.length ? members : ["(none)"]))];
 }
 
 function failure(item, error, retry) {

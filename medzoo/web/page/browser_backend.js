@@ -4,6 +4,7 @@ import { centralSquare } from "./browser/decode.js";
 import { loadModel } from "./browser/model.js";
 import { explain as explained, heatMapUrl } from "./browser/heatmap.js";
 import { prepare as toInput } from "./browser/preprocess.js";
+import { predictionSet } from "./browser/sets.js";
 import { about, keepOffline } from "./browser/storage.js";
 
 export const place = "in your browser; nothing is uploaded";
@@ -57,7 +58,9 @@ export async function predict(model, file, { explain = false, signal } = {}) {
     explanation = { label: model.classes[best], method, url: await heatMapUrl(map) };
   }
   const { warning } = square;
-  return { milliseconds, probabilities: ranked, labels, explanation, warning };
+  const set = predictionSet(ranked, model);
+  const { coverage } = model.conformal ?? {};
+  return { milliseconds, probabilities: ranked, labels, set, coverage, explanation, warning };
 }
 
 function probabilities(logits, model) {
