@@ -1,0 +1,1 @@
+"""Studies of the published weights: inference only, nothing is trained."""
