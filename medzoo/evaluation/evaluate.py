@@ -9,7 +9,8 @@ from medzoo.datasets import Split
 from medzoo.deployment import load_model
 from medzoo.evaluation.groups import Groups, group_names, score_groups
 from medzoo.evaluation.intervals import Intervals, bootstrap_intervals
-from medzoo.evaluation.metrics import compute_metrics
+from medzoo.evaluation.metrics import compute_metrics, score_predictions
+from medzoo.evaluation.model_record import model_record
 from medzoo.evaluation.operating_points.threshold import ThresholdLike, threshold_for
 from medzoo.evaluation.report import Report
 from medzoo.inference import Model, SplitOptions, probabilities, split_logits
@@ -111,6 +112,8 @@ def evaluate(
         class_intervals=intervals.by_class,
         threshold=above,
         groups=by_group,
+        model=model_record(model, spec),
+        predictions=score_predictions(split.labels, scores, info.task, above),
         resamples=resamples,
         seed=seed,
         tta=options.get("tta", "none"),

@@ -84,21 +84,18 @@ def table() -> str:
             names = f"`{_short(first)}` - `{_short(second)}`"
             cells = [cell for score in SCORES for cell in _cells(by_score[score], score)]
             rows.append((record["title"], names, *cells))
-        found.append(f"- {record['title']}: {_sentence(record['differences'])}")
-    return f"{markdown_table(header, rows)}\n\n" + "\n".join(found)
+        found.append(f"- {record['title']}. {_beyond_chance(record['differences'])}")
+    beyond = "\n".join(["Differences that are more than chance:", "", *found])
+    return f"{markdown_table(header, rows)}\n\n{beyond}"
 
 
-def _sentence(differences: Sequence[Mapping[str, Any]]) -> str:
+def _beyond_chance(differences: Sequence[Mapping[str, Any]]) -> str:
     parts = []
     for score in SCORES:
         rows = [row for row in differences if row["score"] == score]
         beyond = [_order(row) for row in rows if is_beyond_chance(row)]
-        label = score.upper()
-        if not beyond:
-            parts.append(f"no difference in {label} is more than chance")
-        else:
-            parts.append(f"in {label}, {', '.join(beyond)}")
-    return "; ".join(parts) + "."
+        parts.append(f"{score.upper()}: {', '.join(beyond) or 'none'}")
+    return "; ".join(parts)
 
 
 def is_beyond_chance(row: Mapping[str, Any]) -> bool:
@@ -112,7 +109,7 @@ def is_beyond_chance(row: Mapping[str, Any]) -> bool:
 
 def _order(row: Mapping[str, Any]) -> str:
     better, worse = map(_short, _pair(row)[:: 1 if row["difference"] > 0 else -1])
-    return f"`{better}` is above `{worse}`"
+    return f"`{better}` > `{worse}`"
 
 
 def _pair(row: Mapping[str, Any]) -> tuple[str, str]:
@@ -125,11 +122,11 @@ def _short(name: str) -> str:
 
 def _cells(row: Mapping[str, Any], score: str) -> tuple[str, str]:
     def text(value: float) -> str:
-        return f"{value:+.3f}" if score == "auc" else f"{100 * value:+.1f}"
+        return f"{value:+.4f}" if score == "auc" else f"{100 * value:+.1f}"
 
     low, high = map(text, row["interval"])
     unit = "" if score == "auc" else " %"
-    p = "-" if row["p_adjusted"] is None else f"{row['p_adjusted']:.3f}"
+    p = "-" if row["p_adjusted"] is None else f"{row['p_adjusted']:.4f}"
     bold = "**" if is_beyond_chance(row) else ""
     return f"{text(row['difference'])} ({low} to {high}{unit})", f"{bold}{p}{bold}"
 
@@ -141,6 +138,6 @@ DIFFERENCES = Study(
     trials=trials,
     run=run,
     table=table,
-    summary=lambda record: f"{record['title']}: {_sentence(record['differences'])}",
+    summary=lambda record: f"{record['title']}: {_beyond_chance(record['differences'])}",
     is_current=is_current,
 )

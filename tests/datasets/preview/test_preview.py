@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import medzoo
-from medzoo.datasets import contact_sheet, preview
+from medzoo.datasets import preview
 
 
 @pytest.fixture
