@@ -56,11 +56,11 @@ class Prediction:
         rows = [(name, f"{p:.3f}") for name, p in self.probabilities.items()]
         return card(
             self.source or "Prediction",
-            [Section("Probabilities", [self.decision], [Table(("class", "probability"), rows)])],
+            [Section("Probabilities", [self._decision], [Table(("class", "probability"), rows)])],
         )
 
     @property
-    def decision(self) -> str:
+    def _decision(self) -> str:
         """The labels in words."""
         if self.abstained:
             return "no answer: not confident enough"
@@ -122,7 +122,7 @@ class Predictions(list[Prediction]):
                 rows.append((found.source, str(found), ""))
             else:
                 source = found.source or f"image {number}"
-                rows.append((source, found.decision, f"{found.label} {found.probability:.3f}"))
+                rows.append((source, found._decision, f"{found.label} {found.probability:.3f}"))
         table = Table(("image", "decided", "most probable"), rows, text_columns=2)
         total = len(self) + len(self.failures)
         more = [f"... and {total - _SHOWN:,} more"] if total > _SHOWN else []

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from medzoo.datasets.display.contact_sheet import rows_of
+from medzoo.datasets.info import SplitName
 from medzoo.html import Figure, Section, Table, card, picture_of
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ _CLASSES = 20  # shown; the others are counted
 _PIXELS = 96  # of a side; larger images are reduced
 
 
-def splits_card(title: str, splits: Mapping[str, Split]) -> str:
+def splits_card(title: str, splits: Mapping[SplitName, Split]) -> str:
     """Return what notebooks show: images per class and split, and an image of each class.
 
     Args:

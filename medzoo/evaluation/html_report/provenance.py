@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterator, Mapping
+from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from medzoo import __version__
 from medzoo.html import Section, Table
 
 if TYPE_CHECKING:
@@ -79,5 +79,6 @@ def call_of(report: Report) -> str:
 
 def versions() -> str:
     """Return the versions of medzoo and of what its figures depend on."""
+    own = import_module("medzoo").__version__  # type checkers would see a circle of imports
     others = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
-    return f"medzoo {__version__} ({others}, Python {platform.python_version()})"
+    return f"medzoo {own} ({others}, Python {platform.python_version()})"

@@ -95,8 +95,7 @@ def curve_section(report: Report) -> Section | None:
             _plot(roc_figure(report), f"ROC curves; the AUC is {digits(report.auc)}."),
             _plot(
                 precision_recall_figure(report),
-                "Precision-recall curves; the mean area is "
-                f"{digits(report.average_precision)}.",
+                f"Precision-recall curves; the mean area is {digits(report.average_precision)}.",
             ),
         ],
         remarks=["Each curve is that of one class against all others."],
@@ -131,9 +130,7 @@ def reliability_section(report: Report) -> Section | None:
         return None
     alt = f"Reliability diagram; the expected calibration error is {digits(report.ece)}."
     text = "A calibrated model is right as often as it says: its points lie on the dashed line."
-    return Section(
-        "Reliability", figures=[_plot(reliability_figure(report), alt)], remarks=[text]
-    )
+    return Section("Reliability", figures=[_plot(reliability_figure(report), alt)], remarks=[text])
 
 
 def selective_section(report: Report) -> Section | None:
