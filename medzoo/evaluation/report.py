@@ -6,16 +6,18 @@ import math
 import os
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from medzoo.datasets import Split, Task
 from medzoo.evaluation.groups import GroupScores, largest_gap, worst_group
-from medzoo.evaluation.html_report import Explainer, report_card, report_page
 from medzoo.evaluation.metrics import ClassScores, Metrics, ScoredPredictions
 from medzoo.evaluation.report_text import SCORE_LABELS, report_text
 from medzoo.evaluation.report_values import check_report_values
 from medzoo.files import write_atomically
 from medzoo.inference.tta import TTA
+
+if TYPE_CHECKING:
+    from medzoo.evaluation.html_report import Explainer
 
 
 @dataclass(frozen=True)
@@ -138,11 +140,15 @@ class Report(Metrics):
             >>> report.to_html("report.html", images=data.test).name
             'report.html'
         """
+        from medzoo.evaluation.html_report import report_page  # which needs this module
+
         content = report_page(self, images, explain).encode()
         return write_atomically(Path(path), content, "the report")
 
     def _repr_html_(self) -> str:
         """What notebooks show: the scores, and those of each class."""
+        from medzoo.evaluation.html_report import report_card  # which needs this module
+
         return report_card(self)
 
     def to_dict(self) -> dict[str, Any]:
