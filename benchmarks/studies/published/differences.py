@@ -126,9 +126,18 @@ def _cells(row: Mapping[str, Any], score: str) -> tuple[str, str]:
 
     low, high = map(text, row["interval"])
     unit = "" if score == "auc" else " %"
-    p = "-" if row["p_adjusted"] is None else f"{row['p_adjusted']:.4f}"
     bold = "**" if is_beyond_chance(row) else ""
-    return f"{text(row['difference'])} ({low} to {high}{unit})", f"{bold}{p}{bold}"
+    p = f"{bold}{_p_text(row['p_adjusted'])}{bold}"
+    return f"{text(row['difference'])} ({low} to {high}{unit})", p
+
+
+def _p_text(p: float | None) -> str:
+    """Return a p-value with as many digits as its side of the level needs."""
+    if p is None:
+        return "-"
+    if p < 0.0001:
+        return "< 0.0001"
+    return f"{p:.2f}" if p >= 0.1 else f"{p:.4g}"
 
 
 DIFFERENCES = Study(
