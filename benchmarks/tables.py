@@ -43,7 +43,7 @@ from benchmarks.studies import (
     small_folders,
     transfer,
 )
-from benchmarks.studies.published import coverage
+from benchmarks.studies.published import coverage, differences
 
 _BLOCK = re.compile(r"(<!-- table:(\w+) -->\n).*?(<!-- /table -->)", re.DOTALL)
 
@@ -89,6 +89,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "results": result_tables.short_results,
     "all_results": result_tables.results,
     "zoo": result_tables.zoo,
+    "differences": differences.table,
     "trials": design_trials.table,
     "ablation": gate_ablation.table,
     "speed": speed_table,

@@ -46,6 +46,7 @@ ROOMS = {
     "transforms": ("from an image to a model's input", "data"),
     "spec": ("ModelSpec: what a model is", "model"),
     "datasets": ("splits, readers, storage, leakage", "data"),
+    "html": ("pages to hand on, in notebooks", "use"),
     "images": ("from one file or array to pixels", "data"),
     BASE: ("also device, distributed, lazy", "base"),
 }

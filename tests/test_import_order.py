@@ -25,6 +25,7 @@ ORDER = [
     },
     {"cache"},
     {"images"},
+    {"html"},
     {"datasets"},
     {"spec"},
     {"transforms"},

@@ -25,6 +25,7 @@ from benchmarks.studies.gate_ablation import GATE_ABLATION
 from benchmarks.studies.leakage import LEAKAGE
 from benchmarks.studies.precision import PRECISION
 from benchmarks.studies.published.coverage import COVERAGE
+from benchmarks.studies.published.differences import DIFFERENCES
 from benchmarks.studies.small_folders import SMALL_FOLDERS
 from benchmarks.studies.study import Study
 from benchmarks.studies.transfer import TRANSFER
@@ -44,6 +45,7 @@ STUDIES: dict[str, Study[Any]] = {
         LEAKAGE,
         PRECISION,
         COVERAGE,
+        DIFFERENCES,
     )
 }
 

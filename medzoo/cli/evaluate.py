@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +57,17 @@ def add(commands: Commands) -> None:
         "--plots",
         type=Path,
         metavar="DIR",
-        help="write confusion matrix, scores per class, reliability diagram and risk-coverage "
-        "curve into this folder",
+        help="write confusion matrix, scores per class, reliability diagram, risk-coverage, ROC "
+        "and precision-recall curves into this folder",
+    )
+    sub.add_argument(
+        "--report",
+        type=Path,
+        metavar="FILE",
+        help="write one .html file with scores, plots, errors and provenance, to hand on",
+    )
+    sub.add_argument(
+        "--explain", action="store_true", help="with --report: heat maps of the errors"
     )
     add_tta_option(sub)
     add_data_options(sub, size=None)
@@ -79,20 +90,21 @@ def add(commands: Commands) -> None:
 
 
 def _evaluate(arguments: argparse.Namespace) -> tuple[Any, str]:
+    from PIL import Image
+
     from medzoo.datasets.resplit import read_column
     from medzoo.deployment import load_model
     from medzoo.evaluation import plot_report
-    from medzoo.evaluation.figure import require_matplotlib
-    from medzoo.evaluation.report_plots import plot_paths
+    from medzoo.evaluation.model_record import model_record
     from medzoo.weights import warn_if_trained_on
 
-    if arguments.plots:
-        plots = [("--plots", path) for path in plot_paths(arguments.plots)]
-        check_outputs(plots, inputs_of(arguments))
-        require_matplotlib()
+    _check_destinations(arguments)
     if bool(arguments.groups) != bool(arguments.group_column):
         raise ValueError("--groups and --group-column need each other; give both")
     model = load_model(arguments.model)
+    explain = partial(medzoo.explain, model) if arguments.explain else None
+    if explain is not None:  # finds out before the work whether it is supported and installed
+        explain(Image.new("RGB", (32, 32)))
     data = load_model_data(arguments, model, arguments.size)
     groups = None
     if arguments.groups:
@@ -108,19 +120,41 @@ def _evaluate(arguments: argparse.Namespace) -> tuple[Any, str]:
             wanted = dict(zip(names, minima, strict=True))
             threshold = medzoo.choose_threshold(model, data.val, **wanted, **options)
             note = f"{threshold}\n\n"
+        split = getattr(data, arguments.split)
         report = medzoo.evaluate(
             model,
-            getattr(data, arguments.split),
+            split,
             threshold=threshold,
             groups=groups,
             seed=arguments.seed,
             **options,
         )
+    report = replace(report, model=model_record(arguments.model, model.spec))
     text = note + str(report)
     if arguments.plots and distributed.rank() == 0:
         with keeping_results(arguments, f"the plots into {arguments.plots}"):
             text += "\n\nplots:\n" + "\n".join(map(str, plot_report(report, arguments.plots)))
+    if arguments.report and distributed.rank() == 0:
+        with keeping_results(arguments, f"the report {arguments.report}"):
+            report.to_html(arguments.report, images=split, explain=explain)
+            text += f"\n\nreport: {arguments.report}"
     return report.to_dict(), text
+
+
+def _check_destinations(arguments: argparse.Namespace) -> None:
+    from medzoo.evaluation.figure import require_matplotlib
+    from medzoo.evaluation.report_plots import plot_paths
+
+    if arguments.explain and not arguments.report:
+        raise ValueError("--explain needs --report, the file that shows the heat maps")
+    if arguments.plots:
+        plots = [("--plots", path) for path in plot_paths(arguments.plots)]
+        check_outputs(plots, inputs_of(arguments))
+    if arguments.report:
+        pages = [("--report", arguments.report)]
+        check_outputs(pages, inputs_of(arguments), suffixes=(".html", ".htm"))
+    if arguments.plots or arguments.report:
+        require_matplotlib()
 
 
 def _compare(arguments: argparse.Namespace) -> tuple[Any, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from io import BytesIO
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,6 @@ from medzoo.cli.model_data import add_exclude_option, add_group_option
 from medzoo.cli.output.destination import check_outputs
 from medzoo.cli.output.table import table
 from medzoo.escape import for_display
-from medzoo.files import write_atomically
 
 if TYPE_CHECKING:
     from medzoo.datasets import DatasetPreview
@@ -50,7 +48,7 @@ def add(commands: Commands) -> None:
 
 
 def _preview(arguments: argparse.Namespace) -> tuple[Any, str]:
-    from medzoo.datasets import contact_sheet, preview
+    from medzoo.datasets import preview
 
     check_outputs(
         [("--out", arguments.out)],
@@ -69,9 +67,7 @@ def _preview(arguments: argparse.Namespace) -> tuple[Any, str]:
     first = next(iter(data.splits.values()))
     values, text = found.to_dict(), _text(found)
     with keeping_results(arguments, f"the picture {arguments.out}"):
-        picture = BytesIO()
-        contact_sheet(first).save(picture, "png")
-        write_atomically(arguments.out, picture.getvalue(), "the picture")
+        first.plot(arguments.out)
         values["picture"] = str(arguments.out)
         text += f"\npicture of the {first.name} split: {arguments.out}"
     return values, text

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from medzoo.datasets.info import TASKS, DatasetInfo, Task, dataset_info, list_datasets
     from medzoo.datasets.leakage import LeakageReport, LeakedPair, find_leakage
     from medzoo.datasets.load import load_dataset
-    from medzoo.datasets.preview import DatasetPreview, contact_sheet, preview
+    from medzoo.datasets.preview import DatasetPreview, preview
     from medzoo.datasets.provenance import Provenance
     from medzoo.datasets.readers import ReadingOptions
     from medzoo.datasets.resplit import disjoint_split, read_groups, resplit
@@ -31,7 +31,6 @@ __all__ = [
     "ReadingOptions",
     "Split",
     "Task",
-    "contact_sheet",
     "dataset_info",
     "disjoint_split",
     "find_leakage",
@@ -53,7 +52,7 @@ export_lazily(
         "info": ("TASKS", "DatasetInfo", "Task", "dataset_info", "list_datasets"),
         "leakage": ("LeakageReport", "LeakedPair", "find_leakage"),
         "load": ("load_dataset",),
-        "preview": ("DatasetPreview", "contact_sheet", "preview"),
+        "preview": ("DatasetPreview", "preview"),
         "provenance": ("Provenance",),
         "readers": ("ReadingOptions",),
         "resplit": ("disjoint_split", "read_groups", "resplit"),

@@ -13,6 +13,7 @@ import torch
 
 from medzoo.datasets.arrays import Array
 from medzoo.datasets.build import RawDataset, build_splits
+from medzoo.datasets.display.notebook import splits_card
 from medzoo.datasets.info import SPLIT_NAMES, ClassNames, DatasetInfo, SplitName, Task
 from medzoo.datasets.provenance import Provenance
 from medzoo.datasets.readers.array_labels import Labels, encode_labels
@@ -81,6 +82,11 @@ class Dataset:
             f"{self.info.num_classes} classes, {self.info.channels} x {self.size} x {self.size}, "
             f"{'/'.join(self.splits)} {counts})"
         )
+
+    def _repr_html_(self) -> str:
+        """What notebooks show: images per class and split, and one of each class."""
+        size = f"{self.info.channels} x {self.size} x {self.size}"
+        return splits_card(f"{self.title}: {self.info.task}, {size}", self.splits)
 
     @property
     def splits(self) -> dict[SplitName, Split]:

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import operator
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, SupportsIndex, TypeAlias
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 
+from medzoo.datasets.display.contact_sheet import contact_sheet
+from medzoo.datasets.display.notebook import splits_card
 from medzoo.datasets.info import DatasetInfo, SplitName
 from medzoo.datasets.provenance import Provenance
 from medzoo.datasets.storage.gather import gather_rows
 from medzoo.datasets.storage.mmap import MappedImages, find_map, iter_chunks, take_rows
 from medzoo.escape import for_display
+from medzoo.files import write_atomically
+from medzoo.images.encode import encode_picture
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 Sample: TypeAlias = "tuple[Tensor, int | Tensor]"
 """An image, uint8 (C, H, W), and its label: a class index, or float32 (L,) if multi-label."""
@@ -65,6 +74,39 @@ class Split(TorchDataset[Sample]):
     def __repr__(self) -> str:
         shape = " x ".join(str(n) for n in self.images.shape)
         return f"Split({for_display(self.title)}, {self.name}: {shape}, {self.info.task})"
+
+    def _repr_html_(self) -> str:
+        """What notebooks show: images per class, and one of each."""
+        title = f"{self.title}, {self.name} split: {self.info.task}"
+        return splits_card(title, {self.name: self})
+
+    def plot(self, path: str | os.PathLike[str] | None = None, *, per_class: int = 10) -> Image:
+        """Draw a few images of each class, one row per class: a contact sheet.
+
+        The images are those that a model gets, after cropping and resizing: whether the lesion is
+        still there, and whether a label is wrong, is seen here.
+
+        Args:
+            path: An image file to write it to; its suffix decides the format.
+            per_class: Number of images per class, evenly spaced over the split, so that the same
+                split gives the same picture. Fewer are shown of a class with fewer.
+
+        Returns:
+            An RGB image, which notebooks show.
+
+        Raises:
+            ValueError: If `per_class` is below 1, or Pillow writes no pictures with that suffix.
+            WriteError: If the file cannot be written.
+
+        Example:
+            >>> import medzoo
+            >>> medzoo.synthetic("breastmnist").train.plot(per_class=3).size
+            (268, 212)
+        """
+        sheet = contact_sheet(self, per_class)
+        if path is not None:
+            write_atomically(Path(path), encode_picture(sheet, Path(path)), "the picture")
+        return sheet
 
     def __getitem__(self, index: SupportsIndex) -> Sample:
         """Return a copy of one image, uint8 (C, H, W), and its label.

@@ -24,8 +24,10 @@ from medzoo.evaluation.plots import (
     plot_confusion,
     plot_history,
     plot_per_class,
+    plot_precision_recall,
     plot_reliability,
     plot_risk_coverage,
+    plot_roc,
 )
 from medzoo.evaluation.probe import Probe, ProbeResult, knn_probe, linear_probe
 from medzoo.evaluation.report import Report
@@ -60,8 +62,10 @@ __all__ = [
     "plot_confusion",
     "plot_history",
     "plot_per_class",
+    "plot_precision_recall",
     "plot_reliability",
     "plot_report",
     "plot_risk_coverage",
+    "plot_roc",
     "score_sets",
 ]

@@ -10,7 +10,8 @@ from medzoo.deployment import load_model
 from medzoo.evaluation.coverage import score_sets
 from medzoo.evaluation.groups import Groups, group_names, score_groups
 from medzoo.evaluation.intervals import Intervals, bootstrap_intervals
-from medzoo.evaluation.metrics import compute_metrics
+from medzoo.evaluation.metrics import compute_metrics, score_predictions
+from medzoo.evaluation.model_record import model_record
 from medzoo.evaluation.operating_points.threshold import ThresholdLike, threshold_for
 from medzoo.evaluation.report import Report
 from medzoo.inference import Model, SplitOptions, probabilities, split_logits
@@ -123,6 +124,8 @@ def evaluate(
         threshold=above,
         groups=by_group,
         prediction_sets=sets,
+        model=model_record(model, spec),
+        predictions=score_predictions(split.labels, scores, info.task, above),
         resamples=resamples,
         seed=seed,
         tta=options.get("tta", "none"),

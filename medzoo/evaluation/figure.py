@@ -12,7 +12,7 @@ import os
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -86,11 +86,23 @@ def save_figure(figure: Figure, path: PathLike) -> Path:
     Returns:
         The path written.
     """
+    return write_atomically(Path(path), encoded_figure(figure, "png"), "the plot")
+
+
+def encoded_figure(figure: Figure, kind: Literal["png", "svg"]) -> bytes:
+    """Return a figure as the content of a file; the same figure gives the same content.
+
+    Args:
+        figure: The figure.
+        kind: What kind of file.
+    """
+    from matplotlib import rc_context
     from matplotlib.text import Text
 
     for text in figure.findobj(Text):  # a dollar sign in a name does not start a formula
         text.set_parse_math(False)
         text.set_usetex(False)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return write_atomically(Path(path), buffer.getvalue(), "the plot")
+    with rc_context({"svg.hashsalt": "medzoo"}):  # names of parts, else random
+        figure.savefig(buffer, format=kind, metadata={"Date": None} if kind == "svg" else None)
+    return buffer.getvalue()

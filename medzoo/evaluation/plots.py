@@ -12,11 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from medzoo.escape import for_display
 from medzoo.evaluation.figure import (
     BLUE,
     GRAY,
-    GREEN,
     ORANGE,
     PathLike,
     column,
@@ -24,11 +22,17 @@ from medzoo.evaluation.figure import (
     save_figure,
     wrapped,
 )
-from medzoo.evaluation.metrics import is_multi_label
-from medzoo.evaluation.report import Report
+from medzoo.evaluation.report_figures import (
+    confusion_figure,
+    per_class_figure,
+    precision_recall_figure,
+    reliability_figure,
+    risk_coverage_figure,
+    roc_figure,
+)
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+    from medzoo.evaluation.report import Report
 
 
 def plot_history(history: Sequence[Mapping[str, Any]], path: PathLike, *, title: str = "") -> Path:
@@ -115,31 +119,7 @@ def plot_confusion(report: Report, path: PathLike) -> Path:
     Raises:
         ImportError: If matplotlib is not installed.
     """
-    names = [row["name"] for row in report.per_class]
-    if is_multi_label(report.task):
-        columns = min(5, len(names))
-        rows = math.ceil(len(names) / columns)
-        figure = new_figure(2.1 * columns + 0.3, 2.2 * rows + 0.6)
-        panels = figure.subplots(rows, columns, squeeze=False).ravel()
-        for axes, name, counts in zip(panels, names, report.confusion, strict=False):
-            _draw_matrix(axes, np.array(counts), ["no", "yes"], ["no", "yes"])
-            axes.set_title(wrapped(name, 20), fontsize=9)
-        for axes in panels[len(names) :]:
-            axes.set_axis_off()
-        figure.supxlabel("predicted (colour: share of the row)", fontsize=10)
-        figure.supylabel("true", fontsize=10)
-    else:
-        side = 0.78 * len(names)
-        figure = new_figure(side + 3.6, side + 2.4)
-        axes = figure.subplots()
-        _draw_matrix(axes, np.array(report.confusion), names, names)
-        axes.set_xlabel("predicted class")
-        axes.set_ylabel("true class")
-        figure.colorbar(
-            axes.images[0], ax=axes, shrink=0.8, label="share of the true class"
-        ).outline.set_visible(False)
-    figure.suptitle(_heading(report, f"ACC {report.acc:.3f}"))
-    return save_figure(figure, path)
+    return save_figure(confusion_figure(report), path)
 
 
 def plot_per_class(report: Report, path: PathLike) -> Path:
@@ -155,40 +135,7 @@ def plot_per_class(report: Report, path: PathLike) -> Path:
     Raises:
         ImportError: If matplotlib is not installed.
     """
-    rows = report.per_class
-    figure = new_figure(8, 0.62 * len(rows) + 1.6)
-    axes = figure.subplots()
-    places = np.arange(len(rows))
-    height = 0.26
-    drawn = (("recall", BLUE), ("precision", ORANGE), ("auc", GREEN))
-    for offset, (key, color) in enumerate(drawn):
-        values = column(rows, key)
-        label = "AUC" if key == "auc" else key
-        bars = axes.barh(
-            places + (offset - 1) * height,
-            np.nan_to_num(values),
-            height,
-            color=color,
-            label=label,
-        )
-        axes.bar_label(
-            bars,
-            labels=["n/a" if math.isnan(value) else f"{value:.2f}" for value in values],
-            padding=2,
-            fontsize=7,
-            color="0.25",
-        )
-    ticks = [f"{wrapped(row['name'], 32)}\n(n = {row['support']:,})" for row in rows]
-    axes.set_yticks(places, ticks, fontsize=8)
-    axes.set_ylim(len(rows) - 0.4, -0.6)
-    axes.set_xlim(0, 1.06)
-    axes.spines["bottom"].set_bounds(0, 1)
-    axes.set_xticks(np.linspace(0, 1, 6))
-    axes.set_xlabel("score")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, ncols=3, loc="lower right", bbox_to_anchor=(1, 1), borderpad=0)
-    figure.suptitle(_heading(report, f"AUC {report.auc:.3f}"))
-    return save_figure(figure, path)
+    return save_figure(per_class_figure(report), path)
 
 
 def plot_reliability(report: Report, path: PathLike) -> Path:
@@ -208,28 +155,7 @@ def plot_reliability(report: Report, path: PathLike) -> Path:
         ImportError: If matplotlib is not installed.
         ValueError: If the report has no bins, since an older version made it.
     """
-    if not report.calibration:
-        raise ValueError(
-            "the report has no calibration bins; evaluate the model once more to get them"
-        )
-    confidence, accuracy, count = (
-        column(report.calibration, key) for key in ("confidence", "accuracy", "count")
-    )
-    figure = new_figure(4.6, 5.2)
-    reliability, amounts = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
-    reliability.plot((0, 1), (0, 1), color=GRAY, linestyle="--", linewidth=1)
-    reliability.vlines(confidence, accuracy, confidence, color=ORANGE, linewidth=3, label="gap")
-    reliability.plot(confidence, accuracy, "o", color=BLUE, markersize=5, label="measured")
-    amounts.bar(confidence, count / count.sum(), width=0.03, color=BLUE)
-    reliability.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="share of right answers")
-    amounts.set(xlabel="probability of the answer", ylabel="share of\nanswers")
-    reliability.grid(alpha=0.25)
-    reliability.legend(frameon=False, loc="upper left")
-    for axes in (reliability, amounts):
-        axes.spines[["top", "right"]].set_visible(False)
-    data = wrapped(f"{report.title}, {report.split} split", 48)
-    figure.suptitle(f"{data}\nn = {report.n:,}, ECE {report.ece:.3f}", fontsize=10)
-    return save_figure(figure, path)
+    return save_figure(reliability_figure(report), path)
 
 
 def plot_risk_coverage(report: Report, path: PathLike) -> Path:
@@ -249,25 +175,41 @@ def plot_risk_coverage(report: Report, path: PathLike) -> Path:
         ImportError: If matplotlib is not installed.
         ValueError: If the report has no curve, since an older version made it.
     """
-    if not report.risk_coverage:
-        raise ValueError(
-            "the report has no risk-coverage curve; evaluate the model once more to get it"
-        )
-    coverage, risk = (column(report.risk_coverage, key) for key in ("coverage", "risk"))
-    figure = new_figure(5.2, 4)
-    axes = figure.subplots()
-    axes.axhline(risk[-1], color=GRAY, linestyle="--", linewidth=1)
-    axes.plot(coverage, risk, color=BLUE, marker="o" if len(risk) < 10 else None, markersize=4)
-    axes.fill_between(coverage, risk, color=BLUE, alpha=0.12, linewidth=0)
-    wrong = "wrong decisions" if is_multi_label(report.task) else "wrong answers"
-    axes.set(xlim=(0, 1), xlabel="coverage (share of images answered)", ylabel=f"share of {wrong}")
-    axes.set_ylim(0, max(1.1 * risk.max(), 0.01))
-    axes.grid(alpha=0.25)
-    axes.spines[["top", "right"]].set_visible(False)
-    data = wrapped(f"{report.title}, {report.split} split", 48)
-    scores = f"AURC {report.aurc:.3f}, E-AURC {report.e_aurc:.3f}"
-    figure.suptitle(f"{data}\nn = {report.n:,}, {scores}", fontsize=10)
-    return save_figure(figure, path)
+    return save_figure(risk_coverage_figure(report), path)
+
+
+def plot_roc(report: Report, path: PathLike) -> Path:
+    """Draw the ROC curve of each class against all others; of binary tasks, of the second class.
+
+    Args:
+        report: What `evaluate` returned.
+        path: The PNG to write; its folder is made when it does not exist.
+
+    Returns:
+        The path written.
+
+    Raises:
+        ImportError: If matplotlib is not installed.
+        ValueError: If the report has no predictions, since it was read from a file.
+    """
+    return save_figure(roc_figure(report), path)
+
+
+def plot_precision_recall(report: Report, path: PathLike) -> Path:
+    """Draw the precision-recall curve of each class; of binary tasks, of the second class.
+
+    Args:
+        report: What `evaluate` returned.
+        path: The PNG to write; its folder is made when it does not exist.
+
+    Returns:
+        The path written.
+
+    Raises:
+        ImportError: If matplotlib is not installed.
+        ValueError: If the report has no predictions, since it was read from a file.
+    """
+    return save_figure(precision_recall_figure(report), path)
 
 
 def plot_comparison(
@@ -352,31 +294,3 @@ def plot_comparison(
     )
     figure.suptitle(title)
     return save_figure(figure, path)
-
-
-def _draw_matrix(
-    axes: Axes, counts: np.ndarray, row_names: Sequence[str], column_names: Sequence[str]
-) -> None:
-    """Colour a matrix by the share of each row and print its counts."""
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    for (row, place), share in np.ndenumerate(shares):
-        color = "white" if share > 0.55 else "black"
-        text = f"{counts[row, place]:,}"
-        axes.text(place, row, text, ha="center", va="center", color=color, fontsize=8)
-    long = max(len(name) for name in column_names) > 4
-    axes.set_xticks(
-        range(len(column_names)),
-        [wrapped(name, 24) for name in column_names],
-        fontsize=8,
-        rotation=40 if long else 0,
-        ha="right" if long else "center",
-        rotation_mode="anchor" if long else "default",
-    )
-    axes.set_yticks(range(len(row_names)), [wrapped(name, 24) for name in row_names], fontsize=8)
-    axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)
-
-
-def _heading(report: Report, score: str) -> str:
-    return f"{for_display(report.title)}, {report.split} split, n = {report.n:,}, {score}"

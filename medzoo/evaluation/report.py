@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import math
-from dataclasses import MISSING, asdict, dataclass, field, fields
-from typing import Any
+import os
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from medzoo.datasets import Task
+from medzoo.datasets import Split, Task
 from medzoo.evaluation.coverage import SetCoverage, SetScores
 from medzoo.evaluation.groups import GroupScores, largest_gap, worst_group
-from medzoo.evaluation.metrics import ClassScores, Metrics
+from medzoo.evaluation.metrics import ClassScores, Metrics, ScoredPredictions
 from medzoo.evaluation.report_text import SCORE_LABELS, report_text
 from medzoo.evaluation.report_values import check_report_values
+from medzoo.files import write_atomically
 from medzoo.inference.tta import TTA
+
+if TYPE_CHECKING:
+    from medzoo.evaluation.html_report import Explainer
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,10 @@ class Report(Metrics):
         groups: The scores of each group of images, by name; empty if none were given.
         prediction_sets: How often prediction sets contain the truth, and how large they are; None
             if the model gives none.
+        model: What was measured: ``architecture``, and, if it was given by its name or file,
+            ``name``, ``sha256`` of its weights and ``recipe``, as far as they are known.
+        predictions: The truth and the probabilities of every image, for curves and errors; None in
+            a report that was read from a file, which has scores only.
 
     The scores themselves are those of `Metrics`.
     """
@@ -62,6 +72,8 @@ class Report(Metrics):
     threshold: float | list[float] | None = None
     groups: list[GroupScores] = field(default_factory=list)
     prediction_sets: SetScores | None = None
+    model: dict[str, Any] = field(default_factory=dict)
+    predictions: ScoredPredictions | None = field(default=None, repr=False, compare=False)
 
     def worst_group(self, score: str = "auc") -> GroupScores | None:
         """Return the group with the worst value of a score, of those of at least 30 images.
@@ -93,9 +105,60 @@ class Report(Metrics):
         """
         return largest_gap(self.groups, score)
 
+    def to_html(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        images: Split | None = None,
+        explain: Explainer | None = None,
+    ) -> Path:
+        """Write the report as one HTML file, to hand on: it loads nothing and runs no script.
+
+        It shows scores with intervals, each class, ROC and precision-recall curves, confusion,
+        reliability, the risk-coverage curve, groups, the most confident errors, and what was
+        measured how. A report that was read from a file has no curves and errors.
+
+        Args:
+            path: The file. An existing one is replaced.
+            images: The images that were scored, also in another size, to show those that the
+                model is most confidently wrong about.
+            explain: Draws heat maps of these images: called with an image, uint8 (C, H, W), and
+                the name of a class, it returns an object whose ``overlay`` is a PIL image, as
+                ``functools.partial(medzoo.explain, model)`` does.
+
+        Returns:
+            The path.
+
+        Raises:
+            ImportError: If matplotlib is not installed.
+            TypeError: If `images` is not a `Split`.
+            ValueError: If `images` are not those that were scored, the report has no predictions
+                to show them by, or `explain` is given without them.
+            WriteError: If the file cannot be written.
+
+        Example:
+            >>> import medzoo
+            >>> data = medzoo.synthetic("breastmnist", n_test=20)
+            >>> model = medzoo.create_model("simple_cnn", dataset=data)
+            >>> report = medzoo.evaluate(model, data.test)
+            >>> report.to_html("report.html", images=data.test).name
+            'report.html'
+        """
+        from medzoo.evaluation.html_report import report_page  # which needs this module
+
+        content = report_page(self, images, explain).encode()
+        return write_atomically(Path(path), content, "the report")
+
+    def _repr_html_(self) -> str:
+        """What notebooks show: the scores, and those of each class."""
+        from medzoo.evaluation.html_report import report_card  # which needs this module
+
+        return report_card(self)
+
     def to_dict(self) -> dict[str, Any]:
-        """The report as plain JSON values; NaN becomes None."""
-        plain: dict[str, Any] = _without_nan(asdict(self))
+        """The report as plain JSON values, without `predictions`; NaN becomes None."""
+        plain: dict[str, Any] = _without_nan(asdict(replace(self, predictions=None)))
+        del plain["predictions"]
         return plain
 
     @classmethod
@@ -117,7 +180,7 @@ class Report(Metrics):
                 f"not a report: {values!r:.80} is a {type(values).__name__}; give what "
                 "Report.to_dict() returned"
             )
-        known = {item.name for item in fields(cls)}
+        known = {item.name for item in fields(cls)} - {"predictions"}
         needed = {
             item.name
             for item in fields(cls)

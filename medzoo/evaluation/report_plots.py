@@ -8,8 +8,10 @@ from pathlib import Path
 from medzoo.evaluation.plots import (
     plot_confusion,
     plot_per_class,
+    plot_precision_recall,
     plot_reliability,
     plot_risk_coverage,
+    plot_roc,
 )
 from medzoo.evaluation.report import Report
 
@@ -18,16 +20,19 @@ _PLOTS = {
     "per_class": plot_per_class,
     "reliability": plot_reliability,
     "risk_coverage": plot_risk_coverage,
+    "roc": plot_roc,
+    "precision_recall": plot_precision_recall,
 }
 
 
 def plot_report(report: Report, folder: str | os.PathLike[str]) -> list[Path]:
-    """Draw a report's confusion matrix, scores per class, reliability and risk-coverage.
+    """Draw all plots of a report.
 
     Args:
         report: What `evaluate` returned.
-        folder: Where ``confusion.png``, ``per_class.png``, ``reliability.png`` and
-            ``risk_coverage.png`` (unless an older version made the report) are written; it is
+        folder: Where ``confusion.png``, ``per_class.png``, ``reliability.png``,
+            ``risk_coverage.png`` (unless an older version made the report), ``roc.png`` and
+            ``precision_recall.png`` (unless the report was read from a file) are written; it is
             made if it does not exist.
 
     Returns:
@@ -36,13 +41,11 @@ def plot_report(report: Report, folder: str | os.PathLike[str]) -> list[Path]:
     Raises:
         ImportError: If matplotlib is not installed.
     """
+    lacking = set() if report.risk_coverage else {"risk_coverage"}
+    if report.predictions is None:
+        lacking |= {"roc", "precision_recall"}
     drawn = zip(_PLOTS.items(), plot_paths(folder), strict=True)
-    # Reports of earlier versions have no curve.
-    return [
-        plot(report, path)
-        for (name, plot), path in drawn
-        if name != "risk_coverage" or report.risk_coverage
-    ]
+    return [plot(report, path) for (name, plot), path in drawn if name not in lacking]
 
 
 def plot_paths(folder: str | os.PathLike[str]) -> list[Path]:

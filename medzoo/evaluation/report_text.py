@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from medzoo.escape import for_display
 from medzoo.evaluation.groups import SMALL_GROUP
+from medzoo.evaluation.intervals import Interval
 from medzoo.evaluation.metrics import is_multi_label
 
 if TYPE_CHECKING:
     from medzoo.evaluation.coverage import SetScores
     from medzoo.evaluation.report import Report
 
+ScoreRow: TypeAlias = "tuple[str, float, Interval | None]"
 SCORE_LABELS = {
     "auc": "AUC",
     "average_precision": "PR-AUC",
@@ -54,47 +56,87 @@ def report_text(report: Report) -> str:
     Args:
         report: The report.
     """
-    multi_label = is_multi_label(report.task)
-    unit = "labels" if multi_label else "classes"
-    head = (
-        f"{for_display(report.title)}, {report.split} split: {report.n:,} images, "
-        f"{len(report.per_class)} {unit} ({report.task})"
-    )
-    lines = [head, "", *_overall(report, multi_label), ""]
-    lines += [*_remarks(report, multi_label), "", *_classes(report, multi_label)]
+    lines = [f"{for_display(report.title)}, {report.split} split: {size_of(report)}", ""]
+    lines += [_score(*row) for row in overall_rows(report)]
+    if decisions := decision_rows(report):
+        name = for_display(report.per_class[-1]["name"])
+        lines += ["", f"  Decisions for {name}:", *(_score(*row) for row in decisions)]
+    lines += ["", *remarks(report), "", *_classes(report)]
     if any(math.isnan(row["auc"]) for row in report.per_class):
+        unit = "labels" if is_multi_label(report.task) else "classes"
         lines += ["", f"-: not defined for this split; left out of the means over {unit}."]
     if report.prediction_sets:
         lines += ["", *_sets(report.prediction_sets, unit)]
     if report.groups:
-        lines += ["", *_groups(report)]
+        lines += ["", *_groups(report), "", *group_remarks(report)]
     return "\n".join(lines)
 
 
-def _overall(report: Report, multi_label: bool) -> list[str]:
-    lines = []
+def size_of(report: Report) -> str:
+    """Return in words how many images and classes a report is about.
+
+    Args:
+        report: The report.
+    """
+    unit = "labels" if is_multi_label(report.task) else "classes"
+    return f"{report.n:,} images, {len(report.per_class)} {unit} ({report.task})"
+
+
+def overall_rows(report: Report) -> list[ScoreRow]:
+    """Return the overall scores that are shown: name, value and interval.
+
+    Args:
+        report: The report.
+    """
+    rows = []
     for name, label in SCORE_LABELS.items():
-        if name == "exact_match" and not multi_label:
+        if name == "exact_match" and not is_multi_label(report.task):
             continue  # it is the ACC once more
         value = getattr(report, name)
         if name in _LATER and math.isnan(value) and name not in report.intervals:
             continue
-        lines.append(_score(label, value, report.intervals.get(name)))
+        rows.append((label, value, report.intervals.get(name)))
+    return rows
+
+
+def decision_rows(report: Report) -> list[ScoreRow]:
+    """Return the scores of the decisions for the second class of a binary task, else none.
+
+    Args:
+        report: The report.
+    """
     point: Mapping[str, Any] = report.per_class[-1]
-    if report.task == "binary-class" and not math.isnan(point["specificity"]):
-        lines += ["", f"  Decisions for {for_display(point['name'])}:"]
-        for name, label in _OPERATING_POINT.items():
-            bounds = report.class_intervals.get(name)
-            lines.append(_score(label, point[name], bounds[-1] if bounds else None))
-    return lines
+    if report.task != "binary-class" or math.isnan(point["specificity"]):
+        return []
+    rows = []
+    for name, label in _OPERATING_POINT.items():
+        bounds = report.class_intervals.get(name)
+        rows.append((label, point[name], bounds[-1] if bounds else None))
+    return rows
 
 
-def _score(label: str, value: float, bounds: tuple[float, float] | None) -> str:
-    line = f"  {label:<13}{digits(value)}"
-    return f"{line}  [{digits(bounds[0])}, {digits(bounds[1])}]" if bounds else line
+def score_text(value: float, bounds: Interval | None) -> str:
+    """Return a score with its interval, if it has one.
+
+    Args:
+        value: The score.
+        bounds: Its interval.
+    """
+    shown = digits(value)
+    return f"{shown}  [{digits(bounds[0])}, {digits(bounds[1])}]" if bounds else shown
 
 
-def _remarks(report: Report, multi_label: bool) -> list[str]:
+def _score(label: str, value: float, bounds: Interval | None) -> str:
+    return f"  {label:<13}{score_text(value, bounds)}"
+
+
+def remarks(report: Report) -> list[str]:
+    """Return sentences on how the scores are to be read.
+
+    Args:
+        report: The report.
+    """
+    multi_label = is_multi_label(report.task)
     measure = "exact match" if multi_label else "ACC"
     lines = [f"Always giving the most frequent answer: {measure} {digits(report.majority)}."]
     if multi_label:
@@ -135,13 +177,19 @@ def _groups(report: Report) -> list[str]:
     for name, group in zip(names, report.groups, strict=True):
         cells = []
         for score in ("auc", "acc"):
-            cell = digits(group["scores"][score])
-            if score in group["intervals"]:
-                low, high = group["intervals"][score]
-                cell += f"  [{digits(low)}, {digits(high)}]"
+            cell = score_text(group["scores"][score], group["intervals"].get(score))
             cells.append(f"{cell:<{bounds}}")
         lines.append(f"  {name:<{width}}  {group['n']:>7,}  {''.join(cells)}".rstrip())
-    lines.append("")
+    return lines
+
+
+def group_remarks(report: Report) -> list[str]:
+    """Return sentences on how the scores of the groups are to be read.
+
+    Args:
+        report: A report with groups.
+    """
+    lines = []
     for score in ("auc", "acc"):
         worst, gap = report.worst_group(score), report.largest_gap(score)
         if worst and not math.isnan(gap):
@@ -190,17 +238,27 @@ def _unknown(report: Report, multi_label: bool) -> int:
     return report.n * len(report.per_class) - known
 
 
-def _classes(report: Report, multi_label: bool) -> list[str]:
+def class_columns(report: Report) -> dict[str, str]:
+    """Return the names and titles of the scores of the classes that are shown.
+
+    Args:
+        report: The report.
+    """
     rows: Sequence[Mapping[str, Any]] = report.per_class
-    names = [for_display(row["name"]) for row in rows]
-    width = max(len("label"), *map(len, names))
-    measured = {
+    return {
         name: label
         for name, label in _COLUMNS.items()
         if name not in _LATER_COLUMNS or not all(math.isnan(row[name]) for row in rows)
     }
+
+
+def _classes(report: Report) -> list[str]:
+    rows: Sequence[Mapping[str, Any]] = report.per_class
+    names = [for_display(row["name"]) for row in rows]
+    width = max(len("label"), *map(len, names))
+    measured = class_columns(report)
     wide = {name: max(len(label), 5) for name, label in measured.items()}
-    heading = "label" if multi_label else "class"
+    heading = "label" if is_multi_label(report.task) else "class"
     titles = "  ".join(f"{label:>{wide[name]}}" for name, label in measured.items())
     lines = [f"  {heading:<{width}}  {titles}  support"]
     for name, row in zip(names, rows, strict=True):

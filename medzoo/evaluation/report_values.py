@@ -138,6 +138,15 @@ def _is_provenance(value: object) -> bool:
     )
 
 
+def _is_model(value: object) -> bool:
+    return (
+        isinstance(value, dict)
+        and value.keys() <= {"architecture", "name", "sha256", "recipe"}
+        and isinstance(value.get("recipe", {}), dict)
+        and all(isinstance(text, str) for name, text in value.items() if name != "recipe")
+    )
+
+
 def _shape(counts: Any, depth: int) -> list[int]:
     """Return the shape of nested lists of counts; empty if they have none of that depth."""
     if not isinstance(counts, Sequence) or isinstance(counts, str):
@@ -182,6 +191,7 @@ _FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
         "a number above 0",
     ),
     "provenance": (_is_provenance, "an object with file, md5, official and note"),
+    "model": (_is_model, "an object with architecture, name, sha256 and recipe"),
     "intervals": (_are_named_intervals, "an object of pairs of numbers"),
     "groups": (_are_groups, "a list of objects with name, n, small, absent, scores, intervals"),
     "prediction_sets": (_are_sets, "an object with method, target, overall, per_class, or null"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import io
 import math
 import operator
 import textwrap
@@ -25,6 +24,7 @@ from medzoo.files import write_atomically
 from medzoo.images.channels import adapt_channels
 from medzoo.images.convert import to_uint8
 from medzoo.images.depth import DepthCheck
+from medzoo.images.encode import encode_picture
 from medzoo.images.shape import check_one_image
 from medzoo.inference.model import in_precision_of
 from medzoo.inference.modes import for_inference
@@ -114,15 +114,7 @@ class Explanation:
         Raises:
             ValueError: If Pillow writes no colours in a format of that suffix.
         """
-        format_ = Image.registered_extensions().get(Path(path).suffix.lower())
-        if format_ not in Image.SAVE:
-            raise ValueError(f"cannot write {str(path)!r}: unknown suffix; use .png")
-        buffer = io.BytesIO()
-        try:
-            self.figure().save(buffer, format=format_)
-        except OSError as error:
-            raise ValueError(f"cannot write {str(path)!r}: {error}; use .png") from error
-        return buffer.getvalue()
+        return encode_picture(self.figure(), path)
 
 
 def explain(

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from medzoo.escape import for_display
+from medzoo.html import Section, Table, card
 from medzoo.spec.conformal import set_title
+
+_SHOWN = 20  # predictions in a notebook; the others are counted
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,21 @@ class Prediction:
         if self.prediction_set is not None:
             values |= {"prediction_set": list(self.prediction_set), "coverage": self.coverage}
         return values if self.source is None else {"source": self.source, **values}
+
+    def _repr_html_(self) -> str:
+        """What notebooks show: the probability of each class, and what is decided for."""
+        rows = [(name, f"{p:.3f}") for name, p in self.probabilities.items()]
+        return card(
+            self.source or "Prediction",
+            [Section("Probabilities", [self._decision], [Table(("class", "probability"), rows)])],
+        )
+
+    @property
+    def _decision(self) -> str:
+        """The labels in words."""
+        if self.abstained:
+            return "no answer: not confident enough"
+        return ", ".join(self.labels) or "no label"
 
     def __str__(self) -> str:
         """One line per class, e.g. ``melanoma  0.912``; then the set, and whether it abstains."""
@@ -111,6 +129,20 @@ class Predictions(list[Prediction]):
     ) -> None:
         super().__init__(predictions)
         self.failures = tuple(failures)
+
+    def _repr_html_(self) -> str:
+        """What notebooks show: source, decision and highest probability of the first ones."""
+        rows = []
+        for number, found in enumerate(self.outcomes()[:_SHOWN]):
+            if isinstance(found, Failure):
+                rows.append((found.source, str(found), ""))
+            else:
+                source = found.source or f"image {number}"
+                rows.append((source, found._decision, f"{found.label} {found.probability:.3f}"))
+        table = Table(("image", "decided", "most probable"), rows, text_columns=2)
+        total = len(self) + len(self.failures)
+        more = [f"... and {total - _SHOWN:,} more"] if total > _SHOWN else []
+        return card(f"{total:,} images", [Section("Predictions", tables=[table], remarks=more)])
 
     def outcomes(self) -> list[Prediction | Failure]:
         """Predictions and failures together, one for each image, in the order of the images."""

@@ -14,10 +14,13 @@ from torch import Tensor, nn
 
 from medzoo.errors import TrainingError
 from medzoo.evaluation import Calibration
+from medzoo.html import Section, Table, card
 from medzoo.models import Classifier
 from medzoo.spec.checks import check_whole, is_finite
 from medzoo.training.optim import Frozen, create_optimizer
 from medzoo.training.recipes.recipe import Recipe
+
+_EPOCHS_SHOWN = 5  # in a notebook
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,37 @@ class Run:
             weights=weights,
             stopped=progress.stopped if progress.epoch < recipe.epochs else "",
         )
+
+    def _repr_html_(self) -> str:
+        """What notebooks show: the scores, the last epochs, and where the weights are."""
+        spec = self.model.spec
+        name = f"{spec.architecture}, {spec.dataset.title}" if spec.dataset else spec.architecture
+        facts = [
+            ("best epoch", f"{self.best_epoch} of {len(self.history)}"),
+            ("validation AUC", f"{self.val_auc:.4f}"),
+            ("validation ACC", f"{self.val_acc:.4f}"),
+            ("temperature", f"{spec.temperature:.3g}"),
+            ("weights", self.weights.name if self.weights else "not written"),
+        ]
+        if self.stopped:
+            facts.append(("stopped", self.stopped))
+        columns = [key for key in ("loss", "val_loss", "val_auc", "val_acc") if self._has(key)]
+        epochs = [
+            (str(row["epoch"]), *(_measured(row.get(key)) for key in columns))
+            for row in self.history[-_EPOCHS_SHOWN:]
+        ]
+        tables = [
+            Table(("run", "value"), facts),
+            Table(("epoch", *columns), epochs, "The last epochs", text_columns=0),
+        ]
+        return card(name, [Section("Training", tables=tables)])
+
+    def _has(self, key: str) -> bool:
+        return any(row.get(key) is not None for row in self.history)
+
+
+def _measured(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
 
 
 @dataclass

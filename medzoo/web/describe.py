@@ -8,18 +8,10 @@ from typing import Any
 
 from torch import nn
 
-from medzoo.files import sha256_of
+from medzoo.html import NOTICE
 from medzoo.inference import Model
 from medzoo.spec import ModelSpec, spec_of
-from medzoo.weights import (
-    WeightsEntry,
-    locate_named,
-    provenance_of,
-    read_config,
-    weights_index,
-)
-
-NOTICE = "For research and teaching; not for clinical use."
+from medzoo.weights import WeightsEntry, provenance_of, weights_origin
 
 
 def describe_model(
@@ -79,17 +71,14 @@ def describe_model(
 
 def _origin(source: str, spec: ModelSpec) -> tuple[WeightsEntry | None, str, str | None]:
     """Return index entry, sha256 and training data of one source, as far as they are known."""
-    if source in weights_index():
-        entry = weights_index()[source]
-        return entry, entry.sha256, _trained_on(entry.metrics, entry.data, entry.spec)
-    path = locate_named(source)
-    if path is None:  # an .onnx file, which does not say what it was trained on
-        return None, sha256_of(source), spec.dataset.title if spec.dataset else None
-    sha256 = sha256_of(path)
-    if known := next((one for one in weights_index().values() if one.sha256 == sha256), None):
-        return known, sha256, _trained_on(known.metrics, known.data, known.spec)
-    config = read_config(path)
-    return None, sha256, _trained_on({}, config.training.get("data") or {}, config.spec)
+    origin = weights_origin(source)
+    if (entry := origin.entry) is not None:
+        return entry, origin.sha256, _trained_on(entry.metrics, entry.data, entry.spec)
+    if origin.config is None:  # an .onnx file, which does not say what it was trained on
+        return None, origin.sha256, spec.dataset.title if spec.dataset else None
+    config = origin.config
+    trained_on = _trained_on({}, config.training.get("data") or {}, config.spec)
+    return None, origin.sha256, trained_on
 
 
 def _trained_on(

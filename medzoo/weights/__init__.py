@@ -20,6 +20,7 @@ from medzoo.weights.index import (
     weights_index,
     write_index,
 )
+from medzoo.weights.origin import WeightsOrigin, weights_origin
 from medzoo.weights.overlap import DIGESTS, image_digests, provenance_of, warn_if_trained_on
 from medzoo.weights.precision import Precision, full_precision
 
@@ -30,6 +31,7 @@ __all__ = [
     "Shapes",
     "WeightsConfig",
     "WeightsEntry",
+    "WeightsOrigin",
     "bundled_path",
     "find_entry",
     "full_precision",
@@ -45,5 +47,6 @@ __all__ = [
     "warn_if_trained_on",
     "weights_content",
     "weights_index",
+    "weights_origin",
     "write_index",
 ]

@@ -4,6 +4,7 @@ import importlib
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,9 @@ from PIL import Image
 
 import medzoo
 from medzoo.cli import main
+from medzoo.files import sha256_of
 from medzoo.weights import read_config
+from tests.html.parsed import check_harmless
 
 
 @pytest.fixture
@@ -117,9 +120,22 @@ def test_evaluate_draws_plots(trained, own_file, tmp_path, capsys):
     folder = tmp_path / "new" / "plots"
     command = ["evaluate", trained["weights"], "--dataset", str(own_file), "--plots", str(folder)]
     assert main(command) == 0
-    names = ["confusion.png", "per_class.png", "reliability.png", "risk_coverage.png"]
-    assert sorted(path.name for path in folder.iterdir()) == names
-    assert capsys.readouterr().out.splitlines()[-4:] == [str(folder / name) for name in names]
+    names = ["confusion", "per_class", "reliability", "risk_coverage", "roc", "precision_recall"]
+    paths = [folder / f"{name}.png" for name in names]
+    assert {*folder.iterdir()} == {*paths}
+    assert capsys.readouterr().out.splitlines()[-6:] == list(map(str, paths))
+
+
+def test_evaluate_writes_a_report_about_the_weights(trained, own_file, tmp_path, capsys):
+    path = tmp_path / "report.html"
+    command = ["evaluate", trained["weights"], "--dataset", str(own_file), "--report", str(path)]
+    assert main([*command, "--explain", "--json"]) == 0
+    page = check_harmless(path.read_text("utf-8"))
+    about = json.loads(capsys.readouterr().out)["model"]
+    assert about["name"] == Path(trained["weights"]).name
+    assert about["sha256"] == sha256_of(trained["weights"])
+    assert {about["name"], about["sha256"]} <= {*page.text_of("td")}
+    assert any("heat map" in image["alt"] for image in page.all("img"))
 
 
 def test_plots_that_cannot_be_drawn_are_refused_before_the_work(tmp_path, monkeypatch, capsys):

@@ -40,6 +40,7 @@ NOT_RUN = {
     "docs/export.md": 2,
     "docs/hub.md": 1,
     "docs/own-data.md": 1,
+    "docs/reports.md": 1,
     "docs/reproducing.md": 2,
     "docs/scaling.md": 3,
     "docs/serving.md": 5,

@@ -17,6 +17,7 @@ from medzoo.evaluation import (
     plot_report,
     plot_risk_coverage,
     plots,
+    report_figures,
 )
 from tests.evaluation.metrics.test_scores import MULTI_LABEL
 from tests.evaluation.test_report import report
@@ -172,7 +173,7 @@ def test_a_thousand_classes_do_not_take_gigabytes(tmp_path, monkeypatch):
     monkeypatch.setattr(
         plots, "save_figure", lambda figure, path: sizes.append(figure.get_size_inches())
     )
-    monkeypatch.setattr(plots, "_draw_matrix", lambda axes, *_: axes.imshow([[0]]))
+    monkeypatch.setattr(report_figures, "_draw_matrix", lambda axes, *_: axes.imshow([[0]]))
     plots.plot_confusion(many, tmp_path / "a.png")
     assert np.max(sizes) <= 60
 

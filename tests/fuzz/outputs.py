@@ -13,9 +13,11 @@ import numpy as np
 from medzoo.escape import as_markdown_code, for_display, for_markdown, for_spreadsheet
 from medzoo.evaluation import Report
 from medzoo.files import parse_json
+from medzoo.html import Section, card
 from medzoo.weights import weights_index
 from tests.fuzz.headers import damaged_json
 from tests.fuzz.readers import Case
+from tests.html.parsed import check_harmless
 
 _PARTS = (
     *("\x1b[2J", "\x9b1m", "\r", "\n", "\t", "\0", "\u202e", "\u2028", "\ufeff", "\ud800"),
@@ -48,6 +50,7 @@ def _show_report(path: Path) -> object:
     report = Report.from_dict(parse_json(path.read_bytes()))
     for char in str(report).replace("\n", ""):
         assert unicodedata.category(char) not in ("Cc", "Cs"), repr(char)
+    check_harmless(report._repr_html_())
     return json.dumps(report.to_dict(), allow_nan=False)
 
 
@@ -59,6 +62,7 @@ def _name(number: int) -> bytes:
 
 def _show_name(path: Path) -> object:
     name = path.read_bytes().decode("utf8", "surrogatepass")
+    check_harmless(card(name, [Section(name, [name], code=[name])]))
     for shown in (for_display(name), for_markdown(name), as_markdown_code(name)):
         hidden = {unicodedata.category(char) for char in shown} & {"Cc", "Cf", "Cs", "Zl", "Zp"}
         assert not hidden, f"{name!r} is shown as {shown!r}"

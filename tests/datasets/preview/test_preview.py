@@ -1,13 +1,12 @@
-"""What a data set contains, and the picture of it."""
+"""What a data set contains."""
 
 import json
 
 import numpy as np
 import pytest
-import torch
 
 import medzoo
-from medzoo.datasets import contact_sheet, preview
+from medzoo.datasets import preview
 
 
 @pytest.fixture
@@ -51,23 +50,3 @@ def test_labels_are_counted_one_by_one():
 def test_a_split_alone_is_refused(data):
     with pytest.raises(TypeError, match="data"):
         preview(data.train)
-
-
-def test_the_picture_shows_images_of_each_class_in_its_row(data):
-    sheet = contact_sheet(data.train, per_class=2)
-    side, gap, head = 84, 4, 16  # 28 pixels, three times as large
-    assert sheet.size == (2 * (side + gap) + gap, 3 * (side + head + gap) + gap)
-    pixels = torch.from_numpy(np.array(sheet))
-    of_class = {number: (data.train.labels == number).nonzero().flatten() for number in (0, 1)}
-    for number, rows in of_class.items():
-        top = number * (side + head + gap) + gap + head
-        shown = pixels[top : top + side : 3, gap : gap + side : 3]
-        first = data.train.images[rows[0]].expand(3, -1, -1).permute(1, 2, 0)
-        assert torch.equal(shown, first)
-    empty = pixels[2 * (side + head + gap) + gap + head : -gap]
-    assert (empty == 255).all()
-
-
-def test_a_picture_has_at_least_one_image_per_class(data):
-    with pytest.raises(ValueError, match="per_class=0"):
-        contact_sheet(data.train, 0)

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from medzoo.datasets.info import DatasetInfo
-from medzoo.datasets.split import Split
 from medzoo.escape import for_display
+
+if TYPE_CHECKING:
+    from medzoo.datasets.split import Split
 
 _SMALLEST = 64  # pixels; smaller images are enlarged to at least this
 _GAP, _HEAD = 4, 16
 
 
 def contact_sheet(split: Split, per_class: int = 10) -> Image.Image:
-    """Draw a few images of each class, one row per class.
-
-    The images are those that a model gets, after cropping and resizing: whether the lesion is
-    still there, and whether a label is wrong, is seen here.
+    """Draw a few images of each class, one row per class; see `Split.plot`.
 
     Args:
         split: The images.
@@ -39,7 +39,7 @@ def contact_sheet(split: Split, per_class: int = 10) -> Image.Image:
     sheet = Image.new("RGB", (per_class * step + _GAP, len(classes) * row + _GAP), "white")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default()
     for number, name in enumerate(classes):
-        rows = _rows_of(split.labels, number, split.info)
+        rows = rows_of(split, number)
         top = number * row + _GAP
         draw.text((_GAP, top), f"{for_display(name)} ({len(rows):,})", fill="black", font=font)
         chosen = rows[:: max(1, len(rows) // per_class)][:per_class]
@@ -50,7 +50,13 @@ def contact_sheet(split: Split, per_class: int = 10) -> Image.Image:
     return sheet
 
 
-def _rows_of(labels: Tensor, number: int, info: DatasetInfo) -> Tensor:
-    """Return the positions of the images with a label."""
-    has_label = labels[:, number] > 0 if info.multi_label else labels == number
+def rows_of(split: Split, number: int) -> Tensor:
+    """Return the positions of the images with a label, (M,).
+
+    Args:
+        split: The images.
+        number: Number of the class.
+    """
+    labels = split.labels
+    has_label = labels[:, number] > 0 if split.info.multi_label else labels == number
     return has_label.nonzero().flatten()
