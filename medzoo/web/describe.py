@@ -20,6 +20,8 @@ from medzoo.weights import (
 )
 
 NOTICE = "For research and teaching; not for clinical use."
+_NUMBERED = {"retinamnist": "grade of diabetic retinopathy"}
+"""What the classes of a data set are that MedMNIST gives numbers instead of names."""
 
 
 def describe_model(
@@ -35,7 +37,8 @@ def describe_model(
             the training and the scores of a model without them.
 
     Returns:
-        JSON-safe values: name, architecture, data set, task, classes, ``input`` as in
+        JSON-safe values: name, architecture, data set, task, classes (and ``"classes_are"``, what
+        they are if their names are mere numbers, else None), ``input`` as in
         `medzoo.InputSpec`, temperature, number of parameters (None if unknown), licence, sha256 of
         each weights file, what it was trained on, and the scores of a published checkpoint on the
         test split, with 95 % intervals.
@@ -64,6 +67,7 @@ def describe_model(
         "task": spec.task,
         "multi_label": spec.multi_label,
         "classes": list(spec.class_names),
+        "classes_are": _NUMBERED.get(info.name) if info and _are_numbers(spec) else None,
         "input": spec.input.to_dict(),
         "temperature": spec.temperature,
         "parameters": _parameters(model, entry),
@@ -73,6 +77,10 @@ def describe_model(
         "scores": _scores(entry.metrics.get("test")) if entry else None,
         "notice": NOTICE,
     }
+
+
+def _are_numbers(spec: ModelSpec) -> bool:
+    return all(name.isdecimal() for name in spec.class_names)
 
 
 def _origin(source: str, spec: ModelSpec) -> tuple[WeightsEntry | None, str, str | None]:

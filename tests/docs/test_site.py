@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.web.live import CHROMIUM, chromium
+from tests.web.live import CHROMIUM, chromium, new_context
 
 ROOT = Path(__file__).parent.parent.parent
 PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1400, "height": 900}
@@ -65,7 +65,7 @@ def open_page(browser, address):
     contexts = []
 
     def open_page(path, size, **options):
-        contexts.append(browser.new_context(viewport=size, **options))
+        contexts.append(new_context(browser, viewport=size, **options))
         page = contexts[-1].new_page()
         page.goto(f"{address}/{path}")
         return page
