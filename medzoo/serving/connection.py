@@ -8,6 +8,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 _MAX_HEAD = 64 << 10  # bytes around a body: headers, trailers, sizes of chunks
+_MAX_AHEAD = 100  # requests that a client may send before earlier ones are answered
 _PATIENCE = 10.0  # seconds in which the headers of a request have to arrive
 _REST = 30.0  # seconds in which the rest of a body is discarded, or of an answer is read
 
@@ -82,7 +83,13 @@ class Connection(HttpToolsProtocol):
         self._await_headers()
 
     def on_headers_complete(self) -> None:
-        """Begin to answer."""
+        """Begin to answer.
+
+        Raises:
+            ValueError: If too many requests wait for their turn; the connection is then closed.
+        """
+        if len(self.pipeline) >= _MAX_AHEAD:
+            raise ValueError
         self._stop_waiting()
         super().on_headers_complete()
 
@@ -97,6 +104,8 @@ class Connection(HttpToolsProtocol):
         If the connection were closed at once, the client could not read why it was refused.
         """
         super().on_response_complete()
+        if self.pipeline:  # these come first, before more is received
+            self.flow.pause_reading()
         if self.cycle.more_body and not self.transport.is_closing():
             self._stop_waiting()
             self._timer = self.loop.call_later(_REST, self.timeout_keep_alive_handler)

@@ -134,7 +134,20 @@ def test_who_is_refused_early_can_finish_and_read_why(ask):
     assert ask("POST", PREDICT, content=bytes(16 << 20)).status_code == 413
 
 
-def test_who_does_not_read_the_answers_is_given_up(impatient, address):
+def test_a_flood_of_requests_is_refused(connect):
+    assert flood(connect(), b"GET /v1/models HTTP/1.1\r\nHost: x\r\n\r\n" * 100) < 16 << 20
+
+
+def test_requests_may_be_sent_before_others_are_answered(connect):
+    client = connect()
+    client.sendall(b"GET /v2/health/live HTTP/1.1\r\nHost: x\r\n\r\n" * 50)
+    received = b""
+    while received.count(b'{"live":true}') < 50:
+        received += client.recv(65536)
+
+
+def test_who_does_not_read_the_answers_is_given_up(impatient, address, monkeypatch):
+    monkeypatch.setattr(connection, "_MAX_AHEAD", 1 << 30)
     with socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
         client.settimeout(60)
