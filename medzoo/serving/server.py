@@ -26,7 +26,7 @@ _GRACE = 30  # seconds in which requests are finished after SIGTERM
 _IDLE = 15  # seconds after which a connection without a request is closed
 _HEALTH = 20  # seconds in which a process has to react, also while it starts
 _ONCE = 10**9  # seconds between two announcements
-_SPINS = 3000  # some 50 microseconds
+_SPINS = "1000"  # some ten microseconds
 
 
 @dataclass(frozen=True)
@@ -66,10 +66,10 @@ class Server:
 
         from medzoo.serving.connection import Connection
 
-        # A batch runs in several threads of OpenMP, which wait for each other after each of its
-        # steps. By default they look out for milliseconds, while other requests need the processor.
-        os.environ.setdefault("GOMP_SPINCOUNT", str(_SPINS))  # read when PyTorch is imported
         with _bind(self.host, self.port) as listener:
+            # A batch runs in several threads of OpenMP, which wait for each other after each step.
+            # By default they look out for milliseconds, in which other requests need the processor.
+            os.environ.setdefault("GOMP_SPINCOUNT", _SPINS)  # read when PyTorch is imported
             config = uvicorn.Config(
                 partial(_create, self),
                 factory=True,
