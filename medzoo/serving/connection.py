@@ -104,9 +104,11 @@ class Connection(HttpToolsProtocol):
         If the connection were closed at once, the client could not read why it was refused.
         """
         super().on_response_complete()
+        if self.transport.is_closing():
+            return
         if self.pipeline:  # these come first, before more is received
             self.flow.pause_reading()
-        if self.cycle.more_body and not self.transport.is_closing():
+        if self.cycle.more_body:
             self._stop_waiting()
             self._timer = self.loop.call_later(_REST, self.timeout_keep_alive_handler)
 
