@@ -16,7 +16,7 @@ from medzoo.serving.models import Sources, load_models
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-_PACKAGES = ("fastapi", "python_multipart", "prometheus_client")
+_PACKAGES = ("fastapi", "python_multipart", "prometheus_client", "threadpoolctl")
 
 
 def create_app(
@@ -49,7 +49,7 @@ def create_app(
         ImportError: If the extra ``medzoo[serve]`` is missing, or one that a model needs.
         TypeError: If something is not a model, or has no name.
         ValueError: If there are no models, two have the same name, a name cannot be part of an
-            address, a model has no classifier, or the token is empty.
+            address, a model has no classifier, the token is empty, or an origin could never match.
         WeightsError: If weights cannot be found or read.
 
     Example:

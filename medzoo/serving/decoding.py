@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from PIL import Image
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from medzoo.images import ImageLike, adapt_channels, center_crop_resize, read_image, to_uint8
@@ -47,8 +48,8 @@ class Decoder:
     """
 
     def __init__(self) -> None:
-        self._light = ThreadPoolExecutor(_THREADS, "medzoo-decode")
-        self._heavy = ThreadPoolExecutor(MAX_WORKERS, "medzoo-decode-heavy")
+        self._light = ThreadPoolExecutor(_THREADS, "medzoo-decode", _compute_alone)
+        self._heavy = ThreadPoolExecutor(MAX_WORKERS, "medzoo-decode-heavy", _compute_alone)
         self._budget = PixelBudget()  # of the light ones, so that no heavy one holds it
 
     async def decode(self, content: bytes, expected: InputSpec) -> Decoded:
@@ -82,6 +83,17 @@ class Decoder:
         """
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._light, _fit_all, images, expected)
+
+
+def _compute_alone() -> None:
+    """Let PyTorch compute in this thread alone.
+
+    By default, OpenMP keeps a pool of threads for every thread that computes. That costs more than
+    it saves for one image, and with more threads than processors, those that the batches need are
+    slow to wake up.
+    """
+    torch.get_num_threads()  # when a thread first asks, PyTorch sets its own number
+    threadpool_limits(1, user_api="openmp")
 
 
 def _fit(image: ImageLike, expected: InputSpec, depth: DepthCheck) -> Tensor:

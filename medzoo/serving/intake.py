@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 from anyio import fail_after
+from python_multipart.exceptions import FormParserError
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
@@ -95,7 +96,8 @@ class Intake:
         parser.spool_max_size = self._limits.max_body + 1  # never to disk
         try:
             form = await parser.parse()
-        except (MultiPartException, UnicodeError) as error:  # by the charset that it declares
+        # A UnicodeError if it is not in the charset that it declares.
+        except (MultiPartException, FormParserError, UnicodeError) as error:
             raise Problem(422, f"the multipart body cannot be read: {error}") from error
         uploads = [
             Upload(shown((part.filename or "")[:_LONGEST_NAME]), part.file.read())

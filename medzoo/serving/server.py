@@ -26,6 +26,7 @@ _GRACE = 30  # seconds in which requests are finished after SIGTERM
 _IDLE = 15  # seconds after which a connection without a request is closed
 _HEALTH = 20  # seconds in which a process has to react, also while it starts
 _ONCE = 10**9  # seconds between two announcements
+_SPINS = "1000"  # some ten microseconds
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,9 @@ class Server:
         from medzoo.serving.connection import Connection
 
         with _bind(self.host, self.port) as listener:
+            # A batch runs in several threads of OpenMP, which wait for each other after each step.
+            # By default they look out for milliseconds, in which other requests need the processor.
+            os.environ.setdefault("GOMP_SPINCOUNT", _SPINS)  # read when PyTorch is imported
             config = uvicorn.Config(
                 partial(_create, self),
                 factory=True,
@@ -125,7 +129,8 @@ def _log_to_stderr() -> None:
     access = logging.getLogger("medzoo.access")
     access.handlers, access.propagate = [handler], False
     access.setLevel(logging.INFO)
-    logging.getLogger("uvicorn").setLevel(logging.ERROR)  # not a line per malformed request
+    for name in ("uvicorn", "python_multipart"):
+        logging.getLogger(name).setLevel(logging.ERROR)  # not a line per malformed request
 
 
 async def _announce(address: str) -> None:

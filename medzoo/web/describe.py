@@ -13,6 +13,9 @@ from medzoo.inference import Model
 from medzoo.spec import ModelSpec, spec_of
 from medzoo.weights import WeightsEntry, provenance_of, weights_origin
 
+_NUMBERED = {"retinamnist": "grade of diabetic retinopathy"}
+"""What the classes of a data set are that MedMNIST gives numbers instead of names."""
+
 
 def describe_model(
     name: str, model: Model, sources: Sequence[str | os.PathLike[str]] = ()
@@ -27,7 +30,8 @@ def describe_model(
             the training and the scores of a model without them.
 
     Returns:
-        JSON-safe values: name, architecture, data set, task, classes, ``input`` as in
+        JSON-safe values: name, architecture, data set, task, classes (and ``"classes_are"``, what
+        they are if their names are mere numbers, else None), ``input`` as in
         `medzoo.InputSpec`, temperature, ``conformal`` as in `medzoo.ConformalSpec` (None if it
         gives no prediction sets), number of parameters (None if unknown), licence, sha256 of each
         weights file, what it was trained on, and the scores of a published checkpoint on the test
@@ -57,6 +61,7 @@ def describe_model(
         "task": spec.task,
         "multi_label": spec.multi_label,
         "classes": list(spec.class_names),
+        "classes_are": _NUMBERED.get(info.name) if info and _are_numbers(spec) else None,
         "input": spec.input.to_dict(),
         "temperature": spec.temperature,
         "conformal": spec.conformal.to_dict() if spec.conformal else None,
@@ -67,6 +72,10 @@ def describe_model(
         "scores": _scores(entry.metrics.get("test")) if entry else None,
         "notice": NOTICE,
     }
+
+
+def _are_numbers(spec: ModelSpec) -> bool:
+    return all(name.isdecimal() for name in spec.class_names)
 
 
 def _origin(source: str, spec: ModelSpec) -> tuple[WeightsEntry | None, str, str | None]:

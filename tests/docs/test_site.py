@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.web.live import CHROMIUM, chromium
+from tests.web.live import CHROMIUM, chromium, new_context
 
 ROOT = Path(__file__).parent.parent.parent
 PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1400, "height": 900}
 
 pytestmark = pytest.mark.slow
-pytest.importorskip("playwright", reason="Playwright is not installed")
+expect = pytest.importorskip("playwright.sync_api", reason="needs Playwright").expect
 pytest.importorskip("mkdocs", reason="MkDocs is not installed")
 if not CHROMIUM.exists():
     pytest.skip(f"needs Chromium at {CHROMIUM}", allow_module_level=True)
@@ -65,7 +65,7 @@ def open_page(browser, address):
     contexts = []
 
     def open_page(path, size, **options):
-        contexts.append(browser.new_context(viewport=size, **options))
+        contexts.append(new_context(browser, viewport=size, **options))
         page = contexts[-1].new_page()
         page.goto(f"{address}/{path}")
         return page
@@ -103,7 +103,7 @@ def test_the_landing_page_shows_everything_on_one_screen(open_page):
     loaded = page.locator(".samples img").evaluate_all("all => all.map(one => one.naturalWidth)")
     assert loaded == [224] * 12
     page.locator(".hero .md-button--primary").click()
-    assert "/demo/" in page.url
+    page.wait_for_url("**/demo/**")
 
 
 def column(page, number):
@@ -117,7 +117,7 @@ def test_tables_are_sorted_by_their_headers(open_page):
     header.get_by_role("button").focus()
     for direction, reverse in (("ascending", False), ("descending", True)):
         page.keyboard.press("Enter")
-        assert header.get_attribute("aria-sort") == direction
+        expect(header).to_have_attribute("aria-sort", direction)
         *scores, last = column(page, 4)
         assert last == "-"  # what is empty stays last
         assert scores == sorted(scores, key=float, reverse=reverse)
@@ -164,15 +164,15 @@ def test_points_say_what_they_are_to_mouse_finger_and_keyboard(open_page):
 
     points.nth(0).scroll_into_view_if_needed()
     points.nth(0).locator(".hit").hover()
-    assert tip.inner_text() == texts[0]
+    expect(tip).to_have_text(texts[0])
     assert "test ACC" in texts[0]
     page.keyboard.press("Escape")
-    assert not tip.is_visible()
+    expect(tip).to_be_hidden()
     points.nth(1).focus()
-    assert tip.inner_text() == texts[1]
+    expect(tip).to_have_text(texts[1])
     box = points.nth(2).locator(".hit").bounding_box()
     page.touchscreen.tap(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    assert tip.inner_text() == texts[2]
+    expect(tip).to_have_text(texts[2])
     edges = tip.bounding_box()
     assert edges["x"] >= 0
     assert edges["x"] + edges["width"] <= DESKTOP["width"]

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from tests.fuzz import __main__ as command
-from tests.fuzz import attempts, image_files, kills, readers, texts
+from tests.fuzz import attempts, image_files, kills, readers, request_bodies, texts
 from tests.fuzz.headers import HEADER, archive, damaged_archive, damaged_json, npy_header
 from tests.fuzz.readers import outcome
 
@@ -19,7 +19,10 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 all_cases = functools.cache(readers.cases)
 
 
-@pytest.mark.parametrize("module", [image_files, kills, readers, texts], ids=lambda m: m.__name__)
+MODULES = [image_files, kills, readers, request_bodies, texts]
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
 def test_every_attempt_is_read_or_refused(module, tmp_path):
     for kind, case in module.cases().items():
         for number in range(case.in_suite):

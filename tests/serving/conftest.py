@@ -14,6 +14,7 @@ import medzoo
 from tests.fuzz.dicom_files import dicom_file
 
 pytest.importorskip("fastapi", reason="needs medzoo[serve]")
+httpx = pytest.importorskip("httpx", reason="needs httpx")
 testclient = pytest.importorskip("fastapi.testclient", reason="needs httpx")
 
 XRAY, LESION = "simple_cnn.pneumoniamnist", "simple_cnn.dermamnist"
@@ -43,6 +44,12 @@ def said(prediction):
     """The probabilities of an answer, and the order of its labels."""
     pairs = {one["label"]: one["probability"] for one in prediction["probabilities"]}
     return pairs, list(pairs)
+
+
+def patient_client(**options):
+    """A client that gives slow machines time; each request has a connection of its own."""
+    limits = httpx.Limits(max_keepalive_connections=0)
+    return httpx.Client(timeout=60, limits=limits, **options)
 
 
 @pytest.fixture(scope="session")

@@ -59,6 +59,24 @@ def test_a_token_that_no_client_could_send_is_refused(token, models):
         create_app({XRAY: models[XRAY]}, token=token)
 
 
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://lab.example/",
+        "https://lab.example/page",
+        "lab.example",
+        "https://Lab.example",
+        "https://lab.example:443",
+        "https://*.lab.example",
+        "null",
+        "",
+    ],
+)
+def test_an_origin_that_no_browser_sends_is_refused(models, origin):
+    with pytest.raises(ValueError, match="matches no page"):
+        create_app({XRAY: models[XRAY]}, cors=["https://[::1]:8443", "*", origin])
+
+
 def test_other_origins_are_allowed_only_if_named(guarded, client):
     origin = {"Origin": "https://lab.example"}
     assert "access-control-allow-origin" not in client.get("/v1/models", headers=origin).headers

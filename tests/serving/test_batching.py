@@ -20,7 +20,7 @@ class Model:
 
     def __call__(self, images):
         self.batches.append(images.flatten(1)[:, 0].tolist())
-        self.free.wait(5)
+        self.free.wait(60)
         if 255 in self.batches[-1]:
             raise ValueError("broken image")
         return self.batches[-1]
@@ -37,7 +37,7 @@ def model():
 
 @pytest.fixture
 def batcher():
-    batcher = Batcher(max_batch=4, max_wait=0.5)
+    batcher = Batcher(max_batch=4, max_wait=60)
     yield batcher
     batcher.close()
 
@@ -71,7 +71,7 @@ def test_what_came_while_a_batch_ran_is_the_next_batch(batcher, model):
 def test_a_lone_image_does_not_wait(batcher, model):
     start = time.monotonic()
     assert asyncio.run(batcher.run("a", model, ready(7))) == [7]
-    assert time.monotonic() - start < 0.4  # the window is half a second
+    assert time.monotonic() - start < 30  # the window is a minute
 
 
 def test_an_image_waits_for_one_that_is_being_decoded(batcher, model):
@@ -92,9 +92,9 @@ def test_it_does_not_wait_longer_than_the_window(model):
     batcher = Batcher(max_batch=4, max_wait=0.02)
 
     async def run():
-        never = asyncio.ensure_future(batcher.run("a", model, asyncio.sleep(60)))
+        never = asyncio.ensure_future(batcher.run("a", model, asyncio.sleep(600)))
         await asyncio.sleep(0)
-        answer = await asyncio.wait_for(batcher.run("a", model, ready(1)), 5)
+        answer = await asyncio.wait_for(batcher.run("a", model, ready(1)), 60)
         never.cancel()
         return answer
 

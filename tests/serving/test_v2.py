@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import medzoo
+from medzoo.serving.api.tensors import parse
 from tests.serving.conftest import LESION, XRAY, encoded, picture
 from tests.serving.test_problems import problem
 
@@ -175,6 +176,14 @@ def test_a_small_request_cannot_cost_much(client, tensor):
     start = time.monotonic()
     problem(client.post(INFER, content=request(tensor=tensor)), 422)
     assert time.monotonic() - start < 3
+
+
+def test_long_lists_are_to_be_sent_as_binary_data(client):
+    long = request(tensor={"data": [0] * 600_000, "shape": [1, 1000, 600, 1]})
+    assert "binary tensor data" in problem(client.post(INFER, content=long), 413)["detail"]
+    file = base64.b64encode(bytes(2_000_000)).decode()  # one value
+    large = request(tensor={"datatype": "BYTES", "data": [file], "shape": [1]})
+    assert parse(large, None).images == [bytes(2_000_000)]
 
 
 def test_errors_of_all_addresses_of_the_protocol_are_where_it_has_them(client):

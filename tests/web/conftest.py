@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.web.live import CHROMIUM, chromium
+from tests.web.live import CHROMIUM, PATIENCE, chromium, new_context
 from tests.web.stand_in import StandIn, description
 
 LESIONS = ["melanoma", "dermatofibroma", "vascular lesions", "melanocytic nevi", "other", "a", "b"]
@@ -48,10 +48,9 @@ def open_page(browser):
     contexts, problems = [], []
 
     def open_page(address, **options):
-        context = browser.new_context(**{"viewport": {"width": 1400, "height": 900}} | options)
+        context = new_context(browser, **{"viewport": {"width": 1400, "height": 900}} | options)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(10_000)
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on("console", lambda line: "Security" in line.text and problems.append(line.text))
         host = address.split("/")[2]
@@ -90,6 +89,15 @@ def drop(page, *paths):
     for kind in ("dragEnter", "dragOver", "drop"):
         place = {"type": kind, "x": 600, "y": 500, "data": data}
         session.send("Input.dispatchDragEvent", place)
+
+
+def until(page, condition):
+    """Wait for something that is not on the page itself."""
+    for _ in range(PATIENCE // 10):
+        if condition():
+            return
+        page.wait_for_timeout(10)
+    raise AssertionError("it has not happened")
 
 
 def bars(page):

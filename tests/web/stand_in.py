@@ -33,6 +33,7 @@ def description(name, classes, multi_label=False, measured=True):
         "task": "multi-label" if multi_label else "multi-class",
         "multi_label": multi_label,
         "classes": classes,
+        "classes_are": None,
         "input": {"channels": 3, "size": 28, "mean": [0.5] * 3, "std": [0.5] * 3},
         "temperature": 0.7,
         "conformal": None,
@@ -71,6 +72,7 @@ class StandIn:
         token: What requests have to bring; None if nothing.
         prefix: The path below which it is mounted.
         delay: Seconds that an answer takes, by the name of the model or of the file.
+        held: Answers that wait until a test sets these, by the name of the model or of the file.
         refusals: How many requests are refused with 503 before one is answered.
         seen: The models and files of the requests for probabilities, in order.
     """
@@ -79,6 +81,7 @@ class StandIn:
     token: str | None = None
     prefix: str = ""
     delay: dict[str, float] = field(default_factory=dict)
+    held: dict[str, threading.Event] = field(default_factory=dict)
     refusals: int = 0
     seen: list[tuple[str, str]] = field(default_factory=list)
 
@@ -100,11 +103,18 @@ class StandIn:
     def address(self) -> str:
         return f"http://127.0.0.1:{self._http.server_port}{self.prefix}/"
 
+    def hold(self, name: str) -> threading.Event:
+        """Let answers wait, by the name of a model or of a file, until the event is set."""
+        return self.held.setdefault(name, threading.Event())
+
     def predict(self, model: dict, explain: bool, name: str, content: bytes) -> tuple[int, dict]:
         """Return the status and the document for an image; the brighter, the later the class."""
         if not explain:
             self.seen.append((model["name"], name))
-        time.sleep(self.delay.get(model["name"], 0) + self.delay.get(name, 0))
+        for one in (model["name"], name):
+            time.sleep(self.delay.get(one, 0))
+            if one in self.held:
+                self.held[one].wait(60)
         if self.refusals > 0:
             self.refusals -= 1
             return 503, {"title": "Busy", "detail": "the queue is full"}

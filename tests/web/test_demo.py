@@ -98,7 +98,6 @@ def address(folder):
 @pytest.fixture
 def page(open_page, address):
     page = open_page(address)
-    page.set_default_timeout(60_000)
     page.wait_for_selector("#model:enabled")
     return page
 

@@ -1,12 +1,14 @@
 """What is said about a model to those who use it."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 import medzoo
 from medzoo.spec import ModelSpec
 from medzoo.web import describe_model
+from tests.deployment.networks import tiny_model
 
 NAME = "simple_cnn.pneumoniamnist"
 
@@ -31,6 +33,16 @@ def test_a_published_checkpoint_has_scores_with_intervals(model):
     assert said["scores"]["acc"] == {"value": test["acc"], "interval": test["intervals"]["acc"]}
     assert said["scores"]["images"] == 624
     assert "not for clinical use" in said["notice"]
+
+
+@pytest.mark.parametrize(
+    ("classes", "said"), [(None, "grade of diabetic retinopathy"), (tuple("abcde"), None)]
+)
+def test_classes_that_are_mere_numbers_are_explained(classes, said):
+    model = tiny_model("simple_cnn", "retinamnist")
+    if classes:
+        model.spec = replace(model.spec, classes=classes)
+    assert describe_model("eye", model)["classes_are"] == said
 
 
 def test_the_file_of_a_published_checkpoint_is_recognised(model):

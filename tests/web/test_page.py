@@ -34,7 +34,7 @@ def page(open_page, server):
 
 
 def answered(page, count=1):
-    expect(page.locator("#list .state", has_text="%")).to_have_count(count, timeout=20_000)
+    expect(page.locator("#list .state", has_text="%")).to_have_count(count)
 
 
 def check_bars(page, name, content):
@@ -115,7 +115,7 @@ def test_the_slider_moves_the_opacity_of_the_heat_map(page):
     expect(slider).to_be_disabled()
     page.set_input_files("#choose", [upload("scan.png", noise(0))])
     heat = page.locator("#heat")
-    expect(heat).to_be_visible(timeout=20_000)
+    expect(heat).to_be_visible()
     assert heat.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
     square, shown = (page.locator(name).bounding_box() for name in ("#square", "#heat"))
     assert square == shown
@@ -260,11 +260,11 @@ def test_everything_can_be_done_with_the_keyboard(page):
     with page.expect_file_chooser() as chooser:
         page.keyboard.press("Enter")
     chooser.value.set_files([upload("a.png", noise(1)), upload("b.png", noise(2))])
-    expect(page.locator("#bars .value").first).to_contain_text("%", timeout=20_000)
+    expect(page.locator("#bars .value").first).to_contain_text("%")
     tab_to(".show:not([aria-current=true])")
     page.keyboard.press("Enter")
     expect(page.locator("[aria-current=true] .file")).to_have_text("b.png")
-    expect(page.locator("#heat")).to_be_visible(timeout=20_000)
+    expect(page.locator("#heat")).to_be_visible()
     tab_to("#opacity")
     page.keyboard.press("ArrowLeft")
     expect(page.locator("#opacity-value")).to_have_text("59 %")

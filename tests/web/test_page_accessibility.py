@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.web.conftest import png, upload
+from tests.web.conftest import png, until, upload
 
 pytestmark = pytest.mark.slow
 expect = pytest.importorskip("playwright.sync_api", reason="needs Playwright").expect
@@ -35,7 +35,8 @@ def axe(tmp_path_factory):
 
 
 def findings(page, axe):
-    page.wait_for_timeout(500)  # until nothing moves
+    moving = "document.getAnimations().length"
+    until(page, lambda: page.evaluate(moving) == 0)
     page.evaluate(axe)
     options = {"runOnly": {"type": "tag", "values": RULES}}
     result = page.evaluate("options => axe.run(options)", options)

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from medzoo.web import page_files
-from tests.web.conftest import bars, drop, png, states, upload
+from tests.web.conftest import bars, drop, png, states, until, upload
 from tests.web.stand_in import StandIn, description
 
 pytestmark = pytest.mark.slow
@@ -22,12 +22,14 @@ def answered(page, count=1):
 
 
 def test_a_late_answer_of_the_previous_model_does_not_replace_the_present_one(open_page, stand_in):
-    stand_in.delay["lesions"] = 1.5
+    late = stand_in.hold("lesions")
     page = open_page(stand_in.address)
     choose(page, upload("x.png", png(0.0)))
+    until(page, lambda: stand_in.seen)
     page.select_option("#model", "unmeasured")
     answered(page)
-    page.wait_for_timeout(2000)  # by now, the first answer would be there
+    late.set()
+    page.wait_for_timeout(300)  # by now, the first answer would be there
     assert [label for label, _ in bars(page)] == ["no", "yes"]
     assert [name for name, _ in stand_in.seen] == ["lesions", "unmeasured"]
 
@@ -85,10 +87,12 @@ def test_many_images_each_get_their_own_answer(open_page, stand_in):
 
 
 def test_the_shown_image_stays_the_chosen_one_while_others_answer(open_page, stand_in):
-    stand_in.delay["slow.png"] = 0.7
+    slow = stand_in.hold("slow.png")
     page = open_page(stand_in.address)
     choose(page, upload("slow.png", png(0.0)), upload("fast.png", png(1.0)))
     page.get_by_role("button", name="fast.png").first.click()
+    answered(page)
+    slow.set()
     answered(page, 2)
     assert bars(page)[0][0] == "b"
     expect(page.locator("[aria-current=true] .file")).to_have_text("fast.png")
@@ -99,6 +103,7 @@ def test_removed_images_are_not_asked_about(open_page, stand_in):
     page = open_page(stand_in.address)
     page.route("**/predict?*", lambda route: on_their_way.append(route))
     choose(page, *(upload(f"{i}.png", png()) for i in range(12)))
+    until(page, lambda: len(on_their_way) == 4)
     page.get_by_role("button", name="Remove all").click()
     expect(page.locator("#list li")).to_have_count(0)
     for route in list(on_their_way):
@@ -134,6 +139,22 @@ def test_a_token_that_is_changed_meanwhile_is_asked_for_again(open_page, stand_i
     page.get_by_label("This server asks for a token").fill("new")
     page.keyboard.press("Enter")
     answered(page, 2)
+
+
+def test_who_was_refused_before_the_token_was_given_is_answered_too(open_page, stand_in):
+    page = open_page(stand_in.address)
+    expect(page.locator("#model")).to_have_value("lesions")
+    stand_in.token = "new"
+    late = []
+    page.route("**/predict?*", lambda route: late.append(route), times=1)
+    choose(page, upload("x.png", png()), upload("y.png", png()))
+    field = page.get_by_label("This server asks for a token")
+    field.fill("new")
+    page.keyboard.press("Enter")
+    answered(page)
+    late[0].continue_()  # without the token
+    answered(page, 2)
+    expect(field).to_be_hidden()
 
 
 def test_a_full_queue_is_waited_for(open_page, stand_in):
@@ -217,6 +238,17 @@ def test_the_threshold_of_a_multi_label_model_can_be_moved(open_page, stand_in):
     expect(page.locator("#verdict .best")).to_have_text("14 classes above threshold")
 
 
+def test_classes_that_are_mere_numbers_are_explained(open_page):
+    grades = description("eyes", list("01234")) | {"classes_are": "grade of retinopathy"}
+    with StandIn([grades]) as server:
+        page = open_page(server.address)
+        choose(page, upload("x.png", png(0.5)))
+        answered(page)
+        expect(page.locator(".best bdi")).to_have_text("grade of retinopathy: 2")
+        assert states(page)[0].startswith("grade of retinopathy: 2, ")
+        assert bars(page)[0][0] == "2"
+
+
 def test_all_classes_are_shown_on_demand(open_page, stand_in):
     page = open_page(stand_in.address)
     choose(page, upload("x.png", png(0.0)))
@@ -250,7 +282,9 @@ def test_a_model_without_heat_maps_still_answers(open_page, stand_in):
     expect(page.get_by_label("Heat map")).to_be_disabled()
 
 
-def test_bars_do_not_wait_for_the_heat_map(open_page, stand_in):
+@pytest.mark.parametrize("last", ["x.png", "y.png"])
+def test_bars_do_not_wait_for_the_heat_map(open_page, stand_in, last):
+    stand_in.delay[last] = 0.3
     page = open_page(stand_in.address)
     page.route("**/*explain=true", lambda route: None)  # is never answered
     choose(page, upload("x.png", png(0.0)), upload("y.png", png(1.0)))
@@ -279,12 +313,12 @@ def test_a_heat_map_that_was_left_alone_is_asked_for_again(open_page, stand_in):
     page = open_page(f"{stand_in.address}#findings")
     page.route("**/findings/predict?*", lambda route: held.append(route))
     choose(page, *(upload(f"{i}.png", png()) for i in range(7)))
-    expect(page.locator("#list li")).to_have_count(7)
-    page.wait_for_timeout(200)
+    until(page, lambda: len(held) == 4)
     for route in held[:2]:
         route.continue_()
     answered(page, 2)
-    page.locator("#list .show").nth(1).click()  # its heat map has to wait for the others
+    # Its heat map has to wait for the others.
+    page.locator("#list .show", has_text="%").last.click()
     expect(page.locator("#heat-note")).to_have_text("computing ...")
     page.select_option("#model", "lesions")
     answered(page, 7)
@@ -305,10 +339,11 @@ def test_a_file_that_changes_meanwhile_is_said(open_page, stand_in, tmp_path):
 
 
 def test_other_answers_leave_the_shown_one_alone(open_page, stand_in):
-    stand_in.delay["slow.png"] = 0.5
+    slow = stand_in.hold("slow.png")
     page = open_page(stand_in.address)
     choose(page, upload("fast.png", png()), upload("slow.png", png()))
     answered(page)
     page.locator("#bars li").first.evaluate("row => { row.id = 'same'; }")
+    slow.set()
     answered(page, 2)
     expect(page.locator("#same")).to_have_count(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -12,6 +13,8 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from medzoo.serving.problems import Problem
 
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]+)?")
+_USUAL_PORTS = {"http": "80", "https": "443"}  # which browsers leave out
 _BEARER = HTTPBearer(auto_error=False, description="The token that the service was given.")
 
 
@@ -54,13 +57,16 @@ def allow_origins(app: FastAPI, origins: Sequence[str]) -> None:
 
     Args:
         app: The application.
-        origins: E.g. ``["https://lab.example"]``.
+        origins: E.g. ``["https://lab.example"]``; ``["*"]`` for all.
 
     Raises:
-        TypeError: If it is text instead of a list.
+        TypeError: If it is text instead of a list, or one of them is not text.
+        ValueError: If one of them could never match what browsers send.
     """
     if isinstance(origins, str):
         raise TypeError(f"cors={origins!r} is text, expected a list of origins: [{origins!r}]")
+    for origin in origins:
+        _check_origin(origin)
     if origins:
         app.add_middleware(
             CORSMiddleware,
@@ -68,4 +74,18 @@ def allow_origins(app: FastAPI, origins: Sequence[str]) -> None:
             allow_methods=["GET", "POST"],
             allow_headers=["Authorization", "Content-Type"],
             expose_headers=["X-Request-ID", "Retry-After"],
+        )
+
+
+def _check_origin(origin: object) -> None:
+    """Make sure that browsers may send an origin exactly like this; the service compares text."""
+    if not isinstance(origin, str):
+        raise TypeError(f"the origin {origin!r:.80} in cors is not text")
+    scheme, _, rest = origin.partition("://")
+    is_sent = _ORIGIN.fullmatch(origin) and rest.rpartition(":")[2] != _USUAL_PORTS.get(scheme)
+    if not (is_sent or origin == "*"):
+        raise ValueError(
+            f"the origin {origin!r:.200} in cors matches no page: expected scheme://host or "
+            "scheme://host:port in lower case, without a path, a slash at the end or the usual "
+            "port, such as 'https://lab.example'"
         )

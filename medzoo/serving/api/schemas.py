@@ -27,6 +27,9 @@ class Description(BaseModel):
     task: str | None = Field(examples=["binary-class"])
     multi_label: bool
     classes: list[str] = Field(examples=[["normal", "pneumonia"]])
+    classes_are: str | None = Field(
+        description="What the classes are, if their names are mere numbers.", examples=[None]
+    )
     input: dict[str, Any] = Field(
         examples=[{"channels": 1, "size": 28, "mean": [0.572], "std": [0.168]}]
     )

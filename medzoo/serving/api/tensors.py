@@ -19,7 +19,9 @@ from medzoo.serving.problems import Problem
 INPUT, OUTPUTS = "images", ("probabilities", "logits")
 HEADER = "Inference-Header-Content-Length"
 _MAX_JSON = 4 << 20
-"""Bytes of JSON, since little else is done while it is read. Binary tensors may be larger."""
+"""Bytes of JSON. Binary tensors may be larger."""
+_MAX_VALUES = 1 << 19
+"""Values in it, since nothing else is done while it is read, which takes a time for each value."""
 _MAX_AXES = 8
 """Axes of a shape, of which those that fit have at most four."""
 _LENGTH = struct.Struct("<I")
@@ -53,6 +55,8 @@ def parse(body: bytes, json_size: str | None) -> InferRequest:
     size = len(body) if json_size is None else _number(json_size, len(body))
     if size > _MAX_JSON:
         raise Problem(413, f"the JSON exceeds {_MAX_JSON:,} bytes; send binary tensor data")
+    if body.count(b",", 0, size) > _MAX_VALUES:
+        raise Problem(413, f"the JSON exceeds {_MAX_VALUES:,} values; send binary tensor data")
     try:
         values = parse_json(body[:size])
         if len(values["inputs"]) != 1:

@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import torch
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
 
 import medzoo
 from medzoo.escape import for_display
@@ -34,7 +36,11 @@ from medzoo.serving.problems import Problem
 from medzoo.serving.service import Service
 from medzoo.web import NOTICE
 
-_IMAGES = {
+_PREDICT = {
+    "parameters": [
+        {"name": name, "in": "query", "description": schema.pop("description"), "schema": schema}
+        for name, schema in PredictOptions.model_json_schema()["properties"].items()
+    ],
     "requestBody": {
         "required": True,
         "description": "Images in any format that medzoo reads: PNG, JPEG, TIFF, DICOM, ...",
@@ -60,7 +66,7 @@ _IMAGES = {
                 "http://127.0.0.1:8000/v1/models/simple_cnn.pneumoniamnist/predict",
             },
         },
-    }
+    },
 }
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {"content": {"application/json": {"example": PREDICTED}}}
@@ -93,14 +99,11 @@ def create_v1(service: Service) -> APIRouter:
         response_model=Answers,
         response_model_exclude_none=True,
         responses=_ANSWERS | problems(401, 404, 408, 413, 415, 422, 503),
-        openapi_extra=_IMAGES,
+        openapi_extra=_PREDICT,
     )
-    async def predict(
-        request: Request,
-        name: Name,
-        options: Annotated[PredictOptions, Query()],
-    ) -> Response:
+    async def predict(request: Request, name: Name) -> Response:
         """Classify one or several images: files of a form, or one image as the body."""
+        options = _options(request)
         served = service.find(name)
         if options.threshold is not None and not served.spec.multi_label:
             raise Problem(422, f"threshold is for multi-label models, and {name} is not one")
@@ -128,6 +131,15 @@ def create_v1(service: Service) -> APIRouter:
         )
 
     return router
+
+
+def _options(request: Request) -> PredictOptions:
+    """Read the options of an address, in a tenth of the time that FastAPI takes for it."""
+    try:
+        return PredictOptions.model_validate(dict(request.query_params))
+    except ValidationError as error:
+        places = [one | {"loc": ("query", *one["loc"])} for one in error.errors()]
+        raise RequestValidationError(places) from error
 
 
 async def _predict(

@@ -8,11 +8,16 @@ const TOP = 5;
 export function summary(model, answer, threshold) {
   if (!model.multi_label) {
     const best = answer.probabilities[0];
-    return `${best.label}, ${percent(best.probability)}`;
+    return `${nameOf(best.label, model)}, ${percent(best.probability)}`;
   }
   const found = above(answer, threshold);
   if (found.length === 0) return `nothing above ${Math.round(100 * threshold)} %`;
   return found.map((one) => `${one.label}, ${percent(one.probability)}`).join("; ");
+}
+
+/** A class as it is said outside of the bars: a mere number needs to say what it is. */
+function nameOf(label, model) {
+  return model.classes_are ? `${model.classes_are}: ${label}` : label;
 }
 
 function above(answer, threshold) {
@@ -60,8 +65,8 @@ function verdict(model, item, entry, threshold, retry) {
   if (!model.multi_label) {
     const best = entry.answer.probabilities[0];
     const figure = element("span", { className: "figure" }, percent(best.probability));
-    const answer = element("p", { className: "best" }, foreign(best.label), figure);
-    return [answer, ...set, mark, ...warning];
+    const name = foreign(nameOf(best.label, model));
+    return [element("p", { className: "best" }, name, figure), ...set, mark, ...warning];
   }
   const found = above(entry.answer, threshold);
   const count = found.length === 1 ? "1 class" : `${found.length || "No"} classes`;

@@ -22,6 +22,7 @@ let asking = new AbortController(); // of the questions to the chosen model
 const entryOf = (item) => item?.entries.get(state.model?.name);
 
 function render() {
+  explain(state.shown); // first, since it changes what is said about the heat map
   for (const item of state.items) {
     updateRow(item, state.shown, state.model, entryOf(item), state.threshold);
   }
@@ -31,7 +32,6 @@ function render() {
   showStage(model, shown, entryOf(shown));
   showAnswer(model, shown, entryOf(shown), { all, threshold, place: backend.place, retry });
   if (shown) shown.measured ??= measure(shown).then(render);
-  explain(shown);
 }
 
 function banner(text) {

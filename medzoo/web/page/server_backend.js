@@ -59,8 +59,10 @@ async function blame(file, error) {
 
 async function ask(address, request) {
   for (let tries = 0; ; tries += 1) {
+    const sent = token;
     const response = await send(address, request);
     if (response.ok) return response.json();
+    if (response.status === 401 && token !== sent) continue; // another one was given meanwhile
     const wait = Number(response.headers.get("Retry-After") ?? 1);
     if (response.status !== 503 || tries === RETRIES) throw await problem(response);
     await sleep(Math.min(wait || 1, LONGEST_WAIT), request.signal);
