@@ -29,6 +29,11 @@ from medzoo.evaluation.plots import (
 from medzoo.evaluation.probe import Probe, ProbeResult, knn_probe, linear_probe
 from medzoo.evaluation.report import Report
 from medzoo.evaluation.report_plots import plot_report
+from medzoo.evaluation.robustness import (
+    CorruptionErrors,
+    RobustnessReport,
+    evaluate_robustness,
+)
 
 __all__ = [
     "Calibration",
@@ -36,6 +41,7 @@ __all__ = [
     "ClassScores",
     "Comparison",
     "ConfidencePoint",
+    "CorruptionErrors",
     "Difference",
     "GroupScores",
     "Metrics",
@@ -44,6 +50,7 @@ __all__ = [
     "ProbeResult",
     "Report",
     "RiskCoverage",
+    "RobustnessReport",
     "bootstrap_intervals",
     "calibrate",
     "choose_confidence",
@@ -51,6 +58,7 @@ __all__ = [
     "compare",
     "compute_metrics",
     "evaluate",
+    "evaluate_robustness",
     "knn_probe",
     "linear_probe",
     "plot_comparison",

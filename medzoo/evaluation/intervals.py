@@ -124,7 +124,8 @@ def resample(data: ScoredPredictions, resamples: int, seed: int) -> ResampledSco
     if resamples < 1:
         raise ValueError(f"resamples={resamples!r} must be at least 1")
     chunks = [
-        resampled_scores(data, counts) for counts in _counts(len(data.truth), resamples, seed)
+        resampled_scores(data, counts)
+        for counts in resample_counts(len(data.truth), resamples, seed)
     ]
 
     def joined(parts: list[dict[str, Floats]]) -> dict[str, Floats]:
@@ -135,7 +136,14 @@ def resample(data: ScoredPredictions, resamples: int, seed: int) -> ResampledSco
     )
 
 
-def _counts(images: int, resamples: int, seed: int) -> Iterator[Floats]:
+def resample_counts(images: int, resamples: int, seed: int) -> Iterator[Floats]:
+    """Yield how often each image is drawn in each of some resamples, (images, resamples).
+
+    Args:
+        images: Number of images.
+        resamples: Number of resamples, over all that is yielded.
+        seed: Seed of the resampling.
+    """
     rng = np.random.default_rng(seed)
     step = max(1, _CHUNK_ELEMENTS // images)
     for start in range(0, resamples, step):

@@ -110,9 +110,7 @@ def _taps(points: np.ndarray, weights: np.ndarray, size: int) -> Taps:
     dense = (near[..., 0] * weights) @ near[..., 1].T
     whole = np.rint(dense / dense.sum() * _WHOLE).astype(int)
     whole.flat[dense.argmax()] += _WHOLE - whole.sum()
-    return tuple(
-        (int(y) - reach, int(x) - reach, int(whole[y, x])) for y, x in np.argwhere(whole)
-    )
+    return tuple((int(y) - reach, int(x) - reach, int(whole[y, x])) for y, x in np.argwhere(whole))
 
 
 @lru_cache(maxsize=64)

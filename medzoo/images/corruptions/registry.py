@@ -136,8 +136,7 @@ class Corruption:
             )
         if min(shape[2:]) < SMALLEST:
             raise ValueError(
-                f"images are {shape[2]}x{shape[3]} pixels, expected at least "
-                f"{SMALLEST}x{SMALLEST}"
+                f"images are {shape[2]}x{shape[3]} pixels, expected at least {SMALLEST}x{SMALLEST}"
             )
         if shape[1] == 1 and self.name in _COLOUR_ONLY:
             raise ValueError(
