@@ -17,6 +17,7 @@ import sys
 from typing import Any
 
 from benchmarks.reproduction.source import Source
+from benchmarks.robustness.published import ROBUSTNESS
 from benchmarks.studies.ablations import ABLATIONS
 from benchmarks.studies.design_trials import DESIGN_SCORES, DESIGN_SPEED
 from benchmarks.studies.explanations import EXPLANATIONS
@@ -42,6 +43,7 @@ STUDIES: dict[str, Study[Any]] = {
         EXPLANATIONS,
         LEAKAGE,
         PRECISION,
+        ROBUSTNESS,
     )
 }
 

@@ -98,6 +98,7 @@ class Corruption:
             >>> blurred.shape == images.shape
             True
         """
+        self._check(images, severity)
         key = zlib.crc32(self.name.encode())
         rows = range(first, first + len(images))
         rngs = [np.random.default_rng((seed, key, severity, row)) for row in rows]
@@ -113,6 +114,9 @@ class Corruption:
 
         Returns:
             As `__call__`.
+
+        Raises:
+            TypeError, ValueError: As `__call__`.
         """
         self._check(images, severity)
         if not len(images):
