@@ -72,7 +72,7 @@ def evaluate_robustness(
         >>> import medzoo
         >>> data = medzoo.synthetic("breastmnist")
         >>> model = medzoo.create_model("simple_cnn", dataset=data)
-        >>> report = medzoo.evaluate_robustness(model, data.test, resamples=0)
+        >>> report = medzoo.evaluate_robustness(model, data.test, like="breastmnist")
         >>> [row["name"] for row in report.corruptions][:2]
         ['pixelate', 'jpeg_compression']
     """
