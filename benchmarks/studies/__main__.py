@@ -18,6 +18,7 @@ from typing import Any
 
 from benchmarks.reproduction.source import Source
 from benchmarks.robustness.published import ROBUSTNESS
+from benchmarks.robustness.recipe import ROBUST_RECIPE
 from benchmarks.studies.ablations import ABLATIONS
 from benchmarks.studies.design_trials import DESIGN_SCORES, DESIGN_SPEED
 from benchmarks.studies.explanations import EXPLANATIONS
@@ -44,6 +45,7 @@ STUDIES: dict[str, Study[Any]] = {
         LEAKAGE,
         PRECISION,
         ROBUSTNESS,
+        ROBUST_RECIPE,
     )
 }
 
