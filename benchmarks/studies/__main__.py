@@ -17,6 +17,8 @@ import sys
 from typing import Any
 
 from benchmarks.reproduction.source import Source
+from benchmarks.robustness.published import ROBUSTNESS
+from benchmarks.robustness.recipe import ROBUST_RECIPE
 from benchmarks.studies.ablations import ABLATIONS
 from benchmarks.studies.design_trials import DESIGN_SCORES, DESIGN_SPEED
 from benchmarks.studies.explanations import EXPLANATIONS
@@ -46,6 +48,8 @@ STUDIES: dict[str, Study[Any]] = {
         PRECISION,
         COVERAGE,
         DIFFERENCES,
+        ROBUSTNESS,
+        ROBUST_RECIPE,
     )
 }
 

@@ -52,6 +52,17 @@ def add(commands: Commands) -> None:
         "named by --group-column",
     )
     sub.add_argument("--group-column", metavar="NAME", help="column of --groups, e.g. site or sex")
+    sub.add_argument(
+        "--robustness",
+        action="store_true",
+        help="also evaluate on images that are damaged with the corruptions of MedMNIST-C",
+    )
+    sub.add_argument(
+        "--like",
+        metavar="DATASET",
+        help="whose corruptions --robustness uses: for your own data, the MedMNIST data set with "
+        "the most similar images",
+    )
     sub.add_argument("--seed", type=int, default=0, help="seed of the bootstrap (%(default)s)")
     sub.add_argument(
         "--plots",
@@ -101,6 +112,8 @@ def _evaluate(arguments: argparse.Namespace) -> tuple[Any, str]:
     _check_destinations(arguments)
     if bool(arguments.groups) != bool(arguments.group_column):
         raise ValueError("--groups and --group-column need each other; give both")
+    if arguments.like and not arguments.robustness:
+        raise ValueError("--like is for --robustness; give both")
     model = load_model(arguments.model)
     explain = partial(medzoo.explain, model) if arguments.explain else None
     if explain is not None:  # finds out before the work whether it is supported and installed
@@ -121,6 +134,16 @@ def _evaluate(arguments: argparse.Namespace) -> tuple[Any, str]:
             threshold = medzoo.choose_threshold(model, data.val, **wanted, **options)
             note = f"{threshold}\n\n"
         split = getattr(data, arguments.split)
+        robustness = None
+        if arguments.robustness:  # first, because it refuses own data without --like
+            robustness = medzoo.evaluate_robustness(
+                model,
+                split,
+                like=arguments.like,
+                threshold=threshold,
+                seed=arguments.seed,
+                **options,
+            )
         report = medzoo.evaluate(
             model,
             split,
@@ -130,7 +153,10 @@ def _evaluate(arguments: argparse.Namespace) -> tuple[Any, str]:
             **options,
         )
     report = replace(report, model=model_record(arguments.model, model.spec))
-    text = note + str(report)
+    values, text = report.to_dict(), note + str(report)
+    if robustness is not None:
+        values["robustness"] = robustness.to_dict()
+        text += f"\n\nOn damaged images:\n{robustness}"
     if arguments.plots and distributed.rank() == 0:
         with keeping_results(arguments, f"the plots into {arguments.plots}"):
             text += "\n\nplots:\n" + "\n".join(map(str, plot_report(report, arguments.plots)))
@@ -138,7 +164,7 @@ def _evaluate(arguments: argparse.Namespace) -> tuple[Any, str]:
         with keeping_results(arguments, f"the report {arguments.report}"):
             report.to_html(arguments.report, images=split, explain=explain)
             text += f"\n\nreport: {arguments.report}"
-    return report.to_dict(), text
+    return values, text
 
 
 def _check_destinations(arguments: argparse.Namespace) -> None:

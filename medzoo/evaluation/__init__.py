@@ -32,6 +32,11 @@ from medzoo.evaluation.plots import (
 from medzoo.evaluation.probe import Probe, ProbeResult, knn_probe, linear_probe
 from medzoo.evaluation.report import Report
 from medzoo.evaluation.report_plots import plot_report
+from medzoo.evaluation.robustness import (
+    CorruptionErrors,
+    RobustnessReport,
+    evaluate_robustness,
+)
 
 __all__ = [
     "Calibration",
@@ -39,6 +44,7 @@ __all__ = [
     "ClassScores",
     "Comparison",
     "ConfidencePoint",
+    "CorruptionErrors",
     "Difference",
     "GroupScores",
     "Metrics",
@@ -47,6 +53,7 @@ __all__ = [
     "ProbeResult",
     "Report",
     "RiskCoverage",
+    "RobustnessReport",
     "SetCoverage",
     "SetScores",
     "bootstrap_intervals",
@@ -56,6 +63,7 @@ __all__ = [
     "compare",
     "compute_metrics",
     "evaluate",
+    "evaluate_robustness",
     "knn_probe",
     "linear_probe",
     "plot_comparison",

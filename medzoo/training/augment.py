@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -10,9 +11,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from medzoo.datasets import Split
+from medzoo.images.corruptions import SEVERITIES, Corruption, corruptions_for
 from medzoo.training.recipes.recipe import Augmentation
 
 _LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R 601-2
+_GROUP = 8
+"""Images that are damaged alike: operations on batches take as long for one image."""
 
 
 class BatchAugmenter:
@@ -26,6 +31,7 @@ class BatchAugmenter:
         mean: Mean of each channel, for images scaled to [0, 1].
         std: Standard deviation of each channel, for images scaled to [0, 1].
         device: Where the batches are.
+        corruptions: What images are damaged with; see `choose_corruptions`.
     """
 
     def __init__(
@@ -34,8 +40,10 @@ class BatchAugmenter:
         mean: tuple[float, ...],
         std: tuple[float, ...],
         device: str | torch.device = "cpu",
+        corruptions: Sequence[Corruption] = (),
     ) -> None:
         self.augmentation = augmentation
+        self.corruptions = corruptions
         # Kept on the device: copying them there in every step would make a GPU wait.
         self.mean = 255 * torch.tensor(mean, device=device)
         self.variance = (255 * torch.tensor(std, device=device)) ** 2
@@ -55,6 +63,7 @@ class BatchAugmenter:
         Returns:
             Images, float32 (N, C, H, W), normalised, in channels_last memory; and targets.
         """
+        images = self._damage(images, rng)
         # Planes, because that is what interpolation and products with colours are fast at.
         x = images.to(torch.float32, memory_format=torch.contiguous_format)
         x = self._geometry(x, rng)
@@ -67,6 +76,18 @@ class BatchAugmenter:
         x = self._erase(x, rng)
         x, targets = self._mix(x, targets, rng)
         return x.contiguous(memory_format=torch.channels_last), targets
+
+    def _damage(self, images: Tensor, rng: np.random.Generator) -> Tensor:
+        if not self.corruptions:
+            return images
+        damaged = images.clone()
+        for group in damaged.split(_GROUP):
+            corruption = self.corruptions[rng.integers(len(self.corruptions))]
+            severity = int(rng.choice(SEVERITIES))
+            rows = np.flatnonzero(rng.random(len(group)) < self.augmentation.corruption)
+            rngs = [np.random.default_rng(seed) for seed in rng.integers(1 << 63, size=len(rows))]
+            group[rows] = corruption.apply(group[rows], severity, rngs)
+        return damaged
 
     def _geometry(self, x: Tensor, rng: np.random.Generator) -> Tensor:
         a, n, (height, width) = self.augmentation, len(x), x.shape[-2:]
@@ -142,6 +163,39 @@ class BatchAugmenter:
         # The share of pixels truly taken, since boxes are whole pixels and end at the border.
         taken = weight.mean(dim=(1, 2, 3)).view(-1, 1)
         return mixed, _mix_targets(targets, targets.roll(1, 0), taken)
+
+
+def choose_corruptions(augmentation: Augmentation, split: Split) -> list[Corruption]:
+    """Return what an augmentation damages images with, after trying it on one of them.
+
+    Args:
+        augmentation: The augmentation.
+        split: The images, at least one.
+
+    Raises:
+        ValueError: If MedMNIST-C has no such corruptions for the data set, or they do not fit the
+            images.
+    """
+    if not augmentation.corruptions:
+        return []
+    like = augmentation.corruptions_like or split.info.name
+    try:
+        known = corruptions_for(like).values()
+    except ValueError as error:
+        raise ValueError(
+            f"augmentation.corruptions={list(augmentation.corruptions)!r}: {error} Name the "
+            "MedMNIST data set with the most similar images as augmentation.corruptions_like"
+        ) from error
+    chosen = [one for one in known if one.family in augmentation.corruptions]
+    if not chosen:
+        families = sorted({one.family for one in known})
+        raise ValueError(
+            f"augmentation.corruptions={list(augmentation.corruptions)!r}: MedMNIST-C has none of "
+            f"them for {like}; it has {', '.join(families)}"
+        )
+    for one in chosen:
+        one(split.images[:1], SEVERITIES[0])
+    return chosen
 
 
 def _mix_targets(targets: Tensor, others: Tensor, share: Tensor) -> Tensor:

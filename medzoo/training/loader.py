@@ -13,7 +13,7 @@ from medzoo.datasets.storage import take_rows
 from medzoo.distributed import rank as current_rank
 from medzoo.distributed import world_size
 from medzoo.inference import InputAdapter, Model
-from medzoo.training.augment import BatchAugmenter
+from medzoo.training.augment import BatchAugmenter, choose_corruptions
 from medzoo.training.distillation import Teacher
 from medzoo.training.loss import soft_targets
 from medzoo.training.recipes.recipe import Recipe
@@ -150,7 +150,13 @@ class BatchSource:
         self.loader = BatchLoader(
             source.train,
             recipe.batch_size,
-            BatchAugmenter(recipe.augmentation, shared.mean, shared.std, device),
+            BatchAugmenter(
+                recipe.augmentation,
+                shared.mean,
+                shared.std,
+                device,
+                choose_corruptions(recipe.augmentation, source.train),
+            ),
             device,
             soft_targets(source.train, recipe.label_smoothing),
             recipe.seed,

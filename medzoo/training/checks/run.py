@@ -22,6 +22,7 @@ from medzoo.distributed import world_size
 from medzoo.inference.model import Model
 from medzoo.inference.modes import for_inference
 from medzoo.models import bind_to_dataset, check_loads_again
+from medzoo.training.augment import choose_corruptions
 from medzoo.training.callbacks import Callback
 from medzoo.training.checks.compiler import check_compiler
 from medzoo.training.checks.high_res import check_high_res
@@ -81,6 +82,7 @@ def check_run(
     bind_to_dataset(copy.copy(model), data)  # a copy, which shares all layers and tensors
     check_validation(data.val)
     choose_weights(data.train, recipe.class_weights)
+    choose_corruptions(recipe.augmentation, data.train)
     check_shares(len(data.train), recipe.batch_size, world_size())
     if high_res is not None:
         check_dataset("high_res", high_res)

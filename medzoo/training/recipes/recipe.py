@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from medzoo.device import Precision
 from medzoo.errors import unknown_name
+from medzoo.images.corruptions import FAMILIES, Family
 from medzoo.spec.checks import check_arguments, is_finite, is_whole
 from medzoo.training.optim import check_optimizer
 
@@ -52,6 +53,12 @@ class Augmentation(_KnownFields):
         cutmix: Beta parameter of CutMix (Yun et al., 2019); 0 is off.
         mix_probability: Share of images that are mixed with another one of their batch; if both
             mixup and CutMix are on, each batch uses one of them.
+        corruption: Probability that an image is damaged by one of MedMNIST-C's corruptions of its
+            data set, at a random severity.
+        corruptions: Families of these corruptions, e.g. ``("noise", "blur")``; see
+            `medzoo.images.corruptions_for`. Errors on damage of the same families then say little
+            about other damage.
+        corruptions_like: For your own data, the MedMNIST data set whose corruptions are used.
     """
 
     horizontal_flip: float = 0.0
@@ -68,14 +75,26 @@ class Augmentation(_KnownFields):
     mixup: float = 0.0
     cutmix: float = 0.0
     mix_probability: float = 0.0
+    corruption: float = 0.0
+    corruptions: Sequence[Family] = ()
+    corruptions_like: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("horizontal_flip", "vertical_flip", "erasing", "mix_probability"):
+        shares = ("horizontal_flip", "vertical_flip", "erasing", "mix_probability", "corruption")
+        for name in shares:
             _require(self, name, 0 <= _number(self, name) <= 1, "a probability in [0, 1]")
         for name in ("scale", "shift", "brightness", "contrast", "saturation"):
             _require(self, name, 0 <= _number(self, name) < 1, "a fraction in [0, 1)")
         for name in ("rotation", "widen", "noise", "mixup", "cutmix"):
             _require(self, name, _number(self, name) >= 0, "0 or more")
+        families = self.corruptions
+        known = isinstance(families, list | tuple) and all(one in FAMILIES for one in families)
+        _require(self, "corruptions", known, f"a list of {', '.join(map(repr, FAMILIES))}")
+        object.__setattr__(self, "corruptions", tuple(families))
+        both = bool(families) == (self.corruption > 0)
+        _require(self, "corruption", both, "above 0 together with corruptions, else 0")
+        like = isinstance(self.corruptions_like, str)
+        _require(self, "corruptions_like", like, "the name of a data set")
 
 
 @dataclass(frozen=True)
@@ -188,6 +207,7 @@ class Recipe(_KnownFields):
     def to_dict(self) -> dict[str, Any]:
         """Return the recipe as JSON-safe values."""
         values = asdict(self) | {"model_args": dict(self.model_args)}
+        values["augmentation"]["corruptions"] = list(self.augmentation.corruptions)
         if not isinstance(self.class_weights, str):
             values["class_weights"] = list(self.class_weights)
         return values
