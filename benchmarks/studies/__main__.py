@@ -18,10 +18,11 @@ from typing import Any
 
 from benchmarks.reproduction.source import Source
 from benchmarks.studies.ablations import ABLATIONS
-from benchmarks.studies.design_trials import DESIGN_SCORES, DESIGN_SPEED
+from benchmarks.studies.architectures.architecture_search import ARCHITECTURE_SEARCH
+from benchmarks.studies.architectures.design_trials import DESIGN_SCORES, DESIGN_SPEED
+from benchmarks.studies.architectures.gate_ablation import GATE_ABLATION
 from benchmarks.studies.explanations import EXPLANATIONS
 from benchmarks.studies.finetuning import FINETUNING
-from benchmarks.studies.gate_ablation import GATE_ABLATION
 from benchmarks.studies.leakage import LEAKAGE
 from benchmarks.studies.precision import PRECISION
 from benchmarks.studies.small_folders import SMALL_FOLDERS
@@ -36,6 +37,7 @@ STUDIES: dict[str, Study[Any]] = {
         DESIGN_SCORES,
         DESIGN_SPEED,
         GATE_ABLATION,
+        ARCHITECTURE_SEARCH,
         FINETUNING,
         SMALL_FOLDERS,
         TRANSFER,

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from medzoo.deployment import CompiledModel
     from medzoo.weights import WeightsConfig, WeightsEntry
 
-# Nothing here may import PyTorch, except to count the parameters of an architecture for --json, and
-# to read .onnx files.
+# Nothing here may import PyTorch, except to count what a model costs for --json, and to read .onnx
+# files.
 
 _SCORES = {"auc": "AUC", "acc": "ACC", "exact_match": "exact match", "balanced_acc": "balanced ACC"}
 _NOT_CLINICAL = "for research and teaching; not for clinical use"
@@ -139,6 +139,8 @@ def _info(arguments: argparse.Namespace) -> tuple[Any, str]:
     if path := locate_named(name):
         config = read_config(path)
         values = {**config.spec.to_dict(), "training": dict(config.training)}
+        if arguments.json:
+            values["cost"] = _cost(name)
         text = card(name, _file_facts(name, path, config))
     elif name.lower().endswith(".onnx"):
         from medzoo.deployment import CompiledModel, Description
@@ -173,10 +175,16 @@ def _describe_architecture(name: str) -> dict[str, Any]:
     return {
         "name": name,
         "summary": (type(model).__doc__ or "").splitlines()[0],
-        "parameters": sum(p.numel() for p in model.parameters()),
+        "cost": _cost(name),
         "stages": model.feature_info,
         "pretrained": _checkpoints(f"{name}."),
     }
+
+
+def _cost(name: str) -> dict[str, Any]:
+    from medzoo.models import model_cost
+
+    return model_cost(name).to_dict()
 
 
 def _architecture_facts(name: str) -> Iterator[tuple[str, str]]:
