@@ -29,8 +29,9 @@ def parameters(model):
 
 
 @pytest.mark.parametrize("architecture", medzoo.list_models())
-@pytest.mark.parametrize("size", [28, 64, 128, 224])
-@pytest.mark.parametrize("name", ["dermamnist", "chestmnist", "pathmnist"])
+@pytest.mark.parametrize(
+    ("name", "size"), [("dermamnist", 28), ("pathmnist", 64), ("chestmnist", 224)]
+)
 def test_the_network_that_is_built_by_default_is_in_the_space(architecture, size, name):
     info = medzoo.dataset_info(name)
     params = default_architecture_params(architecture, info, size)
@@ -42,24 +43,24 @@ def test_the_network_that_is_built_by_default_is_in_the_space(architecture, size
 
 
 @pytest.mark.parametrize("architecture", medzoo.list_models())
-@pytest.mark.parametrize("limits", [{"max_params": 4e5}, {"max_params": 1e6, "max_mflop": 30}])
+@pytest.mark.parametrize("limits", [{"max_params": 4e5}, {"max_params": 1e6, "max_mflop": 100}])
 def test_suggestions_are_within_the_budget(architecture, limits):
-    study, size = random_study(), 28
-    for _ in range(3):
-        trial = study.ask()
-        args = suggest_architecture(trial, architecture, CHEST, size, **limits)
-        model = build(architecture, CHEST, size, args)
-        about = trial.user_attrs
-        assert parameters(model) == about["parameters"] <= limits["max_params"]
-        assert about["mflop"] <= limits.get("max_mflop", about["mflop"])
-        assert about["model_args"] == args == json.loads(json.dumps(args))
+    trial = random_study(seed=len(limits)).ask()
+    args = suggest_architecture(trial, architecture, CHEST, 28, **limits)
+    about = trial.user_attrs
+    count = parameters(build(architecture, CHEST, 28, args))
+    assert count == about["parameters"] <= limits["max_params"]
+    assert about["mflop"] <= limits.get("max_mflop", about["mflop"])
+    assert about["model_args"] == args == json.loads(json.dumps(args))
 
 
-@pytest.mark.parametrize("architecture", medzoo.list_models())
-@pytest.mark.parametrize("size", [28, 64])
+@pytest.mark.parametrize(
+    ("architecture", "size"),
+    [("advanced_cnn", 28), ("attention_unet", 64), ("efficientnet", 64), ("simple_cnn", 28)],
+)
 def test_suggestions_run(architecture, size):
     trial = random_study(seed=size).ask()
-    args = suggest_architecture(trial, architecture, DERMA, size, max_mflop=40)
+    args = suggest_architecture(trial, architecture, DERMA, size, max_params=3e5)
     model = create_model(architecture, dataset=DERMA, size=size, **args).eval()
     with torch.inference_mode():
         logits = model(torch.randn(2, 3, size, size))
@@ -75,7 +76,7 @@ def test_all_of_a_space_can_be_built(architecture, monkeypatch):
     monkeypatch.setattr("medzoo.search.architectures.model_cost", lambda *_, **__: next(one))
     for size in (28, 64):
         study = random_study(seed=size)
-        for _ in range(100):
+        for _ in range(25):
             one = iter([medzoo.models.ModelCost(1, 1, size)])
             args = suggest_architecture(study.ask(), architecture, DERMA, size)
             model = build(architecture, DERMA, size, args)
@@ -120,7 +121,7 @@ def test_a_study_begins_with_the_default_and_goes_on_by_itself():
 
 
 def test_what_was_found_can_be_trained_from_a_recipe_file(tmp_path):
-    data = medzoo.synthetic("breastmnist", n_train=32, n_val=16, n_test=0)
+    data = medzoo.synthetic("breastmnist", n_train=32, n_val=16, n_test=16)
     trial = random_study().ask()
     args = suggest_architecture(trial, "efficientnet", data.info, data.size, max_params=5e4)
     recipe = medzoo.recipe_for("efficientnet", data).with_changes(epochs=1, model_args=args)
