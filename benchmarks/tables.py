@@ -35,14 +35,13 @@ from benchmarks.speed import CASES
 from benchmarks.speed_cases import report as speed
 from benchmarks.studies import (
     ablations,
-    design_trials,
     explanations,
     finetuning,
-    gate_ablation,
     leakage,
     small_folders,
     transfer,
 )
+from benchmarks.studies.architectures import design_trials, gate_ablation
 from benchmarks.studies.published import coverage, differences
 
 _BLOCK = re.compile(r"(<!-- table:(\w+) -->\n).*?(<!-- /table -->)", re.DOTALL)

@@ -38,6 +38,7 @@ ORDER = [
     {"evaluation"},
     {"prediction"},
     {"training"},
+    {"search"},
     {"publishing"},
     {"web"},
     {"serving"},

@@ -20,10 +20,11 @@ from benchmarks.reproduction.source import Source
 from benchmarks.robustness.published import ROBUSTNESS
 from benchmarks.robustness.recipe import ROBUST_RECIPE
 from benchmarks.studies.ablations import ABLATIONS
-from benchmarks.studies.design_trials import DESIGN_SCORES, DESIGN_SPEED
+from benchmarks.studies.architectures.architecture_search import ARCHITECTURE_SEARCH
+from benchmarks.studies.architectures.design_trials import DESIGN_SCORES, DESIGN_SPEED
+from benchmarks.studies.architectures.gate_ablation import GATE_ABLATION
 from benchmarks.studies.explanations import EXPLANATIONS
 from benchmarks.studies.finetuning import FINETUNING
-from benchmarks.studies.gate_ablation import GATE_ABLATION
 from benchmarks.studies.leakage import LEAKAGE
 from benchmarks.studies.precision import PRECISION
 from benchmarks.studies.published.coverage import COVERAGE
@@ -40,6 +41,7 @@ STUDIES: dict[str, Study[Any]] = {
         DESIGN_SCORES,
         DESIGN_SPEED,
         GATE_ABLATION,
+        ARCHITECTURE_SEARCH,
         FINETUNING,
         SMALL_FOLDERS,
         TRANSFER,

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from medzoo.deployment import CompiledModel
     from medzoo.weights import WeightsConfig, WeightsEntry
 
-# Nothing here may import PyTorch, except to count the parameters of an architecture for --json, and
-# to read .onnx files.
+# Nothing here may import PyTorch, except to count what a model costs for --json, and to read .onnx
+# files.
 
 _SCORES = {"auc": "AUC", "acc": "ACC", "exact_match": "exact match", "balanced_acc": "balanced ACC"}
 _NOT_CLINICAL = "for research and teaching; not for clinical use"
@@ -139,6 +139,7 @@ def _info(arguments: argparse.Namespace) -> tuple[Any, str]:
     if path := locate_named(name):
         config = read_config(path)
         values = {**config.spec.to_dict(), "training": dict(config.training)}
+        values |= _cost(name) if arguments.json else {}
         text = card(name, _file_facts(name, path, config))
     elif name.lower().endswith(".onnx"):
         from medzoo.deployment import CompiledModel, Description
@@ -151,7 +152,7 @@ def _info(arguments: argparse.Namespace) -> tuple[Any, str]:
         values["on_disk"] = list(_on_disk(name, arguments.data_root))
         text = card(values["title"], _dataset_facts(values, _data_folder(arguments.data_root)))
     elif name in medzoo.list_models(pretrained=True):
-        values = weights_index()[name].to_dict()
+        values = weights_index()[name].to_dict() | (_cost(name) if arguments.json else {})
         text = card(name, _checkpoint_facts(weights_index()[name]))
     elif name in medzoo.list_models():
         values = _describe_architecture(name) if arguments.json else {}
@@ -173,10 +174,16 @@ def _describe_architecture(name: str) -> dict[str, Any]:
     return {
         "name": name,
         "summary": (type(model).__doc__ or "").splitlines()[0],
-        "parameters": sum(p.numel() for p in model.parameters()),
+        **_cost(name),
         "stages": model.feature_info,
         "pretrained": _checkpoints(f"{name}."),
     }
+
+
+def _cost(name: str) -> dict[str, Any]:
+    from medzoo.models import model_cost
+
+    return {"cost": model_cost(name).to_dict()}
 
 
 def _architecture_facts(name: str) -> Iterator[tuple[str, str]]:

@@ -2,11 +2,12 @@
 
 from medzoo.model_names import list_models
 from medzoo.models._base import ImageClassifier
-from medzoo.models._checkpoint import architecture_of
+from medzoo.models._checkpoints.find import architecture_of
+from medzoo.models._checkpoints.save import check_loads_again, save_weights
 from medzoo.models._classifier import Classifier, Specified, with_spec
+from medzoo.models._cost import ModelCost, model_cost
 from medzoo.models._factory import bind_to_dataset, create_model
 from medzoo.models._registry import network_args
-from medzoo.models._save import check_loads_again, save_weights
 from medzoo.models.advanced_cnn import AdvancedCNN
 from medzoo.models.attention_unet import AttentionUNet
 from medzoo.models.efficientnet import EfficientNet
@@ -18,6 +19,7 @@ __all__ = [
     "Classifier",
     "EfficientNet",
     "ImageClassifier",
+    "ModelCost",
     "SimpleCNN",
     "Specified",
     "architecture_of",
@@ -25,6 +27,7 @@ __all__ = [
     "check_loads_again",
     "create_model",
     "list_models",
+    "model_cost",
     "network_args",
     "save_weights",
     "with_spec",

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from medzoo.datasets import Dataset, DatasetInfo, dataset_info
 from medzoo.errors import WeightsError
+from medzoo.models._base import ImageClassifier
 from medzoo.models._build import forget_tensors
-from medzoo.models._checkpoint import (
+from medzoo.models._checkpoints.find import (
     Checkpoint,
     check_fit,
     find_checkpoint,
@@ -204,6 +205,8 @@ def _create(plan: _Plan, pretrained: bool) -> Classifier:
     checkpoint, stored = plan.checkpoint, plan.checkpoint.stored
     model = _build(plan, pretrained)
     forget_tensors(model)
+    if not stored:
+        _check_reduction(model, plan.size)
     has_logits = not plan.features_only
     is_kept = bool(stored and has_logits and model.num_classes == stored.num_classes)
     if stored and plan.dataset and has_logits and not _same_classes(plan.dataset, stored):
@@ -257,6 +260,20 @@ def _create_own(checkpoint: Checkpoint, kwargs: dict[str, Any]) -> nn.Module:
         raise WeightsError(
             f"the weights do not fit {checkpoint.architecture} with {kwargs}: {error}"
         ) from error
+
+
+def _check_reduction(model: nn.Module, size: int) -> None:
+    """Refuse an untrained network that would go on halving a map of a single position."""
+    if not isinstance(model, ImageClassifier):
+        return
+    reduction = model.feature_info[-1]["reduction"] if model.feature_info else 1
+    if reduction >= 2 * size:
+        raise ValueError(
+            f"the strides reduce images {reduction}-fold, which leaves nothing of "
+            f"{size} x {size} pixels before the last of them; give fewer or smaller strides (in "
+            "simple_cnn and attention_unet: fewer widths, each halves once), or larger images "
+            "(size=)"
+        )
 
 
 def _spec(plan: _Plan, model: nn.Module, is_kept: bool) -> ModelSpec:

@@ -11,7 +11,6 @@ from timm.layers import (
     ClassifierHead,
     DropPath,
     calculate_drop_path_rates,
-    create_attn,
 )
 from timm.models import register_model
 from torch import Tensor, nn
@@ -19,6 +18,13 @@ from torch import Tensor, nn
 from medzoo.models._base import ImageClassifier, pyramid_levels
 from medzoo.models._build import build, small_image_cfg
 from medzoo.models._pretrained import published_cfgs
+from medzoo.models._stages import (
+    check_factor,
+    check_kernel,
+    check_positive,
+    create_gate,
+    per_stage,
+)
 
 
 class PreActBlock(nn.Module):
@@ -29,14 +35,22 @@ class PreActBlock(nn.Module):
     """
 
     def __init__(
-        self, in_chs: int, out_chs: int, stride: int, attention: str, drop_path: float
+        self,
+        in_chs: int,
+        out_chs: int,
+        stride: int,
+        attention: str,
+        drop_path: float,
+        kernel_size: int = 3,
+        expansion: float = 1.0,
     ) -> None:
         super().__init__()
+        hidden, padding = max(1, round(out_chs * expansion)), kernel_size // 2
         self.norm1 = BatchNormAct2d(in_chs)
-        self.conv1 = nn.Conv2d(in_chs, out_chs, 3, stride, 1, bias=False)
-        self.norm2 = BatchNormAct2d(out_chs)
-        self.conv2 = nn.Conv2d(out_chs, out_chs, 3, 1, 1, bias=False)
-        self.attention = create_attn(attention or None, out_chs) or nn.Identity()
+        self.conv1 = nn.Conv2d(in_chs, hidden, kernel_size, stride, padding, bias=False)
+        self.norm2 = BatchNormAct2d(hidden)
+        self.conv2 = nn.Conv2d(hidden, out_chs, kernel_size, 1, padding, bias=False)
+        self.attention = create_gate(attention, out_chs)
         self.drop_path = DropPath(drop_path) if drop_path else nn.Identity()
         if stride == 1 and in_chs == out_chs:
             self.shortcut: nn.Module | None = None
@@ -67,11 +81,21 @@ class AdvancedCNN(ImageClassifier):
         widths: Channels of each stage.
         depths: Blocks of each stage.
         strides: Stride of each stage's first block.
-        attention: timm's name of a channel gate (``"se"``, ``"eca"``, ``"cbam"``), or ``""`` for
-            none.
+        attention: timm's name of the gate on each block (``"se"``, ``"eca"``, ``"cbam"``, ...), or
+            ``""`` for none.
         global_pool: timm's name of the pooling before the classifier.
         drop_rate: Dropout before the classifier, in [0, 1).
         drop_path_rate: Stochastic depth of the last block, growing linearly from 0.
+        kernel_size: Side of the convolutions, odd: a number, or one for each stage.
+        expansion: Channels between the two convolutions of a block, as a multiple of its width: a
+            number, or one for each stage.
+        stem_stride: Stride of the first convolution.
+        stem_kernel_size: Its side, odd.
+
+    Raises:
+        TypeError: If an argument is of the wrong type.
+        ValueError: If a number is not positive, arguments differ in their number of stages, or the
+            gate is unknown.
     """
 
     def __init__(
@@ -85,22 +109,35 @@ class AdvancedCNN(ImageClassifier):
         global_pool: str = "avg",
         drop_rate: float = 0.0,
         drop_path_rate: float = 0.0,
+        kernel_size: int | Sequence[int] = 3,
+        expansion: float | Sequence[float] = 1.0,
+        stem_stride: int = 2,
+        stem_kernel_size: int = 3,
     ) -> None:
+        widths = per_stage("widths", widths)
+        depths = per_stage("depths", depths, len(widths))
+        strides = per_stage("strides", strides, len(widths))
+        kernels = per_stage("kernel_size", kernel_size, len(widths), check_kernel)
+        factors = per_stage("expansion", expansion, len(widths), check_factor)
+        check_positive("stem_stride", stem_stride)
+        check_kernel("stem_kernel_size", stem_kernel_size)
         super().__init__(num_classes, num_features=widths[-1])
-        self.stem = nn.Conv2d(in_chans, widths[0], 3, 2, 1, bias=False)
-        rates = calculate_drop_path_rates(drop_path_rate, list(depths), stagewise=True)
+        padding = stem_kernel_size // 2
+        self.stem = nn.Conv2d(
+            in_chans, widths[0], stem_kernel_size, stem_stride, padding, bias=False
+        )
+        rates = calculate_drop_path_rates(drop_path_rate, depths, stagewise=True)
         stages, in_chs = [], widths[0]
-        for index, (width, depth, stride) in enumerate(zip(widths, depths, strides, strict=True)):
+        for index, width in enumerate(widths):
             blocks = []
-            for position in range(depth):
-                block_stride = stride if position == 0 else 1
-                blocks.append(
-                    PreActBlock(in_chs, width, block_stride, attention, rates[index][position])
-                )
+            for position in range(depths[index]):
+                stride = strides[index] if position == 0 else 1
+                kernel, factor, rate = kernels[index], factors[index], rates[index][position]
+                blocks.append(PreActBlock(in_chs, width, stride, attention, rate, kernel, factor))
                 in_chs = width
             stages.append(nn.Sequential(*blocks))
         self.stages = nn.Sequential(*stages)
-        self.feature_info = pyramid_levels(widths, strides, stem_stride=2)
+        self.feature_info = pyramid_levels(widths, strides, stem_stride)
         self.final = BatchNormAct2d(in_chs)
         self.head = ClassifierHead(in_chs, num_classes, global_pool, drop_rate)
         self.apply(_initialise)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from medzoo.models._base import ImageClassifier, pyramid_levels
 from medzoo.models._build import build, small_image_cfg
 from medzoo.models._pretrained import published_cfgs
+from medzoo.models._stages import check_kernel, check_positive, per_stage
 
 
 class AttentionGate(nn.Module):
@@ -39,10 +40,10 @@ class AttentionGate(nn.Module):
 class DecoderBlock(nn.Module):
     """Resample the coarse map to the skip's size, gate the skip, merge both."""
 
-    def __init__(self, coarse_chs: int, skip_chs: int) -> None:
+    def __init__(self, coarse_chs: int, skip_chs: int, depth: int, kernel_size: int) -> None:
         super().__init__()
         self.gate = AttentionGate(skip_chs, coarse_chs)
-        self.merge = double_conv(coarse_chs + skip_chs, skip_chs)
+        self.merge = conv_unit(coarse_chs + skip_chs, skip_chs, depth, kernel_size)
 
     def forward(self, coarse: Tensor, skip: Tensor) -> Tensor:
         """Map (N, coarse_chs, h, w) and (N, skip_chs, H, W) to (N, skip_chs, H, W)."""
@@ -50,15 +51,19 @@ class DecoderBlock(nn.Module):
         return self.merge(torch.cat([coarse, self.gate(skip, coarse)], dim=1))
 
 
-def double_conv(in_chs: int, out_chs: int) -> nn.Sequential:
-    """Two 3x3 convolutions, the unit of a U-Net (Ronneberger et al., 2015)."""
-    return nn.Sequential(ConvNormAct(in_chs, out_chs, 3), ConvNormAct(out_chs, out_chs, 3))
+def conv_unit(
+    in_chs: int, out_chs: int, depth: int, kernel_size: int, stride: int = 1
+) -> nn.Sequential:
+    """Convolutions in a row, the unit of a U-Net: two of 3x3 in Ronneberger et al., 2015."""
+    first = ConvNormAct(in_chs, out_chs, kernel_size, stride)
+    others = [ConvNormAct(out_chs, out_chs, kernel_size) for _ in range(depth - 1)]
+    return nn.Sequential(first, *others)
 
 
 class AttentionUNet(ImageClassifier):
     """A U-Net with gated skips as a classifier, 1.99 M parameters.
 
-    The encoder halves the resolution three times, the decoder comes back to the input's, and a
+    The encoder halves the resolution three times, the decoder comes back to the stem's, and a
     1x1 convolution widens its map for the classifier. `features_only` gives the encoder's maps.
 
     Args:
@@ -68,6 +73,14 @@ class AttentionUNet(ImageClassifier):
         head_width: Channels that reach the pooling.
         global_pool: timm's name of the pooling before the classifier.
         drop_rate: Dropout before the classifier, in [0, 1).
+        depth: Convolutions at each resolution, in the encoder and in the decoder.
+        kernel_size: Their side, odd.
+        stem_stride: Stride of the first convolution.
+
+    Raises:
+        TypeError: If an argument is of the wrong type.
+        ValueError: If a number is not positive, the kernel's side is even, or there is only one
+            resolution.
     """
 
     def __init__(
@@ -78,17 +91,25 @@ class AttentionUNet(ImageClassifier):
         head_width: int = 256,
         global_pool: str = "avg",
         drop_rate: float = 0.0,
+        depth: int = 2,
+        kernel_size: int = 3,
+        stem_stride: int = 1,
     ) -> None:
+        widths = per_stage("widths", widths)
+        check_positive("head_width", head_width)
+        check_positive("depth", depth)
+        check_kernel("kernel_size", kernel_size)
+        check_positive("stem_stride", stem_stride)
         super().__init__(num_classes, num_features=head_width)
-        self.stem = double_conv(in_chans, widths[0])
+        self.stem = conv_unit(in_chans, widths[0], depth, kernel_size, stem_stride)
         stages = []
         for fine, coarse in pairwise(widths):
             pool = nn.MaxPool2d(2, ceil_mode=True)
-            stages.append(nn.Sequential(pool, double_conv(fine, coarse)))
+            stages.append(nn.Sequential(pool, conv_unit(fine, coarse, depth, kernel_size)))
         self.stages = nn.Sequential(*stages)
-        self.feature_info = pyramid_levels(widths[1:], [2] * len(stages), stem_stride=1)
+        self.feature_info = pyramid_levels(widths[1:], [2] * len(stages), stem_stride)
         self.decoder = nn.ModuleList(
-            DecoderBlock(coarse, fine)
+            DecoderBlock(coarse, fine, depth, kernel_size)
             for fine, coarse in zip(widths[-2::-1], widths[:0:-1], strict=True)
         )
         self.final = ConvNormAct(widths[0], head_width, 1)

@@ -13,6 +13,7 @@ from torch import nn
 from medzoo.models._base import ImageClassifier, pyramid_levels
 from medzoo.models._build import build, small_image_cfg
 from medzoo.models._pretrained import published_cfgs
+from medzoo.models._stages import check_kernel, check_positive, per_stage
 
 
 class SimpleCNN(ImageClassifier):
@@ -26,6 +27,13 @@ class SimpleCNN(ImageClassifier):
         widths: Channels at each resolution, from fine to coarse.
         global_pool: timm's name of the pooling before the classifier.
         drop_rate: Dropout before the classifier, in [0, 1).
+        depth: Convolutions at each resolution but the first.
+        kernel_size: Side of all convolutions, odd.
+        stem_stride: Stride of the first convolution.
+
+    Raises:
+        TypeError: If an argument is of the wrong type.
+        ValueError: If a number is not positive, or the kernel's side is even.
     """
 
     def __init__(
@@ -35,20 +43,25 @@ class SimpleCNN(ImageClassifier):
         widths: Sequence[int] = (56, 128, 256),
         global_pool: str = "avg",
         drop_rate: float = 0.0,
+        depth: int = 2,
+        kernel_size: int = 3,
+        stem_stride: int = 1,
     ) -> None:
+        widths = per_stage("widths", widths)
+        check_positive("depth", depth)
+        check_kernel("kernel_size", kernel_size)
+        check_positive("stem_stride", stem_stride)
         super().__init__(num_classes, num_features=widths[-1])
-        self.stem = ConvNormAct(in_chans, widths[0], 3)
+        self.stem = ConvNormAct(in_chans, widths[0], kernel_size, stem_stride)
         stages = []
         for in_chs, out_chs in pairwise(widths):
-            stages.append(
-                nn.Sequential(
-                    nn.MaxPool2d(2, ceil_mode=True),
-                    ConvNormAct(in_chs, out_chs, 3),
-                    ConvNormAct(out_chs, out_chs, 3),
-                )
-            )
+            convs = [
+                ConvNormAct(in_chs if index == 0 else out_chs, out_chs, kernel_size)
+                for index in range(depth)
+            ]
+            stages.append(nn.Sequential(nn.MaxPool2d(2, ceil_mode=True), *convs))
         self.stages = nn.Sequential(*stages)
-        self.feature_info = pyramid_levels(widths[1:], [2] * len(stages), stem_stride=1)
+        self.feature_info = pyramid_levels(widths[1:], [2] * len(stages), stem_stride)
         self.final = nn.Identity()
         self.head = ClassifierHead(widths[-1], num_classes, global_pool, drop_rate)
 

@@ -105,7 +105,9 @@ def test_info_as_json_has_everything(name, capsys):
     assert main(["info", name, "--json"]) == 0
     values = json.loads(capsys.readouterr().out)
     assert values["name"] == name
+    assert ("cost" in values) == (name != "dermamnist")
     if name == CHECKPOINT:
+        assert values["cost"]["parameters"] == values["parameters"]
         assert len(values["teacher"]) == 2
         assert values["high_res"] == {"size": 64, "md5": "94e200f58dee71ca8cd1265b67befb7d"}
 
@@ -146,6 +148,9 @@ def test_a_weights_file_is_a_card(tmp_path, capsys):
     assert "DermaMNIST (rebuilt)" in card
     assert "val split" in card
     assert len(card.splitlines()) <= 16
+    assert main(["info", str(file), "--json"]) == 0
+    cost = json.loads(capsys.readouterr().out)["cost"]
+    assert cost["parameters"] == weights_index()[CHECKPOINT].parameters
 
 
 @pytest.mark.parametrize("recorded", [{"val_auc": 0.9}, {"val_auc": [1], "val_acc": "high"}])

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import medzoo
-from benchmarks.studies.gate_ablation import VARIANTS, accuracies, variant
+from benchmarks.studies.architectures.gate_ablation import VARIANTS, accuracies, variant
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from medzoo.errors import WeightsError
 from medzoo.files import write_atomically
-from medzoo.models._checkpoint import network_shapes, shape_differences
+from medzoo.models._checkpoints.find import network_shapes, shape_differences
 from medzoo.models._classifier import Classifier
 from medzoo.models._factory import rebuild
 from medzoo.randomness import own_generator

@@ -26,7 +26,7 @@ from benchmarks.reproduction.uncalibrated import uncalibrated
 from benchmarks.studies.study import Study
 
 RECORDS = ResultsFile(RESULTS / "design_trials.json")
-TRIALS = Path(__file__).with_name("trials") / "design_trials.toml"
+TRIALS = Path(__file__).parent.parent / "trials" / "design_trials.toml"
 DATASET = "dermamnist"
 EPOCHS = 5
 BATCH, REPEATS = 128, 7

@@ -1,0 +1,1 @@
+"""Studies of architectures: variants, gates, and the search for a better one."""

@@ -1,0 +1,1 @@
+"""Search: better recipes and architectures for a data set, found by trial and validation."""

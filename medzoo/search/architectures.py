@@ -1,0 +1,253 @@
+"""What an architecture search varies in each of medzoo's architectures, within a budget."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from inspect import signature
+from typing import TYPE_CHECKING, Any
+
+from medzoo.datasets import DatasetInfo
+from medzoo.errors import unknown_name
+from medzoo.lazy import import_optional
+from medzoo.models import (
+    AdvancedCNN,
+    AttentionUNet,
+    EfficientNet,
+    SimpleCNN,
+    model_cost,
+    network_args,
+)
+from medzoo.models._stages import check_factor
+
+if TYPE_CHECKING:
+    from optuna.trial import BaseTrial
+
+GATES = ("", "se", "eca", "cbam")
+KERNELS = (3, 5)
+CHANNELS = 8
+"""Widths are multiples of it, which processors compute fastest, and it is the smallest."""
+FINEST = 14
+"""Largest height and width of the last stage's map, in positions; the smallest is 2."""
+
+
+def suggest_architecture(
+    trial: BaseTrial,
+    architecture: str,
+    info: DatasetInfo,
+    size: int,
+    *,
+    max_params: float | None = None,
+    max_mflop: float | None = None,
+) -> dict[str, Any]:
+    """Let a trial of an Optuna study choose the arguments of an architecture.
+
+    A network that would cost more than allowed gets narrower: all of its widths are multiplied by
+    the same factor, so that few trials are spent on what may not be used. The trial's user
+    attributes ``model_args``, ``parameters`` and ``mflop`` say what the network is and costs.
+
+    Args:
+        trial: The trial; names of its parameters begin with the architecture's.
+        architecture: One of medzoo's, e.g. ``"efficientnet"``.
+        info: The data set, whose channels and classes count.
+        size: Height and width of its images, in pixels.
+        max_params: Largest number of parameters, or None.
+        max_mflop: Most operations for one image, in millions (`medzoo.models.ModelCost`), or None.
+
+    Returns:
+        Arguments for `medzoo.create_model` and `medzoo.Recipe.model_args`.
+
+    Raises:
+        TypeError: If a limit is not a number.
+        ValueError: If the architecture is unknown or not medzoo's, or a limit is not above 0.
+        optuna.TrialPruned: If it costs more than allowed although all widths are 8.
+        ImportError: If Optuna is not installed: ``pip install 'medzoo[search]'``.
+
+    Example:
+        >>> info = medzoo.dataset_info("octmnist")
+        >>> defaults = default_architecture_params("simple_cnn", info, 28)
+        >>> trial = optuna.trial.FixedTrial(defaults)
+        >>> suggest_architecture(trial, "simple_cnn", info, 28, max_params=5e5)["widths"]
+        [32, 80, 168]
+    """
+    optuna = import_optional("optuna", "architecture search needs", "search")
+    for name, limit in (("max_params", max_params), ("max_mflop", max_mflop)):
+        if limit is not None:
+            check_factor(name, limit)
+    chosen = _choose(_Chooser(architecture, trial), architecture, info, size)
+    args, factor = chosen, 1.0
+    while True:
+        cost = model_cost(architecture, dataset=info, size=size, **args)
+        excess = max(
+            cost.parameters / (max_params or math.inf), cost.mflop / (max_mflop or math.inf)
+        )
+        if excess <= 1:
+            break
+        while (narrower := chosen | _scaled(chosen, factor)) == args:
+            if {*_widths(args)} == {CHANNELS}:
+                raise optuna.TrialPruned(
+                    f"even with {CHANNELS} channels everywhere, {architecture} has {cost}, more "
+                    f"than max_params={max_params}, max_mflop={max_mflop}"
+                )
+            factor *= min(0.98, excess**-0.5)  # costs grow with the square of the widths
+        args = narrower
+    trial.set_user_attr("model_args", args)
+    trial.set_user_attr("parameters", cost.parameters)
+    trial.set_user_attr("mflop", cost.mflop)
+    return args
+
+
+def default_architecture_params(
+    architecture: str, info: DatasetInfo, size: int
+) -> dict[str, int | float | str]:
+    """Return the trial's parameters that stand for the network which `create_model` builds.
+
+    Args:
+        architecture: One of medzoo's.
+        info: The data set.
+        size: Height and width of its images, in pixels.
+
+    Returns:
+        Values by name, for Optuna's `Study.enqueue_trial`.
+
+    Raises:
+        ValueError: If the architecture is unknown or not medzoo's.
+    """
+    chooser = _Chooser(architecture)
+    _choose(chooser, architecture, info, size)
+    return chooser.taken
+
+
+class _Chooser:
+    """Asks a trial for values; without one, takes the defaults and remembers them by name."""
+
+    def __init__(self, prefix: str, trial: BaseTrial | None = None) -> None:
+        self._prefix, self._trial = prefix, trial
+        self.taken: dict[str, int | float | str] = {}
+
+    def one_of(self, name: str, default: Any, options: Sequence[Any]) -> Any:
+        """Return one of some options."""
+        name = f"{self._prefix}.{name}"
+        self.taken[name] = (
+            default if self._trial is None else self._trial.suggest_categorical(name, options)
+        )
+        return self.taken[name]
+
+    def whole(self, name: str, default: int, low: int, high: int, step: int = 1) -> Any:
+        """Return a whole number from `low` to `high`."""
+        name = f"{self._prefix}.{name}"
+        self.taken[name] = (
+            default if self._trial is None else self._trial.suggest_int(name, low, high, step=step)
+        )
+        return self.taken[name]
+
+    def width(self, name: str, default: int) -> Any:
+        """Return a number of channels, from half of the default to twice as many."""
+        low = max(CHANNELS, default // 2 // CHANNELS * CHANNELS)
+        return self.whole(name, default, low, 2 * default, CHANNELS)
+
+    def each(
+        self, choose: Callable[..., Any], name: str, defaults: Sequence[Any], *limits: Any
+    ) -> list[Any]:
+        """Return one value per stage, numbered from 1."""
+        return [choose(f"{name}_{i}", default, *limits) for i, default in enumerate(defaults, 1)]
+
+
+def _choose(choose: _Chooser, architecture: str, info: DatasetInfo, size: int) -> dict[str, Any]:
+    """Choose an architecture's arguments; the defaults are those that `create_model` has."""
+    if architecture not in _SPACES:
+        raise unknown_name("architecture for a search", architecture, _SPACES)
+    cls, space = _SPACES[architecture]
+    default = {name: one.default for name, one in signature(cls).parameters.items()}
+    return space(choose, default | network_args(architecture, info.name, size), size)
+
+
+def _advanced_cnn(choose: _Chooser, default: Mapping[str, Any], size: int) -> dict[str, Any]:
+    expansion = [default["expansion"]] * len(default["widths"])
+    return {
+        **_stages(choose, default, size),
+        "expansion": choose.each(choose.one_of, "expansion", expansion, (0.5, 1.0, 2.0)),
+    }
+
+
+def _efficientnet(choose: _Chooser, default: Mapping[str, Any], size: int) -> dict[str, Any]:
+    stages = len(default["widths"])
+    return {
+        **_stages(choose, default, size),
+        "expansion": choose.each(choose.one_of, "expansion", default["expansion"], (2, 3, 4, 6)),
+        "fused_stages": choose.whole("fused_stages", default["fused_stages"], 0, stages),
+        "head_width": choose.width("head_width", default["head_width"]),
+        "act_layer": choose.one_of("act_layer", default["act_layer"], ("relu", "silu")),
+    }
+
+
+def _stages(choose: _Chooser, default: Mapping[str, Any], size: int) -> dict[str, Any]:
+    """Choose what networks of residual blocks have in common."""
+    kernels = [default["kernel_size"]] * len(default["widths"])
+    stem_stride, *strides = _strides(choose, [default["stem_stride"], *default["strides"]], size)
+    return {
+        "widths": choose.each(choose.width, "width", default["widths"]),
+        "depths": choose.each(choose.whole, "depth", default["depths"], 1, 6),
+        "strides": strides,
+        "kernel_size": choose.each(choose.one_of, "kernel_size", kernels, KERNELS),
+        "attention": choose.one_of("attention", default["attention"], GATES),
+        "stem_stride": stem_stride,
+        "stem_kernel_size": choose.one_of("stem_kernel_size", default["stem_kernel_size"], KERNELS),
+    }
+
+
+def _strides(choose: _Chooser, defaults: Sequence[int], size: int) -> list[int]:
+    """Choose where the map is halved: at the stem, and at each stage.
+
+    The last map has from 2 to 14 positions each way, so that it is neither a single one nor as
+    expensive as the image. A trial is asked only where this leaves a choice.
+    """
+    least, most = math.ceil(math.log2(size / FINEST)), math.ceil(math.log2(size)) - 1
+    strides: list[int] = []
+    for place, default in enumerate(defaults):
+        halvings, left = strides.count(2), len(defaults) - place
+        if halvings >= most:
+            strides.append(1)
+        elif least - halvings >= left:
+            strides.append(2)
+        else:
+            name = f"stride_{place}" if place else "stem_stride"
+            strides.append(choose.one_of(name, default, (1, 2)))
+    return strides
+
+
+def _simple_cnn(choose: _Chooser, default: Mapping[str, Any], size: int) -> dict[str, Any]:
+    fits = 2 ** len(default["widths"]) < size  # each width after the first halves the map, too
+    return {
+        "widths": choose.each(choose.width, "width", default["widths"]),
+        "depth": choose.whole("depth", default["depth"], 1, 4),
+        "kernel_size": choose.one_of("kernel_size", default["kernel_size"], KERNELS),
+        "stem_stride": choose.one_of("stem_stride", default["stem_stride"], (1, 2)) if fits else 1,
+    }
+
+
+def _attention_unet(choose: _Chooser, default: Mapping[str, Any], size: int) -> dict[str, Any]:
+    return {
+        **_simple_cnn(choose, default, size),
+        "head_width": choose.width("head_width", default["head_width"]),
+    }
+
+
+_SPACES: dict[str, tuple[type, Callable[..., dict[str, Any]]]] = {
+    "advanced_cnn": (AdvancedCNN, _advanced_cnn),
+    "attention_unet": (AttentionUNet, _attention_unet),
+    "efficientnet": (EfficientNet, _efficientnet),
+    "simple_cnn": (SimpleCNN, _simple_cnn),
+}
+
+
+def _widths(args: Mapping[str, Any]) -> list[int]:
+    return [*args["widths"], *([args["head_width"]] if "head_width" in args else [])]
+
+
+def _scaled(args: Mapping[str, Any], factor: float) -> dict[str, Any]:
+    """Return all widths multiplied by a factor, as multiples of 8."""
+    widths = [max(CHANNELS, round(w * factor / CHANNELS) * CHANNELS) for w in _widths(args)]
+    if "head_width" not in args:
+        return {"widths": widths}
+    return {"widths": widths[:-1], "head_width": widths[-1]}

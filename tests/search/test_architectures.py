@@ -1,0 +1,143 @@
+"""Spaces of the architecture search: every suggestion builds, and costs no more than allowed."""
+
+import json
+
+import pytest
+import torch
+
+import medzoo
+from medzoo.models import create_model
+from medzoo.search.architectures import default_architecture_params, suggest_architecture
+
+optuna = pytest.importorskip("optuna")
+
+DERMA = medzoo.dataset_info("dermamnist")
+CHEST = medzoo.dataset_info("chestmnist")
+
+
+def random_study(seed=0):
+    return optuna.create_study(sampler=optuna.samplers.RandomSampler(seed))
+
+
+def build(architecture, info, size, args):
+    with torch.device("meta"):
+        return create_model(architecture, dataset=info, size=size, **args).eval()
+
+
+def parameters(model):
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("architecture", medzoo.list_models())
+@pytest.mark.parametrize(
+    ("name", "size"), [("dermamnist", 28), ("pathmnist", 64), ("chestmnist", 224)]
+)
+def test_the_network_that_is_built_by_default_is_in_the_space(architecture, size, name):
+    info = medzoo.dataset_info(name)
+    params = default_architecture_params(architecture, info, size)
+    assert all(key.startswith(f"{architecture}.") for key in params)
+    trial = optuna.trial.FixedTrial(params)
+    args = suggest_architecture(trial, architecture, info, size)
+    assert trial.params == params  # FixedTrial refuses values outside of the space
+    assert str(build(architecture, info, size, args)) == str(build(architecture, info, size, {}))
+
+
+@pytest.mark.parametrize("architecture", medzoo.list_models())
+@pytest.mark.parametrize("limits", [{"max_params": 4e5}, {"max_params": 1e6, "max_mflop": 100}])
+def test_suggestions_are_within_the_budget(architecture, limits):
+    trial = random_study(seed=len(limits)).ask()
+    args = suggest_architecture(trial, architecture, CHEST, 28, **limits)
+    about = trial.user_attrs
+    count = parameters(build(architecture, CHEST, 28, args))
+    assert count == about["parameters"] <= limits["max_params"]
+    assert about["mflop"] <= limits.get("max_mflop", about["mflop"])
+    assert about["model_args"] == args == json.loads(json.dumps(args))
+
+
+@pytest.mark.parametrize(
+    ("architecture", "size"),
+    [("advanced_cnn", 28), ("attention_unet", 64), ("efficientnet", 64), ("simple_cnn", 28)],
+)
+def test_suggestions_run(architecture, size):
+    trial = random_study(seed=size).ask()
+    args = suggest_architecture(trial, architecture, DERMA, size, max_params=3e5)
+    model = create_model(architecture, dataset=DERMA, size=size, **args).eval()
+    with torch.inference_mode():
+        logits = model(torch.randn(2, 3, size, size))
+    assert logits.shape == (2, 7)
+    assert logits.isfinite().all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("architecture", medzoo.list_models())
+def test_all_of_a_space_can_be_built(architecture, monkeypatch):
+    """Without a budget, whose search for widths is what takes long."""
+    costs = []
+    monkeypatch.setattr("medzoo.search.architectures.model_cost", lambda *_, **__: next(one))
+    for size in (28, 64):
+        study = random_study(seed=size)
+        for _ in range(25):
+            one = iter([medzoo.models.ModelCost(1, 1, size)])
+            args = suggest_architecture(study.ask(), architecture, DERMA, size)
+            model = build(architecture, DERMA, size, args)
+            last = -(-size // model.feature_info[-1]["reduction"])
+            assert 2 <= last <= 14 or "strides" not in args
+            costs.append(parameters(model))
+    assert max(costs) > 4 * min(costs)
+
+
+def test_a_narrower_network_has_the_same_shape():
+    params = default_architecture_params("efficientnet", DERMA, 28)
+    free, narrow = (
+        suggest_architecture(optuna.trial.FixedTrial(params), "efficientnet", DERMA, 28, **limits)
+        for limits in ({}, {"max_params": 6e5})
+    )
+    changed = {name for name in free if free[name] != narrow[name]}
+    assert changed == {"widths", "head_width"}
+    assert free["widths"] == [48, 96, 128, 192]
+    ratios = [a / b for a, b in zip(narrow["widths"], free["widths"], strict=True)]
+    assert max(ratios) - min(ratios) < 0.1
+    # Most of the budget is used.
+    assert 5e5 < parameters(build("efficientnet", DERMA, 28, narrow)) <= 6e5
+
+
+def test_what_cannot_get_narrow_enough_is_pruned():
+    with pytest.raises(optuna.TrialPruned, match="with 8 channels everywhere, simple_cnn has"):
+        suggest_architecture(random_study().ask(), "simple_cnn", DERMA, 28, max_params=1000)
+
+
+def test_a_study_begins_with_the_default_and_goes_on_by_itself():
+    study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=0, n_startup_trials=2))
+    study.enqueue_trial(default_architecture_params("simple_cnn", DERMA, 28))
+
+    def objective(trial):
+        args = suggest_architecture(trial, "simple_cnn", DERMA, 28, max_params=2e6)
+        return sum(args["widths"])
+
+    study.optimize(objective, n_trials=4)
+    assert study.trials[0].user_attrs["model_args"]["widths"] == [56, 128, 256]
+    assert study.trials[0].value == 440
+    assert len({trial.value for trial in study.trials}) > 1
+
+
+def test_what_was_found_can_be_trained_from_a_recipe_file(tmp_path):
+    data = medzoo.synthetic("breastmnist", n_train=32, n_val=16, n_test=16)
+    trial = random_study().ask()
+    args = suggest_architecture(trial, "efficientnet", data.info, data.size, max_params=5e4)
+    recipe = medzoo.recipe_for("efficientnet", data).with_changes(epochs=1, model_args=args)
+    file = tmp_path / "best.json"
+    file.write_text(json.dumps(recipe.to_dict()))
+    run = medzoo.train("efficientnet", data, file, output=tmp_path, progress=False)
+    assert run.recipe == recipe
+    assert medzoo.create_model(run.weights).spec.model_args.items() >= args.items()
+    assert parameters(run.model) == trial.user_attrs["parameters"]
+
+
+def test_errors_name_what_was_expected():
+    trial = random_study().ask()
+    with pytest.raises(ValueError, match=r"architecture for a search 'timm/resnet18'; known: adv"):
+        suggest_architecture(trial, "timm/resnet18", DERMA, 28)
+    with pytest.raises(ValueError, match="max_params=0 must be above 0"):
+        suggest_architecture(trial, "simple_cnn", DERMA, 28, max_params=0)
+    with pytest.raises(TypeError, match="max_mflop='5' must be a finite number"):
+        suggest_architecture(trial, "simple_cnn", DERMA, 28, max_mflop="5")
