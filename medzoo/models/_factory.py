@@ -94,7 +94,8 @@ def bind_to_dataset(model: nn.Module, data: Dataset) -> Classifier:
     """Give a model the spec of the data that it is about to be trained on.
 
     Its classes, input size and normalisation (the training split's mean and standard deviation)
-    become those of the data; its temperature becomes 1.0, as logits will change.
+    become those of the data; its temperature becomes 1.0, as logits will change, and it has no
+    out-of-distribution detector, as features will.
 
     Args:
         model: Any module that maps images to logits; its weights are not touched.
@@ -110,7 +111,9 @@ def bind_to_dataset(model: nn.Module, data: Dataset) -> Classifier:
     spec = ModelSpec.for_data(data, known.architecture if known else "")
     if known:
         spec = replace(spec, model_args=known.model_args, licence=known.licence)
-    return with_spec(model, spec)
+    bound = with_spec(model, spec)
+    bound.ood_detector = None
+    return bound
 
 
 @dataclass(frozen=True)
@@ -210,6 +213,9 @@ def _create(plan: _Plan, pretrained: bool) -> Classifier:
         model.reset_classifier(model.num_classes)  # type: ignore[operator]
         is_kept = False
     classifier = with_spec(model, _spec(plan, model, is_kept))
+    # Other images or arguments give other features.
+    if is_kept and stored and classifier.spec.input == stored.input and not plan.model_args:
+        classifier.ood_detector = checkpoint.ood_detector
     return classifier.eval() if pretrained or checkpoint.tensors else classifier
 
 

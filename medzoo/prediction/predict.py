@@ -31,8 +31,8 @@ from medzoo.evaluation.metrics import check_threshold
 from medzoo.evaluation.metrics.selective import confidence_of
 from medzoo.evaluation.operating_points import ConfidencePoint, OperatingPoint, ThresholdLike
 from medzoo.inference import InferenceOptions, Model, probabilities
+from medzoo.inference.ood import run_with_scores
 from medzoo.inference.options import Settings
-from medzoo.inference.run import run_batches
 from medzoo.prediction.loading import BatchReader
 from medzoo.prediction.result import Prediction, Predictions
 from medzoo.prediction.sources import ImageSource, ImageSources, find_sources
@@ -176,11 +176,13 @@ def predict(
     batches = reading.batches()
     predictions = Predictions()
     if (first := next(batches, None)) is not None:
-        logits = run_batches(runs, chain([first], batches), spec, settings)
+        logits, ood_scores = run_with_scores(runs, chain([first], batches), spec, settings)
         names = class_names(spec, logits.shape[1])
         rows = probabilities(logits, spec.task).tolist()
-        for row, path in zip(rows, reading.paths, strict=True):
+        for row, path, ood_score in zip(rows, reading.paths, ood_scores, strict=True):
             one = _prediction(names, row, above, spec.multi_label, top_k, path)
+            if ood_score is not None:
+                one = replace(one, ood_score=ood_score)
             if min_confidence is not None:
                 sure = _confidence(names, row, one.labels, spec.multi_label)
                 if sure < min_confidence:

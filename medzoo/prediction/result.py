@@ -21,12 +21,24 @@ class Prediction:
         source: The file, if the image is from one.
         abstained: Whether the model gives no answer, because it is less confident than
             ``min_confidence``; `labels` is then empty.
+        ood_score: How far the image is from those that the model was trained on, from 0; above 1,
+            it is farther away than 95 % of the validation images. None if the model has no
+            `ood_detector`.
     """
 
     probabilities: dict[str, float]
     labels: tuple[str, ...]
     source: str | None = None
     abstained: bool = False
+    ood_score: float | None = None
+
+    @property
+    def unfamiliar(self) -> bool | None:
+        """Whether the image is probably of another kind than those that the model was trained on.
+
+        Its probabilities then mean nothing. None if the model cannot say so.
+        """
+        return None if self.ood_score is None else self.ood_score > 1
 
     @property
     def label(self) -> str:
@@ -46,6 +58,8 @@ class Prediction:
         }
         if self.abstained:
             values["abstained"] = True
+        if self.ood_score is not None:
+            values |= {"unfamiliar": self.unfamiliar, "ood_score": self.ood_score}
         return values if self.source is None else {"source": self.source, **values}
 
     def __str__(self) -> str:

@@ -20,12 +20,14 @@ from medzoo.weights.index import (
     weights_index,
     write_index,
 )
+from medzoo.weights.ood import OODDetector
 from medzoo.weights.overlap import DIGESTS, image_digests, provenance_of, warn_if_trained_on
 from medzoo.weights.precision import Precision, full_precision
 
 __all__ = [
     "DIGESTS",
     "INDEX",
+    "OODDetector",
     "Precision",
     "Shapes",
     "WeightsConfig",
