@@ -23,6 +23,7 @@ from benchmarks.studies.explanations import EXPLANATIONS
 from benchmarks.studies.finetuning import FINETUNING
 from benchmarks.studies.gate_ablation import GATE_ABLATION
 from benchmarks.studies.leakage import LEAKAGE
+from benchmarks.studies.ood import OOD
 from benchmarks.studies.precision import PRECISION
 from benchmarks.studies.small_folders import SMALL_FOLDERS
 from benchmarks.studies.study import Study
@@ -41,6 +42,7 @@ STUDIES: dict[str, Study[Any]] = {
         TRANSFER,
         EXPLANATIONS,
         LEAKAGE,
+        OOD,
         PRECISION,
     )
 }

@@ -74,8 +74,7 @@ class OODDetector:
             images.
         """
         mean, scale, axes, variances = (
-            part.to(features.device)
-            for part in (self.mean, self.scale, self.axes, self.variances)
+            part.to(features.device) for part in (self.mean, self.scale, self.axes, self.variances)
         )
         standardised = (features.float() - mean) / scale
         along = standardised @ axes

@@ -1,0 +1,49 @@
+"""Tables of the study of images of another kind."""
+
+from __future__ import annotations
+
+from statistics import mean
+
+from benchmarks.reporting.format import markdown_table, percent
+from benchmarks.reporting.paths import RESULTS
+from benchmarks.reporting.results_file import ResultsFile
+
+RESULTS_FILE = ResultsFile(RESULTS / "ood.json")
+_NO_DATASET = ("blank", "noise", "photographs")
+
+
+def table() -> str:
+    """Return AUROC and FPR95 of each model for each kind of images, as a Markdown table."""
+    records = RESULTS_FILE.read()
+    kinds = list(dict.fromkeys(kind for record in records.values() for kind in record["kinds"]))
+    kinds = [*sorted(set(kinds) - {*_NO_DATASET}), *_NO_DATASET]
+    rows = []
+    for name, record in records.items():
+        cells = [
+            f"{one['auroc']:.3f} / {100 * one['fpr95']:.0f} %" if one else "-"
+            for one in map(record["kinds"].get, kinds)
+        ]
+        rows.append((f"`{name}`", *cells, percent(record["own"])))
+    return markdown_table(("Model", *kinds, "own test images marked"), rows)
+
+
+def methods_table() -> str:
+    """Return the mean AUROC and FPR95 of each method on validation images."""
+    records = [record["candidates"] for record in RESULTS_FILE.read().values()]
+    names = dict.fromkeys(name for record in records for name in record)
+    rows = []
+    for name in names:
+        found = [record[name] for record in records if name in record]
+        aurocs = [one["auroc"] for one in found]
+        rows.append(
+            (
+                name,
+                f"{mean(aurocs):.3f}",
+                f"{min(aurocs):.3f}",
+                percent(mean(one["fpr95"] for one in found)),
+                str(len(found)),
+            )
+        )
+    rows.sort(key=lambda row: row[1])
+    header = ("Method", "Mean AUROC", "Lowest of a model", "Mean FPR95", "Models")
+    return markdown_table(header, rows)
