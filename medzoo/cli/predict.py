@@ -88,7 +88,8 @@ def _predict(arguments: argparse.Namespace) -> tuple[Any, str]:
     values = [_values(outcome.to_dict()) for outcome in predictions.outcomes()]
     if arguments.csv:
         with keeping_results(arguments, "the predictions"):
-            table = _table(values, model.spec.class_names)
+            scored = getattr(model, "ood_detector", None) is not None
+            table = _table(values, model.spec.class_names, scored)
             content = table.encode(errors="surrogateescape")
             write_atomically(arguments.csv, content, "the predictions")
     if not predictions:
@@ -141,6 +142,8 @@ def _summary(predictions: Predictions, classes: Sequence[str], path: str) -> str
     unread = [failure.source for failure in predictions.failures]
     lines = [f"images predicted: {len(predictions):,}; could not be read: {len(unread):,}"]
     lines += [table(("class", "images"), counts, numbers="images")]
+    if unfamiliar := sum(bool(prediction.unfamiliar) for prediction in predictions):
+        lines += ["", f"unlike the images that the model was trained on: {unfamiliar:,}"]
     lines += ["", "could not be read:", *map(for_display, unread[:_SHOWN])] if unread else []
     if len(unread) > _SHOWN:
         lines.append(f"... and {len(unread) - _SHOWN:,} more; the table has all of them")
@@ -151,16 +154,24 @@ def _values(outcome: dict[str, Any]) -> dict[str, Any]:
     return {"image": outcome.pop("source"), **outcome}
 
 
-def _table(outcomes: list[dict[str, Any]], classes: Sequence[str]) -> str:
-    """Return a CSV table with one row per file; classes that ``--top-k`` left out are empty."""
+def _table(outcomes: list[dict[str, Any]], classes: Sequence[str], scored: bool) -> str:
+    """Return a CSV table with one row per file; classes that ``--top-k`` left out are empty.
+
+    Args:
+        outcomes: Predictions and failures.
+        classes: Names of all classes.
+        scored: Whether the model says which images are unfamiliar.
+    """
     text = io.StringIO()
     # Text is always quoted: programs do not agree on which characters end an unquoted cell.
     writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
-    writer.writerow(["path", "label", *map(for_spreadsheet, classes), "error"])
+    about = ("unfamiliar", "ood_score") if scored else ()
+    writer.writerow(["path", "label", *map(for_spreadsheet, classes), *about, "error"])
     for outcome in outcomes:
         path, error = (for_spreadsheet(outcome.get(name, "")) for name in ("image", "error"))
         label = ";".join(map(for_spreadsheet, outcome.get("labels", ())))
         given = outcome.get("probabilities", {})
         probabilities = [given.get(name, "") for name in classes]
-        writer.writerow([path, label, *probabilities, error])
+        scores = [outcome.get(name, "") for name in about]
+        writer.writerow([path, label, *probabilities, *scores, error])
     return text.getvalue()

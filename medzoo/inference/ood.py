@@ -177,20 +177,15 @@ def fit_gaussian(features: Tensor) -> OODDetector:
 def _features(model: Classifier, images: Tensor, settings: Settings) -> Tensor:
     """Return the features of raw images, float32 (N, D)."""
     recorder, device = _Recorder(model), resolve_device(settings.device)
-    if not hasattr(model, "forward_intermediates"):
-        raise ValueError(
-            f"a {type(model).__name__} does not give its feature maps (forward_intermediates), so "
-            "images of another kind cannot be recognised"
-        )
     with torch.no_grad(), for_inference(model, device):
-        # The first batch also shows whether the maps are on the way to the logits.
-        first = prepare_batch(images[:2].to(device), model.spec.input)
-        first = in_precision_of(model, first)
-        if not torch.equal(recorder(first), model(first)):
-            raise ValueError(
-                f"a {type(model).__name__} computes its logits in another way than from the maps "
-                "of forward_intermediates, so images of another kind cannot be recognised"
-            )
+        # Whether the maps are on the way to the logits.
+        first = in_precision_of(model, prepare_batch(images[:2].to(device), model.spec.input))
+        try:
+            is_same = torch.equal(recorder(first), model(first))
+        except Exception as error:  # whatever a network without these methods raises
+            raise _without_maps(model) from error
+    if not is_same:
+        raise _without_maps(model)
     recorder.features.clear()
     batches = (
         prepare_batch(chunk.to(device), model.spec.input)
@@ -198,3 +193,11 @@ def _features(model: Classifier, images: Tensor, settings: Settings) -> Tensor:
     )
     run_batches(recorder, batches, model.spec, settings)
     return torch.cat(recorder.features).float().cpu()
+
+
+def _without_maps(model: nn.Module) -> ValueError:
+    return ValueError(
+        f"a {type(model).__name__} does not compute its logits from the feature maps that its "
+        "forward_intermediates gives, as most networks of timm do, so images of another kind "
+        "cannot be recognised"
+    )

@@ -8,6 +8,12 @@ from typing import Any
 
 from medzoo.escape import for_display
 
+UNFAMILIAR = (
+    "unlike the images that the model was trained on (score {:.2f}, expected at most 1): do not "
+    "rely on this answer"
+)
+"""What is said about an image of another kind, with its score."""
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -63,11 +69,13 @@ class Prediction:
         return values if self.source is None else {"source": self.source, **values}
 
     def __str__(self) -> str:
-        """One line per class, e.g. ``melanoma  0.912``."""
+        """One line per class, e.g. ``melanoma  0.912``; a last one if the image is unfamiliar."""
         names = list(map(for_display, self.probabilities))
         rows = zip(names, self.probabilities.values(), strict=True)
         width = max(map(len, names))
-        return "\n".join(f"{name:<{width}}  {p:.3f}" for name, p in rows)
+        lines = [f"{name:<{width}}  {p:.3f}" for name, p in rows]
+        lines += [f"warning: {UNFAMILIAR.format(self.ood_score)}"] if self.unfamiliar else []
+        return "\n".join(lines)
 
 
 @dataclass(frozen=True)
