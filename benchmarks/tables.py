@@ -40,6 +40,7 @@ from benchmarks.studies import (
     finetuning,
     gate_ablation,
     leakage,
+    ood,
     small_folders,
     transfer,
 )
@@ -96,6 +97,8 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "serving": serving.table,
     "browser": browser.table,
     "leakage": leakage.table,
+    "ood": ood.table,
+    "ood_methods": ood.methods_table,
     "transfer": transfer.table,
     "finetuning": finetuning.table,
     "small_folders": small_folders.table,

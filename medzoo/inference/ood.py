@@ -75,11 +75,12 @@ def run_with_scores(
         ValueError: As `run_batches`.
         RuntimeError: As `run_batches`.
     """
-    detector = model.ood_detector if isinstance(model, Classifier) else None
-    if detector is None or spec.input != model.spec.input:
+    network = model if isinstance(model, Classifier) else None
+    detector = network.ood_detector if network else None
+    if network is None or detector is None or spec.input != network.spec.input:
         logits = run_batches(model, batches, spec, settings)
         return logits, [None] * len(logits)
-    recorder = _Recorder(model)
+    recorder = _Recorder(network)
     logits = run_batches(recorder, batches, spec, settings)
     count = sum(1 for _ in views(torch.empty(1, 1, 1, 1), settings.tta))
     return logits, torch.cat([detector.score(f) for f in recorder.features[::count]]).tolist()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from statistics import mean
 from typing import Any, NamedTuple
 
@@ -125,11 +126,15 @@ def methods(model: Classifier, known: Outputs, labels: Tensor) -> Mapping[str, S
         scores["energy"] = lambda given: EnergyBased.score(given.logits)
     for name, method in fitted.items():
         method.fit_features(known.last, classes.long())
-        scores[name] = lambda given, method=method: method.predict_features(given.last)
+        scores[name] = partial(_by_last, method)
     last, means = fit_gaussian(known.last), fit_gaussian(known.means)
     scores["probabilistic PCA, last features"] = lambda given: last.score(given.last)
     scores["probabilistic PCA, all levels"] = lambda given: means.score(given.means)
     return scores
+
+
+def _by_last(method: Any, given: Outputs) -> Tensor:
+    return method.predict_features(given.last)
 
 
 def comparison(known: Tensor, other: Tensor) -> dict[str, float]:
