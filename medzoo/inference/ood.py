@@ -168,7 +168,7 @@ def fit_gaussian(features: Tensor) -> OODDetector:
     standardised = (values - mean) / scale
     vectors = torch.linalg.eigh(standardised.T @ standardised / count).eigenvectors
     kept = min(_MOST_AXES, dimensions // 2, count // 8)
-    axes = vectors.flip(1)[:, :kept].half().double()
+    axes = vectors.flip(1)[:, :kept].half().double().contiguous()
     along = standardised @ axes
     rest = (standardised - along @ axes.T).square().sum(1).mean().item() / (dimensions - kept)
     variances = along.square().mean(0).clamp(min=_SMALLEST).float()

@@ -24,6 +24,7 @@ from medzoo.models._classifier import Classifier, with_spec
 from medzoo.models._registry import building_args, constructor_args, network_args
 from medzoo.models._timm import TIMM_PREFIX, create_timm, weights_source
 from medzoo.spec import InputSpec, ModelSpec, find_spec
+from medzoo.weights import OODDetector
 
 
 def create_model(
@@ -215,8 +216,20 @@ def _create(plan: _Plan, pretrained: bool) -> Classifier:
     classifier = with_spec(model, _spec(plan, model, is_kept))
     # Other images or arguments give other features.
     if is_kept and stored and classifier.spec.input == stored.input and not plan.model_args:
-        classifier.ood_detector = checkpoint.ood_detector
+        classifier.ood_detector = _checked(checkpoint.ood_detector, classifier)
     return classifier.eval() if pretrained or checkpoint.tensors else classifier
+
+
+def _checked(detector: OODDetector | None, model: Any) -> OODDetector | None:
+    """Refuse a detector of other features than those of a model's feature maps."""
+    channels = sum(level["num_chs"] for level in getattr(model, "feature_info", ()))
+    if detector is not None and detector.features != channels:
+        raise WeightsError(
+            f"the weights' out-of-distribution detector has {detector.features} features, but the "
+            f"feature maps of {model.architecture} have {channels} channels; download the file "
+            "again"
+        )
+    return detector
 
 
 def _build(plan: _Plan, pretrained: bool) -> nn.Module:
