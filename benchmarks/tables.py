@@ -40,10 +40,10 @@ from benchmarks.studies import (
     finetuning,
     gate_ablation,
     leakage,
-    ood,
     small_folders,
     transfer,
 )
+from benchmarks.studies.ood import report as report_of_ood
 
 _BLOCK = re.compile(r"(<!-- table:(\w+) -->\n).*?(<!-- /table -->)", re.DOTALL)
 
@@ -97,8 +97,8 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "serving": serving.table,
     "browser": browser.table,
     "leakage": leakage.table,
-    "ood": ood.table,
-    "ood_methods": ood.methods_table,
+    "ood": report_of_ood.table,
+    "ood_methods": report_of_ood.methods_table,
     "transfer": transfer.table,
     "finetuning": finetuning.table,
     "small_folders": small_folders.table,
@@ -126,6 +126,7 @@ PLOTS: Mapping[str, tuple[Callable[[], Figure], int]] = {
     "speed_accuracy.png": (speed.accuracy_plot, 120),
     "speed_growth.png": (speed.growth_plot, 120),
     "serving.png": (serving.plot, 120),
+    "ood.png": (report_of_ood.plot, 100),
 }
 """How each plot in docs/images/ is drawn, and in how many dots per inch."""
 

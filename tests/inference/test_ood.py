@@ -173,8 +173,8 @@ def test_what_cannot_be_fitted_is_refused(model, data):
         medzoo.fit_ood_detector(torch.nn.DataParallel(model), data)
     with pytest.raises(TypeError, match="data"):
         medzoo.fit_ood_detector(model, data.train)
-    with pytest.raises(ValueError, match="val split .* has 10 images; at least 20"):
-        few = medzoo.synthetic("breastmnist", n_train=60, n_val=10, n_test=1)
+    few = medzoo.synthetic("breastmnist", n_train=60, n_val=10, n_test=1)
+    with pytest.raises(ValueError, match=r"val split .* has 10 images; at least 20"):
         medzoo.fit_ood_detector(model, few)
     with pytest.raises(ValueError, match="same for all images"):
         fit_gaussian(torch.ones(50, 4))

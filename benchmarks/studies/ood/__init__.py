@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.studies.ood.measure import run, trials
-from benchmarks.studies.ood.report import RESULTS_FILE, methods_table, table
+from benchmarks.studies.ood.report import RESULTS_FILE, table
 from benchmarks.studies.study import NamedTrial, Study
-
-__all__ = ["OOD", "methods_table", "table"]
 
 OOD: Study[NamedTrial] = Study(
     name="ood",
