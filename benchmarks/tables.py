@@ -42,6 +42,7 @@ from benchmarks.studies import (
     transfer,
 )
 from benchmarks.studies.architectures import design_trials, gate_ablation
+from benchmarks.studies.ood import report as report_of_ood
 from benchmarks.studies.published import coverage, differences
 
 _BLOCK = re.compile(r"(<!-- table:(\w+) -->\n).*?(<!-- /table -->)", re.DOTALL)
@@ -97,6 +98,8 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "serving": serving.table,
     "browser": browser.table,
     "leakage": leakage.table,
+    "ood": report_of_ood.table,
+    "ood_methods": report_of_ood.methods_table,
     "transfer": transfer.table,
     "finetuning": finetuning.table,
     "small_folders": small_folders.table,
@@ -127,6 +130,7 @@ PLOTS: Mapping[str, tuple[Callable[[], Figure], int]] = {
     "speed_growth.png": (speed.growth_plot, 120),
     "serving.png": (serving.plot, 120),
     "coverage.png": (coverage.plot, 120),
+    "ood.png": (report_of_ood.plot, 100),
 }
 """How each plot in docs/images/ is drawn, and in how many dots per inch."""
 

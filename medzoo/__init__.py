@@ -58,7 +58,7 @@ if TYPE_CHECKING:
         knn_probe,
         linear_probe,
     )
-    from medzoo.inference import Ensemble, fit_temperature
+    from medzoo.inference import Ensemble, fit_ood_detector, fit_temperature
     from medzoo.model_names import list_models
     from medzoo.models import create_model, save_weights
     from medzoo.prediction import Explanation, Prediction, Predictions, explain, predict
@@ -109,6 +109,7 @@ __all__ = [
     "explain",
     "export",
     "finetune",
+    "fit_ood_detector",
     "fit_temperature",
     "knn_probe",
     "linear_probe",
@@ -152,7 +153,7 @@ _HOME = {
         "knn_probe",
         "linear_probe",
     ),
-    "inference": ("Ensemble", "fit_temperature"),
+    "inference": ("Ensemble", "fit_ood_detector", "fit_temperature"),
     "model_names": ("list_models",),
     "models": ("create_model", "save_weights"),
     "prediction": ("Explanation", "Prediction", "Predictions", "explain", "predict"),

@@ -26,6 +26,7 @@ from benchmarks.studies.architectures.gate_ablation import GATE_ABLATION
 from benchmarks.studies.explanations import EXPLANATIONS
 from benchmarks.studies.finetuning import FINETUNING
 from benchmarks.studies.leakage import LEAKAGE
+from benchmarks.studies.ood import OOD
 from benchmarks.studies.precision import PRECISION
 from benchmarks.studies.published.coverage import COVERAGE
 from benchmarks.studies.published.differences import DIFFERENCES
@@ -47,6 +48,7 @@ STUDIES: dict[str, Study[Any]] = {
         TRANSFER,
         EXPLANATIONS,
         LEAKAGE,
+        OOD,
         PRECISION,
         COVERAGE,
         DIFFERENCES,

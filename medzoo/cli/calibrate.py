@@ -48,6 +48,11 @@ def add(commands: Commands) -> None:
     sub.add_argument(
         "--class-conditional", action="store_true", help="the coverage is to hold for each class"
     )
+    sub.add_argument(
+        "--ood-detector",
+        action="store_true",
+        help="also fit what marks images of another kind, to the training and validation split",
+    )
     sub.add_argument("--output", type=Path, required=True, help="the weights file to write")
     sub.add_argument("--overwrite", action="store_true", help="replace --output if it exists")
     add_data_options(sub, size=None)
@@ -91,6 +96,8 @@ def _calibrate(arguments: argparse.Namespace) -> tuple[Any, str]:
         class_conditional=arguments.class_conditional,
         device=arguments.device,
     )
+    if arguments.ood_detector:
+        model.ood_detector = medzoo.fit_ood_detector(model, data, device=arguments.device)
     architecture, _, tag = arguments.model.partition(".")
     path = locate_named(arguments.model) or locate_weights(find_entry(architecture, tag))
     training = dict(read_config(path).training)

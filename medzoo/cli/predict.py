@@ -148,6 +148,8 @@ def _summary(predictions: Predictions, classes: Sequence[str], path: str) -> str
     unread = [failure.source for failure in predictions.failures]
     lines = [f"images predicted: {len(predictions):,}; could not be read: {len(unread):,}"]
     lines += [table(("class", "images"), counts, numbers="images")]
+    if unfamiliar := sum(bool(prediction.unfamiliar) for prediction in predictions):
+        lines += ["", f"unlike the images that the model was trained on: {unfamiliar:,}"]
     lines += ["", "could not be read:", *map(for_display, unread[:_SHOWN])] if unread else []
     if len(unread) > _SHOWN:
         lines.append(f"... and {len(unread) - _SHOWN:,} more; the table has all of them")
@@ -161,13 +163,15 @@ def _values(outcome: dict[str, Any]) -> dict[str, Any]:
 def _table(outcomes: list[dict[str, Any]], classes: Sequence[str]) -> str:
     """Return a CSV table with one row per file; classes that ``--top-k`` left out are empty.
 
-    Columns for prediction sets and for images without an answer are there only if there are any.
+    Columns for prediction sets, for images without an answer and for unfamiliar images are there
+    only if there are any.
     """
     text = io.StringIO()
     # Text is always quoted: programs do not agree on which characters end an unquoted cell.
     writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     more = [n for n in ("prediction_set", "abstained") if any(n in one for one in outcomes)]
-    writer.writerow(["path", "label", *more, *map(for_spreadsheet, classes), "error"])
+    about = [n for n in ("unfamiliar", "ood_score") if any(n in one for one in outcomes)]
+    writer.writerow(["path", "label", *more, *map(for_spreadsheet, classes), *about, "error"])
     for outcome in outcomes:
         path, error = (for_spreadsheet(outcome.get(name, "")) for name in ("image", "error"))
         cells = {name: _joined(outcome.get(name, ())) for name in ("labels", "prediction_set")}
@@ -175,7 +179,8 @@ def _table(outcomes: list[dict[str, Any]], classes: Sequence[str]) -> str:
         given = outcome.get("probabilities", {})
         probabilities = [given.get(name, "") for name in classes]
         label, rest = cells.pop("labels"), [cells[name] for name in more]
-        writer.writerow([path, label, *rest, *probabilities, error])
+        scores = [outcome.get(name, "") for name in about]
+        writer.writerow([path, label, *rest, *probabilities, *scores, error])
     return text.getvalue()
 
 

@@ -54,6 +54,11 @@ def add(commands: Commands) -> None:
         "--overwrite", action="store_true", help="replace the last run instead of adding another"
     )
     sub.add_argument("--tensorboard", action="store_true", help="also write TensorBoard events")
+    sub.add_argument(
+        "--no-ood-detector",
+        action="store_true",
+        help="do not fit what marks images of another kind",
+    )
     sub.add_argument("--compile", action="store_true", help="compile the network (torch.compile)")
     add_data_options(sub, size=None)
 
@@ -95,6 +100,7 @@ def _train(arguments: argparse.Namespace) -> tuple[Any, str]:
             device=arguments.device,
             tensorboard=arguments.tensorboard,
             compile=arguments.compile,
+            ood_detector=not arguments.no_ood_detector,
         )
     except TrainingInterrupted as stopped:
         raise KeyboardInterrupt(f"{stopped.what}{_how_to_resume(arguments, stopped)}") from None

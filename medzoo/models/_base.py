@@ -62,6 +62,7 @@ class ImageClassifier(Classifier):
         """
         self.num_classes = num_classes
         self.head.reset(num_classes, global_pool)
+        self.ood_detector = None
         if (spec := find_spec(self)) is not None:
             self.spec = with_new_classifier(spec, num_classes, global_pool)
 

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from medzoo.spec import ModelSpec, SpecCarrier, input_of_timm, spec_of
+from medzoo.weights import OODDetector
 
-_RESERVED = ("spec", "architecture", "dataset", "temperature", "licence")
+_RESERVED = ("spec", "architecture", "dataset", "temperature", "licence", "ood_detector")
 
 
 class Classifier(SpecCarrier, nn.Module):
@@ -23,6 +24,8 @@ class Classifier(SpecCarrier, nn.Module):
     Attributes:
         num_classes: Number of logits; 0 when the classifier is removed.
         num_features: Channels of the final feature map.
+        ood_detector: What recognises images of another kind (see `medzoo.fit_ood_detector`), or
+            None. A new classifier and training remove it.
     """
 
     # TorchScript would compile them, and cannot.
@@ -37,6 +40,20 @@ class Classifier(SpecCarrier, nn.Module):
         def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor: ...
         def get_classifier(self) -> nn.Module: ...
         def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None: ...
+
+    @property
+    def ood_detector(self) -> OODDetector | None:
+        """What recognises images of another kind, or None."""
+        return self.__dict__.get("ood_detector")
+
+    @ood_detector.setter
+    def ood_detector(self, detector: OODDetector | None) -> None:
+        if not isinstance(detector, OODDetector | None):
+            raise TypeError(
+                f"ood_detector={detector!r:.80} is a {type(detector).__name__}; give what "
+                "medzoo.fit_ood_detector returns, or None"
+            )
+        self.__dict__["ood_detector"] = detector
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the network; say what images have to become if they are given as they are."""
@@ -185,6 +202,7 @@ def _adopted(cls: Any) -> type[nn.Module]:
             original(self, num_classes, *args, **kwargs)
             given = signature(original).bind(self, num_classes, *args, **kwargs).arguments
             self.spec = with_new_classifier(self.spec, num_classes, given.get("global_pool"))
+            self.ood_detector = None
 
         about["reset_classifier"] = reset_classifier
     adopted: type[nn.Module] = type(cls.__name__, (_Adopted, cls), about)

@@ -25,6 +25,7 @@ from medzoo.models._classifier import Classifier, with_spec
 from medzoo.models._registry import building_args, constructor_args, network_args
 from medzoo.models._timm import TIMM_PREFIX, create_timm, weights_source
 from medzoo.spec import InputSpec, ModelSpec, find_spec
+from medzoo.weights import OODDetector
 
 
 def create_model(
@@ -95,7 +96,8 @@ def bind_to_dataset(model: nn.Module, data: Dataset) -> Classifier:
     """Give a model the spec of the data that it is about to be trained on.
 
     Its classes, input size and normalisation (the training split's mean and standard deviation)
-    become those of the data; its temperature becomes 1.0, as logits will change.
+    become those of the data; its temperature becomes 1.0, as logits will change, and it has no
+    out-of-distribution detector, as features will.
 
     Args:
         model: Any module that maps images to logits; its weights are not touched.
@@ -111,7 +113,9 @@ def bind_to_dataset(model: nn.Module, data: Dataset) -> Classifier:
     spec = ModelSpec.for_data(data, known.architecture if known else "")
     if known:
         spec = replace(spec, model_args=known.model_args, licence=known.licence)
-    return with_spec(model, spec)
+    bound = with_spec(model, spec)
+    bound.ood_detector = None
+    return bound
 
 
 @dataclass(frozen=True)
@@ -213,7 +217,22 @@ def _create(plan: _Plan, pretrained: bool) -> Classifier:
         model.reset_classifier(model.num_classes)  # type: ignore[operator]
         is_kept = False
     classifier = with_spec(model, _spec(plan, model, is_kept))
+    # Other images or arguments give other features.
+    if is_kept and stored and classifier.spec.input == stored.input and not plan.model_args:
+        classifier.ood_detector = _checked(checkpoint.ood_detector, classifier)
     return classifier.eval() if pretrained or checkpoint.tensors else classifier
+
+
+def _checked(detector: OODDetector | None, model: Any) -> OODDetector | None:
+    """Refuse a detector of other features than those of a model's feature maps."""
+    channels = sum(level["num_chs"] for level in getattr(model, "feature_info", ()))
+    if detector is not None and detector.features != channels:
+        raise WeightsError(
+            f"the weights' out-of-distribution detector has {detector.features} features, but the "
+            f"feature maps of {model.architecture} have {channels} channels; download the file "
+            "again"
+        )
+    return detector
 
 
 def _build(plan: _Plan, pretrained: bool) -> nn.Module:

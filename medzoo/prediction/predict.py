@@ -32,8 +32,8 @@ from medzoo.evaluation.metrics.selective import confidence_of
 from medzoo.evaluation.operating_points import ConfidencePoint, OperatingPoint, ThresholdLike
 from medzoo.inference import InferenceOptions, Model, probabilities
 from medzoo.inference.conformal import conformal_for, named_sets
+from medzoo.inference.ood import run_with_scores
 from medzoo.inference.options import Settings
-from medzoo.inference.run import run_batches
 from medzoo.prediction.loading import BatchReader
 from medzoo.prediction.result import Prediction, Predictions
 from medzoo.prediction.sources import ImageSource, ImageSources, find_sources
@@ -177,13 +177,15 @@ def predict(
     batches = reading.batches()
     predictions = Predictions()
     if (first := next(batches, None)) is not None:
-        logits = run_batches(runs, chain([first], batches), spec, settings)
+        logits, ood_scores = run_with_scores(runs, chain([first], batches), spec, settings)
         names = class_names(spec, logits.shape[1])
         shares = probabilities(logits, spec.task)
         conformal = conformal_for(spec, settings)
         sets = named_sets(conformal, shares, spec) if conformal else []
-        for index, (row, path) in enumerate(zip(shares.tolist(), reading.paths, strict=True)):
+        rows = zip(shares.tolist(), reading.paths, ood_scores, strict=True)
+        for index, (row, path, ood_score) in enumerate(rows):
             one = _prediction(names, row, above, spec.multi_label, top_k, path)
+            one = replace(one, ood_score=ood_score)
             if conformal:
                 one = replace(one, prediction_set=sets[index], coverage=conformal.coverage)
             if min_confidence is not None:

@@ -12,6 +12,12 @@ from medzoo.spec.conformal import set_title
 
 _SHOWN = 20  # predictions in a notebook; the others are counted
 
+UNFAMILIAR = (
+    "unlike the images that the model was trained on (score {:.2f}, expected at most 1): do not "
+    "rely on this answer"
+)
+"""What is said about an image of another kind, with its score."""
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -30,6 +36,9 @@ class Prediction:
             if the model has no thresholds for them (see `medzoo.calibrate`), or was run with
             another temperature or several views, for which they do not hold.
         coverage: What the set was calibrated for, in (0, 1); None without a set.
+        ood_score: How far the image is from those that the model was trained on, from 0; above 1,
+            it is farther away than 95 % of the validation images. None if the model has no
+            `ood_detector`.
     """
 
     probabilities: dict[str, float]
@@ -38,6 +47,15 @@ class Prediction:
     abstained: bool = False
     prediction_set: tuple[str, ...] | None = None
     coverage: float | None = None
+    ood_score: float | None = None
+
+    @property
+    def unfamiliar(self) -> bool | None:
+        """Whether the image is probably of another kind than those that the model was trained on.
+
+        Its probabilities then mean nothing. None if the model cannot say so.
+        """
+        return None if self.ood_score is None else self.ood_score > 1
 
     @property
     def label(self) -> str:
@@ -59,6 +77,8 @@ class Prediction:
             values["abstained"] = True
         if self.prediction_set is not None:
             values |= {"prediction_set": list(self.prediction_set), "coverage": self.coverage}
+        if self.ood_score is not None:
+            values |= {"unfamiliar": self.unfamiliar, "ood_score": self.ood_score}
         return values if self.source is None else {"source": self.source, **values}
 
     def _repr_html_(self) -> str:
@@ -77,7 +97,7 @@ class Prediction:
         return ", ".join(self.labels) or "no label"
 
     def __str__(self) -> str:
-        """One line per class, e.g. ``melanoma  0.912``; then the set, and whether it abstains."""
+        """One line per class, e.g. ``melanoma  0.912``; then the set, and what to beware of."""
         names = list(map(for_display, self.probabilities))
         rows = zip(names, self.probabilities.values(), strict=True)
         width = max(map(len, names))
@@ -87,6 +107,8 @@ class Prediction:
             lines.append(f"{set_title(self.coverage)}: {members}")
         if self.abstained:
             lines.append("no answer: less confident than asked for")
+        if self.unfamiliar and self.ood_score is not None:
+            lines.append(f"warning: {UNFAMILIAR.format(self.ood_score)}")
         return "\n".join(lines)
 
 

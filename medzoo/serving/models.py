@@ -18,8 +18,8 @@ from medzoo.deployment import compile as compile_model
 from medzoo.deployment import load_model
 from medzoo.device import resolve_device
 from medzoo.inference import TTA, Ensemble, Model, probabilities
+from medzoo.inference.ood import run_with_scores
 from medzoo.inference.options import Settings
-from medzoo.inference.run import run_batches
 from medzoo.prediction import Explanation, explain
 from medzoo.prediction.predict import check_classifier
 from medzoo.spec import ModelSpec, spec_of
@@ -36,10 +36,14 @@ _LONGEST = 200  # characters of a name
 
 
 class Answer(NamedTuple):
-    """What a model says about one image: calibrated logits and probabilities, float64 (K,)."""
+    """What a model says about one image: calibrated logits and probabilities, float64 (K,).
+
+    The last value is the out-of-distribution score; None if the model has no detector.
+    """
 
     logits: np.ndarray
     probabilities: np.ndarray
+    ood_score: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,9 +84,10 @@ class ServedModel:
             tta: Views to average.
         """
         batch = prepare_batch(images, self.spec.input)
-        logits = run_batches(self.model, [batch], self.spec, Settings(device=self.device, tta=tta))
+        settings = Settings(device=self.device, tta=tta)
+        logits, scores = run_with_scores(self.model, [batch], self.spec, settings)
         rows = probabilities(logits, self.spec.task)
-        return list(map(Answer, logits.numpy(), rows.numpy()))
+        return list(map(Answer, logits.numpy(), rows.numpy(), scores))
 
     def explain(self, image: Tensor) -> Explanation:
         """Explain the most probable class of one image.

@@ -47,7 +47,7 @@ def train(
         resume: Go on from the run's last checkpoint, if there is one.
         overwrite: Replace the last run of this name in `output` instead of adding another one.
         **options: The `Trainer`'s other arguments: output, name, teacher, high_res, device,
-            progress, tensorboard, compile, loss, callbacks.
+            progress, tensorboard, compile, ood_detector, loss, callbacks.
 
     Returns:
         The finished run.
@@ -111,7 +111,7 @@ def finetune(
         resume: Go on from the run's last checkpoint, if there is one.
         overwrite: Replace the last run of this name in `output` instead of adding another one.
         **options: The `Trainer`'s other arguments: output, name, teacher, high_res, device,
-            progress, tensorboard, compile, loss, callbacks.
+            progress, tensorboard, compile, ood_detector, loss, callbacks.
 
     Returns:
         The finished run.

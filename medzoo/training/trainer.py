@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -24,6 +25,7 @@ from medzoo.distributed import (
 )
 from medzoo.errors import TrainingError, warn_caller
 from medzoo.evaluation import calibrate
+from medzoo.inference import fit_ood_detector
 from medzoo.inference.conformal import calibration_images, images_needed
 from medzoo.inference.model import Model
 from medzoo.models import bind_to_dataset
@@ -82,6 +84,8 @@ class Trainer:
         tensorboard: Add a `TensorBoard` callback that writes to ``<output>/tensorboard/<name>``.
         compile: Compile the network with `torch.compile`. The first step takes minutes, later
             steps are faster. Weights files have the same format as without.
+        ood_detector: Fit a detector of images of another kind at the end (see
+            `medzoo.fit_ood_detector`), where the network and the number of images allow it.
         loss: Replaces the task's loss in training: a function of logits and target probabilities,
             both float32 (N, K), to a scalar. Targets are one-hot or multi-hot; label smoothing,
             mixing and a teacher make them soft, and unknown labels are NaN. ``val_loss`` remains
@@ -111,6 +115,7 @@ class Trainer:
         progress: bool | None = None,
         tensorboard: bool = False,
         compile: bool = False,
+        ood_detector: bool = True,
         loss: Loss | None = None,
         callbacks: Sequence[Callback] = (),
         **unknown: NoReturn,
@@ -140,7 +145,7 @@ class Trainer:
             callbacks=self.callbacks,
             compile=compile,
         )
-        self.progress, self.compile = progress, compile
+        self.progress, self.compile, self.ood_detector = progress, compile, ood_detector
         self.high_res, self.teacher, self.own_loss = high_res, teacher, loss
         self.batches = BatchSource(data, r, self.device, high_res, teacher)
         model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -303,9 +308,14 @@ class Trainer:
         state.frozen.unfreeze()
         # They may have been fitted by an earlier call of `fit`.
         self.model.spec = replace(self.model.spec, temperature=1.0, conformal=None)
+        self.model.ood_detector = None
         val = self.data.val
         coverage = COVERAGE if calibration_images(val) >= images_needed(COVERAGE) else None
         fitted = calibrate(self.model, val, coverage=coverage, device=self.device, sharded=True)
+        if self.ood_detector:
+            with suppress(ValueError):  # too few images, or a network without feature maps
+                detector = fit_ood_detector(self.model, self.data, device=self.device)
+                self.model.ood_detector = detector
         origin = lineage(self.model, self.data, self.teacher, self.high_res)
         self.model.licence = origin["licence"]
         summary = {

@@ -20,6 +20,7 @@ from medzoo.weights.index import (
     weights_index,
     write_index,
 )
+from medzoo.weights.ood import OODDetector
 from medzoo.weights.origin import WeightsOrigin, weights_origin
 from medzoo.weights.overlap import DIGESTS, image_digests, provenance_of, warn_if_trained_on
 from medzoo.weights.precision import Precision, full_precision
@@ -27,6 +28,7 @@ from medzoo.weights.precision import Precision, full_precision
 __all__ = [
     "DIGESTS",
     "INDEX",
+    "OODDetector",
     "Precision",
     "Shapes",
     "WeightsConfig",

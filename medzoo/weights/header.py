@@ -12,6 +12,7 @@ from medzoo.files import parse_json
 from medzoo.spec import InputSpec, ModelSpec, network_of, spec_of
 from medzoo.spec.checks import MAX_CLASSES, check_whole
 from medzoo.weights.digest import NO_DIGEST
+from medzoo.weights.ood import OODDetector
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,10 +26,12 @@ class WeightsConfig:
         spec: What the model is.
         training: How it was trained: recipe, data and their md5, scores, teacher and
             high-resolution images; empty if unknown.
+        ood_detector: What recognises images of another kind; None if there is nothing.
     """
 
     spec: ModelSpec
     training: Mapping[str, Any] = field(default_factory=dict)
+    ood_detector: OODDetector | None = field(default=None, compare=False)
 
     @classmethod
     def of(cls, model: nn.Module, training: Mapping[str, Any] | None = None) -> WeightsConfig:
@@ -50,7 +53,8 @@ class WeightsConfig:
         # Ensembles, feature extractors and `Specified` carry a spec as well, but their tensors
         # are not those of the architecture. The class is asked, because torch.compile's module
         # passes attributes of the instance on.
-        if not spec.architecture or not hasattr(type(network_of(model)), "get_classifier"):
+        network = network_of(model)
+        if not spec.architecture or not hasattr(type(network), "get_classifier"):
             raise ValueError(
                 f"medzoo cannot build a {type(model).__name__} again, so its weights could not be "
                 "loaded; save a model that medzoo.create_model made, without features_only"
@@ -59,7 +63,8 @@ class WeightsConfig:
         licence = about.pop("licence", "") or spec.licence
         if not licence and spec.dataset:
             licence = spec.dataset.licence
-        return cls(replace(spec, licence=licence), about)
+        detector = vars(network).get("ood_detector")
+        return cls(replace(spec, licence=licence), about, detector)
 
     @property
     def validation(self) -> dict[str, float]:
@@ -70,6 +75,8 @@ class WeightsConfig:
     def to_json(self) -> str:
         """Return the text of the header; a place for the file's digest comes first."""
         values = {"spec": self.spec.to_dict(), "training": dict(self.training)}
+        if self.ood_detector is not None:
+            values["ood_detector"] = self.ood_detector.to_dict()
         return json.dumps({"digest": NO_DIGEST} | values, sort_keys=True)
 
     @classmethod
@@ -91,9 +98,14 @@ class WeightsConfig:
         values.pop("digest", None)
         if "spec" not in values:
             return _from_first_format(values)
+        detector = values.pop("ood_detector", None)
         if values.keys() != {"spec", "training"}:
             raise ValueError(f"expected spec and training, found {sorted(values)}")
-        return cls(ModelSpec.from_dict(values["spec"]), _object(values, "training"))
+        return cls(
+            ModelSpec.from_dict(values["spec"]),
+            _object(values, "training"),
+            OODDetector.from_dict(detector) if detector is not None else None,
+        )
 
 
 _FIRST_FORMAT = ("architecture", "num_classes", "input_size", "mean", "std")

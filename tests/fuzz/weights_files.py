@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import save
 
 import medzoo
+from medzoo.inference.ood import fit_gaussian
 from medzoo.weights import WeightsConfig, read_weights, weights_content
 from medzoo.weights.digest import NO_DIGEST, digest_in, with_digest
 from tests.fuzz.headers import damaged_json
@@ -24,6 +25,9 @@ def cases() -> dict[str, Case]:
     sets = medzoo.ConformalSpec("aps", 0.9, (0.5,) * 7, 40)
     model.spec = replace(model.spec, conformal=sets)
     tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    levels = sum(level["num_chs"] for level in model.feature_info)
+    features = torch.randn(50, levels, generator=torch.Generator().manual_seed(0))
+    model.ood_detector = fit_gaussian(features)
     config = WeightsConfig.of(model, {"seed": 0, "recipe": {}})
     files = [
         weights_content(tensors, config),

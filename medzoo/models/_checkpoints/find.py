@@ -22,6 +22,7 @@ from medzoo.models._registry import ARCHITECTURES, constructor_args
 from medzoo.models._timm import TIMM_PREFIX, check_timm_name, create_timm
 from medzoo.spec import ModelSpec
 from medzoo.weights import (
+    OODDetector,
     Shapes,
     find_entry,
     load_weights,
@@ -56,11 +57,13 @@ class Checkpoint:
         architecture: medzoo's or timm's, the latter with its prefix.
         stored: The spec in the weights file; None without one.
         tensors: Its tensors; None without one.
+        ood_detector: Its detector of images of another kind; None without one.
     """
 
     architecture: str
     stored: ModelSpec | None = None
     tensors: Mapping[str, Tensor] | None = None
+    ood_detector: OODDetector | None = None
 
 
 def find_checkpoint(
@@ -85,7 +88,8 @@ def find_checkpoint(
     path = locate_named(name)
     if path is not None:
         config, tensors = read_weights(path, check=check_fit)
-        return Checkpoint(config.spec.architecture, config.spec, tensors)
+        spec = config.spec
+        return Checkpoint(spec.architecture, spec, tensors, config.ood_detector)
     if name.startswith(TIMM_PREFIX):
         check_architecture(name)
         return Checkpoint(name)
@@ -110,7 +114,7 @@ def find_checkpoint(
             )
         tag = _tag(architecture, dataset, size)
     config, tensors = load_weights(find_entry(architecture, tag))
-    return Checkpoint(architecture, config.spec, tensors)
+    return Checkpoint(architecture, config.spec, tensors, config.ood_detector)
 
 
 def _tag(architecture: str, dataset: str | DatasetInfo | Dataset, size: int | None) -> str:

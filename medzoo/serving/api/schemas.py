@@ -98,8 +98,15 @@ class ImagePrediction(BaseModel):
     )
     coverage: float | None = Field(None, description="What the set was calibrated for.")
     explanation: Heat | None = Field(None, description="If it was asked for.")
+    unfamiliar: bool | None = Field(
+        None, description="Whether it is unlike the images that the model was trained on."
+    )
+    ood_score: float | None = Field(
+        None, ge=0, description="How unlike they are; above 1 it is unfamiliar.", examples=[0.7]
+    )
     warning: str | None = Field(
-        None, description="Why the image may look different from what was meant."
+        None,
+        description="Why the image may look different from what was meant, or is unfamiliar.",
     )
 
 

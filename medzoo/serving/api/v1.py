@@ -21,6 +21,7 @@ from medzoo.inference.conformal import conformal_for, named_sets
 from medzoo.inference.options import Settings
 from medzoo.inference.tta import check_views
 from medzoo.prediction import Explanation
+from medzoo.prediction.result import UNFAMILIAR
 from medzoo.serving.api.schemas import (
     PREDICTED,
     Answers,
@@ -182,8 +183,12 @@ def _prediction(
         explanation.layer().save(buffer, "PNG")
         png = base64.b64encode(buffer.getvalue()).decode()
         values["explanation"] = {"label": explanation.label, "method": "HiResCAM", "png": png}
-    if image.warning:
-        values["warning"] = for_display(image.warning)
+    warnings = [for_display(image.warning)] if image.warning else []
+    if answer.ood_score is not None:
+        values |= {"unfamiliar": answer.ood_score > 1, "ood_score": answer.ood_score}
+        warnings += [UNFAMILIAR.format(answer.ood_score)] if answer.ood_score > 1 else []
+    if warnings:
+        values["warning"] = "; ".join(warnings)
     return values
 
 

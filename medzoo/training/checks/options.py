@@ -27,6 +27,7 @@ class TrainerOptions(TypedDict, total=False):
     progress: bool | None
     tensorboard: bool
     compile: bool
+    ood_detector: bool
     loss: Loss | None
     callbacks: Sequence[Callback]
 
