@@ -37,6 +37,7 @@ ORDER = [
     {"evaluation"},
     {"prediction"},
     {"training"},
+    {"search"},
     {"publishing"},
     {"web"},
     {"serving"},
