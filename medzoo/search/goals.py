@@ -73,7 +73,7 @@ def cost_of(model: Classifier, goal: Cost) -> float:
             ``"latency"``, milliseconds on this machine (the median of 21 predictions).
     """
     if goal != "latency":
-        from medzoo.models.cost import model_cost
+        from medzoo.models import model_cost
 
         return float(getattr(model_cost(model), goal))
     device = next(model.parameters()).device

@@ -11,7 +11,6 @@ import torch
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 
 from medzoo.errors import unknown_name
-from medzoo.models import create_model
 from medzoo.search.goals import SCORES, Cost, Goal, Score, cost_of, score_of
 from medzoo.search.pruning import EndEarly
 from medzoo.search.setting import Setting
@@ -135,10 +134,10 @@ class Objective:
         if "baseline" in trial.user_attrs:
             for name, (domain, _) in parameters_of(base, setting.space).items():
                 suggest(trial, name, domain)
-            self._check_budget(model, base)
-            return model, base
-        changes = dict(suggest_changes(trial, setting.space, base))
-        recipe = with_last_validation(base, base.with_changes(**changes))
+            recipe = base
+        else:
+            changes = suggest_changes(trial, setting.space, base)
+            recipe = with_last_validation(base, base.with_changes(**changes))
         if setting.architecture:
             recipe = recipe.with_changes(model_args=self._architecture(trial, model))
         return model, recipe
@@ -155,19 +154,6 @@ class Objective:
             max_params=self.setting.max_params,
             max_mflop=self.setting.max_mflop,
         )
-
-    def _check_budget(self, model: str, recipe: Recipe) -> None:
-        """End the trial of a bundled recipe whose network is larger than allowed."""
-        limits: dict[Cost, float | None] = {
-            "parameters": self.setting.max_params,
-            "mflop": self.setting.max_mflop,
-        }
-        for goal, limit in limits.items():
-            if limit is None:
-                continue
-            network = create_model(model, dataset=self.setting.parts[0], **recipe.model_args)
-            if (cost := cost_of(network, goal)) > limit:
-                raise optuna.TrialPruned(f"{cost:,.0f} {goal}, more than the {limit:,.0f} allowed")
 
 
 def with_last_validation(base: Recipe, recipe: Recipe) -> Recipe:

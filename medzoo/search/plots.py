@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,8 +80,11 @@ def plot_search_importance(result: SearchResult, path: PathLike) -> Path:
     require_matplotlib()
     from optuna.importance import get_param_importances
 
+    sign = -1 if direction(result.goals[0]) == "maximize" else 1
     try:
-        found = get_param_importances(result.study, target=lambda trial: trial.values[0])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # says what the sign is for
+            found = get_param_importances(result.study, target=lambda trial: sign * trial.values[0])
     except (RuntimeError, ValueError) as error:
         raise TrainingError(
             f"importance cannot be computed from {len(_complete(result))} complete trials: {error}"

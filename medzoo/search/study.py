@@ -61,6 +61,11 @@ def open_study(
                 name: value for name, (_, value) in parameters_of(recipe, setting.space).items()
             }
             choice = {"model": model} if len(setting.recipes) > 1 else {}
+            if setting.architecture:
+                from medzoo.search.architectures import default_architecture_params
+
+                part = setting.parts[0]
+                choice |= default_architecture_params(model, part.info, part.size)
             study.enqueue_trial(
                 {**choice, **values}, user_attrs={"baseline": model}, skip_if_exists=True
             )
