@@ -36,6 +36,7 @@ ROOMS = {
     "serving": ("models over HTTP", "publish"),
     "web": ("pages about models, in the browser", "publish"),
     "publishing": ("model cards, the Hub", "publish"),
+    "search": ("better recipes, by trial", "train"),
     "training": ("recipes, augmentation, Trainer", "train"),
     "prediction": ("files to labels, heat maps", "use"),
     "evaluation": ("scores, intervals, reports, plots", "use"),

@@ -24,6 +24,7 @@ from benchmarks.studies.finetuning import FINETUNING
 from benchmarks.studies.gate_ablation import GATE_ABLATION
 from benchmarks.studies.leakage import LEAKAGE
 from benchmarks.studies.precision import PRECISION
+from benchmarks.studies.search.better_than_luck import SEARCH_STUDY
 from benchmarks.studies.small_folders import SMALL_FOLDERS
 from benchmarks.studies.study import Study
 from benchmarks.studies.transfer import TRANSFER
@@ -38,6 +39,7 @@ STUDIES: dict[str, Study[Any]] = {
         GATE_ABLATION,
         FINETUNING,
         SMALL_FOLDERS,
+        SEARCH_STUDY,
         TRANSFER,
         EXPLANATIONS,
         LEAKAGE,
