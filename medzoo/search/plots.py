@@ -80,14 +80,16 @@ def plot_search_importance(result: SearchResult, path: PathLike) -> Path:
     require_matplotlib()
     from optuna.importance import get_param_importances
 
-    sign = -1 if direction(result.goals[0]) == "maximize" else 1
+    complete, sign = _complete(result), -1 if direction(result.goals[0]) == "maximize" else 1
     try:
+        if len(complete) < 2:
+            raise ValueError("at least two are needed")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # says what the sign is for
             found = get_param_importances(result.study, target=lambda trial: sign * trial.values[0])
     except (RuntimeError, ValueError) as error:
         raise TrainingError(
-            f"importance cannot be computed from {len(_complete(result))} complete trials: {error}"
+            f"importance cannot be computed from {len(complete)} complete trials: {error}"
         ) from error
     figure = new_figure(6, 1 + 0.3 * len(found))
     axes = figure.subplots()

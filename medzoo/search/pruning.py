@@ -22,6 +22,8 @@ FIRST_RUNG = 11
 """Percent of its epochs after which a trial is compared with others for the first time."""
 FACTOR = 3
 """The best third goes on; the next rung is at three times the percentage."""
+LATE = "out of time"
+"""How the reason begins with which a trial ends that cannot finish another epoch in time."""
 _PRUNERS: dict[str, Callable[[], BasePruner]] = {
     "successive_halving": lambda: SuccessiveHalvingPruner(FIRST_RUNG, FACTOR),
     "hyperband": lambda: HyperbandPruner(FIRST_RUNG, 100, FACTOR),
@@ -89,7 +91,7 @@ class EndEarly(Callback):
         if state.epoch == state.recipe.epochs:
             return
         if time.monotonic() + state.row["seconds"] > self.deadline:
-            raise optuna.TrialPruned(f"out of time after {_epochs(state)}")
+            raise optuna.TrialPruned(f"{LATE} after {_epochs(state)}")
         percent = 100 * state.epoch // state.recipe.epochs
         is_rung = percent >= self._rung
         if self.trial is None or not (is_rung or self.score in state.row):

@@ -93,15 +93,19 @@ class SearchResult:
 
     @property
     def ranked(self) -> list[TrialRecord]:
-        """Trials that were trained to their end, the best in the first objective first."""
-        goal = self.goals[0]
-        sign = -1 if direction(goal) == "maximize" else 1
+        """Trials that were trained to their end, the best in the first objective first.
+
+        Among equal ones, the other objectives count, and then the number.
+        """
+        signs = {goal: -1 if direction(goal) == "maximize" else 1 for goal in self.goals}
         complete = [trial for trial in self.trials if trial.state == "complete"]
-        return sorted(complete, key=lambda trial: sign * trial.values[goal])
+        return sorted(
+            complete, key=lambda trial: [sign * trial.values[goal] for goal, sign in signs.items()]
+        )
 
     @property
     def best(self) -> TrialRecord:
-        """The trial that is best in the first objective; of equal ones, the first.
+        """The first of the ranked trials.
 
         Raises:
             TrainingError: If no trial was trained to its end.

@@ -116,7 +116,6 @@ def search(
         >>> result = medzoo.search(data, "simple_cnn", time_limit=3600)  # doctest: +SKIP
         >>> run = medzoo.train(result.model, data, result.recipe)  # doctest: +SKIP
     """
-    began = time.monotonic()
     import_optional("optuna", "medzoo.search needs", "search")
     from medzoo.search.objective import Objective, create_sampler
     from medzoo.search.progress import SearchDisplay
@@ -157,7 +156,7 @@ def search(
             setting.study_name(sampler, created), setting, open_storage(storage), created
         )
         left = None if time_limit is None else max(0.0, time_limit - seconds_spent(study))
-        deadline = math.inf if left is None else began + left
+        deadline = math.inf if left is None else time.monotonic() + left
         done = len(result_of(study, setting).trials)
         with SearchDisplay(trials, done, left, progress) as display:
             objective = Objective(setting, sampler, deadline, display)

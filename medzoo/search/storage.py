@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import optuna
 from optuna.storages import (
@@ -26,6 +27,7 @@ from optuna.storages import (
 from optuna.storages._heartbeat import BaseHeartbeat
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
 
 from medzoo.errors import TrainingError
 from medzoo.escape import for_display
@@ -41,6 +43,8 @@ ALIVE = "alive"
 """The attribute of a trial with the time of its last sign of life, in seconds since 1970."""
 
 _BUSY = 60  # seconds that a process waits for another one that writes into an SQLite file
+_ATTEMPTS, _PAUSE = 20, 0.25  # to open a database that another process makes, and seconds between
+_EXISTS = re.compile("already exists|duplicate key|unique constraint", re.IGNORECASE)
 _KEPT_BY_RETRY = ("fixed_params", "failed_trial", "retry_history")
 _FILES = {"sqlite": (".db", ".sqlite", ".sqlite3"), "journal": (".log", ".journal")}
 
@@ -132,11 +136,7 @@ def open_storage(storage: str | Path | None) -> BaseStorage:
             path = Path(url.removeprefix("journal:"))
             path.parent.mkdir(parents=True, exist_ok=True)
             return _Journal(JournalFileBackend(str(path)))
-        options = {}
-        if url.startswith("sqlite:"):
-            options = {"connect_args": {"timeout": _BUSY}}
-            Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-        return _Database(url, {**options, "pool_pre_ping": True})
+        return _open_database(url)
     except ImportError:
         raise
     except Exception as error:  # whatever the database's driver raises
@@ -145,6 +145,22 @@ def open_storage(storage: str | Path | None) -> BaseStorage:
             f"the study cannot be opened at {for_display(shown)}: "
             f"{for_display(str(error))[:300]}; give another storage="
         ) from error
+
+
+def _open_database(url: str) -> _Database:
+    options: dict[str, Any] = {"pool_pre_ping": True}
+    if url.startswith("sqlite:"):
+        options["connect_args"] = {"timeout": _BUSY}
+        Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    for attempt in range(_ATTEMPTS):
+        try:
+            return _Database(url, options)
+        except SQLAlchemyError as error:
+            # Another process makes the tables of a new database at the same time.
+            if attempt + 1 == _ATTEMPTS or not _EXISTS.search(str(error)):
+                raise
+            time.sleep(_PAUSE)
+    raise AssertionError
 
 
 def _as_url(storage: str | Path) -> str:

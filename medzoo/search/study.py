@@ -19,6 +19,7 @@ from medzoo.escape import for_display
 from medzoo.search.goals import direction
 from medzoo.search.objective import Objective
 from medzoo.search.progress import SearchDisplay
+from medzoo.search.pruning import LATE
 from medzoo.search.result import SearchResult, TrialRecord
 from medzoo.search.setting import Setting
 from medzoo.search.space import parameters_of
@@ -109,6 +110,8 @@ def run_trials(
         result = result_of(study, objective.setting)
         best = next(iter(result.ranked), None)
         display.trial(record, best, len(result.trials), result.goals)
+        if record.reason.startswith(LATE):
+            return
         failures = failures + 1 if record.state == "failed" else 0
         if failures == FAILURES:
             raise TrainingError(

@@ -3,6 +3,7 @@
 import pytest
 
 import medzoo
+from medzoo.search import objective
 from tests.search.formula import train
 
 
@@ -17,15 +18,15 @@ def data():
 @pytest.fixture
 def formula(monkeypatch):
     """Replace the training of each trial."""
-    monkeypatch.setattr("medzoo.search.objective.train", train)
+    monkeypatch.setattr(objective, "train", train)
 
 
 @pytest.fixture
-def run(data, formula, tmp_path):
-    """Search in a file of the test's own."""
+def run(data, formula):
+    """Search without keeping the trials, unless the test gives a file."""
 
     def search(trials=5, **options):
-        options = {"storage": tmp_path / "study.db", "progress": False} | options
+        options = {"storage": None, "progress": False} | options
         return medzoo.search(options.pop("data", data), "simple_cnn", trials=trials, **options)
 
     return search

@@ -1,6 +1,7 @@
 """A search: what it starts from, what it keeps, how it ends, and what it never reads."""
 
 import json
+import sys
 from types import SimpleNamespace
 
 import optuna
@@ -9,6 +10,8 @@ from optuna.distributions import FloatDistribution
 
 import medzoo
 from medzoo.errors import TrainingError
+from medzoo.search import default_space, objective, pruning
+from medzoo.search import run as run_module
 from medzoo.search import study as loop
 from medzoo.training import Recipe, load_recipe, recipe_for
 from tests.search import formula as formulas
@@ -52,7 +55,7 @@ def test_the_test_split_is_never_read(data, monkeypatch):
         def __getattribute__(self, name):
             raise AssertionError(f"the test split was read: {name}")
 
-    monkeypatch.setattr("medzoo.search.objective.train", watched)
+    monkeypatch.setattr(objective, "train", watched)
     poisoned = medzoo.Dataset(data.info, data.train, data.val, Unreadable(), data.provenance)
     for folds in (1, 2):
         medzoo.search(
@@ -70,7 +73,7 @@ def test_trials_that_are_behind_end_early_and_the_first_recipe_does_not(data):
 
     recipe = {**TINY, "epochs": 3, "validate_every": 3}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("medzoo.search.pruning.validate", validate)
+        patch.setattr(pruning, "validate", validate)
         patch.setattr("medzoo.training.trainer.validate", validate)
         space = {"learning_rate": [1e-3, 1e-2]}
         result = medzoo.search(
@@ -100,20 +103,20 @@ def test_costs_are_weighed_against_scores(data, monkeypatch):
 
 
 def test_the_search_comes_closer_than_chance(run):
-    result = run(trials=40, space=RATES)
-    chance = run(trials=40, space=RATES, sampler="random")
+    result = run(trials=30, space=RATES)
+    chance = run(trials=30, space=RATES, sampler="random")
     assert result.best.values["val_auc"] >= chance.best.values["val_auc"]
     assert abs(result.recipe.learning_rate / formulas.BEST_RATE - 1) < 0.2
 
 
-def test_the_same_call_goes_on_where_it_ended(run):
-    whole = run(trials=14, space=RATES, storage=None)
-    assert numbers(run(trials=4, space=RATES)) == [0, 1, 2, 3]
-    assert numbers(run(trials=4, space=RATES)) == [0, 1, 2, 3]
-    resumed = run(trials=14, space=RATES)
+def test_the_same_call_goes_on_where_it_ended(run, tmp_path):
+    whole, kept = run(trials=12, space=RATES), {"space": RATES, "storage": tmp_path / "study.db"}
+    assert numbers(run(trials=4, **kept)) == [0, 1, 2, 3]
+    assert numbers(run(trials=4, **kept)) == [0, 1, 2, 3]
+    resumed = run(trials=12, **kept)
     assert params(resumed) == params(whole)
     assert [trial.values for trial in resumed.trials] == [trial.values for trial in whole.trials]
-    assert params(run(trials=14, space=RATES, seed=1)) != params(whole)
+    assert params(run(trials=12, space=RATES, seed=1)) != params(whole)
 
 
 def test_other_arguments_begin_another_search_in_the_same_file(run, data):
@@ -147,7 +150,7 @@ def test_a_trial_that_raises_is_recorded_and_the_search_goes_on(run, monkeypatch
             raise error
         return formulas.train(*arguments, **options)
 
-    monkeypatch.setattr("medzoo.search.objective.train", sometimes)
+    monkeypatch.setattr(objective, "train", sometimes)
     result = run(trials=4)
     assert [trial.state for trial in result.trials] == ["complete", "failed", "failed", "complete"]
     assert result.trials[1].reason == "RuntimeError: broken screen \x1b[2J"
@@ -158,7 +161,7 @@ def test_a_search_in_which_everything_fails_ends(run, monkeypatch):
     def fail(*_, **__):
         raise RuntimeError("no luck \x1b[2J")
 
-    monkeypatch.setattr("medzoo.search.objective.train", fail)
+    monkeypatch.setattr(objective, "train", fail)
     with pytest.raises(TrainingError, match=r"10 trials failed .* no luck \\x1b\[2J"):
         run(trials=100)
 
@@ -181,17 +184,17 @@ def test_the_last_epoch_alone_stays_the_one_that_is_validated(run):
     assert all(trial.recipe.validate_every == trial.recipe.epochs for trial in result.trials)
 
 
-def test_time_of_all_calls_counts_together(run, monkeypatch):
+def test_time_of_all_calls_counts_together(run, monkeypatch, tmp_path):
+    limits = {"trials": None, "time_limit": 35, "storage": tmp_path / "study.db", "space": RATES}
     clock = SimpleNamespace(now=1000.0)
 
     def slow(*arguments, **options):
         clock.now += 10
         return formulas.train(*arguments, **options)
 
-    for module in ("objective", "run", "study"):
-        monkeypatch.setattr(f"medzoo.search.{module}.time.monotonic", lambda: clock.now)
-    monkeypatch.setattr("medzoo.search.objective.train", slow)
-    result = run(trials=None, time_limit=35)
+    monkeypatch.setattr("time.monotonic", lambda: clock.now)
+    monkeypatch.setattr(objective, "train", slow)
+    result = run(**limits)
     assert len(result.trials) == 4  # the last one began in time
     spans = [(one.datetime_start.timestamp(), one.user_attrs["seconds"]) for one in
              result.study.get_trials()]  # fmt: skip
@@ -200,7 +203,7 @@ def test_time_of_all_calls_counts_together(run, monkeypatch):
     assert loop.seconds_spent(result.study) == pytest.approx(
         max(start + seconds for start, seconds in spans) - first
     )
-    assert len(run(trials=None, time_limit=35).trials) > 4
+    assert len(run(**limits).trials) > 4
 
 
 def test_an_epoch_that_would_be_late_is_not_begun(data):
@@ -214,15 +217,17 @@ def test_an_epoch_that_would_be_late_is_not_begun(data):
         result.best  # noqa: B018
 
 
-def test_an_interrupted_trial_is_repeated(run, monkeypatch):
+def test_an_interrupted_trial_is_repeated(run, monkeypatch, tmp_path):
+    kept = {"space": RATES, "storage": tmp_path / "study.db"}
+
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("medzoo.search.objective.train", interrupt)
+        patch.setattr(objective, "train", interrupt)
         with pytest.raises(KeyboardInterrupt):
-            run(trials=3, space=RATES)
-    result = run(trials=3, space=RATES)
+            run(trials=3, **kept)
+    result = run(trials=3, **kept)
     assert numbers(result) == [1, 2, 3]
     assert result.trials[0].is_baseline
     assert all(trial.state == "complete" for trial in result.trials)
@@ -242,7 +247,7 @@ def test_architectures_are_searched_within_the_budget(run, monkeypatch):
         suggest_architecture=suggest_architecture,
         default_architecture_params=lambda *_: {"simple_cnn.width": 7},
     )
-    monkeypatch.setitem(__import__("sys").modules, "medzoo.search.architectures", stand_in)
+    monkeypatch.setitem(sys.modules, "medzoo.search.architectures", stand_in)
     result = run(trials=4, max_params=5e5)
     assert asked == [("simple_cnn", 28, 5e5, None)] * 4
     assert [trial.state for trial in result.trials] == ["complete"] * 2 + ["pruned", "complete"]
@@ -290,14 +295,14 @@ def test_wrong_models_are_refused(data, models):
 
 
 def test_torchrun_is_refused(run, monkeypatch):
-    monkeypatch.setattr("medzoo.search.run.is_torchrun", lambda: True)
+    monkeypatch.setattr(run_module, "is_torchrun", lambda: True)
     with pytest.raises(ValueError, match="start the same command several times"):
         run()
 
 
 def test_without_optuna_the_extra_is_named(data, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "optuna", None)
+    monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(ImportError, match=r"medzoo\[search\]"):
         medzoo.search(data, trials=1)
     with pytest.raises(ImportError, match=r"medzoo\[search\]"):
-        medzoo.search.__globals__["default_space"](Recipe(), data.info, 10)
+        default_space(Recipe(), data.info, 10)

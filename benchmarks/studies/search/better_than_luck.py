@@ -175,11 +175,11 @@ def plot(records: Mapping[str, Mapping[str, Any]] | None = None) -> Figure:
             if lines:
                 average = [mean(values) for values in zip(*lines, strict=True)]
                 axes.plot(times / 60, average, color=color, label=method)
+                axes.legend(frameon=False)
         axes.set_title(dataset)
         axes.set_xlabel("minutes of training")
         axes.grid(alpha=0.25)
     panels[0].set_ylabel("best validation AUC so far")
-    panels[0].legend(frameon=False)
     return figure
 
 

@@ -1,10 +1,13 @@
 """The study of searches: what is drawn of them, and that an interrupted one goes on."""
 
+from types import SimpleNamespace
+
 import pytest
 
 import medzoo
 from benchmarks.studies.search import better_than_luck
 from benchmarks.studies.search.better_than_luck import METHODS, SearchTrial, curve, seconds_to
+from medzoo.search import objective
 from tests.search.formula import train
 
 
@@ -23,10 +26,17 @@ def test_the_curve_counts_the_seconds_of_trials_that_ended_early():
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_search_is_recorded_and_goes_on(monkeypatch, tmp_path, method):
-    monkeypatch.setattr("medzoo.search.objective.train", train)
+    clock = SimpleNamespace(now=0.0)
+
+    def slow(*arguments, **options):
+        clock.now += 10
+        return train(*arguments, **options)
+
+    monkeypatch.setattr("time.monotonic", lambda: clock.now)
+    monkeypatch.setattr(objective, "train", slow)
     monkeypatch.setattr(better_than_luck, "STORAGE", tmp_path / "study.db")
     trial, counts = SearchTrial("retinamnist", method, 0), []
-    for seconds in (0.5, 1.0):
+    for seconds in (5, 25):
         monkeypatch.setattr(better_than_luck, "SECONDS", seconds)
         record = better_than_luck.run(trial, Source())
         counts.append(sum(record["trials"].values()))
