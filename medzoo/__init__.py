@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from medzoo.models import create_model, save_weights
     from medzoo.prediction import Explanation, Prediction, Predictions, explain, predict
     from medzoo.publishing import push_to_hub
+    from medzoo.search import SearchResult, search
     from medzoo.spec import ConformalSpec, InputSpec, ModelSpec, spec_of
     from medzoo.training import Augmentation, Recipe, Run, Trainer, finetune, recipe_for, train
     from medzoo.transforms import create_transform
@@ -91,6 +92,7 @@ __all__ = [
     "Report",
     "RobustnessReport",
     "Run",
+    "SearchResult",
     "Split",
     "Trainer",
     "TrainingError",
@@ -120,6 +122,7 @@ __all__ = [
     "push_to_hub",
     "recipe_for",
     "save_weights",
+    "search",
     "spec_of",
     "synthetic",
     "train",
@@ -158,6 +161,7 @@ _HOME = {
     "models": ("create_model", "save_weights"),
     "prediction": ("Explanation", "Prediction", "Predictions", "explain", "predict"),
     "publishing": ("push_to_hub",),
+    "search": ("SearchResult", "search"),
     "spec": ("ConformalSpec", "InputSpec", "ModelSpec", "spec_of"),
     "training": ("Augmentation", "Recipe", "Run", "Trainer", "finetune", "recipe_for", "train"),
     "transforms": ("create_transform",),
@@ -165,7 +169,7 @@ _HOME = {
 
 # Packages, and modules without top-level names, whose public functions users call as well.
 _PACKAGES = (
-    *(home for home in _HOME if home != "model_names"),
+    *(home for home in _HOME if home not in ("model_names", "search")),  # the latter: a function
     "device",
     "distributed",
     "images",

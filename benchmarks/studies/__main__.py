@@ -30,6 +30,7 @@ from benchmarks.studies.ood import OOD
 from benchmarks.studies.precision import PRECISION
 from benchmarks.studies.published.coverage import COVERAGE
 from benchmarks.studies.published.differences import DIFFERENCES
+from benchmarks.studies.search.better_than_luck import SEARCH_STUDY
 from benchmarks.studies.small_folders import SMALL_FOLDERS
 from benchmarks.studies.study import Study
 from benchmarks.studies.transfer import TRANSFER
@@ -45,6 +46,7 @@ STUDIES: dict[str, Study[Any]] = {
         ARCHITECTURE_SEARCH,
         FINETUNING,
         SMALL_FOLDERS,
+        SEARCH_STUDY,
         TRANSFER,
         EXPLANATIONS,
         LEAKAGE,

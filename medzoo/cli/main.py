@@ -13,7 +13,17 @@ from typing import TextIO
 
 import medzoo
 from medzoo import distributed
-from medzoo.cli import calibrate, evaluate, export, predict, preview, publish, serve, train
+from medzoo.cli import (
+    calibrate,
+    evaluate,
+    export,
+    predict,
+    preview,
+    publish,
+    search,
+    serve,
+    train,
+)
 from medzoo.cli import info as show
 from medzoo.cli.command import Commands
 from medzoo.errors import DatasetError, TrainingError, WeightsError, WriteError
@@ -28,6 +38,7 @@ examples:
   medzoo preview my_images/
   medzoo train advanced_cnn --dataset dermamnist
   torchrun --nproc-per-node=2 -m medzoo train advanced_cnn --dataset dermamnist
+  medzoo search --data my_images/ --time 2h
   medzoo evaluate advanced_cnn.dermamnist
   medzoo export advanced_cnn.dermamnist model.onnx
   medzoo serve advanced_cnn.dermamnist
@@ -125,6 +136,17 @@ def create_parser() -> tuple[argparse.ArgumentParser, Commands]:
     )
     parser.add_argument("--version", action="version", version=f"medzoo {medzoo.__version__}")
     commands = Commands(parser)
-    for module in (show, preview, train, calibrate, evaluate, predict, export, serve, publish):
+    for module in (
+        show,
+        preview,
+        train,
+        search,
+        calibrate,
+        evaluate,
+        predict,
+        export,
+        serve,
+        publish,
+    ):
         module.add(commands)
     return parser, commands

@@ -30,6 +30,19 @@ def add_model_data_options(parser: argparse.ArgumentParser, purpose: str = "") -
     add_exclude_option(parser)
 
 
+def add_training_data_options(parser: argparse.ArgumentParser) -> None:
+    """Add ``--dataset`` and ``--data``, of which one has to be given, ``--group``, ``--exclude``.
+
+    Args:
+        parser: The parser of a command that trains.
+    """
+    data = parser.add_mutually_exclusive_group(required=True)
+    data.add_argument("--dataset", help="a MedMNIST name")
+    data.add_argument("--data", type=Path, help="your own: a folder, a .csv table or an .npz file")
+    add_group_option(parser)
+    add_exclude_option(parser)
+
+
 def add_exclude_option(parser: argparse.ArgumentParser) -> None:
     """Add ``--exclude``.
 

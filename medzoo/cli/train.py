@@ -10,7 +10,7 @@ from typing import Any
 import medzoo
 from medzoo import distributed
 from medzoo.cli.command import Commands, add_data_options
-from medzoo.cli.model_data import add_exclude_option, add_group_option
+from medzoo.cli.model_data import add_training_data_options
 from medzoo.errors import TrainingError, TrainingInterrupted
 
 
@@ -27,11 +27,7 @@ def add(commands: Commands) -> None:
         "medzoo train simple_cnn --dataset breastmnist --epochs 10",
     )
     sub.add_argument("model", help="architecture, or a checkpoint to start from")
-    data = sub.add_mutually_exclusive_group(required=True)
-    data.add_argument("--dataset", help="a MedMNIST name")
-    data.add_argument("--data", type=Path, help="your own: a folder, a .csv table or an .npz file")
-    add_group_option(sub)
-    add_exclude_option(sub)
+    add_training_data_options(sub)
     sub.add_argument("--pretrained", action="store_true", help="start from published weights")
     sub.add_argument(
         "--recipe", help="a bundled name or a JSON file (default; with --pretrained: finetune)"

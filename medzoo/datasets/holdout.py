@@ -39,7 +39,7 @@ def validation_rows(data: Dataset, seed: int = 0) -> Tensor:
     """
     check_dataset("data", data)
     train = data.train
-    digests = [_digest(image) for chunk in train.chunks(_CHUNK) for image in chunk]
+    digests = image_digests(train)
     labels = (train.labels == 1).long() if data.info.multi_label else train.labels
     for number, name in enumerate(data.info.classes):
         has = labels[:, number] == 1 if labels.ndim == 2 else labels == number
@@ -97,6 +97,15 @@ def hold_out_validation(data: Dataset, rows: Tensor | None = None) -> Dataset:
         "test": part(data.test, "test") if "test" in data.splits else None,
     }
     return Dataset(info, **splits, provenance=provenance)  # type: ignore[arg-type]
+
+
+def image_digests(split: Split) -> list[str]:
+    """Return a digest of each image of a split; identical images have the same.
+
+    Args:
+        split: The split.
+    """
+    return [_digest(image) for chunk in split.chunks(_CHUNK) for image in chunk]
 
 
 def _digest(image: Tensor) -> str:

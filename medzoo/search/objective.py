@@ -1,0 +1,183 @@
+"""One trial of a search: its recipe is chosen, its model trained, its scores recorded."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from typing import Any, cast
+
+import optuna
+import torch
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+
+from medzoo.errors import unknown_name
+from medzoo.search.goals import SCORES, Cost, Goal, Score, cost_of, score_of
+from medzoo.search.pruning import EndEarly
+from medzoo.search.setting import Setting
+from medzoo.search.space import parameters_of, suggest, suggest_changes
+from medzoo.training import Callback, Recipe, Run, train
+
+_SAMPLERS = ("tpe", "random")
+_LONGEST = 500  # characters of a reason
+
+
+def create_sampler(sampler: str | BaseSampler, seed: int, several: bool) -> BaseSampler:
+    """Return what chooses the values of a trial.
+
+    Args:
+        sampler: ``"tpe"``, ``"random"``, or one of Optuna's samplers, which is used as it is.
+        seed: Seed of its random numbers.
+        several: Whether there are several objectives.
+
+    Raises:
+        TypeError: If it is neither a name nor a sampler.
+        ValueError: If the name is unknown.
+    """
+    if isinstance(sampler, BaseSampler):
+        return sampler
+    if not isinstance(sampler, str):
+        raise TypeError(f"sampler={sampler!r:.80} is neither a name nor a sampler of Optuna")
+    if sampler == "random":
+        return RandomSampler(seed=seed)
+    if sampler == "tpe":
+        # Grouped: what depends on a choice is not in every trial.
+        return TPESampler(seed=seed, multivariate=not several, group=not several)
+    raise unknown_name("sampler", sampler, _SAMPLERS)
+
+
+class Objective:
+    """Runs the trials of a search; Optuna calls it.
+
+    Args:
+        setting: What decides the search.
+        sampler: As for `create_sampler`.
+        deadline: When the search ends, on the clock ``time.monotonic``.
+        callback: Sees each epoch.
+
+    Attributes:
+        number: Number of the last trial.
+    """
+
+    def __init__(
+        self, setting: Setting, sampler: str | BaseSampler, deadline: float, callback: Callback
+    ) -> None:
+        self.setting, self.sampler = setting, sampler
+        self.deadline, self.callback = deadline, callback
+        self.number: int | None = None
+
+    def __call__(self, trial: optuna.Trial) -> float | tuple[float, ...]:
+        """Train a model, or as many as there are folds, and return the values of the objectives.
+
+        Args:
+            trial: What Optuna knows about the trial; recipe, seconds and reason are added to it.
+
+        Raises:
+            optuna.TrialPruned: If the trial ends early.
+            Exception: Whatever the training raises.
+        """
+        self.number, several = trial.number, len(self.setting.goals) > 1
+        # Choices depend on the number of the trial alone, so they are the same after a restart.
+        seed = 1_000_003 * self.setting.seed + trial.number
+        trial.study.sampler = create_sampler(self.sampler, seed % (1 << 32), several)
+        reason, began = "", time.monotonic()
+        try:
+            return self._train(trial)
+        except KeyboardInterrupt:
+            reason = "interrupted"
+            raise
+        except optuna.TrialPruned as pruned:
+            reason = str(pruned)
+            raise
+        except Exception as error:
+            reason = _reason(error)
+            raise
+        finally:
+            trial.set_user_attr("seconds", time.monotonic() - began)
+            trial.set_user_attr("reason", reason[:_LONGEST])
+            if torch.cuda.is_initialized():
+                torch.cuda.empty_cache()
+
+    def _train(self, trial: optuna.Trial) -> float | tuple[float, ...]:
+        model, recipe = self._choose(trial)
+        trial.set_user_attr("model", model)
+        trial.set_user_attr("recipe", recipe.to_dict())
+        scores: dict[Goal, list[float]] = {goal: [] for goal in self.setting.goals}
+        for number, part in enumerate(self.setting.parts):
+            # Only those that are not behind in the first fold are trained on the others.
+            judged = trial if number == 0 and len(self.setting.goals) == 1 else None
+            early = EndEarly(
+                judged,
+                part,
+                cast(Score, self.setting.goals[0]),
+                self.deadline,
+                self.setting.device,
+                spare="baseline" in trial.user_attrs,
+            )
+            run = train(
+                model,
+                part,
+                recipe,
+                device=self.setting.device,
+                progress=False,
+                callbacks=[self.callback, early],
+            )
+            for goal, values in scores.items():
+                values.append(_value(run, goal))
+        values = [statistics.fmean(values) for values in scores.values()]
+        return values[0] if len(values) == 1 else tuple(values)
+
+    def _choose(self, trial: optuna.Trial) -> tuple[str, Recipe]:
+        """Return model and recipe of a trial."""
+        setting, models = self.setting, list(self.setting.recipes)
+        model = trial.suggest_categorical("model", models) if len(models) > 1 else models[0]
+        base = setting.recipes[model]
+        if "baseline" in trial.user_attrs:
+            for name, (domain, _) in parameters_of(base, setting.space).items():
+                suggest(trial, name, domain)
+            recipe = base
+        else:
+            changes = suggest_changes(trial, setting.space, base)
+            recipe = with_last_validation(base, base.with_changes(**changes))
+        if setting.architecture:
+            recipe = recipe.with_changes(model_args=self._architecture(trial, model))
+        return model, recipe
+
+    def _architecture(self, trial: optuna.Trial, model: str) -> dict[str, Any]:
+        from medzoo.search.architectures import suggest_architecture
+
+        part = self.setting.parts[0]
+        return suggest_architecture(
+            trial,
+            model,
+            part.info,
+            part.size,
+            max_params=self.setting.max_params,
+            max_mflop=self.setting.max_mflop,
+        )
+
+
+def with_last_validation(base: Recipe, recipe: Recipe) -> Recipe:
+    """Let only the last epoch be validated if that was so before the number of epochs changed.
+
+    Args:
+        base: The recipe before it was changed.
+        recipe: The recipe.
+    """
+    if base.validate_every < base.epochs or recipe.validate_every != base.validate_every:
+        return recipe
+    return recipe.with_changes(validate_every=recipe.epochs)
+
+
+def _value(run: Run, goal: Goal) -> float:
+    if goal in SCORES:
+        return score_of(run, cast(Score, goal))
+    return cost_of(run.model, cast(Cost, goal))
+
+
+def _reason(error: Exception) -> str:
+    """Return why a trial failed, in one line."""
+    text = " ".join(str(error).split())
+    is_memory = isinstance(error, MemoryError | torch.OutOfMemoryError)
+    # How PyTorch says on the CPU that there is not enough memory.
+    is_memory = is_memory or "allocate memory" in text or "not enough memory" in text
+    return f"out of memory: {text}" if is_memory else f"{type(error).__name__}: {text}"

@@ -1,0 +1,188 @@
+"""`medzoo.search`: find a better recipe, and if wanted a better architecture, for a data set."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Hashable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+
+from medzoo.datasets import Dataset
+from medzoo.datasets.validation import check_dataset
+from medzoo.device import resolve_device
+from medzoo.distributed import is_torchrun
+from medzoo.lazy import import_optional
+from medzoo.models import architecture_of
+from medzoo.search.folds import validation_parts
+from medzoo.search.goals import Goal, check_goals
+from medzoo.search.result import SearchResult
+from medzoo.search.setting import Setting
+from medzoo.search.space import Space, check_space, default_space
+from medzoo.spec.checks import check_whole, is_finite
+from medzoo.training import Recipe, load_recipe
+
+if TYPE_CHECKING:
+    from optuna.pruners import BasePruner
+    from optuna.samplers import BaseSampler
+
+    from medzoo.search.pruning import Pruner
+
+MODELS = ("simple_cnn", "efficientnet", "advanced_cnn")
+"""Architectures among which a search chooses by default."""
+
+
+def search(
+    data: Dataset,
+    models: str | Sequence[str] = MODELS,
+    space: Space | None = None,
+    *,
+    recipe: Recipe | Mapping[str, Any] | str | Path = "default",
+    trials: int | None = None,
+    time_limit: float | None = None,
+    objectives: Goal | Sequence[Goal] = "val_auc",
+    folds: int = 1,
+    groups: Sequence[Hashable] | None = None,
+    architecture: bool = False,
+    max_params: float | None = None,
+    max_mflop: float | None = None,
+    storage: str | Path | None = "study.db",
+    sampler: Literal["tpe", "random"] | BaseSampler = "tpe",
+    pruner: Pruner | BasePruner | None = None,
+    seed: int = 0,
+    device: str | torch.device = "auto",
+    progress: bool | None = None,
+) -> SearchResult:
+    """Search for the recipe that trains the best model for a data set.
+
+    A trial trains one model by one recipe, and is judged on validation images. The test split is
+    not handed to it. The first trials are the models' recipes without changes; what follows is
+    chosen by Optuna, which learns from all trials before. Trials that are behind after a ninth or
+    a third of their epochs are ended.
+
+    All trials are kept in `storage`. If the process is killed, the same call goes on, and several
+    processes, on one machine or many, may work on a search together: each makes the same call.
+    Calls with other data, models or options begin searches of their own in the same storage; only
+    `trials` and `time_limit` may change, and count for all calls together.
+
+    Args:
+        data: Training and validation images. Without a validation split, a part of the training
+            split is used for it, as one warning says.
+        models: Architecture, or several to choose from; any that `medzoo.train` takes.
+        space: What may change: a mapping of the recipe's fields to choices or ranges, or a function
+            of an Optuna trial and the recipe that returns changes. By default
+            `medzoo.search.default_space`'s.
+        recipe: What the search starts from and the space does not change, as for `medzoo.train`.
+        trials: Number of trials after which the search ends, those that failed included.
+        time_limit: Seconds after which it ends. Give this, `trials`, or both.
+        objectives: What is best: ``"val_auc"``, ``"val_acc"`` or ``"val_loss"``. Or several, of
+            which the first is one of these: they are weighed against costs, ``"parameters"``,
+            ``"mflop"`` or ``"latency"`` (see `SearchResult.front`). Such trials are not ended
+            early.
+        folds: 1 to validate on the validation split. For small data sets, a number of parts into
+            which training and validation images are divided, each of which validates once: slower,
+            but less a matter of luck.
+        groups: With `folds`, patient or lesion of each training and then each validation image; the
+            images of a group stay in one fold.
+        architecture: Also search widths, depths and other arguments of the architectures.
+        max_params: Largest number of parameters of a model; implies `architecture`.
+        max_mflop: Most floating-point operations for one image, in millions; implies
+            `architecture`.
+        storage: A file ending in ``.db`` (SQLite) or ``.log`` (a journal); the URL of a database,
+            ``"postgresql://user@host/name"``; or None to keep nothing.
+        sampler: ``"tpe"``, ``"random"`` or one of Optuna's.
+        pruner: ``"successive_halving"`` (the default for one objective), ``"hyperband"``,
+            ``"none"`` or one of Optuna's. Steps are percent of a trial's epochs.
+        seed: Seed of the choices. A single process makes the same ones again. The recipe has the
+            seed of the trainings.
+        device: As for `medzoo.train`.
+        progress: Show a progress bar; by default on a terminal and in Jupyter, and elsewhere a line
+            per trial.
+
+    Returns:
+        The best recipe, and all trials, also those of earlier calls.
+
+    Raises:
+        TypeError: If an argument is of the wrong type.
+        ValueError: If an argument is wrong, or neither `trials` nor `time_limit` is given.
+        ImportError: If Optuna is not installed: ``pip install 'medzoo[search]'``.
+        DatasetError: If the data cannot be divided into `folds`.
+        TrainingError: If the storage cannot be opened, or ten trials fail one after the other. One
+            that fails is recorded, and the search goes on.
+
+    Example:
+        >>> result = medzoo.search(data, "simple_cnn", time_limit=3600)  # doctest: +SKIP
+        >>> run = medzoo.train(result.model, data, result.recipe)  # doctest: +SKIP
+    """
+    import_optional("optuna", "medzoo.search needs", "search")
+    from medzoo.search.objective import Objective, create_sampler
+    from medzoo.search.progress import SearchDisplay
+    from medzoo.search.pruning import create_pruner
+    from medzoo.search.storage import open_storage
+    from medzoo.search.study import open_study, quiet, result_of, run_trials, seconds_spent
+
+    check_dataset("data", data)
+    _check_limits(trials, time_limit)
+    check_whole("seed", seed, 0)
+    if is_torchrun():
+        raise ValueError(
+            "torchrun shares one training among processes, but each process of a search runs "
+            "trials of its own; start the same command several times instead"
+        )
+    goals = check_goals(objectives)
+    recipes = {model: load_recipe(recipe, model, data) for model in _check_models(models)}
+    parts = validation_parts(data, folds, groups)
+    if space is None:
+        space = default_space(list(recipes.values()), data.info, len(parts[0].train))
+    for base in recipes.values():
+        check_space(space, base)
+    setting = Setting(
+        parts,
+        recipes,
+        space,
+        goals,
+        architecture or max_params is not None or max_mflop is not None,
+        max_params,
+        max_mflop,
+        resolve_device(device),
+        seed,
+    )
+    with quiet():
+        create_sampler(sampler, seed, len(goals) > 1)  # to find out now whether there is one
+        created = create_pruner(pruner, len(goals) > 1)
+        study = open_study(
+            setting.study_name(sampler, created), setting, open_storage(storage), created
+        )
+        left = None if time_limit is None else max(0.0, time_limit - seconds_spent(study))
+        deadline = math.inf if left is None else time.monotonic() + left
+        done = len(result_of(study, setting).trials)
+        with SearchDisplay(trials, done, left, progress) as display:
+            objective = Objective(setting, sampler, deadline, display)
+            run_trials(study, objective, display, trials)
+        return result_of(study, setting)
+
+
+def _check_limits(trials: int | None, time_limit: float | None) -> None:
+    if trials is None and time_limit is None:
+        raise ValueError(
+            "the search would never end; give trials=, a number, or time_limit=, seconds"
+        )
+    if trials is not None:
+        check_whole("trials", trials, 1)
+    if time_limit is not None and not (is_finite(time_limit) and time_limit > 0):
+        raise ValueError(f"time_limit={time_limit!r:.80} must be a number of seconds above 0")
+
+
+def _check_models(models: str | Sequence[str]) -> list[str]:
+    names = [models] if isinstance(models, str) else list(models)
+    if not names or len(set(names)) < len(names):
+        raise ValueError(f"models={models!r:.200} must name at least one architecture, each once")
+    for name in names:
+        if (known := architecture_of(name)) != name:
+            raise ValueError(
+                f"a search trains from random weights, but {name!r} names trained ones; "
+                f"give {known!r}"
+            )
+    return names

@@ -1,0 +1,58 @@
+"""Everything that decides a search, except how long it goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from medzoo.datasets import Dataset
+from medzoo.search.goals import Goal
+from medzoo.search.space import Space, describe_space
+from medzoo.training import Recipe
+from medzoo.training.records.fingerprint import digest_of, digest_of_split
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Everything that decides a search, except how long it goes on.
+
+    Attributes:
+        parts: What each trial is trained and validated on, one part after the other.
+        recipes: The recipe that the search starts from, by model.
+        space: What may change.
+        goals: The objectives.
+        architecture: Whether the models' architectures may change.
+        max_params: Largest number of parameters, if it is limited.
+        max_mflop: Most floating-point operations per image in millions, if they are limited.
+        device: Where models are trained.
+        seed: Seed of the choices.
+    """
+
+    parts: list[Dataset]
+    recipes: Mapping[str, Recipe]
+    space: Space
+    goals: tuple[Goal, ...]
+    architecture: bool
+    max_params: float | None
+    max_mflop: float | None
+    device: torch.device
+    seed: int
+
+    def study_name(self, sampler: object, pruner: object) -> str:
+        """Return a name that searches share only if all that decides them is the same.
+
+        Args:
+            sampler: What chooses, as text or an object of Optuna, which counts by its class.
+            pruner: What ends trials early, likewise.
+        """
+        about: list[Any] = [
+            {model: recipe.to_dict() for model, recipe in self.recipes.items()},
+            [[digest_of_split(part.train), digest_of_split(part.val)] for part in self.parts],
+            describe_space(self.space),
+            [self.goals, self.architecture, self.max_params, self.max_mflop, self.seed],
+            [one if isinstance(one, str) else type(one).__name__ for one in (sampler, pruner)],
+        ]
+        return f"{self.parts[0].info.name}-{digest_of([], about)[:8]}"

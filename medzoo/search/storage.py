@@ -1,0 +1,183 @@
+"""Where trials are kept, so that no process that ends takes one with it.
+
+A process says every few seconds that its trial is alive. Of one that has been silent, the next
+process that looks for work marks the trial as failed and puts it back into the queue. Optuna does
+so for databases, but not for journal files, nor for trials whose process died before its first
+sign of life; here, one implementation serves both kinds of storage.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages import (
+    BaseStorage,
+    InMemoryStorage,
+    JournalStorage,
+    RDBStorage,
+    RetryHeartbeatStaleTrialCallback,
+)
+from optuna.storages._heartbeat import BaseHeartbeat
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
+
+from medzoo.errors import TrainingError
+from medzoo.escape import for_display
+from medzoo.lazy import import_optional
+
+INTERVAL = 10
+"""Seconds between signs of life."""
+GRACE = 60
+"""Seconds of silence after which a process counts as dead."""
+RETRIES = 2
+"""How often a trial whose process died is tried again; it may be what kills the process."""
+ALIVE = "alive"
+"""The attribute of a trial with the time of its last sign of life, in seconds since 1970."""
+
+_BUSY = 60  # seconds that a process waits for another one that writes into an SQLite file
+_ATTEMPTS, _PAUSE = 20, 0.25  # to open a database that another process makes, and seconds between
+_EXISTS = re.compile("already exists|duplicate key|unique constraint", re.IGNORECASE)
+_KEPT_BY_RETRY = ("fixed_params", "failed_trial", "retry_history")
+_FILES = {"sqlite": (".db", ".sqlite", ".sqlite3"), "journal": (".log", ".journal")}
+
+
+class _SignsOfLife(BaseHeartbeat):
+    """Signs of life as an attribute of the trial, which every storage can keep."""
+
+    def record_heartbeat(self: BaseStorage, trial_id: int) -> None:  # type: ignore[misc]
+        # A trial may have ended, or the database be out of reach: the next sign may arrive.
+        with suppress(Exception):
+            self.set_trial_system_attr(trial_id, ALIVE, time.time())
+
+    def _get_stale_trial_ids(self: BaseStorage, study_id: int) -> list[int]:  # type: ignore[misc]
+        running = self.get_all_trials(study_id, deepcopy=False, states=(TrialState.RUNNING,))
+        return [one._trial_id for one in running if last_sign(one) < time.time() - GRACE]
+
+    def get_heartbeat_interval(self) -> int:
+        return INTERVAL
+
+    def get_heartbeat_stale_trial_callback(self) -> Callable[[optuna.Study, FrozenTrial], None]:
+        return retry
+
+
+class _Journal(_SignsOfLife, JournalStorage):
+    """A journal file."""
+
+
+class _Database(_SignsOfLife, RDBStorage):
+    """A database."""
+
+
+def retry(study: optuna.Study, trial: FrozenTrial) -> None:
+    """Put a trial that did not end by itself back into the queue, but not for ever.
+
+    Args:
+        study: The study.
+        trial: The trial.
+    """
+    again = copy.deepcopy(trial)
+    # Without the rungs that it had climbed: it has to compete on each of them again.
+    again.system_attrs = {k: v for k, v in trial.system_attrs.items() if k in _KEPT_BY_RETRY}
+    RetryHeartbeatStaleTrialCallback(max_retry=RETRIES)(study, again)
+
+
+def replaced(trials: Iterable[FrozenTrial]) -> set[int]:
+    """Return the numbers of the trials that have been put back into the queue, as new trials.
+
+    Args:
+        trials: All trials of a study.
+    """
+    return {
+        number for one in trials for number in RetryHeartbeatStaleTrialCallback.retry_history(one)
+    }
+
+
+def last_sign(trial: FrozenTrial) -> float:
+    """Return when a trial was last known to be alive, in seconds since 1970.
+
+    Args:
+        trial: A trial that has started.
+    """
+    assert trial.datetime_start is not None
+    return max(trial.system_attrs.get(ALIVE, 0.0), trial.datetime_start.timestamp())
+
+
+def open_storage(storage: str | Path | None) -> BaseStorage:
+    """Open the storage of studies; a file is created if it does not exist.
+
+    Args:
+        storage: A file: SQLite (``.db``) or a journal (``.log``); the URL of a database; or None to
+            keep nothing after the search.
+
+    Raises:
+        TypeError: If it is none of these.
+        ValueError: If the file has another ending.
+        ImportError: If the driver of the database is not installed.
+        TrainingError: If it cannot be opened.
+    """
+    if storage is None:
+        return InMemoryStorage()
+    if not isinstance(storage, str | Path):
+        raise TypeError(
+            f"storage={storage!r:.80} is a {type(storage).__name__}; expected a file such as "
+            "'study.db', the URL of a database, or None"
+        )
+    url = _as_url(storage)
+    try:
+        if url.startswith("journal:"):
+            path = Path(url.removeprefix("journal:"))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return _Journal(JournalFileBackend(str(path)))
+        return _open_database(url)
+    except ImportError:
+        raise
+    except Exception as error:  # whatever the database's driver raises
+        shown = re.sub("://[^/@]*@", "://", str(storage))  # without the password
+        raise TrainingError(
+            f"the study cannot be opened at {for_display(shown)}: "
+            f"{for_display(str(error))[:300]}; give another storage="
+        ) from error
+
+
+def _open_database(url: str) -> _Database:
+    options: dict[str, Any] = {"pool_pre_ping": True}
+    if url.startswith("sqlite:"):
+        options["connect_args"] = {"timeout": _BUSY}
+        Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    for attempt in range(_ATTEMPTS):
+        try:
+            return _Database(url, options)
+        except SQLAlchemyError as error:
+            # Another process makes the tables of a new database at the same time.
+            if attempt + 1 == _ATTEMPTS or not _EXISTS.search(str(error)):
+                raise
+            time.sleep(_PAUSE)
+    raise AssertionError
+
+
+def _as_url(storage: str | Path) -> str:
+    text = str(storage)
+    if "://" not in text:
+        for kind, endings in _FILES.items():
+            if text.endswith(endings):
+                return f"sqlite:///{text}" if kind == "sqlite" else f"journal:{text}"
+        raise ValueError(
+            f"storage={text!r} is neither a URL nor a file whose ending says what it is; expected "
+            f"{' or '.join(_FILES['sqlite'])} for SQLite, {' or '.join(_FILES['journal'])} for a "
+            "journal"
+        )
+    if text.startswith(
+        "postgresql://"
+    ):  # SQLAlchemy's own choice of a driver needs another package
+        text = text.replace("postgresql://", "postgresql+pg8000://", 1)
+    if text.startswith("postgresql+pg8000:"):
+        import_optional("pg8000", "PostgreSQL needs", "search")
+    return text

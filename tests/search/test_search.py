@@ -1,0 +1,308 @@
+"""A search: what it starts from, what it keeps, how it ends, and what it never reads."""
+
+import json
+import sys
+from types import SimpleNamespace
+
+import optuna
+import pytest
+from optuna.distributions import FloatDistribution
+
+import medzoo
+from medzoo.errors import TrainingError
+from medzoo.search import default_space, objective, pruning
+from medzoo.search import run as run_module
+from medzoo.search import study as loop
+from medzoo.training import Recipe, load_recipe, recipe_for
+from tests.search import formula as formulas
+
+RATES = {"learning_rate": FloatDistribution(1e-4, 1.0, log=True)}
+TINY = {"epochs": 2, "batch_size": 8, "model_args": {"widths": [4, 4, 8]}}
+
+
+def numbers(result):
+    return [trial.number for trial in result.trials]
+
+
+def params(result):
+    return [trial.params for trial in result.trials]
+
+
+# With real trainings
+
+
+def test_the_best_recipe_trains_and_is_read_back(data, tmp_path):
+    result = medzoo.search(data, "simple_cnn", recipe=TINY, trials=3, storage=None, progress=False)
+    assert result.trials[0].recipe == load_recipe(TINY, "simple_cnn", data)
+    assert result.trials[0].is_baseline
+    assert result.trials[0].state == "complete"
+    path = result.save(tmp_path / "best.json")
+    assert load_recipe(path, result.model, data) == result.recipe
+    again = medzoo.train(result.model, data, path, progress=False)
+    assert again.val_auc == result.best.values["val_auc"]
+    assert json.loads(json.dumps(result.to_dict()))["trials"][0]["seconds"] > 0
+
+
+def test_the_test_split_is_never_read(data, monkeypatch):
+    seen = []
+    train = medzoo.train
+
+    def watched(model, part, recipe, **options):
+        seen.append(part)
+        return train(model, part, recipe, **options)
+
+    class Unreadable:
+        def __getattribute__(self, name):
+            raise AssertionError(f"the test split was read: {name}")
+
+    monkeypatch.setattr(objective, "train", watched)
+    poisoned = medzoo.Dataset(data.info, data.train, data.val, Unreadable(), data.provenance)
+    for folds in (1, 2):
+        medzoo.search(
+            poisoned, "simple_cnn", recipe=TINY, trials=1, folds=folds, storage=None, progress=False
+        )
+    assert len(seen) == 3
+    assert all(list(part.splits) == ["train", "val"] for part in seen)
+
+
+def test_trials_that_are_behind_end_early_and_the_first_recipe_does_not(data):
+    scores = iter([0.6, 0.9, 0.2, 0.95, 0.9])  # at the first rung, then at the last epoch
+
+    def validate(*_, **__):
+        return {"val_loss": 0.0, "val_acc": 0.0, "val_auc": next(scores)}
+
+    recipe = {**TINY, "epochs": 3, "validate_every": 3}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pruning, "validate", validate)
+        patch.setattr("medzoo.training.trainer.validate", validate)
+        space = {"learning_rate": [1e-3, 1e-2]}
+        result = medzoo.search(
+            data, "simple_cnn", space, recipe=recipe, trials=3, storage=None, progress=False
+        )
+    assert [trial.state for trial in result.trials] == ["complete", "pruned", "complete"]
+    assert result.trials[1].reason == "val_auc 0.2000 after 1 of 3 epochs: behind"
+    assert result.trials[1].recipe is not None
+
+
+def test_costs_are_weighed_against_scores(data, monkeypatch):
+    cost = SimpleNamespace(parameters=7, mflop=1.5)
+    monkeypatch.setattr("medzoo.models.model_cost", lambda model: cost, raising=False)
+    goals = ("val_acc", "mflop", "latency")
+    result = medzoo.search(
+        data, "simple_cnn", recipe=TINY, trials=2, objectives=goals, storage=None, progress=False
+    )
+    for trial in result.trials:
+        assert (trial.values["mflop"], set(trial.values)) == (1.5, set(goals))
+        assert 0 < trial.values["latency"] < 10_000
+    best = {trial.number for trial in result.study.best_trials}
+    assert {trial.number for trial in result.front} == best
+    assert result.front[0] == result.best
+
+
+# With a formula instead of trainings
+
+
+def test_the_search_comes_closer_than_chance(run):
+    result = run(trials=30, space=RATES)
+    chance = run(trials=30, space=RATES, sampler="random")
+    assert result.best.values["val_auc"] >= chance.best.values["val_auc"]
+    assert abs(result.recipe.learning_rate / formulas.BEST_RATE - 1) < 0.2
+
+
+def test_the_same_call_goes_on_where_it_ended(run, tmp_path):
+    whole, kept = run(trials=12, space=RATES), {"space": RATES, "storage": tmp_path / "study.db"}
+    assert numbers(run(trials=4, **kept)) == [0, 1, 2, 3]
+    assert numbers(run(trials=4, **kept)) == [0, 1, 2, 3]
+    resumed = run(trials=12, **kept)
+    assert params(resumed) == params(whole)
+    assert [trial.values for trial in resumed.trials] == [trial.values for trial in whole.trials]
+    assert params(run(trials=12, space=RATES, seed=1)) != params(whole)
+
+
+def test_other_arguments_begin_another_search_in_the_same_file(run, data):
+    first = run(trials=1)
+    others = [
+        run(trials=1, space=RATES),
+        run(trials=1, objectives="val_loss"),
+        run(trials=1, recipe={"epochs": 3}),
+        run(trials=1, data=medzoo.datasets.resplit(data, {"train": range(20), "val": range(20, 30),
+                                                          "test": range(30, 40)})),
+    ]  # fmt: skip
+    names = {result.study.study_name for result in [first, *others]}
+    assert len(names) == 5
+    assert run(trials=1).study.study_name in names
+
+
+def test_several_models_start_with_their_own_recipes(data, formula, tmp_path):
+    models = ["simple_cnn", "efficientnet"]
+    result = medzoo.search(data, models, trials=6, storage=None, progress=False)
+    assert [trial.model for trial in result.trials[:2]] == models
+    for trial in result.trials[:2]:
+        assert trial.recipe == recipe_for(trial.model, data)
+    assert {trial.model for trial in result.trials[2:]} <= set(models)
+
+
+def test_a_trial_that_raises_is_recorded_and_the_search_goes_on(run, monkeypatch):
+    errors = iter([None, RuntimeError("broken\nscreen \x1b[2J"), MemoryError("no"), None])
+
+    def sometimes(*arguments, **options):
+        if error := next(errors):
+            raise error
+        return formulas.train(*arguments, **options)
+
+    monkeypatch.setattr(objective, "train", sometimes)
+    result = run(trials=4)
+    assert [trial.state for trial in result.trials] == ["complete", "failed", "failed", "complete"]
+    assert result.trials[1].reason == "RuntimeError: broken screen \x1b[2J"
+    assert result.trials[2].reason == "out of memory: no"
+
+
+def test_a_search_in_which_everything_fails_ends(run, monkeypatch):
+    def fail(*_, **__):
+        raise RuntimeError("no luck \x1b[2J")
+
+    monkeypatch.setattr(objective, "train", fail)
+    with pytest.raises(TrainingError, match=r"10 trials failed .* no luck \\x1b\[2J"):
+        run(trials=100)
+
+
+def test_a_function_is_a_space_too(run):
+    def space(trial, recipe):
+        rate = trial.suggest_float("rate", 1e-4, 1.0, log=True)
+        return {"learning_rate": rate, "augmentation": {"rotation": 90}}
+
+    result = run(trials=3, space=space)
+    assert result.trials[0].params == {}
+    for trial in result.trials[1:]:
+        assert trial.recipe.learning_rate == trial.params["rate"]
+        assert trial.recipe.augmentation.rotation == 90
+
+
+def test_the_last_epoch_alone_stays_the_one_that_is_validated(run):
+    space = {"epochs": [1, 2, 5, 7]}
+    result = run(trials=6, space=space, recipe={"epochs": 4, "validate_every": 4})
+    assert all(trial.recipe.validate_every == trial.recipe.epochs for trial in result.trials)
+
+
+def test_time_of_all_calls_counts_together(run, monkeypatch, tmp_path):
+    limits = {"trials": None, "time_limit": 35, "storage": tmp_path / "study.db", "space": RATES}
+    clock = SimpleNamespace(now=1000.0)
+
+    def slow(*arguments, **options):
+        clock.now += 10
+        return formulas.train(*arguments, **options)
+
+    monkeypatch.setattr("time.monotonic", lambda: clock.now)
+    monkeypatch.setattr(objective, "train", slow)
+    result = run(**limits)
+    assert len(result.trials) == 4  # the last one began in time
+    spans = [(one.datetime_start.timestamp(), one.user_attrs["seconds"]) for one in
+             result.study.get_trials()]  # fmt: skip
+    first = min(start for start, _ in spans)
+    # All of them began within the same second, and overlap.
+    assert loop.seconds_spent(result.study) == pytest.approx(
+        max(start + seconds for start, seconds in spans) - first
+    )
+    assert len(run(**limits).trials) > 4
+
+
+def test_an_epoch_that_would_be_late_is_not_begun(data):
+    result = medzoo.search(
+        data, "simple_cnn", recipe={**TINY, "epochs": 10**6, "validate_every": 10**6},
+        time_limit=0.5, storage=None, progress=False,
+    )  # fmt: skip
+    assert [trial.state for trial in result.trials] == ["pruned"]
+    assert result.trials[0].reason.startswith("out of time after ")
+    with pytest.raises(TrainingError, match=r"none of 1 trials .*out of time"):
+        result.best  # noqa: B018
+
+
+def test_an_interrupted_trial_is_repeated(run, monkeypatch, tmp_path):
+    kept = {"space": RATES, "storage": tmp_path / "study.db"}
+
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(objective, "train", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            run(trials=3, **kept)
+    result = run(trials=3, **kept)
+    assert numbers(result) == [1, 2, 3]
+    assert result.trials[0].is_baseline
+    assert all(trial.state == "complete" for trial in result.trials)
+
+
+def test_architectures_are_searched_within_the_budget(run, monkeypatch):
+    asked = []
+
+    def suggest_architecture(trial, model, info, size, *, max_params, max_mflop):
+        asked.append((model, size, max_params, max_mflop))
+        width = trial.suggest_int("simple_cnn.width", 1, 9)
+        if trial.number == 2:
+            raise optuna.TrialPruned("over the budget")
+        return {"widths": [width]}
+
+    stand_in = SimpleNamespace(
+        suggest_architecture=suggest_architecture,
+        default_architecture_params=lambda *_: {"simple_cnn.width": 7},
+    )
+    monkeypatch.setitem(sys.modules, "medzoo.search.architectures", stand_in)
+    result = run(trials=4, max_params=5e5)
+    assert asked == [("simple_cnn", 28, 5e5, None)] * 4
+    assert [trial.state for trial in result.trials] == ["complete"] * 2 + ["pruned", "complete"]
+    assert result.trials[0].recipe.model_args["widths"] == [7]
+    assert result.trials[2].reason == "over the budget"
+
+
+def test_lines_show_the_best_trial_and_the_time_left(run, capsys):
+    run(trials=2, progress=None)
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith("trial 0: simple_cnn val_auc 0.")
+    assert "best val_auc 0." in second
+    assert second.endswith(" left")
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "message"),
+    [
+        ({"trials": None}, ValueError, "give trials=, a number, or time_limit="),
+        ({"trials": 0}, ValueError, "trials=0 must be"),
+        ({"time_limit": -1}, ValueError, "time_limit=-1 must be"),
+        ({"time_limit": "2h"}, ValueError, "time_limit='2h' must be"),
+        ({"seed": -1}, ValueError, "seed=-1 must be"),
+        ({"objectives": "auc"}, ValueError, "unknown objective 'auc'; did you mean 'val_auc'"),
+        ({"objectives": ["mflop"]}, ValueError, "expected a score"),
+        ({"objectives": ["val_auc", "mflop"], "pruner": "hyperband"}, ValueError, "be pruned"),
+        ({"pruner": "median"}, ValueError, "unknown pruner 'median'"),
+        ({"pruner": 3}, TypeError, "neither a name nor a pruner"),
+        ({"sampler": "bayes"}, ValueError, "unknown sampler 'bayes'"),
+        ({"sampler": 3}, TypeError, "neither a name nor a sampler"),
+        ({"folds": 0}, ValueError, "folds=0 must be"),
+        ({"recipe": "fastest"}, ValueError, "unknown recipe 'fastest'"),
+        ({"data": "folder"}, TypeError, "data"),
+    ],
+)
+def test_wrong_arguments_are_refused(run, options, kind, message):
+    with pytest.raises(kind, match=message):
+        run(**options)
+
+
+@pytest.mark.parametrize("models", [[], ["simple_cnn"] * 2, ["simple_cnn.dermamnist"], "resnet"])
+def test_wrong_models_are_refused(data, models):
+    with pytest.raises(ValueError, match=r"models=|names trained ones|unknown model"):
+        medzoo.search(data, models, trials=1, storage=None)
+
+
+def test_torchrun_is_refused(run, monkeypatch):
+    monkeypatch.setattr(run_module, "is_torchrun", lambda: True)
+    with pytest.raises(ValueError, match="start the same command several times"):
+        run()
+
+
+def test_without_optuna_the_extra_is_named(data, monkeypatch):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(ImportError, match=r"medzoo\[search\]"):
+        medzoo.search(data, trials=1)
+    with pytest.raises(ImportError, match=r"medzoo\[search\]"):
+        default_space(Recipe(), data.info, 10)

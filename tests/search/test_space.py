@@ -1,0 +1,123 @@
+"""Spaces: what suits the images, what depends on a choice, and what is refused."""
+
+import random
+from dataclasses import replace
+
+import optuna
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+import medzoo
+from medzoo.search import default_space
+from medzoo.search.space import (
+    check_space,
+    choose,
+    domains,
+    parameters_of,
+    suggest,
+    suggest_changes,
+)
+from medzoo.training import Recipe, recipe_for
+
+DERMA, OCT = medzoo.dataset_info("dermamnist"), medzoo.dataset_info("octmnist")
+SIDES = replace(DERMA, classes=("left kidney", "right kidney", *DERMA.classes[2:]))
+
+
+def space_of(info, recipe=None, images=1000):
+    return default_space(recipe or Recipe(), info, images)
+
+
+def test_images_decide_what_may_be_mirrored_and_turned():
+    colour, gray, sided = (space_of(info)["augmentation"] for info in (DERMA, OCT, SIDES))
+    assert {"horizontal_flip", "vertical_flip", "saturation"} <= colour.keys()
+    assert "horizontal_flip" in gray
+    assert not {"vertical_flip", "saturation"} & gray.keys()
+    assert not {"horizontal_flip", "vertical_flip"} & sided.keys()
+    assert [one["rotation"].high for one in (colour, gray, sided)] == [180, 30, 30]
+
+
+@pytest.mark.parametrize("name", medzoo.list_datasets())
+@pytest.mark.parametrize("model", ["efficientnet"])
+def test_bundled_recipes_are_in_the_default_space_or_beside_it(name, model):
+    recipe = recipe_for(model, name)
+    space = space_of(medzoo.dataset_info(name), recipe)
+    check_space(space, recipe)
+    found = parameters_of(recipe, space)
+    assert found["epochs"][1] == recipe.epochs
+    assert found[f"learning_rate[{recipe.optimizer}]"][1] == recipe.learning_rate
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.sampled_from([DERMA, OCT, SIDES]), st.integers(8, 100_000), st.integers(0, 1 << 30))
+def test_whatever_is_chosen_is_a_recipe(info, images, seed):
+    space = space_of(info, images=images)
+    sampler = optuna.samplers.RandomSampler(seed=seed)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    trial = optuna.create_study(sampler=sampler).ask()
+    recipe = Recipe().with_changes(**suggest_changes(trial, space, Recipe()))
+    assert 8 <= recipe.batch_size <= max(8, images // 4)
+    assert f"learning_rate[{recipe.optimizer}]" in trial.params
+    mixed = recipe.augmentation.mix_probability > 0
+    assert mixed == ("augmentation.mixup[0.5]" in trial.params)
+    # The recipe says where in the space it is.
+    read = {name: value for name, (_, value) in parameters_of(recipe, space).items()}
+    assert read == trial.params
+
+
+def test_what_depends_on_a_choice_is_chosen_with_it():
+    space = {"optimizer": {"sgd": {"learning_rate": [1.0]}, "adamw": {"weight_decay": [0.5]}}}
+    rng = random.Random(0)
+    changes = [choose(space, lambda *about: rng.choice(list(about[2]))) for _ in range(20)]
+    assert {tuple(one.items()) for one in changes} == {
+        (("optimizer", "sgd"), ("learning_rate", 1.0)),
+        (("optimizer", "adamw"), ("weight_decay", 0.5)),
+    }
+    assert [name for name, *_ in domains(space)] == [
+        "optimizer", "learning_rate[sgd]", "weight_decay[adamw]",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("domain", "kinds"),
+    [
+        (FloatDistribution(0.5, 2.0, log=True), float),
+        (IntDistribution(2, 8, step=2), int),
+        (CategoricalDistribution((1, 2)), int),
+        (["a", "b"], str),
+        (("a", None), str | None),
+    ],
+)
+def test_each_kind_of_domain_is_asked_for(domain, kinds):
+    trial = optuna.create_study().ask()
+    assert isinstance(suggest(trial, "x", domain), kinds)
+    stored = trial.distributions["x"]
+    assert stored == (domain if hasattr(domain, "single") else CategoricalDistribution(domain))
+
+
+@pytest.mark.parametrize(
+    ("space", "kind", "message"),
+    [
+        (3, TypeError, "space=3 is a int"),
+        ({}, ValueError, "nothing to search"),
+        ({"augmentation": {}}, ValueError, "nothing to search"),
+        ({"learning_rat": [1.0]}, ValueError, "did you mean 'learning_rate'"),
+        ({"augmentation": {"rotate": [1.0]}}, ValueError, "did you mean 'rotation'"),
+        ({"learning_rate": []}, ValueError, "learning_rate has no choices"),
+        ({"learning_rate": 0.1}, TypeError, "learning_rate is 0.1; expected a list"),
+        ({"learning_rate": "01"}, TypeError, "learning_rate is '01'; expected a list"),
+        ({"learning_rate": FloatDistribution(-1, 1)}, ValueError, "learning_rate=-1.0 does not"),
+        ({"epochs": IntDistribution(0, 3)}, ValueError, "epochs=0 does not fit"),
+        ({"optimizer": ["adamm"]}, ValueError, "adamm"),
+        ({"optimizer": {"sgd": {"warmup": [2.0]}}}, ValueError, r"warmup=2.0 does not fit"),
+    ],
+)
+def test_impossible_spaces_are_refused_before_the_first_trial(space, kind, message):
+    with pytest.raises(kind, match=message):
+        check_space(space, Recipe())
+
+
+def test_a_function_has_to_return_changes():
+    with pytest.raises(TypeError, match="returned None; expected changes"):
+        suggest_changes(optuna.create_study().ask(), lambda trial, recipe: None, Recipe())

@@ -1,0 +1,125 @@
+"""Storages: what is opened, what is refused, and trials of processes that died."""
+
+import sys
+import time
+
+import optuna
+import pytest
+
+from medzoo.errors import TrainingError
+from medzoo.search import objective
+from medzoo.search import storage as storages
+from medzoo.search.storage import open_storage
+from medzoo.search.study import quiet
+from tests.search.formula import train
+from tests.search.test_search import RATES
+
+FILES = ["study.db", "study.log"]
+pytestmark = pytest.mark.filterwarnings("ignore:Heartbeat of storage:UserWarning")
+
+
+@pytest.fixture
+def kept(tmp_path):
+    return {"space": RATES, "storage": tmp_path / "study.db"}
+
+
+@pytest.fixture
+def die(monkeypatch):
+    """Leave a trial as a process that was killed leaves it; nobody waits for its signs of life."""
+
+    def ask(study, **options):
+        trial = study.ask(**options)
+        time.sleep(0.01)
+        monkeypatch.setattr(storages, "GRACE", 0)
+        return trial
+
+    return ask
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_the_trial_of_a_dead_process_is_repeated(run, tmp_path, die, file):
+    first = run(trials=1, space=RATES, storage=tmp_path / file)
+    trial = die(first.study)
+    rate = trial.suggest_float("learning_rate", 1e-4, 1.0, log=True)
+    trial.set_user_attr("baseline", "simple_cnn")
+    result = run(trials=2, space=RATES, storage=tmp_path / file)
+    assert [one.number for one in result.trials] == [0, 2]
+    assert result.trials[1].params == {"learning_rate": rate}
+    assert result.trials[1].is_baseline
+    states = [one.state.name for one in result.study.get_trials()]
+    assert states == ["COMPLETE", "FAIL", "COMPLETE"]
+
+
+def test_a_trial_that_kills_its_process_is_not_repeated_for_ever(run, kept, die):
+    study = run(trials=1, **kept).study
+    for _ in range(1 + storages.RETRIES):
+        with quiet():
+            die(study)
+            optuna.storages.fail_stale_trials(study)
+    result = run(trials=2, **kept)
+    assert [(one.number, one.state) for one in result.trials] == [(0, "complete"), (3, "failed")]
+    assert result.trials[1].reason == "its process ended"
+
+
+def test_a_living_trial_is_left_alone(run, kept):
+    study = run(trials=1, **kept).study
+    study.ask()
+    with quiet():
+        optuna.storages.fail_stale_trials(study)
+    assert [one.state.name for one in study.get_trials()] == ["COMPLETE", "RUNNING"]
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_signs_of_life_are_given_during_a_trial(run, tmp_path, monkeypatch, file):
+    monkeypatch.setattr(storages, "INTERVAL", 1)
+    (trial,) = run(trials=1, storage=tmp_path / file).study.get_trials()
+    assert trial.system_attrs[storages.ALIVE] == pytest.approx(
+        trial.datetime_start.timestamp(), abs=5
+    )
+
+
+def test_a_trial_that_another_process_took_over_does_not_count(run, kept, monkeypatch):
+    study = run(trials=1, **kept).study
+
+    def overtaken(*arguments, **options):
+        monkeypatch.setattr(objective, "train", train)
+        with monkeypatch.context() as patch, quiet():
+            patch.setattr(storages, "GRACE", -1)
+            optuna.storages.fail_stale_trials(study)
+        return train(*arguments, **options)
+
+    monkeypatch.setattr(objective, "train", overtaken)
+    result = run(trials=2, **kept)
+    assert [(one.number, one.state) for one in result.trials] == [(0, "complete"), (2, "complete")]
+
+
+@pytest.mark.parametrize(
+    ("storage", "kind", "message"),
+    [
+        ("study.txt", ValueError, r"study.txt' is neither a URL nor a file .*\.db"),
+        (3, TypeError, "storage=3 is a int"),
+        ("nosuch://x/y", TrainingError, "cannot be opened at nosuch://x/y"),
+        ("postgresql://me:secret@127.0.0.1:1/x", TrainingError, "at postgresql://127.0.0.1:1/x"),
+    ],
+)
+def test_what_cannot_be_opened_is_refused_without_the_password(storage, kind, message):
+    with pytest.raises(kind, match=message) as raised:
+        open_storage(storage)
+    assert "secret" not in str(raised.value)
+
+
+def test_a_file_that_is_no_study_is_refused(tmp_path):
+    for name in FILES:
+        (tmp_path / name).write_bytes(b"not a study\x1b[2J\n" * 100)
+        with quiet(), pytest.raises(TrainingError, match="the study cannot be opened") as raised:
+            open_storage(tmp_path / name)
+        assert "\x1b" not in str(raised.value)
+    (tmp_path / "folder.db").mkdir()
+    with quiet(), pytest.raises(TrainingError, match="the study cannot be opened"):
+        open_storage(tmp_path / "folder.db")
+
+
+def test_postgresql_takes_the_driver_of_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pg8000", None)
+    with pytest.raises(ImportError, match=r"medzoo\[search\]"):
+        open_storage("postgresql://me@127.0.0.1:1/x")
