@@ -12,6 +12,7 @@ import torch
 
 import medzoo
 from benchmarks.timing.clock import Clock
+from benchmarks.timing.machine import CPU
 
 OURS = "medzoo"
 DATASET = "dermamnist"
@@ -29,7 +30,7 @@ class Setting:
 
     folder: Path
     quick: bool = False
-    device: torch.device = torch.device("cpu")  # noqa: RUF009
+    device: torch.device = CPU
 
     @cached_property
     def clock(self) -> Clock:

@@ -32,12 +32,16 @@ def measurements(record: Mapping[str, Any], *cases: str) -> list[Measurement]:
 
 
 def newest(*cases: str) -> tuple[Mapping[str, Any], list[Measurement]]:
-    """Return the newest record in which all of some cases were measured, and their rows.
+    """Return the newest record of a CPU in which all of some cases were measured, and their rows.
 
     Args:
         *cases: Names of cases, as in speed.py.
     """
-    record = next(one for one in read() if set(cases) <= set(one["works"]))
+    record = next(
+        one
+        for one in read()
+        if set(cases) <= set(one["works"]) and not one["machine"]["instructions"].startswith("CUDA")
+    )
     return record, measurements(record, *cases)
 
 

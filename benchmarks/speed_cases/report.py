@@ -106,7 +106,8 @@ def where(values: Mapping[str, Any]) -> str:
     versions = ", ".join(f"{name} {v}" for name, v in values["versions"].items() if v)
     return (
         f"{values['processor']}, {values['cores']} cores, {values['threads']} threads, "
-        f"{values['instructions']}, peak {values['peak_gflops']:,.0f} GFLOP/s; "
+        f"{values['instructions']}, {values.get('peak_dtype', 'float32')} peak "
+        f"{values['peak_gflops']:,.0f} GFLOP/s; "
         f"Python {values['python']}, {versions}{extra}"
     )
 

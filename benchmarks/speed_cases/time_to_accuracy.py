@@ -6,12 +6,15 @@ import json
 import statistics
 import tempfile
 import time
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from benchmarks.speed_cases.measurement import DATASET, OURS, Measurement, Setting
 from benchmarks.speed_cases.official_baseline import ACC, AUC
 from benchmarks.speed_cases.report import OFFICIAL
-from benchmarks.speed_cases.timing import run_python
+from benchmarks.timing.contest import quiet
+from benchmarks.timing.process import run_python
 
 ARCHITECTURE, RECIPE = "advanced_cnn", "fast"
 SEEDS = range(5)
@@ -21,7 +24,8 @@ FACTOR, MARGIN = 20, 1.1
 
 def time_to_accuracy(setting: Setting) -> list[Measurement]:
     """Train the recipe with each seed, evaluate it on test; then run the official script."""
-    runs = [_run(setting, seed) for seed in SEEDS]
+    timed = [quiet(partial(_run, setting, seed), setting.clock, attempts=2) for seed in SEEDS]
+    runs, noisy = [run for run, _ in timed], any(noisy for _, noisy in timed)
     seconds = statistics.median(run["seconds"] for run in runs)
     above = sum(run["acc"] >= ACC and run["auc"] >= AUC for run in runs)
     curve = _official(setting, FACTOR * MARGIN * seconds)
@@ -39,6 +43,7 @@ def time_to_accuracy(setting: Setting) -> list[Measurement]:
             target=60,
             direction="most",
             note="a whole process; the test split is read afterwards",
+            noisy=noisy,
         ),
         Measurement(
             f"seeds of recipe `{RECIPE}` with both figures on the test split",
@@ -59,6 +64,7 @@ def time_to_accuracy(setting: Setting) -> list[Measurement]:
             note=f"official: {note}"
             + ("" if last["reached"] else ", so the ratio is a lower bound"),
             details=details,
+            noisy=noisy,
         ),
     ]
 
@@ -71,7 +77,7 @@ def _run(setting: Setting, seed: int) -> dict[str, Any]:
         "--data-root",
         str(setting.folder.resolve()),
         "--device",
-        "cpu",
+        str(setting.device),
         "--json",
     ]
     with tempfile.TemporaryDirectory() as folder:
@@ -79,10 +85,13 @@ def _run(setting: Setting, seed: int) -> dict[str, Any]:
         start = time.perf_counter()
         trained = _medzoo(*train, *data)
         seconds = time.perf_counter() - start
+        (history,) = Path(folder).glob("*/metrics/*.jsonl")
+        epochs = [json.loads(line)["seconds"] for line in history.read_text().splitlines()]
         report = _medzoo("evaluate", trained["weights"], *data)
     return {
         "seed": seed,
         "seconds": seconds,
+        "training_seconds": sum(epochs),
         "acc": report["acc"],
         "auc": report["auc"],
         "val_acc": trained["val_acc"],
@@ -99,5 +108,6 @@ def _medzoo(*arguments: str) -> dict[str, Any]:
 def _official(setting: Setting, seconds: float) -> list[dict[str, Any]]:
     script = ("-W", "ignore", "-m", "benchmarks.speed_cases.official_baseline")
     folder = str(setting.folder.resolve())
-    printed = run_python(*script, "--data-root", folder, "--seconds", str(seconds))
+    where = ("--data-root", folder, "--device", str(setting.device))
+    printed = run_python(*script, *where, "--seconds", str(seconds))
     return [json.loads(line) for line in printed.splitlines() if line.startswith("{")]

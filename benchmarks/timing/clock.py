@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import torch
 
+from benchmarks.timing.machine import CPU, wait
+
 _DEVIATES = 1.1  # calibrations that take this many times as long as the fastest
 _WAITS = 1.15  # turns whose seconds per processor second are this many times the smallest
 _GETS = 0.9  # the least share of its threads' time that a calibration runs
@@ -48,7 +50,7 @@ class Clock:
 
     def __init__(
         self,
-        device: torch.device = torch.device("cpu"),  # noqa: B008
+        device: torch.device = CPU,
         *,
         wall: Callable[[], float] = time.perf_counter,
         processor: Callable[[], float] = time.process_time,
@@ -74,7 +76,7 @@ class Clock:
         children, own = self.children(), self.processor()  # looking for children takes a while
         start = self.wall()
         run()
-        self._wait()
+        wait(self.device)
         seconds = self.wall() - start
         used = self.processor() - own + self.children() - children
         after, share_after = self._calibration()
@@ -101,17 +103,13 @@ class Clock:
 
     def _calibration(self) -> tuple[float, float]:
         """Return the seconds of a calibration, and which share of them its threads ran."""
-        self._wait()
+        wait(self.device)
         start, used = self.wall(), self.processor()
         self.calibrate()
-        self._wait()
+        wait(self.device)
         seconds, used = self.wall() - start, self.processor() - used
         self.fastest = min(self.fastest, seconds)
         return seconds, used / (seconds * self.threads) if self.threads else 1.0
-
-    def _wait(self) -> None:
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
 
 
 def _product(device: torch.device) -> Callable[[], object]:

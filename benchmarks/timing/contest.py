@@ -14,7 +14,7 @@ from benchmarks.timing.clock import Clock, Turn
 NARROW = 0.1
 """Width of an interval, relative to its value, up to which the value is shown."""
 RESAMPLES = 2000
-_TURNS = 5  # of each contestant, undisturbed, at least
+_TURNS = 7  # of each contestant, undisturbed, at least
 _SEED = 0
 
 Statistic: TypeAlias = Callable[[Mapping[str, Any]], Any]

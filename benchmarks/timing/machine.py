@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from medzoo.device import has_fast_bfloat16
+
 PACKAGES = (
     "medzoo",
     "torch",
@@ -49,7 +51,8 @@ def machine(device: torch.device = CPU) -> dict[str, Any]:
         "python": platform.python_version(),
         "date": datetime.now(timezone.utc).date().isoformat(),
         "versions": {package: _version(package) for package in PACKAGES},
-        "peak_gflops": peak_gflops(device),
+        "peak_gflops": peak_gflops(device, dtype := training_dtype(device)),
+        "peak_dtype": str(dtype).removeprefix("torch."),
     }
 
 
@@ -65,28 +68,47 @@ def mflop(model: nn.Module, images: Tensor) -> float:
     return counter.get_total_flops() / len(images) / 1e6
 
 
-def peak_gflops(device: torch.device = CPU, repeats: int = 9) -> float:
+def peak_gflops(
+    device: torch.device = CPU, dtype: torch.dtype = torch.float32, repeats: int = 9
+) -> float:
     """Measure the rate of a large matrix product, in GFLOP/s.
 
     Args:
-        device: Where: float32 of 2048 x 2048 on a CPU, bfloat16 of 8192 x 8192 on a GPU, because
-            this is what trainings compute in there.
+        device: Where: 2048 x 2048 on a CPU, 8192 x 8192 on a GPU.
+        dtype: Of the numbers.
         repeats: Number of products; the fastest counts.
     """
-    on_gpu = device.type == "cuda"
-    size, kind = (8192, torch.bfloat16) if on_gpu else (2048, torch.float32)
-    a, b = torch.randn(2, size, size, device=device, dtype=kind)
+    size = 8192 if device.type == "cuda" else 2048
+    a, b = torch.randn(2, size, size, device=device).to(dtype)
     product = torch.empty_like(a)
+    torch.mm(a, b, out=product)
     best = float("inf")
     for _ in range(repeats):
-        if on_gpu:
-            torch.cuda.synchronize(device)
+        wait(device)
         start = time.perf_counter()
         torch.mm(a, b, out=product)
-        if on_gpu:
-            torch.cuda.synchronize(device)
+        wait(device)
         best = min(best, time.perf_counter() - start)
     return 2 * size**3 / best / 1e9
+
+
+def training_dtype(device: torch.device) -> torch.dtype:
+    """Return the type of numbers in which medzoo trains on a device.
+
+    Args:
+        device: The device.
+    """
+    return torch.bfloat16 if has_fast_bfloat16(device) else torch.float32
+
+
+def wait(device: torch.device) -> None:
+    """Wait until a device has done what it was asked to do.
+
+    Args:
+        device: The device; a CPU is never behind.
+    """
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
 
 
 def _version(package: str) -> str | None:
