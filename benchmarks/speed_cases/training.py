@@ -123,7 +123,7 @@ def _medzoo(setting: Setting, model: nn.Module, count: int, pause: Pause) -> Non
 
     for_ever = 100_000
     recipe = medzoo.recipe_for("advanced_cnn", "dermamnist").with_changes(
-        epochs=for_ever, validate_every=for_ever, patience=0, batch_size=BATCH
+        epochs=for_ever, validate_every=for_ever, patience=None, batch_size=BATCH
     )
     medzoo.Trainer(
         model,
