@@ -84,12 +84,10 @@ def _cells(row: Measurement) -> list[str]:
 
 def _result(row: Measurement) -> str:
     """Return the result with its interval; of a noisy row, no figure."""
-    if row.interval is None:
-        return "**noisy**" if row.noisy else f"**{_with_unit(row.achieved, row.kind)}**"
-    low, high = (_with_unit(value, row.kind) for value in row.interval)
-    if row.noisy:
-        return f"**noisy**: between {low} and {high}"
-    return f"**{_with_unit(row.achieved, row.kind)}** ({low} to {high})"
+    interval = ""
+    if row.interval is not None and row.interval[0] < row.interval[1]:
+        interval = " ({} to {})".format(*(_with_unit(value, row.kind) for value in row.interval))
+    return f"**{'noisy' if row.noisy else _with_unit(row.achieved, row.kind)}**{interval}"
 
 
 def _target(row: Measurement) -> str:

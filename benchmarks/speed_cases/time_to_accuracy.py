@@ -27,22 +27,24 @@ def time_to_accuracy(setting: Setting) -> list[Measurement]:
     timed = [quiet(partial(_run, setting, seed), setting.clock, attempts=2) for seed in SEEDS]
     runs, noisy = [run for run, _ in timed], any(noisy for _, noisy in timed)
     seconds = statistics.median(run["seconds"] for run in runs)
+    counted = [run["training_seconds" if setting.on_gpu else "seconds"] for run in runs]
     above = sum(run["acc"] >= ACC and run["auc"] >= AUC for run in runs)
     curve = _official(setting, FACTOR * MARGIN * seconds)
     last = curve[-1]
     note = "first epoch with both" if last["reached"] else f"not reached in {last['epoch']} epochs"
     command = f"medzoo train {ARCHITECTURE} --dataset {DATASET} --recipe {RECIPE}"
     details = {"acc": ACC, "auc": AUC, "command": command, "medzoo": runs, "official": curve}
+    what = "its epochs alone" if setting.on_gpu else "a whole process"
     return [
         Measurement(
             f"time to {100 * ACC:.1f} % ACC and {AUC} AUC: recipe `{RECIPE}`, slowest of its seeds",
             "s",
-            {OURS: seconds},
-            max(run["seconds"] for run in runs),
+            {OURS: statistics.median(counted)},
+            max(counted),
             "s",
-            target=60,
+            target=5 if setting.on_gpu else 60,
             direction="most",
-            note="a whole process; the test split is read afterwards",
+            note=f"{what}; the test split is read afterwards",
             noisy=noisy,
         ),
         Measurement(

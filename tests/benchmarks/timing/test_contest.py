@@ -63,7 +63,7 @@ def test_a_contest_that_is_always_disturbed_is_noisy(machine):
 
 def test_more_turns_make_it_certain(machine):
     rng = np.random.default_rng(0)
-    varied = (float(value) for value in rng.uniform(2, 4, 10_000))
+    varied = (float(value) for value in rng.uniform(2.4, 3.6, 10_000))
     both = contestants(machine, {"medzoo": 1, "peer": varied})
     short = contest(both, RATIO, machine.clock(), seconds=1)
     assert short.row(RATIO)["noisy"]
