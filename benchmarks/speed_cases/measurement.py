@@ -40,7 +40,7 @@ class Setting:
     @property
     def seconds(self) -> float:
         """How long a contest may take."""
-        return 20 if self.quick else 30 if self.device.type == "cuda" else 240
+        return 20 if self.quick or self.on_gpu else 240
 
     @property
     def on_gpu(self) -> bool:

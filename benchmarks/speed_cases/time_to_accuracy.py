@@ -18,6 +18,8 @@ from benchmarks.timing.process import run_python
 
 ARCHITECTURE, RECIPE = "advanced_cnn", "fast"
 SEEDS = range(5)
+LIMIT_ON_GPU = 60
+"""Seconds of the official script on a GPU, which is lent for some minutes only."""
 FACTOR, MARGIN = 20, 1.1
 """How many times longer the official script may run, with a margin for whole epochs."""
 
@@ -29,7 +31,7 @@ def time_to_accuracy(setting: Setting) -> list[Measurement]:
     seconds = statistics.median(run["seconds"] for run in runs)
     counted = [run["training_seconds" if setting.on_gpu else "seconds"] for run in runs]
     above = sum(run["acc"] >= ACC and run["auc"] >= AUC for run in runs)
-    curve = _official(setting, FACTOR * MARGIN * seconds)
+    curve = _official(setting, LIMIT_ON_GPU if setting.on_gpu else FACTOR * MARGIN * seconds)
     last = curve[-1]
     note = "first epoch with both" if last["reached"] else f"not reached in {last['epoch']} epochs"
     command = f"medzoo train {ARCHITECTURE} --dataset {DATASET} --recipe {RECIPE}"
@@ -62,7 +64,7 @@ def time_to_accuracy(setting: Setting) -> list[Measurement]:
             "s",
             {OURS: seconds, OFFICIAL: last["seconds"]},
             last["seconds"] / seconds,
-            target=FACTOR,
+            target=None if setting.on_gpu else FACTOR,
             note=f"official: {note}"
             + ("" if last["reached"] else ", so the ratio is a lower bound"),
             details=details,

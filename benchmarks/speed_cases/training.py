@@ -37,7 +37,7 @@ TARGET, TARGET_ON_GPU = 1.2, 3.0
 BATCHES = {"simple_cnn": 20, "attention_unet": 4, "efficientnet": 4, "advanced_cnn": 4}
 """Networks, and batches of an epoch on a CPU, so that each takes some seconds."""
 RESNET = "ResNet-18"
-_MORE_ON_GPU = 12  # times as many batches
+BATCHES_ON_GPU = 20
 
 
 def training(setting: Setting) -> list[Measurement]:
@@ -99,7 +99,7 @@ def _contest(
     others: Mapping[str, Callable[[], nn.Module]],
 ) -> Contest:
     """Train a network in all ways, and other networks in a plain loop; one turn is an epoch."""
-    count = BATCH * (2 if setting.quick else batches * (_MORE_ON_GPU if setting.on_gpu else 1))
+    count = BATCH * (2 if setting.quick else BATCHES_ON_GPU if setting.on_gpu else batches)
     with ExitStack() as stack:
         ours = partial(_medzoo, setting, network(), count)
         runs: dict[str, Callable[[], object]] = {
