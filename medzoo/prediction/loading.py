@@ -131,13 +131,13 @@ class BatchReader:
 
 
 def _ahead(items: Iterable[Item], count: int) -> Iterator[Item]:
-    """Yield items, and take each from its source while there are fewer than `count` waiting.
+    """Yield items, and take them from their source so early that up to `count` are waiting.
 
     So the images of the next batch are decoded while the model computes this one.
     """
     waiting: deque[Item] = deque()
     for item in items:
         waiting.append(item)
-        if len(waiting) > count:
+        if len(waiting) == count:
             yield waiting.popleft()
     yield from waiting
