@@ -3,7 +3,7 @@ VENV ?= .venv
 PYTHON ?= python3
 RUN := $(VENV)/bin/python
 
-.PHONY: reproduce speed test test-slow lint types docs tables check-tables wheel clean
+.PHONY: reproduce speed wheels test test-slow lint types docs tables check-tables wheel clean
 
 reproduce: $(VENV)/.bench  ## evaluate the published weights and print the results table
 	$(RUN) benchmarks/reproduce.py
@@ -11,6 +11,13 @@ reproduce: $(VENV)/.bench  ## evaluate the published weights and print the resul
 speed: $(VENV)/.bench  ## measure speed against other tools; takes an hour on an idle machine
 	$(RUN) benchmarks/speed.py
 	$(RUN) benchmarks/tables.py --plots
+
+# Without their dependencies: the GPU machine has PyTorch and what timm and scikit-learn need.
+GPU_WHEELS := medmnist pandas python-dateutil pytz six tzdata psutil pytest pluggy iniconfig \
+  pygments lightning pytorch-lightning lightning-utilities torchmetrics
+
+wheels: | $(VENV)/bin/python  ## collect what benchmarks/gpu_pass.sh needs into wheels/
+	$(RUN) -m pip download --quiet --no-deps --only-binary :all: --dest wheels $(GPU_WHEELS)
 
 # One process per processor, with one thread each: small networks gain little from more threads.
 test: $(VENV)/.dev  ## run the tests

@@ -33,6 +33,7 @@ from benchmarks.serving import browser
 from benchmarks.serving import report as serving
 from benchmarks.speed import CASES
 from benchmarks.speed_cases import report as speed
+from benchmarks.speed_cases.record import newest
 from benchmarks.studies import (
     ablations,
     explanations,
@@ -62,25 +63,16 @@ def example() -> str:
     return f"```text\n{done.stdout.rstrip()}\n```"
 
 
-def speed_table(*cases: str) -> str:
-    """Return the measured speeds, and where they were measured.
-
-    Args:
-        *cases: Names of cases; none for all.
-    """
-    rows = speed.measurements(*(cases or CASES))
-    return f"{speed.table(rows)}\n\nMeasured on: {speed.where(speed.read()['machine'])}."
-
-
 def inference_table() -> str:
     """Return the speeds of inference, and how compiled models differ from the eager one."""
-    details = speed.measurements("inference")[0].details
+    _, (evaluation, *_) = newest("inference")
+    details = evaluation.details
     rows = [
         (name, percent(details["agreement"][name]), f"{points:+.2f} points")
         for name, points in details["acc_points"].items()
     ]
     header = ("Model", "Agreement with the eager model", "Difference in validation ACC")
-    return f"{speed_table('inference')}\n\n{markdown_table(header, rows)}"
+    return f"{speed.speed_tables('inference')}\n\n{markdown_table(header, rows)}"
 
 
 TABLES: Mapping[str, Callable[[], str]] = {
@@ -92,9 +84,9 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "differences": differences.table,
     "trials": design_trials.table,
     "ablation": gate_ablation.table,
-    "speed": speed_table,
+    "speed": lambda: speed.speed_tables(*CASES),
     "inference": inference_table,
-    "scaling": lambda: speed_table("scaling"),
+    "scaling": lambda: speed.speed_tables("scaling"),
     "serving": serving.table,
     "browser": browser.table,
     "leakage": leakage.table,

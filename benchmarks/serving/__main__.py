@@ -17,7 +17,7 @@ import sys
 from benchmarks.serving.measure import QUICK, Effort, measure
 from benchmarks.serving.report import SERVING, tables
 from benchmarks.serving.wrk import check_wrk
-from benchmarks.speed_cases.timing import machine
+from benchmarks.timing.machine import machine
 from medzoo.files import write_atomically
 
 

@@ -27,7 +27,7 @@ from PIL import Image
 from benchmarks.reporting.format import markdown_table
 from benchmarks.reporting.paths import RESULTS
 from benchmarks.reporting.results_file import ResultsFile
-from benchmarks.speed_cases.timing import machine
+from benchmarks.timing.machine import machine
 from medzoo.web import export_web
 
 if TYPE_CHECKING:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from importlib.util import find_spec
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 import medzoo
 from benchmarks.speed_cases.measurement import OURS, Measurement, Setting
-from benchmarks.speed_cases.timing import in_turn, mflop, peak_gflops, per_second, ratio
+from benchmarks.timing.contest import Contestant, contest, faster
+from benchmarks.timing.machine import mflop, peak_gflops
 from medzoo.deployment import CompiledModel
 from medzoo.device import has_fast_bfloat16
 from medzoo.inference import predict_logits
@@ -22,23 +25,24 @@ from medzoo.transforms import input_spec, prepare_batch
 
 CHECKPOINT = "advanced_cnn.dermamnist"
 EAGER = "its own eager float32 NCHW forward pass"
-BATCH = 128
+BATCH, BATCH_ON_GPU, CALLS = 128, 1024, 100
 
 
 def inference(setting: Setting) -> list[Measurement]:
     """Measure evaluation, `predict` on many images, and the latency of one image."""
     model = medzoo.create_model(CHECKPOINT, pretrained=True)
+    model.to(setting.device)
     models: dict[str, Classifier | CompiledModel] = {OURS: model}
-    if find_spec("onnxruntime") and find_spec("onnxscript"):
+    if find_spec("onnxruntime") and find_spec("onnxscript") and not setting.on_gpu:
         models["medzoo.compile, float32"] = medzoo.compile(model)
         models["medzoo.compile, int8"] = medzoo.compile(
             model, precision="int8", calibration=setting.data.train
         )
-    peak = peak_gflops()
-    gflop = mflop(model, torch.zeros(1, 3, 28, 28)) / 1e3
+    peak = peak_gflops(setting.device)
+    gflop = mflop(model, torch.zeros(1, 3, 28, 28, device=setting.device)) / 1e3
     evaluation = _evaluation(setting, models)
     share = 100 * evaluation.values[EAGER] * gflop / peak
-    bfloat16 = _has(has_fast_bfloat16(torch.device("cpu")))
+    bfloat16 = _has(has_fast_bfloat16(setting.device))
     bound = (
         f"Arithmetic: the eager pass already reaches {share:.0f} % of what the processor does in a "
         f"float32 matrix product ({peak:.0f} GFLOP/s), and medzoo "
@@ -61,43 +65,54 @@ def _has(something: bool) -> str:
     return "has" if something else "lacks"
 
 
-def _eager(images: Tensor) -> Callable[[], Tensor]:
+def _eager(setting: Setting, images: Tensor) -> Callable[[], Tensor]:
     """Return a hand-written forward pass: NCHW, float32, batches prepared in the same way."""
     model = medzoo.create_model(CHECKPOINT, pretrained=True)
-    model.to(memory_format=torch.contiguous_format)
+    model.to(setting.device).to(memory_format=torch.contiguous_format)
     config = input_spec(model)
 
     @torch.inference_mode()
     def run() -> Tensor:
-        batches = (prepare_batch(b, config).contiguous() for b in images.split(BATCH))
-        return torch.cat([model(batch) for batch in batches])
+        batches = (
+            prepare_batch(batch.to(setting.device), config).contiguous()
+            for batch in images.split(_batch(setting))
+        )
+        return torch.cat([model(batch) for batch in batches]).cpu()
 
     return run
 
 
-def _evaluation(setting: Setting, models: dict[str, Classifier | CompiledModel]) -> Measurement:
+def _batch(setting: Setting) -> int:
+    return BATCH_ON_GPU if setting.on_gpu else BATCH
+
+
+def _evaluation(setting: Setting, models: Mapping[str, Classifier | CompiledModel]) -> Measurement:
     val = setting.data.val.head(3 * BATCH) if setting.quick else setting.data.val
-    eager = _eager(val.images)
+    passes = 20 if setting.on_gpu else 1
+    images = val.images.repeat(passes, 1, 1, 1)
+    size = _batch(setting)
 
-    def evaluator(model: Classifier | CompiledModel) -> Callable[[], Tensor]:
-        return lambda: predict_logits(model, val.images, batch_size=BATCH)
+    def evaluate(model: Classifier | CompiledModel, images: Tensor = images) -> Tensor:
+        return predict_logits(model, images, batch_size=size, device=setting.device)
 
-    contestants = {name: evaluator(model) for name, model in models.items()}
-    rounds = 2 if setting.quick else 3
-    rates = per_second(len(val), in_turn({**contestants, EAGER: eager}, rounds))
-    expected = eager().argmax(1)
+    runs: dict[str, Callable[[], Tensor]] = {
+        name: partial(evaluate, model) for name, model in models.items()
+    }
+    runs[EAGER] = _eager(setting, images)
+    contestants = {name: Contestant(run, len(images)) for name, run in runs.items()}
+    result = contest(contestants, faster(OURS, EAGER), setting.clock, seconds=setting.seconds)
+    expected = _eager(setting, val.images)().argmax(1)
     agreement, points = {}, {}
-    for name, run in contestants.items():
-        chosen = run().argmax(1)
+    for name, model in models.items():
+        chosen = evaluate(model, val.images).argmax(1)
         agreement[name] = float((chosen == expected).float().mean())
         points[name] = 100 * float(
             (chosen == val.labels).float().mean() - (expected == val.labels).float().mean()
         )
     return Measurement(
-        "evaluation, advanced_cnn",
+        f"evaluation, advanced_cnn, batches of {size}",
         "images/s",
-        rates,
-        ratio(rates, EAGER),
+        result.rates,
         target=2.5,
         note=f"the default, against {EAGER}",
         details={
@@ -106,64 +121,65 @@ def _evaluation(setting: Setting, models: dict[str, Classifier | CompiledModel])
             "agreement": agreement,
             "acc_points": points,
         },
+        **result.row(faster(OURS, EAGER)),
     )
 
 
 def _many_images(setting: Setting, model: Classifier) -> Measurement:
-    count = 512 if setting.quick else 10_000
+    count = 20 * BATCH if setting.on_gpu else 4 * BATCH
     train = setting.data.train.images
     images = train[torch.arange(count) % len(train)]
     separate = [image.permute(1, 2, 0).numpy() for image in images]
-    contestants = {OURS: lambda: medzoo.predict(model, separate), EAGER: _eager(images)}
-    seconds = {}
-    for name, run in contestants.items():  # once each, because a run takes a minute
-        start = time.perf_counter()
-        run()
-        seconds[name] = time.perf_counter() - start
-    rates = per_second(count, seconds)
+    predict = partial(
+        medzoo.predict, model, separate, device=setting.device, batch_size=_batch(setting)
+    )
+    contestants = {
+        OURS: Contestant(predict, count),
+        EAGER: Contestant(_eager(setting, images), count),
+    }
+    result = contest(contestants, faster(OURS, EAGER), setting.clock, seconds=setting.seconds)
     return Measurement(
         f"predict on {count:,} images, advanced_cnn",
         "images/s",
-        rates,
-        ratio(rates, EAGER),
+        result.rates,
         target=2.5,
         note=f"separate arrays in, labelled probabilities out, against {EAGER}",
+        **result.row(faster(OURS, EAGER)),
     )
 
 
-def _latency(setting: Setting, models: dict[str, Classifier | CompiledModel]) -> Measurement:
+def _latency(setting: Setting, models: Mapping[str, Classifier | CompiledModel]) -> Measurement:
     image = setting.data.val.images[0].permute(1, 2, 0).numpy()
-    calls = 60 if setting.quick else 300
-    times = {
-        name: _milliseconds(lambda model=model: medzoo.predict(model, image), calls)  # type: ignore[misc]
+    tails: dict[str, list[float]] = {}
+    runs: dict[str, Callable[[], object]] = {
+        name: partial(medzoo.predict, model, image, device=setting.device)
         for name, model in models.items()
     }
-    times["the eager forward pass alone"] = _milliseconds(
-        _eager(setting.data.val.images[:1]), calls
-    )
-    medians = {name: statistics.median(values) for name, values in times.items()}
-    tails = {name: statistics.quantiles(values, n=100)[-1] for name, values in times.items()}
-    fastest = min(models, key=medians.__getitem__)
+    runs["the eager forward pass alone"] = _eager(setting, setting.data.val.images[:1])
+
+    def calls(name: str) -> None:
+        times = []
+        for _ in range(CALLS):
+            start = time.perf_counter()
+            runs[name]()
+            times.append(1e3 * (time.perf_counter() - start))
+        tails.setdefault(name, []).append(float(np.quantile(times, 0.99)))
+
+    def fastest(seconds: Mapping[str, Any]) -> Any:
+        return 1e3 * np.minimum.reduce([seconds[name] for name in models])
+
+    contestants = {name: Contestant(partial(calls, name), CALLS) for name in runs}
+    result = contest(contestants, fastest, setting.clock, seconds=setting.seconds)
+    best = min(models, key=result.seconds.__getitem__)
+    percentile = {name: float(np.median(values)) for name, values in tails.items()}
     return Measurement(
         "latency of `predict` on one decoded image, advanced_cnn",
         "ms",
-        medians,
-        medians[fastest],
-        "ms",
+        {name: 1e3 * value for name, value in result.seconds.items()},
+        kind="ms",
         target=3,
         direction="most",
-        note=f"median of {fastest}; 99th percentile {tails[fastest]:.2g} ms",
-        details={"percentile_99": tails, "calls": calls},
+        note=f"{best}; 99th percentile {percentile[best]:.2g} ms",
+        details={"percentile_99": percentile, "calls_per_turn": CALLS},
+        **result.row(fastest),
     )
-
-
-def _milliseconds(run: Callable[[], object], calls: int) -> list[float]:
-    """Time each call, after a tenth as many calls to warm up."""
-    times = []
-    for _ in range(calls // 10):
-        run()
-    for _ in range(calls):
-        start = time.perf_counter()
-        run()
-        times.append(1e3 * (time.perf_counter() - start))
-    return times

@@ -8,7 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
+
 import medzoo
+from benchmarks.timing.clock import Clock
+from benchmarks.timing.machine import CPU
 
 OURS = "medzoo"
 DATASET = "dermamnist"
@@ -20,21 +24,33 @@ class Setting:
 
     Attributes:
         folder: Folder of the DermaMNIST file, for medzoo and medmnist.
-        quick: Fewer rounds and smaller tasks: about two minutes, with less certain figures.
+        quick: Less time and smaller tasks: about two minutes, with less certain figures.
+        device: Where is computed.
     """
 
     folder: Path
     quick: bool = False
+    device: torch.device = CPU
+
+    @cached_property
+    def clock(self) -> Clock:
+        """Times all turns, so that each calibration is compared with all others."""
+        return Clock(self.device)
+
+    @property
+    def seconds(self) -> float:
+        """How long a contest may take."""
+        return 20 if self.quick or self.on_gpu else 240
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether it is measured on a GPU, where everything is many times faster."""
+        return self.device.type == "cuda"
 
     @cached_property
     def data(self) -> medzoo.Dataset:
         """DermaMNIST at 28 x 28."""
         return medzoo.load_dataset(DATASET, root=self.folder)
-
-    @property
-    def repeats(self) -> int:
-        """Number of timed rounds per contestant."""
-        return 2 if self.quick else 5
 
     def small(self, count: int) -> medzoo.Dataset:
         """Return the data set with few images.
@@ -62,6 +78,10 @@ class Measurement:
         note: What was compared with what.
         limit: What limits the result; shown if the target was missed.
         details: Further values to store.
+        interval: The 95 % interval of `achieved`; None if it was measured once.
+        noisy: Whether something else on the machine kept it from being measured.
+        timing: Turns of each contestant, how many others were disturbed, and their medians in
+            seconds and processor seconds per item.
     """
 
     work: str
@@ -74,11 +94,14 @@ class Measurement:
     note: str = ""
     limit: str = ""
     details: dict[str, Any] = field(default_factory=dict)
+    interval: tuple[float, float] | None = None
+    noisy: bool = False
+    timing: dict[str, Any] = field(default_factory=dict)
 
     @property
     def met(self) -> bool | None:
-        """Whether the target was met; None if there is no target."""
-        if self.target is None:
+        """Whether the target was met; None if there is no target, or that is not known."""
+        if self.target is None or self.noisy:
             return None
         if self.direction == "least":
             return self.achieved >= self.target
@@ -91,4 +114,7 @@ class Measurement:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Measurement:
         """Rebuild from the values of `to_dict`."""
-        return cls(**{key: value for key, value in values.items() if key != "met"})
+        fields = {key: value for key, value in values.items() if key != "met"}
+        if fields.get("interval"):
+            fields["interval"] = tuple(fields["interval"])
+        return cls(**fields)

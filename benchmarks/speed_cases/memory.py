@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.speed_cases.measurement import OURS, Measurement, Setting
-from benchmarks.speed_cases.timing import run_python
+from benchmarks.timing.process import run_python
 
 _EPOCH = """
 import resource, sys

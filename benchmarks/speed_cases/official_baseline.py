@@ -35,33 +35,37 @@ ACC, AUC = 0.735, 0.917
 EPOCHS = 100
 
 
-def evaluate(model: nn.Module, folder: Path, split: str) -> tuple[float, float]:
+def evaluate(
+    model: nn.Module, folder: Path, split: str, device: torch.device
+) -> tuple[float, float]:
     """Return AUC and ACC of a split, computed by the Evaluator of medmnist.
 
     Args:
         model: The model; left in evaluation mode.
         folder: Folder of the DermaMNIST file.
         split: Name of the split.
+        device: Where the model is.
     """
     loader = DataLoader(dermamnist(folder, official_transform(), split), 2 * BATCH, shuffle=False)
     model.eval()
     with torch.no_grad():
-        scores = torch.cat([model(images).softmax(1) for images, _ in loader])
+        scores = torch.cat([model(images.to(device)).softmax(1).cpu() for images, _ in loader])
     evaluator = medmnist.Evaluator("dermamnist", split, root=str(folder))
     metrics = evaluator.evaluate(scores.numpy())
     return float(metrics.AUC), float(metrics.ACC)
 
 
-def train(folder: Path, seconds: float, seed: int = 0) -> None:
+def train(folder: Path, seconds: float, device: torch.device, seed: int = 0) -> None:
     """Train until the figures are reached or the time is over; print one line per epoch.
 
     Args:
         folder: Folder of the DermaMNIST file.
         seconds: When to give up.
+        device: Where it is trained.
         seed: Seed of the initial weights and the order of the images.
     """
     torch.manual_seed(seed)
-    model = official_resnet18()
+    model = official_resnet18().to(device)
     train_data = dermamnist(folder, official_transform())
     loader = DataLoader(train_data, BATCH, shuffle=True)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
@@ -72,11 +76,14 @@ def train(folder: Path, seconds: float, seed: int = 0) -> None:
         model.train()
         for images, labels in loader:
             optimizer.zero_grad()
-            criterion(model(images), labels.squeeze(1).long()).backward()
+            targets = labels.to(device).squeeze(1).long()
+            criterion(model(images.to(device)), targets).backward()
             optimizer.step()
         scheduler.step()
         trained = time.perf_counter() - _STARTED
-        _, _, (auc, acc) = (evaluate(model, folder, split) for split in ("train", "val", "test"))
+        _, _, (auc, acc) = (
+            evaluate(model, folder, split, device) for split in ("train", "val", "test")
+        )
         elapsed = time.perf_counter() - _STARTED
         reached = acc >= ACC and auc >= AUC
         row = {"epoch": epoch, "trained": trained, "seconds": elapsed, "auc": auc, "acc": acc}
@@ -92,8 +99,9 @@ def main() -> None:
     )
     parser.add_argument("--data-root", type=Path, required=True, help="folder of dermamnist.npz")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="when to give up")
+    parser.add_argument("--device", type=torch.device, default="cpu", help="where (%(default)s)")
     arguments = parser.parse_args()
-    train(arguments.data_root, arguments.seconds)
+    train(arguments.data_root, arguments.seconds, arguments.device)
 
 
 if __name__ == "__main__":

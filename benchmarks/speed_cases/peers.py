@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,8 @@ from torch.utils.data import DataLoader, Dataset, Subset
 from torchvision import transforms
 
 import medzoo
+from benchmarks.timing.machine import CPU
+from medzoo.device import autocast, has_fast_bfloat16
 
 BATCH = 128
 ROTATION, SCALE, SHIFT, COLOUR = 180.0, 0.2, 0.1, 0.2
@@ -92,6 +93,7 @@ def data_loader(data: Dataset, workers: int, batch_size: int = BATCH) -> DataLoa
         drop_last=True,
         num_workers=workers,
         persistent_workers=workers > 0,
+        pin_memory=torch.cuda.is_available(),
     )
 
 
@@ -162,36 +164,50 @@ def timm_mbconv(num_classes: int = 7) -> nn.Module:
 class PlainLoop:
     """A training loop as in the timm examples: NCHW, a DataLoader, AdamW, label smoothing.
 
+    It computes in the precision that medzoo would choose, so that precision alone makes no
+    difference.
+
     Args:
         model: The model to train.
         loader: Batches of images and labels.
         optimizer: Name of an optimiser of timm.
+        device: Where it is trained.
     """
 
-    def __init__(self, model: nn.Module, loader: DataLoader, optimizer: str = "adamw") -> None:
-        self.model = model.to(memory_format=torch.contiguous_format).train()
-        self.loader = loader
+    def __init__(
+        self,
+        model: nn.Module,
+        loader: DataLoader,
+        optimizer: str = "adamw",
+        device: torch.device = CPU,
+    ) -> None:
+        self.model = model.to(device).to(memory_format=torch.contiguous_format).train()
+        self.loader, self.device = loader, device
         self.optimizer = create_optimizer_v2(model, optimizer, lr=1e-3, weight_decay=0.05)
         self.criterion = nn.CrossEntropyLoss(label_smoothing=0.1)
 
-    def __call__(self) -> float:
-        """Train for one epoch and return its seconds."""
-        start = time.perf_counter()
+    def __call__(self) -> None:
+        """Train for one epoch."""
         for images, labels in self.loader:
-            loss = self.criterion(self.model(images), labels.squeeze(1).long())
+            images = images.to(self.device, non_blocking=True)
+            labels = labels.to(self.device, non_blocking=True).squeeze(1).long()
+            with autocast(self.device):
+                loss = self.criterion(self.model(images), labels)
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.step()
-        return time.perf_counter() - start
 
 
-def lightning_epochs(model: nn.Module, loader: DataLoader, epochs: int) -> list[float]:
-    """Train a model with the Lightning Trainer; return the seconds of each epoch.
+def lightning_fit(
+    model: nn.Module, loader: DataLoader, device: torch.device, pause: Callable[[], None]
+) -> None:
+    """Train a model with the Lightning Trainer, for ever, in the precision of `PlainLoop`.
 
     Args:
         model: The model to train.
         loader: Batches of images and labels.
-        epochs: Number of epochs.
+        device: Where it is trained.
+        pause: Called after each epoch.
     """
     import logging
     import warnings
@@ -203,7 +219,6 @@ def lightning_epochs(model: nn.Module, loader: DataLoader, epochs: int) -> list[
             super().__init__()
             self.model = model.to(memory_format=torch.contiguous_format)
             self.criterion = nn.CrossEntropyLoss(label_smoothing=0.1)
-            self.seconds: list[float] = []
 
         def training_step(self, batch: list[Tensor], _: int) -> Tensor:
             images, labels = batch
@@ -212,22 +227,19 @@ def lightning_epochs(model: nn.Module, loader: DataLoader, epochs: int) -> list[
         def configure_optimizers(self) -> torch.optim.Optimizer:
             return torch.optim.AdamW(self.model.parameters(), lr=1e-3, weight_decay=0.05)
 
-        def on_train_epoch_start(self) -> None:
-            self.start = time.perf_counter()
-
         def on_train_epoch_end(self) -> None:
-            self.seconds.append(time.perf_counter() - self.start)
+            pause()
 
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    module = Module()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         lightning.Trainer(
-            max_epochs=epochs,
-            accelerator="cpu",
+            max_epochs=-1,
+            accelerator="gpu" if device.type == "cuda" else "cpu",
+            devices=1,
+            precision="bf16-mixed" if has_fast_bfloat16(device) else "32-true",
             logger=False,
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
-        ).fit(module, loader)
-    return module.seconds
+        ).fit(Module(), loader)

@@ -2,40 +2,63 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from benchmarks.reporting.format import markdown_table
 from benchmarks.reporting.palette import BLUE, GRAY, ORANGE
-from benchmarks.reporting.paths import RESULTS
 from benchmarks.speed_cases.measurement import OURS, Measurement
+from benchmarks.speed_cases.record import measurements, newest, read
 
-SPEED = RESULTS / "speed.json"
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 OFFICIAL = "official script, ResNet-18"
 HEADER = ("Task", "medzoo", "Others", "Result", "Target", "Met")
+_MET = {None: "", True: "yes", False: "**no**"}
 
 
-def read() -> dict[str, Any]:
-    """Return what was measured so far: the machine, and lists of rows by case."""
-    if not SPEED.exists():
-        return {"machine": {}, "works": {}}
-    values: dict[str, Any] = json.loads(SPEED.read_text())
-    return values
-
-
-def measurements(*cases: str) -> list[Measurement]:
-    """Return the measured rows of some cases.
+def speed_tables(*cases: str) -> str:
+    """Return the tables of all processors, and with several first their results side by side.
 
     Args:
         *cases: Names of cases, as in speed.py.
     """
-    measured = read()["works"]
-    return [Measurement.from_dict(row) for case in cases for row in measured.get(case, [])]
+    found = [(one["machine"], rows) for one in read() if (rows := measurements(one, *cases))]
+    parts = [side_by_side(found)] if len(found) > 1 else []
+    parts += [f"{table(rows)}\n\nMeasured on: {where(machine)}." for machine, rows in found]
+    return "\n\n".join(parts)
+
+
+def side_by_side(measured: Sequence[tuple[Mapping[str, Any], Sequence[Measurement]]]) -> str:
+    """Lay out the results of several processors, a column for each.
+
+    Args:
+        measured: Machines, and the rows that were measured on them.
+    """
+    rows = {row.work: row for _, rows in reversed(measured) for row in rows}
+    columns = [{row.work: row for row in rows} for _, rows in measured]
+    header = ["Task", "Target", *(_title(machine) for machine, _ in measured)]
+    lines = [
+        [work, _target(row), *(_short(column.get(work)) for column in columns)]
+        for work, row in rows.items()
+    ]
+    return markdown_table(header, lines)
+
+
+def _title(machine: Mapping[str, Any]) -> str:
+    peak = f"{machine['peak_gflops']:,.0f} GFLOP/s"
+    return f"{machine['processor']}, {machine['instructions']}, {peak}"
+
+
+def _short(row: Measurement | None) -> str:
+    if row is None:
+        return "not measured"
+    missed = ", **missed**" if row.met is False else ""
+    return f"{_result(row)}{missed}"
 
 
 def table(rows: list[Measurement]) -> str:
@@ -53,26 +76,37 @@ def table(rows: list[Measurement]) -> str:
 
 
 def _cells(row: Measurement) -> list[str]:
-    values = dict(row.values)
-    ours = f"{_number(values.pop(OURS))} {row.unit}"
-    others = "<br>".join(f"{_number(value)} {name}" for name, value in values.items())
-    target = "" if row.target is None else f"at {row.direction} {_with_unit(row.target, row.kind)}"
-    met = {None: "", True: "yes", False: "**no**"}[row.met]
-    result = f"**{_with_unit(row.achieved, row.kind)}**, {row.note}"
-    return [row.work, ours, others, result, target, met]
+    values = {name: "noisy" if row.noisy else _number(value) for name, value in row.values.items()}
+    ours = f"{values.pop(OURS)} {row.unit}"
+    others = "<br>".join(f"{value} {name}" for name, value in values.items())
+    return [row.work, ours, others, f"{_result(row)}, {row.note}", _target(row), _MET[row.met]]
+
+
+def _result(row: Measurement) -> str:
+    """Return the result with its interval; of a noisy row, no figure."""
+    interval = ""
+    if row.interval is not None and row.interval[0] < row.interval[1]:
+        interval = " ({} to {})".format(*(_with_unit(value, row.kind) for value in row.interval))
+    return f"**{'noisy' if row.noisy else _with_unit(row.achieved, row.kind)}**{interval}"
+
+
+def _target(row: Measurement) -> str:
+    return "" if row.target is None else f"at {row.direction} {_with_unit(row.target, row.kind)}"
 
 
 def where(values: Mapping[str, Any]) -> str:
     """Describe the machine and the versions with which rows were measured.
 
     Args:
-        values: As `benchmarks.speed_cases.timing.machine` returns them.
+        values: As `benchmarks.timing.machine.machine` returns them.
     """
+    extra = "".join(f"; {values[key]}" for key in ("date", "note") if key in values)
     versions = ", ".join(f"{name} {v}" for name, v in values["versions"].items() if v)
     return (
         f"{values['processor']}, {values['cores']} cores, {values['threads']} threads, "
-        f"{values['instructions']}, float32 peak {values['peak_gflops']:.0f} GFLOP/s; "
-        f"Python {values['python']}, {versions}"
+        f"{values['instructions']}, {values.get('peak_dtype', 'float32')} peak "
+        f"{values['peak_gflops']:,.0f} GFLOP/s; "
+        f"Python {values['python']}, {versions}{extra}"
     )
 
 
@@ -87,7 +121,9 @@ def _with_unit(value: float, kind: str) -> str:
 
 def growth_plot() -> Figure:
     """Draw epoch time against images and pixels, each with the line of exact proportion."""
-    images, pixels = measurements("growth")
+    from matplotlib.figure import Figure  # not installed on every GPU machine
+
+    _, (images, pixels) = newest("growth")
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     panels: list[Axes] = list(figure.subplots(1, 2))
     for axis, row, label in zip(
@@ -105,7 +141,9 @@ def growth_plot() -> Figure:
 
 def accuracy_plot() -> Figure:
     """Draw test ACC and AUC against seconds: the official script and finished runs of medzoo."""
-    row = measurements("accuracy")[-1]
+    from matplotlib.figure import Figure
+
+    row = newest("accuracy")[1][-1]
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     panels: list[Axes] = list(figure.subplots(1, 2))
     official, ours = row.details["official"], row.details["medzoo"]

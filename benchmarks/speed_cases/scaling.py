@@ -6,13 +6,15 @@ import json
 import os
 import statistics
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from benchmarks.speed_cases.measurement import OURS, Measurement, Setting
-from benchmarks.speed_cases.timing import ratio, run_python
+from benchmarks.timing.contest import quiet
+from benchmarks.timing.process import run_python
 
 ARCHITECTURE = "advanced_cnn"
 
@@ -23,17 +25,19 @@ def scaling(setting: Setting) -> list[Measurement]:
     if threads < 2:
         return []
     one = f"one process, {threads} threads"
-    rates = {
-        OURS: _rate(setting, processes=threads, threads=1),
-        one: _rate(setting, processes=1, threads=threads),
+    ways = {OURS: (threads, 1), one: (1, threads)}
+    results = {
+        name: quiet(partial(_rate, setting, *way), setting.clock) for name, way in ways.items()
     }
+    rates = {name: rate for name, (rate, _) in results.items()}
     return [
         Measurement(
             f"data-parallel training, {ARCHITECTURE}: {threads} processes of one thread",
             "images/s",
             rates,
-            ratio(rates, one),
+            rates[OURS] / rates[one],
             note=f"against {one}",
+            noisy=any(noisy for _, noisy in results.values()),
         )
     ]
 

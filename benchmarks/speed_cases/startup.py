@@ -2,60 +2,57 @@
 
 from __future__ import annotations
 
-import statistics
+from collections.abc import Mapping
+from functools import partial
 
 from benchmarks.speed_cases.measurement import OURS, Measurement, Setting
-from benchmarks.speed_cases.timing import run_python
+from benchmarks.timing.contest import Contestant, contest, difference
+from benchmarks.timing.process import run_python
 
 _TORCH = "import torch"
 _IMPORT = "import torch, medzoo"
-_CREATE = """
-import time, torch, timm, medzoo
-import medzoo.models, medzoo.weights
-start = time.perf_counter()
-medzoo.create_model("advanced_cnn", dataset="dermamnist", pretrained=True)
-print(time.perf_counter() - start)
-"""
-_IMPORT_TIME = """
-import time
-start = time.perf_counter()
-{statement}
-print(time.perf_counter() - start)
-"""
+_READY = "import torch, timm, medzoo, medzoo.models, medzoo.weights"
+_CREATE = f'{_READY}; medzoo.create_model("advanced_cnn", dataset="dermamnist", pretrained=True)'
+_CERTAIN = 0.1
+"""Seconds: the width of an interval that is narrow enough."""
 
 
 def start_up(setting: Setting) -> list[Measurement]:
     """Measure importing the library and creating a pretrained model, in fresh processes."""
-    repeats = 3 if setting.quick else 7
-    _run(_IMPORT)  # later runs find all files in the file cache
-    seconds: dict[str, list[float]] = {_TORCH: [], _IMPORT: [], _CREATE: []}
-    for _ in range(repeats):
-        for statement in (_TORCH, _IMPORT):
-            seconds[statement].append(float(_run(_IMPORT_TIME.format(statement=statement))))
-        seconds[_CREATE].append(float(_run(_CREATE)))
-    medians = {name: statistics.median(values) for name, values in seconds.items()}
     return [
-        Measurement(
+        _row(
+            setting,
             "import medzoo, over import torch",
-            "s",
-            {OURS: medians[_IMPORT], "import torch alone": medians[_TORCH]},
-            medians[_IMPORT] - medians[_TORCH],
-            "s",
+            {OURS: _IMPORT, "import torch alone": _TORCH},
             target=0.3,
-            direction="most",
-            note="difference of medians of fresh processes",
+            note="difference of fresh processes",
         ),
-        Measurement(
+        _row(
+            setting,
             'create_model("advanced_cnn", dataset="dermamnist", pretrained=True)',
-            "s",
-            {OURS: medians[_CREATE]},
-            medians[_CREATE],
-            "s",
+            {OURS: _CREATE, "the imports alone": _READY},
             target=0.5,
-            direction="most",
-            note="first call of a process, after the imports, weights in the file cache",
+            note="over the imports, in fresh processes, weights in the file cache",
         ),
     ]
+
+
+def _row(
+    setting: Setting, work: str, code: Mapping[str, str], target: float, note: str
+) -> Measurement:
+    contestants = {name: Contestant(partial(_run, lines)) for name, lines in code.items()}
+    over = difference(*code)
+    result = contest(contestants, over, setting.clock, seconds=setting.seconds, width=_CERTAIN)
+    return Measurement(
+        work,
+        "s",
+        result.seconds,
+        kind="s",
+        target=target,
+        direction="most",
+        note=note,
+        **result.row(over, _CERTAIN),
+    )
 
 
 def _run(code: str) -> str:

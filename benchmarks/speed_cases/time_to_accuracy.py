@@ -6,39 +6,48 @@ import json
 import statistics
 import tempfile
 import time
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from benchmarks.speed_cases.measurement import DATASET, OURS, Measurement, Setting
 from benchmarks.speed_cases.official_baseline import ACC, AUC
 from benchmarks.speed_cases.report import OFFICIAL
-from benchmarks.speed_cases.timing import run_python
+from benchmarks.timing.contest import quiet
+from benchmarks.timing.process import run_python
 
 ARCHITECTURE, RECIPE = "advanced_cnn", "fast"
 SEEDS = range(5)
+LIMIT_ON_GPU = 60
+"""Seconds of the official script on a GPU, which is lent for some minutes only."""
 FACTOR, MARGIN = 20, 1.1
 """How many times longer the official script may run, with a margin for whole epochs."""
 
 
 def time_to_accuracy(setting: Setting) -> list[Measurement]:
     """Train the recipe with each seed, evaluate it on test; then run the official script."""
-    runs = [_run(setting, seed) for seed in SEEDS]
+    timed = [quiet(partial(_run, setting, seed), setting.clock, attempts=2) for seed in SEEDS]
+    runs, noisy = [run for run, _ in timed], any(noisy for _, noisy in timed)
     seconds = statistics.median(run["seconds"] for run in runs)
+    counted = [run["training_seconds" if setting.on_gpu else "seconds"] for run in runs]
     above = sum(run["acc"] >= ACC and run["auc"] >= AUC for run in runs)
-    curve = _official(setting, FACTOR * MARGIN * seconds)
+    curve = _official(setting, LIMIT_ON_GPU if setting.on_gpu else FACTOR * MARGIN * seconds)
     last = curve[-1]
     note = "first epoch with both" if last["reached"] else f"not reached in {last['epoch']} epochs"
     command = f"medzoo train {ARCHITECTURE} --dataset {DATASET} --recipe {RECIPE}"
     details = {"acc": ACC, "auc": AUC, "command": command, "medzoo": runs, "official": curve}
+    what = "its epochs alone" if setting.on_gpu else "a whole process"
     return [
         Measurement(
             f"time to {100 * ACC:.1f} % ACC and {AUC} AUC: recipe `{RECIPE}`, slowest of its seeds",
             "s",
-            {OURS: seconds},
-            max(run["seconds"] for run in runs),
+            {OURS: statistics.median(counted)},
+            max(counted),
             "s",
-            target=60,
+            target=5 if setting.on_gpu else 60,
             direction="most",
-            note="a whole process; the test split is read afterwards",
+            note=f"{what}; the test split is read afterwards",
+            noisy=noisy,
         ),
         Measurement(
             f"seeds of recipe `{RECIPE}` with both figures on the test split",
@@ -55,10 +64,11 @@ def time_to_accuracy(setting: Setting) -> list[Measurement]:
             "s",
             {OURS: seconds, OFFICIAL: last["seconds"]},
             last["seconds"] / seconds,
-            target=FACTOR,
+            target=None if setting.on_gpu else FACTOR,
             note=f"official: {note}"
             + ("" if last["reached"] else ", so the ratio is a lower bound"),
             details=details,
+            noisy=noisy,
         ),
     ]
 
@@ -71,7 +81,7 @@ def _run(setting: Setting, seed: int) -> dict[str, Any]:
         "--data-root",
         str(setting.folder.resolve()),
         "--device",
-        "cpu",
+        str(setting.device),
         "--json",
     ]
     with tempfile.TemporaryDirectory() as folder:
@@ -79,10 +89,13 @@ def _run(setting: Setting, seed: int) -> dict[str, Any]:
         start = time.perf_counter()
         trained = _medzoo(*train, *data)
         seconds = time.perf_counter() - start
+        (history,) = Path(folder).glob("*/metrics/*.jsonl")
+        epochs = [json.loads(line)["seconds"] for line in history.read_text().splitlines()]
         report = _medzoo("evaluate", trained["weights"], *data)
     return {
         "seed": seed,
         "seconds": seconds,
+        "training_seconds": sum(epochs),
         "acc": report["acc"],
         "auc": report["auc"],
         "val_acc": trained["val_acc"],
@@ -99,5 +112,6 @@ def _medzoo(*arguments: str) -> dict[str, Any]:
 def _official(setting: Setting, seconds: float) -> list[dict[str, Any]]:
     script = ("-W", "ignore", "-m", "benchmarks.speed_cases.official_baseline")
     folder = str(setting.folder.resolve())
-    printed = run_python(*script, "--data-root", folder, "--seconds", str(seconds))
+    where = ("--data-root", folder, "--device", str(setting.device))
+    printed = run_python(*script, *where, "--seconds", str(seconds))
     return [json.loads(line) for line in printed.splitlines() if line.startswith("{")]

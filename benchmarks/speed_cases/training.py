@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from functools import partial
+from importlib.util import find_spec
 
 import torch
 from torch import nn
+from torch.utils.data import DataLoader
 
 import medzoo
 from benchmarks.speed_cases.measurement import OURS, Measurement, Setting
@@ -15,103 +19,133 @@ from benchmarks.speed_cases.peers import (
     PlainLoop,
     data_loader,
     dermamnist,
-    lightning_epochs,
+    lightning_fit,
     official_resnet18,
     official_transform,
     pil_augmentation,
     timm_mbconv,
     timm_resnet18,
 )
-from benchmarks.speed_cases.timing import mflop, peak_gflops, per_second, ratio
+from benchmarks.timing.contest import Contest, Contestant, contest, faster
+from benchmarks.timing.epochs import EpochByEpoch, Pause
+from benchmarks.timing.machine import mflop, peak_gflops, training_dtype
 
 PLAIN, LIGHTNING = "plain loop + DataLoader", "Lightning + DataLoader"
 MBCONV = "timm's MBConv net, plain loop + DataLoader"
-TIMM_RESNET, OFFICIAL = "timm's, plain loop + DataLoader", "official script's, its own loop"
+OFFICIAL = "official script's ResNet-18, its own loop"
+TARGET, TARGET_ON_GPU = 1.2, 3.0
+BATCHES = {"simple_cnn": 20, "attention_unet": 4, "efficientnet": 4, "advanced_cnn": 4}
+"""Networks, and batches of an epoch on a CPU, so that each takes some seconds."""
+RESNET = "ResNet-18"
+BATCHES_ON_GPU = 20
 
 
 def training(setting: Setting) -> list[Measurement]:
-    """Measure advanced_cnn, efficientnet and ResNet-18."""
-    peak = peak_gflops()
-    advanced = _rates(
-        setting,
-        {
-            OURS: lambda n: _medzoo(setting, _ours("advanced_cnn"), n),
-            PLAIN: lambda n: _plain(setting, _ours("advanced_cnn"), n),
-            LIGHTNING: lambda n: _lightning(setting, _ours("advanced_cnn"), n),
-        },
+    """Measure medzoo's four networks and ResNet-18."""
+    dtype = training_dtype(setting.device)
+    peak = peak_gflops(setting.device, dtype)
+    rows = []
+    for name, batches in BATCHES.items():
+        others: dict[str, Callable[[], nn.Module]] = (
+            {MBCONV: timm_mbconv} if name == "efficientnet" else {}
+        )
+        result = _contest(setting, partial(_ours, name), batches, others)
+        rows.append(_row(name, setting, result, peak, dtype))
+        if name == "advanced_cnn":
+            rows.append(_share(result, peak, dtype))
+    resnet = _contest(setting, timm_resnet18, 2, {OFFICIAL: official_resnet18})
+    return [*rows, _row(RESNET, setting, resnet, peak, dtype)]
+
+
+def _row(
+    name: str, setting: Setting, result: Contest, peak: float, dtype: torch.dtype
+) -> Measurement:
+    against = [other for other in (PLAIN, LIGHTNING) if other in result.turns]
+    ratio = faster(OURS, *against)
+    arithmetic = _gflop(timm_resnet18() if name == RESNET else _ours(name))
+    shares = {who: 100 * result.rates[who] * arithmetic / peak for who in (OURS, *against)}
+    best = max(against, key=shares.__getitem__)
+    target = TARGET_ON_GPU if setting.on_gpu else TARGET
+    return Measurement(
+        f"training {name}",
+        "images/s",
+        result.rates,
+        target=None if name == RESNET else target,
+        note=f"against {' or '.join(against)}, whichever is faster",
+        limit=f"The same network in the {best} reaches {shares[best]:.0f} % of what the processor "
+        f"does in a {_name(dtype)} matrix product, and medzoo {shares[OURS]:.0f} %.",
+        details={"gflop_an_image": arithmetic, "peak_gflops": peak, "shares_of_peak": shares},
+        **result.row(ratio),
     )
+
+
+def _share(result: Contest, peak: float, dtype: torch.dtype) -> Measurement:
     arithmetic = _gflop(_ours("advanced_cnn"))
-    shares = {name: 100 * rate * arithmetic / peak for name, rate in advanced.items()}
-    efficient = _rates(
-        setting,
-        {
-            OURS: lambda n: _medzoo(setting, _ours("efficientnet"), n),
-            MBCONV: lambda n: _plain(setting, timm_mbconv(), n),
-        },
+    return Measurement(
+        "training advanced_cnn, share of the arithmetic peak",
+        "% of peak",
+        {name: 100 * rate * arithmetic / peak for name, rate in result.rates.items()},
+        kind="%",
+        target=70,
+        note=f"3 x the forward pass's FLOPs over a {_name(dtype)} product's {peak:,.0f} GFLOP/s",
+        **result.row(lambda seconds: 100 * arithmetic / peak / seconds[OURS]),
     )
-    efficient_shares = {
-        OURS: 100 * efficient[OURS] * _gflop(_ours("efficientnet")) / peak,
-        MBCONV: 100 * efficient[MBCONV] * _gflop(timm_mbconv()) / peak,
-    }
-    resnet = _rates(
-        setting,
-        {
-            OURS: lambda n: _medzoo(setting, timm_resnet18(), n),
-            TIMM_RESNET: lambda n: _plain(setting, timm_resnet18(), n),
-            OFFICIAL: lambda n: _official(setting, n),
-        },
-        batches=3,
+
+
+def _contest(
+    setting: Setting,
+    network: Callable[[], nn.Module],
+    batches: int,
+    others: Mapping[str, Callable[[], nn.Module]],
+) -> Contest:
+    """Train a network in all ways, and other networks in a plain loop; one turn is an epoch."""
+    count = BATCH * (2 if setting.quick else BATCHES_ON_GPU if setting.on_gpu else batches)
+    with ExitStack() as stack:
+        ours = partial(_medzoo, setting, network(), count)
+        runs: dict[str, Callable[[], object]] = {
+            OURS: stack.enter_context(EpochByEpoch(ours)),
+            PLAIN: PlainLoop(network(), _loader(setting, count), device=setting.device),
+        }
+        if find_spec("lightning"):  # not installed on every GPU machine
+            peer = partial(lightning_fit, network(), _loader(setting, count), setting.device)
+            runs[LIGHTNING] = stack.enter_context(EpochByEpoch(peer))
+        for name, other in others.items():
+            runs[name] = _other(setting, name, other(), count)
+        contestants = {name: Contestant(run, count) for name, run in runs.items()}
+        against = faster(OURS, *(set(runs) & {PLAIN, LIGHTNING}))
+        return contest(contestants, against, setting.clock, seconds=setting.seconds)
+
+
+def _medzoo(setting: Setting, model: nn.Module, count: int, pause: Pause) -> None:
+    class Turns(medzoo.training.Callback):
+        def on_epoch_end(self, state: medzoo.training.RunState) -> None:
+            pause()
+
+    for_ever = 100_000
+    recipe = medzoo.recipe_for("advanced_cnn", "dermamnist").with_changes(
+        epochs=for_ever, validate_every=for_ever, patience=None, batch_size=BATCH
     )
-    fastest = max((PLAIN, LIGHTNING), key=advanced.__getitem__)
-    return [
-        Measurement(
-            "training advanced_cnn",
-            "images/s",
-            advanced,
-            ratio(advanced, fastest),
-            target=1.5,
-            note=f"against the faster of the others, {fastest}",
-            limit=f"Arithmetic: the same network in the {fastest} already reaches "
-            f"{shares[fastest]:.0f} % of what the processor does in a matrix product, and medzoo "
-            f"{shares[OURS]:.0f} %. All of the peak would be {100 / shares[fastest]:.2f}x.",
-        ),
-        Measurement(
-            "training advanced_cnn, share of the arithmetic peak",
-            "% of peak",
-            shares,
-            shares[OURS],
-            "%",
-            target=70,
-            note=f"3 x the forward pass's FLOPs over a 2048 x 2048 product's {peak:.0f} GFLOP/s",
-            details={"gflop_an_image": arithmetic, "peak_gflops": peak},
-        ),
-        Measurement(
-            "training efficientnet",
-            "images/s",
-            efficient,
-            ratio(efficient, MBCONV),
-            target=1.5,
-            note="against timm's MBConv net of the same widths and 2.4 M parameters",
-            limit=f"Convolution kernels: medzoo's net reaches {efficient_shares[OURS]:.0f} % of "
-            f"the peak of a matrix product, timm's {efficient_shares[MBCONV]:.0f} %. What is left "
-            "are depthwise and 1x1 convolutions on small maps, whose backward passes no kernel at "
-            "hand computes faster.",
-            details={
-                "shares_of_peak": efficient_shares,
-                "parameters": {
-                    OURS: _parameters(_ours("efficientnet")),
-                    MBCONV: _parameters(timm_mbconv()),
-                },
-            },
-        ),
-        Measurement(
-            "training ResNet-18",
-            "images/s",
-            resnet,
-            ratio(resnet, OFFICIAL),
-            note="against the official script's (whose data are not augmented)",
-        ),
-    ]
+    medzoo.Trainer(
+        model,
+        setting.small(count),
+        recipe,
+        progress=False,
+        device=setting.device,
+        callbacks=[Turns()],
+    ).fit()
+
+
+def _other(setting: Setting, name: str, model: nn.Module, count: int) -> PlainLoop:
+    if name == OFFICIAL:  # loading in the main process, no augmentation
+        data = dermamnist(setting.folder, official_transform(), count=count)
+        loader = data_loader(data, workers=0)
+        return PlainLoop(model, loader, optimizer="adam", device=setting.device)
+    return PlainLoop(model, _loader(setting, count), device=setting.device)
+
+
+def _loader(setting: Setting, count: int) -> DataLoader:
+    data = dermamnist(setting.folder, pil_augmentation(colour=False), count=count)
+    return data_loader(data, workers=min(8, os.cpu_count() or 1) if setting.on_gpu else 2)
 
 
 def _ours(architecture: str) -> nn.Module:
@@ -123,49 +157,5 @@ def _gflop(model: nn.Module) -> float:
     return 3 * mflop(model, torch.zeros(1, 3, 28, 28)) / 1e3
 
 
-def _parameters(model: nn.Module) -> int:
-    return sum(p.numel() for p in model.parameters())
-
-
-def _rates(
-    setting: Setting, contestants: dict[str, Callable[[int], list[float]]], batches: int = 6
-) -> dict[str, float]:
-    """Return images per second of each contestant: medians over all epochs but the first."""
-    count = (2 if setting.quick else batches) * BATCH
-    seconds: dict[str, list[float]] = {name: [] for name in contestants}
-    for _ in range(1 if setting.quick else 2):
-        for name, train in contestants.items():
-            seconds[name] += train(count)[1:]
-    return per_second(count, {name: statistics.median(s) for name, s in seconds.items()})
-
-
-def _epochs(setting: Setting) -> int:
-    return 2 if setting.quick else 3
-
-
-def _medzoo(setting: Setting, model: nn.Module, count: int) -> list[float]:
-    epochs = _epochs(setting)
-    recipe = medzoo.recipe_for("advanced_cnn", "dermamnist").with_changes(
-        epochs=epochs, validate_every=epochs, batch_size=BATCH
-    )
-    run = medzoo.Trainer(model, setting.small(count), recipe, progress=False).fit()
-    return [row["seconds"] for row in run.history]
-
-
-def _plain(setting: Setting, model: nn.Module, count: int) -> list[float]:
-    data = dermamnist(setting.folder, pil_augmentation(colour=False), count=count)
-    epoch = PlainLoop(model, data_loader(data, workers=2))
-    return [epoch() for _ in range(_epochs(setting))]
-
-
-def _lightning(setting: Setting, model: nn.Module, count: int) -> list[float]:
-    data = dermamnist(setting.folder, pil_augmentation(colour=False), count=count)
-    return lightning_epochs(model, data_loader(data, workers=2), _epochs(setting))
-
-
-def _official(setting: Setting, count: int) -> list[float]:
-    """Train as the official script does: loading in the main process, no augmentation."""
-    data = dermamnist(setting.folder, official_transform(), count=count)
-    loader = data_loader(data, workers=0)
-    epoch = PlainLoop(official_resnet18(), loader, optimizer="adam")
-    return [epoch() for _ in range(_epochs(setting))]
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

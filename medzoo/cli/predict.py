@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 import os
 import sys
 import warnings
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import medzoo
 from medzoo.cli.command import Commands, add_device_option, add_tta_option, keeping_results
 from medzoo.cli.output.destination import check_outputs
+from medzoo.cli.output.growing_csv import GrowingCsv
+from medzoo.cli.output.prediction_columns import PredictionColumns
 from medzoo.cli.output.table import table
 from medzoo.escape import for_display, for_spreadsheet
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from medzoo.prediction import Predictions
 
 _LONGEST = 240  # bytes of an image's name that the name of its overlay begins with
+_ROWS = 1024  # files after which the table is written
 _SHOWN = 5  # files that could not be read, in the summary
 
 
@@ -47,6 +49,7 @@ def add(commands: Commands) -> None:
         "--min-confidence", type=float, help="no answer if less confident than this (from 0 to 1)"
     )
     sub.add_argument("--csv", metavar="FILE", help="write a row for each file, and print a summary")
+    sub.add_argument("--resume", action="store_true", help="skip files that are in --csv already")
     sub.add_argument(
         "--explain",
         metavar="OUT",
@@ -62,9 +65,11 @@ def _predict(arguments: argparse.Namespace) -> tuple[Any, str]:
     from PIL import Image
 
     from medzoo.deployment import load_model
-    from medzoo.files import write_atomically
+    from medzoo.prediction import Predictions
     from medzoo.prediction.sources import expand
 
+    if arguments.resume and not arguments.csv:
+        raise ValueError("--resume goes on with a table; say which, with --csv FILE")
     paths = [str(source.image) for source in expand(arguments.images)]
     overlays = _overlays(arguments.explain, paths) if arguments.explain else {}
     outputs = [("--csv", Path(arguments.csv))] if arguments.csv else []
@@ -76,32 +81,51 @@ def _predict(arguments: argparse.Namespace) -> tuple[Any, str]:
         # supported, captum not be installed, or the file's suffix be unknown.
         blank = medzoo.explain(model, Image.new("RGB", (32, 32)))
         blank.encoded(next(iter(overlays.values())))
-    with warnings.catch_warnings():
-        # The output lists each skipped file.
-        warnings.filterwarnings("ignore", message=r"\d+ of \d+ images were skipped")
-        predictions = medzoo.predict(
-            model,
-            paths,
-            top_k=arguments.top_k,
-            threshold=arguments.threshold,
-            min_confidence=arguments.min_confidence,
-            on_error="skip",
-            device=arguments.device,
-            tta=arguments.tta,
-        )
-    values = [_values(outcome.to_dict()) for outcome in predictions.outcomes()]
+    classes = model.spec.class_names
+    columns = PredictionColumns(
+        classes,
+        sets=model.spec.conformal is not None,
+        abstains=arguments.min_confidence is not None,
+        scored=getattr(model, "ood_detector", None) is not None,
+    )
+    growing, known = None, 0
     if arguments.csv:
-        with keeping_results(arguments, "the predictions"):
-            table = _table(values, model.spec.class_names)
-            content = table.encode(errors="surrogateescape")
-            write_atomically(arguments.csv, content, "the predictions")
-    if not predictions:
+        growing = GrowingCsv(arguments.csv, columns.header(), resume=arguments.resume)
+        known = len(growing.first_cells)
+        paths = [path for path in paths if for_spreadsheet(path) not in growing.first_cells]
+    predictions = Predictions()
+    at_once = _ROWS if growing else max(len(paths), 1)
+    for start in range(0, len(paths), at_once):
+        with warnings.catch_warnings():
+            # The output lists each skipped file.
+            warnings.filterwarnings("ignore", message=r"\d+ of \d+ images were skipped")
+            found = medzoo.predict(
+                model,
+                paths[start : start + at_once],
+                top_k=arguments.top_k,
+                threshold=arguments.threshold,
+                min_confidence=arguments.min_confidence,
+                on_error="skip",
+                device=arguments.device,
+                tta=arguments.tta,
+            )
+        predictions += found
+        predictions.failures += tuple(
+            replace(failure, index=start + failure.index) for failure in found.failures
+        )
+        if growing and not arguments.failures:
+            with keeping_results(arguments, "the predictions"):
+                rows = (columns.row(_values(one.to_dict())) for one in found.outcomes())
+                growing.add(rows, "the predictions")
+    values = [_values(outcome.to_dict()) for outcome in predictions.outcomes()]
+    if not predictions and predictions.failures:
         raise medzoo.DatasetError(predictions.failures[0].error)
     if predictions.failures:
         failed = f"{len(predictions.failures)} of {len(paths)} images could not be read"
         print(f"medzoo: {failed}", file=sys.stderr)
     if arguments.csv and not arguments.failures:
-        text = _summary(predictions, model.spec.class_names, arguments.csv)
+        text = _summary(predictions, classes, arguments.csv)
+        text = f"in the table already: {known:,}\n{text}" if arguments.resume else text
     else:
         outcomes = predictions.outcomes()
         text = "\n".join(f"{for_display(str(one.source))}\n{one}" for one in outcomes)
@@ -158,31 +182,3 @@ def _summary(predictions: Predictions, classes: Sequence[str], path: str) -> str
 
 def _values(outcome: dict[str, Any]) -> dict[str, Any]:
     return {"image": outcome.pop("source"), **outcome}
-
-
-def _table(outcomes: list[dict[str, Any]], classes: Sequence[str]) -> str:
-    """Return a CSV table with one row per file; classes that ``--top-k`` left out are empty.
-
-    Columns for prediction sets, for images without an answer and for unfamiliar images are there
-    only if there are any.
-    """
-    text = io.StringIO()
-    # Text is always quoted: programs do not agree on which characters end an unquoted cell.
-    writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
-    more = [n for n in ("prediction_set", "abstained") if any(n in one for one in outcomes)]
-    about = [n for n in ("unfamiliar", "ood_score") if any(n in one for one in outcomes)]
-    writer.writerow(["path", "label", *more, *map(for_spreadsheet, classes), *about, "error"])
-    for outcome in outcomes:
-        path, error = (for_spreadsheet(outcome.get(name, "")) for name in ("image", "error"))
-        cells = {name: _joined(outcome.get(name, ())) for name in ("labels", "prediction_set")}
-        cells["abstained"] = "yes" if outcome.get("abstained") else ""
-        given = outcome.get("probabilities", {})
-        probabilities = [given.get(name, "") for name in classes]
-        label, rest = cells.pop("labels"), [cells[name] for name in more]
-        scores = [outcome.get(name, "") for name in about]
-        writer.writerow([path, label, *rest, *probabilities, *scores, error])
-    return text.getvalue()
-
-
-def _joined(labels: Sequence[str]) -> str:
-    return ";".join(map(for_spreadsheet, labels))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from itertools import islice
+from typing import TypeAlias, TypeVar
 
 import torch
 from torch import Tensor
@@ -28,6 +30,9 @@ from medzoo.transforms import prepare_batch
 
 _READERS = min(4, os.cpu_count() or 1)  # threads: so many files are in memory in full size
 _PATIENCE = 2.0  # seconds after which a progress bar appears
+
+_Started: TypeAlias = "Tensor | Failure | Future[Tensor | Failure]"
+Item = TypeVar("Item")
 
 
 class BatchReader:
@@ -81,28 +86,25 @@ class BatchReader:
             leave=False,
             disable=count == 1 or None,
         )
-        numbered = enumerate(self.sources.images)
         pool = ThreadPoolExecutor(_READERS)
         with bar:
             try:
-                while group := [
-                    (path_of(source.image), self._start(pool, index, source))
-                    for index, source in islice(numbered, self.batch_size)
-                ]:
-                    for path, started in group:
-                        outcome = started.result() if isinstance(started, Future) else started
-                        bar.update()
-                        if isinstance(outcome, Failure):
-                            self.failures.append(outcome)
-                        else:
-                            self.paths.append(path)
-                            yield outcome
+                for path, started in _ahead(self._started(pool), self.batch_size):
+                    outcome = started.result() if isinstance(started, Future) else started
+                    bar.update()
+                    if isinstance(outcome, Failure):
+                        self.failures.append(outcome)
+                    else:
+                        self.paths.append(path)
+                        yield outcome
             finally:
                 pool.shutdown(cancel_futures=True)
 
-    def _start(
-        self, pool: ThreadPoolExecutor, index: int, source: Source
-    ) -> Tensor | Failure | Future[Tensor | Failure]:
+    def _started(self, pool: ThreadPoolExecutor) -> Iterator[tuple[str | None, _Started]]:
+        for index, source in enumerate(self.sources.images):
+            yield path_of(source.image), self._start(pool, index, source)
+
+    def _start(self, pool: ThreadPoolExecutor, index: int, source: Source) -> _Started:
         """Read a file in a thread; prepare what is in memory at once, before it may change."""
         image = source.image
         skips = source.is_found if self.skips is None else self.skips
@@ -126,3 +128,16 @@ class BatchReader:
         except (TypeError, ValueError) as error:
             name = name if path is None else f"image {name}"
             raise type(error)(f"{name}: {error}") from error
+
+
+def _ahead(items: Iterable[Item], count: int) -> Iterator[Item]:
+    """Yield items, and take them from their source so early that up to `count` are waiting.
+
+    So the images of the next batch are decoded while the model computes this one.
+    """
+    waiting: deque[Item] = deque()
+    for item in items:
+        waiting.append(item)
+        if len(waiting) == count:
+            yield waiting.popleft()
+    yield from waiting

@@ -133,6 +133,51 @@ def test_with_a_table_a_summary_is_printed(folder, tmp_path, capsys):
     assert lines[-1] == f"table: {table}"
 
 
+def _rows(table):
+    with table.open(newline="") as file:
+        return list(csv.reader(file))[1:]
+
+
+def test_a_table_is_resumed_after_a_crash(folder, tmp_path, capsys, monkeypatch):
+    whole, table = tmp_path / "whole.csv", tmp_path / "table.csv"
+    assert main(["predict", MODEL, str(folder), "--csv", str(whole)]) == 0
+    predict, calls = medzoo.predict, []
+
+    def killed(model, paths, **options):
+        calls.append(paths)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return predict(model, paths, **options)
+
+    monkeypatch.setattr(medzoo.cli.predict, "_ROWS", 1)
+    monkeypatch.setattr(medzoo, "predict", killed)
+    resumable = ["predict", MODEL, str(folder), "--csv", str(table), "--resume"]
+    assert main(resumable) == 130
+    with table.open("ab") as stream:
+        stream.write(b'"half a ro')
+    capsys.readouterr()
+    assert main(resumable) == 0
+    assert capsys.readouterr().out.splitlines()[:2] == [
+        "in the table already: 1",
+        "images predicted: 1; could not be read: 1",
+    ]
+    assert [len(paths) for paths in calls] == [1] * 4
+    content = table.read_bytes()
+    for found, expected in zip(_rows(table), _rows(whole), strict=True):
+        assert [found[0], found[1], found[-1]] == [expected[0], expected[1], expected[-1]]
+        if not found[-1]:  # batches of another size are rounded differently
+            numbers = [list(map(float, row[2:-1])) for row in (found, expected)]
+            assert numbers[0] == pytest.approx(numbers[1], rel=1e-4, abs=1e-9)
+    assert main(resumable) == 0  # nothing is left
+    assert len(calls) == 4
+    assert table.read_bytes() == content
+
+
+def test_resuming_needs_a_table(folder, capsys):
+    assert main(["predict", MODEL, str(folder), "--resume"]) == 1
+    assert "--csv FILE" in capsys.readouterr().err
+
+
 def test_a_summary_of_many_unreadable_files_is_short(folder, tmp_path, capsys):
     for number in range(8):
         (folder / f"bad{number}.png").write_text("no image")

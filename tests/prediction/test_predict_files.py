@@ -39,6 +39,27 @@ def test_a_folder_gives_its_images_sorted(model, folder):
     assert found[0].to_dict()["source"] == str(folder / "a.png")
 
 
+def test_the_next_batch_is_read_while_the_model_computes(model, folder, monkeypatch):
+    read = threading.Semaphore(0)
+    load = reading.load_image
+
+    def counted(*arguments):
+        image = load(*arguments)
+        read.release()
+        return image
+
+    def waits_for_the_next_batch(batch):
+        batches.append(batch)
+        expected = (5, 1)[len(batches) - 1]  # its own images, and all but one of the next batch
+        assert all(read.acquire(timeout=20) for _ in range(expected))
+        return model(batch)
+
+    batches = []
+    monkeypatch.setattr(reading, "load_image", counted)
+    found = predict(waits_for_the_next_batch, [folder / "a.png"] * 6, batch_size=3, spec=model.spec)
+    assert (len(found), len(batches)) == (6, 2)
+
+
 def test_links_to_folders_are_followed_but_not_in_circles(model, folder, tmp_path_factory):
     outside = tmp_path_factory.mktemp("linked")
     (outside / "links").mkdir()

@@ -5,7 +5,7 @@ import torch
 
 import medzoo
 from benchmarks.speed_cases import peers
-from benchmarks.speed_cases.timing import mflop
+from benchmarks.timing.machine import mflop
 
 
 def test_official_resnet18_is_the_one_of_the_baselines():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.speed_cases import report
+from benchmarks.speed_cases import record, report
 from tests.benchmarks.speed_cases.rows import row
 
 pytest.importorskip("onnxruntime", reason="needs medzoo[bench]")
@@ -25,8 +25,32 @@ def test_table_shows_limits_of_missed_targets_only_and_once():
     assert "*first.* bound by sums" in text
 
 
+def test_intervals_are_shown_and_noisy_rows_have_no_figure():
+    certain = report.table([row(interval=(2.9, 3.1), target=2)])
+    assert "| **3x** (2.9x to 3.1x), " in certain
+    noisy = report.table([row(interval=(1.2, 4.8), target=2, noisy=True)])
+    assert "| noisy images/s | noisy peer | **noisy** (1.2x to 4.8x), " in noisy
+    assert noisy.endswith("| at least 2x |  |")
+
+
+def test_processors_are_shown_side_by_side():
+    machines = [
+        {"processor": name, "instructions": "AVX2", "peak_gflops": 60.0} for name in ("Zen", "Ice")
+    ]
+    text = report.side_by_side(
+        [
+            (machines[0], [row(work="a", target=4)]),
+            (machines[1], [row(work="a", target=4, achieved=5.0), row(work="b")]),
+        ]
+    )
+    assert "| Task | Target | Zen, AVX2, 60 GFLOP/s | Ice, AVX2, 60 GFLOP/s |" in text
+    assert "| a | at least 4x | **3x**, **missed** | **5x** |" in text
+    assert "| b |  | not measured | **3x** |" in text
+
+
 def test_recorded_rows_belong_to_the_cases_and_name_the_machine():
-    recorded = report.read()
-    assert set(recorded["works"]) <= set(CASES)
-    assert report.measurements(*CASES)
-    assert str(recorded["machine"]["cores"]) in report.where(recorded["machine"])
+    for recorded in record.read():
+        assert set(recorded["works"]) <= set(CASES)
+        assert record.measurements(recorded, *CASES)
+        assert str(recorded["machine"]["cores"]) in report.where(recorded["machine"])
+        assert recorded["machine"]["date"] in report.where(recorded["machine"])

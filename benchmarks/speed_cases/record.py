@@ -1,0 +1,75 @@
+"""What was measured: one record per processor in ``results/speed.json``, the newest of each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from benchmarks.reporting.paths import RESULTS
+from benchmarks.speed_cases.measurement import Measurement
+from medzoo.files import write_atomically
+
+SPEED = RESULTS / "speed.json"
+
+
+def read() -> list[dict[str, Any]]:
+    """Return the records, the newest first: each has ``machine`` and ``works``, rows by case."""
+    if not SPEED.exists():
+        return []
+    records: list[dict[str, Any]] = json.loads(SPEED.read_text())["machines"]
+    return sorted(records, key=lambda record: record["machine"]["date"], reverse=True)
+
+
+def measurements(record: Mapping[str, Any], *cases: str) -> list[Measurement]:
+    """Return the measured rows of some cases.
+
+    Args:
+        record: One of `read`.
+        *cases: Names of cases, as in speed.py.
+    """
+    return [Measurement.from_dict(row) for case in cases for row in record["works"].get(case, [])]
+
+
+def newest(*cases: str) -> tuple[Mapping[str, Any], list[Measurement]]:
+    """Return the newest record of a CPU in which all of some cases were measured, and their rows.
+
+    Args:
+        *cases: Names of cases, as in speed.py.
+    """
+    record = next(
+        one
+        for one in read()
+        if set(cases) <= set(one["works"]) and not one["machine"]["instructions"].startswith("CUDA")
+    )
+    return record, measurements(record, *cases)
+
+
+def save(machine: Mapping[str, Any], case: str, rows: Sequence[Measurement]) -> None:
+    """Write the rows of a case, in place of earlier ones of the same processor.
+
+    Rows of other versions of the packages, or with a note that says why they are out of date, are
+    removed: all rows of a record can be compared.
+
+    Args:
+        machine: As `benchmarks.timing.machine.machine` returns it.
+        case: Name of the case.
+        rows: What was measured.
+    """
+    others = [one for one in read() if not _is_same(one["machine"], machine)]
+    same = next((one for one in read() if _is_same(one["machine"], machine)), None)
+    works, peak = {}, machine["peak_gflops"]
+    if same is not None:
+        peak = max(peak, same["machine"]["peak_gflops"])  # the highest rate ever measured
+        if same["machine"]["versions"] == machine["versions"] and "note" not in same["machine"]:
+            works = same["works"]
+    own = {
+        "machine": {**machine, "peak_gflops": peak},
+        "works": {**works, case: [row.to_dict() for row in rows]},
+    }
+    content = json.dumps({"machines": [own, *others]}, indent=2) + "\n"
+    write_atomically(SPEED, content.encode())
+
+
+def _is_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return all(one[key] == other[key] for key in ("processor", "instructions", "cores"))

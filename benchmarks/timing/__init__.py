@@ -1,0 +1,1 @@
+"""How speed is measured: turns, contests, and the machine."""

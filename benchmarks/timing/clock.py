@@ -1,0 +1,142 @@
+"""Timing one turn, and noticing what else runs on the machine meanwhile."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from benchmarks.timing.machine import CPU, wait
+
+_DEVIATES = 1.1  # calibrations that take this many times as long as the fastest
+_WAITS = 1.15  # turns whose seconds per processor second are this many times the smallest
+_GETS = 0.9  # the least share of its threads' time that a calibration runs
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One timed run.
+
+    Attributes:
+        seconds: How long it took.
+        processor: Processor seconds of this process and its children in this time.
+        calibration: Seconds of the slower one of the calibrations before and after it.
+        share: Processor seconds of a calibration per thread and second; the smaller one.
+    """
+
+    seconds: float
+    processor: float
+    calibration: float
+    share: float
+
+
+class Clock:
+    """Times turns between two calibrations: matrix products, which always take the same time.
+
+    Args:
+        device: Where the products are computed.
+        wall: Returns the time in seconds.
+        processor: Returns the processor seconds of this process.
+        children: Returns the processor seconds of its children.
+        calibrate: Does the same work whenever it is called; by default a matrix product.
+        threads: Threads that the calibration uses; 0 if it does not use the processor.
+
+    Attributes:
+        fastest: Seconds of the fastest calibration so far.
+    """
+
+    def __init__(
+        self,
+        device: torch.device = CPU,
+        *,
+        wall: Callable[[], float] = time.perf_counter,
+        processor: Callable[[], float] = time.process_time,
+        children: Callable[[], float] | None = None,
+        calibrate: Callable[[], object] | None = None,
+        threads: int | None = None,
+    ) -> None:
+        self.device = device
+        self.wall, self.processor = wall, processor
+        self.children = children or _children_seconds
+        self.calibrate = calibrate or _product(device)
+        own = torch.get_num_threads() if device.type == "cpu" else 0
+        self.threads = own if threads is None else threads
+        self.fastest = math.inf
+
+    def time(self, run: Callable[[], object]) -> Turn:
+        """Run a function between two calibrations.
+
+        Args:
+            run: The function.
+        """
+        before, share_before = self._calibration()
+        children, own = self.children(), self.processor()  # looking for children takes a while
+        start = self.wall()
+        run()
+        wait(self.device)
+        seconds = self.wall() - start
+        used = self.processor() - own + self.children() - children
+        after, share_after = self._calibration()
+        return Turn(seconds, used, max(before, after), min(share_before, share_after))
+
+    def undisturbed(self, turns: Sequence[Turn]) -> list[Turn]:
+        """Return the turns during which nothing else kept the processor busy.
+
+        A turn counts as disturbed if a calibration beside it was slow, did not get all of its
+        threads' time, or if the turn waited longer for the processor than others of the same
+        contestant.
+
+        Args:
+            turns: The turns of one contestant.
+        """
+        least = min((turn.seconds / max(turn.processor, 1e-9) for turn in turns), default=0)
+        return [
+            turn
+            for turn in turns
+            if turn.calibration <= _DEVIATES * self.fastest
+            and turn.share >= _GETS
+            and turn.seconds <= _WAITS * least * max(turn.processor, 1e-9)
+        ]
+
+    def _calibration(self) -> tuple[float, float]:
+        """Return the seconds of a calibration, and which share of them its threads ran."""
+        wait(self.device)
+        start, used = self.wall(), self.processor()
+        self.calibrate()
+        wait(self.device)
+        seconds, used = self.wall() - start, self.processor() - used
+        self.fastest = min(self.fastest, seconds)
+        return seconds, used / (seconds * self.threads) if self.threads else 1.0
+
+
+def _product(device: torch.device) -> Callable[[], object]:
+    """Return a function that takes some hundredths of a second, all of them arithmetic."""
+    size = 1024 if device.type == "cpu" else 8192
+    a, b = torch.randn(2, size, size, device=device)
+    out = torch.empty_like(a)
+
+    def run() -> None:
+        for _ in range(4):
+            torch.mm(a, b, out=out)
+
+    run()  # the first product also starts threads
+    return run
+
+
+def _children_seconds() -> float:
+    """Return the processor seconds of all children, running or ended."""
+    import psutil
+
+    own = psutil.Process()
+    times = own.cpu_times()
+    total = times.children_user + times.children_system  # of those that have ended
+    for child in own.children(recursive=True):
+        try:
+            times = child.cpu_times()
+        except psutil.NoSuchProcess:
+            continue
+        total += times.user + times.system + times.children_user + times.children_system
+    return float(total)

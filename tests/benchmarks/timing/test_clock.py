@@ -1,0 +1,85 @@
+"""Turns, and how contention is noticed; with a clock of its own."""
+
+import subprocess
+import sys
+
+import pytest
+
+from benchmarks.timing.clock import Clock, _children_seconds
+from tests.benchmarks.timing.fake import FakeMachine
+
+
+@pytest.fixture
+def machine():
+    return FakeMachine()
+
+
+def test_a_turn_has_wall_and_processor_time(machine):
+    turn = machine.clock().time(lambda: machine.work(2))
+    assert (turn.seconds, turn.processor) == (pytest.approx(2), pytest.approx(2))
+    assert (turn.calibration, turn.share) == (pytest.approx(0.01), pytest.approx(1))
+
+
+def test_processor_time_of_children_counts(machine):
+    children = iter([1.0, 4.0])
+    clock = machine.clock(children=lambda: next(children))
+    assert clock.time(lambda: machine.work(2)).processor == pytest.approx(5)
+
+
+def test_calibrations_find_what_begins_or_ends_during_a_turn(machine):
+    clock = machine.clock()
+
+    def disturbed():
+        machine.work(1)
+        machine.slowness = 1.5
+
+    turns = [clock.time(lambda: machine.work(1)), clock.time(disturbed)]
+    assert clock.undisturbed(turns) == turns[:1]
+
+
+def test_a_machine_that_is_always_busy_is_found_by_processor_time(machine):
+    machine.slowness = 2  # from the beginning, so that no calibration was ever faster
+    clock = machine.clock()
+    assert clock.undisturbed([clock.time(lambda: machine.work(1))]) == []
+
+
+def test_what_comes_and_goes_within_a_turn_is_found_by_processor_time(machine):
+    clock = machine.clock()
+
+    def disturbed():
+        machine.slowness = 1.5
+        machine.work(1)
+        machine.slowness = 1
+
+    turns = [clock.time(lambda: machine.work(1)), clock.time(disturbed)]
+    assert clock.undisturbed(turns) == turns[:1]
+
+
+def test_a_turn_that_sleeps_by_nature_is_not_disturbed(machine):
+    def sleeps():
+        machine.work(1)
+        machine.now += 3
+
+    clock = machine.clock()
+    turns = [clock.time(sleeps) for _ in range(3)]
+    assert clock.undisturbed(turns) == turns
+
+
+def test_a_slower_processor_is_found_though_it_is_all_ours(machine):
+    """Heat slows calibrations down in processor time, too."""
+    cost = 0.01
+    clock = machine.clock(calibrate=lambda: machine.work(cost))
+    turns = [clock.time(lambda: machine.work(1))]
+    cost = 0.012
+    turns.append(clock.time(lambda: machine.work(1.2)))
+    assert clock.undisturbed(turns) == turns[:1]
+
+
+def test_the_real_clock_counts_work_and_children():
+    clock = Clock()
+    turn = clock.time(lambda: sum(range(300_000)))
+    assert turn.processor > 0
+    assert 0 < clock.fastest <= turn.calibration
+    before = _children_seconds()
+    subprocess.run([sys.executable, "-c", "sum(range(3_000_000))"], check=True)
+    assert _children_seconds() > before
