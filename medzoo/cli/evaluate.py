@@ -168,7 +168,7 @@ def _evaluate(arguments: argparse.Namespace) -> tuple[Any, str]:
 
 
 def _check_destinations(arguments: argparse.Namespace) -> None:
-    from medzoo.evaluation.figure import require_matplotlib
+    from medzoo.evaluation.figures.figure import require_matplotlib
     from medzoo.evaluation.report_plots import plot_paths
 
     if arguments.explain and not arguments.report:

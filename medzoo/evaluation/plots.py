@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from medzoo.evaluation.figure import (
+from medzoo.evaluation.figures.figure import (
     BLUE,
     GRAY,
     ORANGE,
@@ -22,7 +22,7 @@ from medzoo.evaluation.figure import (
     save_figure,
     wrapped,
 )
-from medzoo.evaluation.report_figures import (
+from medzoo.evaluation.figures.report import (
     confusion_figure,
     per_class_figure,
     precision_recall_figure,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medzoo.errors import TrainingError
-from medzoo.evaluation.figure import (
+from medzoo.evaluation.figures.figure import (
     BLUE,
     GRAY,
     ORANGE,

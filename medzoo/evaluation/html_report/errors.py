@@ -9,8 +9,8 @@ import numpy as np
 from torch import Tensor, from_numpy
 
 from medzoo.datasets import Split
+from medzoo.evaluation.figures.report import predictions_of
 from medzoo.evaluation.metrics import ScoredPredictions
-from medzoo.evaluation.report_figures import predictions_of
 from medzoo.html import Figure, Section, Table, picture_of
 
 if TYPE_CHECKING:

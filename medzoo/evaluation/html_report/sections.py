@@ -6,9 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from medzoo.evaluation.figure import encoded_figure
-from medzoo.evaluation.metrics import is_multi_label
-from medzoo.evaluation.report_figures import (
+from medzoo.evaluation.figures.figure import encoded_figure
+from medzoo.evaluation.figures.report import (
     confusion_figure,
     per_class_figure,
     precision_recall_figure,
@@ -16,6 +15,7 @@ from medzoo.evaluation.report_figures import (
     risk_coverage_figure,
     roc_figure,
 )
+from medzoo.evaluation.metrics import is_multi_label
 from medzoo.evaluation.report_text import (
     SCORE_LABELS,
     class_columns,

@@ -13,13 +13,13 @@ from sklearn.metrics import auc, average_precision_score, precision_recall_curve
 from medzoo import Dataset, synthetic
 from medzoo.errors import WriteError
 from medzoo.evaluation import Report, compute_metrics, evaluate
-from medzoo.evaluation.figure import encoded_figure
+from medzoo.evaluation.figures.figure import encoded_figure
+from medzoo.evaluation.figures.report import precision_recall_figure, roc_figure
 from medzoo.evaluation.html_report import report_page
 from medzoo.evaluation.html_report.errors import confident_errors, error_section
 from medzoo.evaluation.html_report.provenance import provenance_section
 from medzoo.evaluation.html_report.sections import group_section
 from medzoo.evaluation.metrics import score_predictions
-from medzoo.evaluation.report_figures import precision_recall_figure, roc_figure
 from medzoo.evaluation.report_text import class_columns, overall_rows, score_text
 from medzoo.html import card
 from medzoo.spec import ModelSpec

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from medzoo.escape import for_display
-from medzoo.evaluation.figure import BLUE, GRAY, GREEN, ORANGE, column, new_figure, wrapped
+from medzoo.evaluation.figures.figure import BLUE, GRAY, GREEN, ORANGE, column, new_figure, wrapped
 from medzoo.evaluation.metrics import ScoredPredictions, is_multi_label
 
 if TYPE_CHECKING:

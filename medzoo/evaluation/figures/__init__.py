@@ -1,0 +1,1 @@
+"""Figures of scores, drawn by matplotlib: their frame, and those of a report."""
