@@ -79,8 +79,7 @@ class AttentionUNet(ImageClassifier):
 
     Raises:
         TypeError: If an argument is of the wrong type.
-        ValueError: If a number is not positive, the kernel's side is even, or there is only one
-            resolution.
+        ValueError: If a number is not positive, or the kernel's side is even.
     """
 
     def __init__(

@@ -43,7 +43,13 @@ def test_the_network_that_is_built_by_default_is_in_the_space(architecture, size
 
 
 @pytest.mark.parametrize("architecture", medzoo.list_models())
-@pytest.mark.parametrize("limits", [{"max_params": 4e5}, {"max_params": 1e6, "max_mflop": 100}])
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"max_params": 4e5},
+        pytest.param({"max_params": 1e6, "max_mflop": 100}, marks=pytest.mark.slow),
+    ],
+)
 def test_suggestions_are_within_the_budget(architecture, limits):
     trial = random_study(seed=len(limits)).ask()
     args = suggest_architecture(trial, architecture, CHEST, 28, **limits)
