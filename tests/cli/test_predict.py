@@ -44,8 +44,16 @@ def test_a_folder_and_what_could_not_be_read(folder, capsys):
     assert said.err == "medzoo: 1 of 3 images could not be read\n"
 
 
-def test_patterns_and_plain_text(folder, capsys):
-    assert main(["predict", MODEL, f"{folder}/**/*.png", "--top-k", "1"]) == 0
+@pytest.fixture
+def without_sets(tmp_path):
+    """A weights file whose model gives no prediction sets."""
+    model = medzoo.create_model(MODEL, pretrained=True)
+    model.spec = replace(model.spec, conformal=None)
+    return str(medzoo.save_weights(model, tmp_path / "plain.safetensors"))
+
+
+def test_patterns_and_plain_text(folder, without_sets, capsys):
+    assert main(["predict", without_sets, f"{folder}/**/*.png", "--top-k", "1"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == str(folder / "a.png")
     assert lines[2] == str(folder / "broken.png")
@@ -94,9 +102,9 @@ def test_images_below_the_confidence_get_no_answer(folder, tmp_path, capsys):
     assert "must be a number from 0 to 1" in capsys.readouterr().err
 
 
-def test_a_table_has_a_row_for_each_file(folder, tmp_path, capsys):
+def test_a_table_has_a_row_for_each_file(folder, without_sets, tmp_path, capsys):
     table = tmp_path / "out" / "table.csv"
-    assert main(["predict", MODEL, str(folder), "--csv", str(table), "--json"]) == 0
+    assert main(["predict", without_sets, str(folder), "--csv", str(table), "--json"]) == 0
     values = json.loads(capsys.readouterr().out)
     with table.open(newline="") as file:
         head, *rows = csv.reader(file)
