@@ -42,6 +42,7 @@ NOT_RUN = {
     "docs/own-data.md": 1,
     "docs/reproducing.md": 2,
     "docs/scaling.md": 3,
+    "docs/search.md": 3,
     "docs/serving.md": 5,
     "docs/speed.md": 1,
     "docs/timm.md": 1,
@@ -49,7 +50,7 @@ NOT_RUN = {
     "docs/why-efficientnet-scored-25.md": 2,
 }
 """How many blocks of each page are not run; the page says why."""
-SLOW = {"docs/export.md", "docs/own-data.md"}
+SLOW = {"docs/export.md", "docs/own-data.md", "docs/search.md"}
 
 
 class OneEpoch(Callback):
