@@ -170,7 +170,7 @@ def with_last_validation(base: Recipe, recipe: Recipe) -> Recipe:
 
 def _value(run: Run, goal: Goal) -> float:
     if goal in SCORES:
-        return score_of(run, cast(Score, goal))
+        return score_of(run, goal)
     return cost_of(run.model, cast(Cost, goal))
 
 

@@ -43,6 +43,7 @@ NOT_RUN = {
     "docs/reports.md": 1,
     "docs/reproducing.md": 2,
     "docs/scaling.md": 3,
+    "docs/search.md": 3,
     "docs/serving.md": 5,
     "docs/speed.md": 1,
     "docs/timm.md": 1,
@@ -54,6 +55,7 @@ SLOW = {
     "docs/evaluation.md",
     "docs/export.md",
     "docs/own-data.md",
+    "docs/search.md",
     "docs/training.md",
     "docs/transfer-learning.md",
 }

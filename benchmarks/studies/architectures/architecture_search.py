@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import mean, stdev
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import medzoo
 from benchmarks.reporting.format import markdown_table, millions, percent
@@ -84,7 +84,7 @@ def run(step: Step, source: Source) -> dict[str, Any]:
 
 def _search(data: medzoo.Dataset) -> dict[str, Any]:
     STORAGE.parent.mkdir(parents=True, exist_ok=True)
-    result = cast(Any, medzoo).search(
+    result = medzoo.search(
         data, ARCHITECTURE, max_params=MAX_PARAMS, time_limit=HOURS * 3600, storage=STORAGE
     )
     return {
