@@ -41,6 +41,7 @@ NOT_RUN = {
     "docs/hub.md": 1,
     "docs/own-data.md": 1,
     "docs/reproducing.md": 2,
+    "docs/robustness.md": 1,
     "docs/scaling.md": 3,
     "docs/serving.md": 5,
     "docs/speed.md": 1,
