@@ -128,7 +128,7 @@ PLOTS: Mapping[str, tuple[Callable[[], Figure], int]] = {
     "speed_accuracy.png": (speed.accuracy_plot, 120),
     "speed_growth.png": (speed.growth_plot, 120),
     "serving.png": (serving.plot, 120),
-    "corruptions.png": (picture.plot, 110),
+    "corruptions.webp": (picture.plot, 110),
     "robustness.png": (published.plot, 120),
 }
 """How each plot in docs/images/ is drawn, and in how many dots per inch."""
