@@ -13,9 +13,10 @@ import json
 import random
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from medmnistc.corruptions.registry import CORRUPTIONS_DS
+from medmnistc.corruptions.registry import CORRUPTIONS_DS  # type: ignore[import-not-found]
 from PIL import Image
 
 
@@ -28,15 +29,16 @@ def main(images: str, cases: str, out: str) -> None:
         out: File to write.
     """
     pictures = [Image.fromarray(image) for image in np.load(images)]
-    found: dict[str, np.ndarray] = {}
+    found: dict[str, Any] = {}
     drawn: list[float] = []
-    uniform = np.random.uniform
+    shared: Any = np.random
+    uniform = shared.uniform
 
     def recorded(*args: float, **options: object) -> float:
         drawn.append(uniform(*args, **options))
         return drawn[-1]
 
-    np.random.uniform = recorded
+    shared.uniform = recorded
     for dataset, name in json.loads(Path(cases).read_text()):
         corruption = CORRUPTIONS_DS[dataset][name]
         corruption.rng = np.random.default_rng(0)

@@ -42,6 +42,7 @@ NOT_RUN = {
     "docs/own-data.md": 1,
     "docs/reports.md": 1,
     "docs/reproducing.md": 2,
+    "docs/robustness.md": 1,
     "docs/scaling.md": 3,
     "docs/search.md": 3,
     "docs/serving.md": 5,

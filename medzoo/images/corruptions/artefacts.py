@@ -23,7 +23,7 @@ from medzoo.images.corruptions.pixels import REFERENCE, Generators, nearest
 
 _MARGIN = 10
 _FONT_SIZE = 64
-_FONT_STROKE = 3
+_FONT_STROKE = 5
 
 
 def stain_deposit(images: Tensor, stains: tuple[int, int], rngs: Generators) -> Tensor:
@@ -142,13 +142,13 @@ def _blob(rng: np.random.Generator, width: int) -> np.ndarray:
 
 
 def _word(letters: str, scale: float) -> Image.Image:
-    """Return a word as a mask, in the size of OpenCV's font: 20 wide and 29 high per scale."""
+    """Return a word as a mask, in the size of OpenCV's font and its lines, one pixel wide."""
     font = _font()
     box = font.getbbox(letters, stroke_width=_FONT_STROKE)
     large = Image.new("L", (math.ceil(box[2]), math.ceil(1.3 * _FONT_SIZE)))
     ImageDraw.Draw(large).text((0, 0), letters, 255, font, stroke_width=_FONT_STROKE)
-    width = max(1, round(20 * scale * len(letters)))
-    return large.resize((width, max(1, round(29 * scale))), Image.Resampling.BOX)
+    size = (round(20 * scale * len(letters)) + 1, round(29 * scale) + 1)
+    return large.resize(size, Image.Resampling.BOX)
 
 
 @cache

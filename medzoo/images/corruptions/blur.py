@@ -67,7 +67,7 @@ def motion_blur(images: Tensor, line: tuple[float, float], rngs: Generators) -> 
         direction = np.array([math.sin(angle), math.cos(angle)])
         points = np.ceil(steps[:, None] * direction - 0.5)
         blurred.append(_average(image[None], _taps(points, weights, _size(images)), "replicate"))
-    return nearest(torch.cat(blurred))
+    return truncate(torch.cat(blurred))
 
 
 def zoom_blur(images: Tensor, factors: tuple[float, ...], rngs: Generators) -> Tensor:
