@@ -72,11 +72,11 @@ class RobustTrial:
 
 def trials() -> list[RobustTrial]:
     """Return the trials: those on validation images first, then those on test images."""
-    val = [RobustTrial(*names, "val") for names in product(DATASETS, ARMS, SEEDS)]
-    test = [
-        RobustTrial(*names, "test") for names in product(DATASETS, ("default", "robust"), SEEDS)
+    return [
+        RobustTrial(dataset, arm, seed, split)
+        for split, arms in (("val", tuple(ARMS)), ("test", ("default", "robust")))
+        for dataset, arm, seed in product(DATASETS, arms, SEEDS)
     ]
-    return val + test
 
 
 def run(trial: RobustTrial, source: Source) -> dict[str, Any]:
@@ -94,7 +94,7 @@ def run(trial: RobustTrial, source: Source) -> dict[str, Any]:
     model, training = medzoo.create_model(path), read_config(path).training
     if medzoo.Recipe.from_dict(training["recipe"]) != trial.recipe:
         raise ValueError(f"{path} was trained with another recipe; move it away")
-    split, threshold = data.splits[trial.split], None
+    split, threshold = getattr(data, trial.split), None
     if trial.split == "test" and data.info.task == "binary-class":
         threshold = medzoo.choose_threshold(model, data.val)
     report = medzoo.evaluate_robustness(

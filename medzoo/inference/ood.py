@@ -17,7 +17,7 @@ from medzoo.inference.model import Model, in_precision_of
 from medzoo.inference.modes import for_inference
 from medzoo.inference.options import InferenceOptions, Settings
 from medzoo.inference.run import run_batches
-from medzoo.inference.tta import views
+from medzoo.inference.tta import TTA
 from medzoo.models import Classifier
 from medzoo.spec import ModelSpec
 from medzoo.transforms import prepare_batch
@@ -26,6 +26,7 @@ from medzoo.weights import OODDetector
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+_VIEWS: dict[TTA, int] = {"none": 1, "flip": 2, "dihedral": 8}
 _MOST_IMAGES = 2000  # of the training split
 _MOST_AXES = 48
 _KEPT = 0.95  # of the validation images
@@ -82,8 +83,9 @@ def run_with_scores(
         return logits, [None] * len(logits)
     recorder = _Recorder(network)
     logits = run_batches(recorder, batches, spec, settings)
-    count = sum(1 for _ in views(torch.empty(1, 1, 1, 1), settings.tta))
-    return logits, torch.cat([detector.score(f) for f in recorder.features[::count]]).tolist()
+    plain = recorder.features[:: _VIEWS[settings.tta]]  # the first view of each batch
+    with torch.inference_mode():
+        return logits, torch.cat([detector.score(features) for features in plain]).tolist()
 
 
 def fit_ood_detector(

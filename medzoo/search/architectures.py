@@ -118,6 +118,19 @@ def default_architecture_params(
     return chooser.taken
 
 
+def check_searchable(architecture: str) -> None:
+    """Make sure that there is a space of an architecture.
+
+    Args:
+        architecture: Its name.
+
+    Raises:
+        ValueError: If it is unknown or not medzoo's.
+    """
+    if architecture not in _SPACES:
+        raise unknown_name("architecture for a search", architecture, _SPACES)
+
+
 class _Chooser:
     """Asks a trial for values; without one, takes the defaults and remembers them by name."""
 
@@ -155,8 +168,7 @@ class _Chooser:
 
 def _choose(choose: _Chooser, architecture: str, info: DatasetInfo, size: int) -> dict[str, Any]:
     """Choose an architecture's arguments; the defaults are those that `create_model` has."""
-    if architecture not in _SPACES:
-        raise unknown_name("architecture for a search", architecture, _SPACES)
+    check_searchable(architecture)
     cls, space = _SPACES[architecture]
     default = {name: one.default for name, one in signature(cls).parameters.items()}
     return space(choose, default | network_args(architecture, info.name, size), size)

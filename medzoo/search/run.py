@@ -16,6 +16,7 @@ from medzoo.device import resolve_device
 from medzoo.distributed import is_torchrun
 from medzoo.lazy import import_optional
 from medzoo.models import architecture_of
+from medzoo.search.architectures import check_searchable
 from medzoo.search.folds import validation_parts
 from medzoo.search.goals import Goal, check_goals
 from medzoo.search.result import SearchResult
@@ -132,7 +133,11 @@ def search(
             "trials of its own; start the same command several times instead"
         )
     goals = check_goals(objectives)
-    recipes = {model: load_recipe(recipe, model, data) for model in _check_models(models)}
+    names = _check_models(models)
+    architecture = architecture or max_params is not None or max_mflop is not None
+    for name in names if architecture else ():
+        check_searchable(name)
+    recipes = {model: load_recipe(recipe, model, data) for model in names}
     parts = validation_parts(data, folds, groups)
     if space is None:
         space = default_space(list(recipes.values()), data.info, len(parts[0].train))
@@ -143,7 +148,7 @@ def search(
         recipes,
         space,
         goals,
-        architecture or max_params is not None or max_mflop is not None,
+        architecture,
         max_params,
         max_mflop,
         resolve_device(device),

@@ -7,6 +7,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import optuna
 from optuna.exceptions import DuplicatedStudyError, ExperimentalWarning, UpdateFinishedTrialError
@@ -61,7 +62,7 @@ def open_study(
             values = {
                 name: value for name, (_, value) in parameters_of(recipe, setting.space).items()
             }
-            choice = {"model": model} if len(setting.recipes) > 1 else {}
+            choice: dict[str, Any] = {"model": model} if len(setting.recipes) > 1 else {}
             if setting.architecture:
                 from medzoo.search.architectures import default_architecture_params
 

@@ -1,9 +1,11 @@
 """``medzoo calibrate``, and what ``medzoo train`` says about calibration and earlier runs."""
 
+import csv
 import json
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import medzoo
 from medzoo.cli.main import main
@@ -83,6 +85,26 @@ def test_calibrate_fits_the_sets_that_are_asked_for(file, tmp_path, capsys):
     with pytest.raises(SystemExit):
         main([*command, "--coverage", "much"])
     assert "'much' is not a number between 0 and 1, or none" in capsys.readouterr().err
+
+
+def test_calibrate_fits_what_marks_unfamiliar_images(file, tmp_path, capsys):
+    assert training(file, tmp_path, "--no-ood-detector", "--json") == 0
+    weights = json.loads(capsys.readouterr().out)["weights"]
+    assert medzoo.create_model(weights).ood_detector is None
+    target = str(tmp_path / "new.safetensors")
+    command = ["calibrate", weights, "--data", str(file), "--output", target, "--ood-detector"]
+    assert main(command) == 0
+    Image.new("L", (28, 28), 255).save(tmp_path / "white.png")
+    table = tmp_path / "table.csv"
+    capsys.readouterr()
+    assert main(["predict", target, str(tmp_path / "white.png")]) == 0
+    assert "warning: unlike the images" in capsys.readouterr().out
+    assert main(["predict", target, str(tmp_path / "white.png"), "--csv", str(table)]) == 0
+    assert "unlike the images that the model was trained on: 1" in capsys.readouterr().out
+    with table.open(newline="") as opened:
+        (row,) = csv.DictReader(opened)
+    assert row["unfamiliar"] == "True"
+    assert float(row["ood_score"]) > 1
 
 
 def test_train_says_what_it_will_do_and_keeps_what_was_there(file, tmp_path, capsys):

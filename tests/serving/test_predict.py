@@ -155,3 +155,19 @@ def test_threads_get_their_own_answers(client, models):
 
     with ThreadPoolExecutor(6) as pool:
         assert all(pool.map(ask, range(48)))
+
+
+def test_unfamiliar_images_are_marked_as_predict_does():
+    from fastapi.testclient import TestClient
+
+    from medzoo.serving import create_app
+
+    data = medzoo.synthetic("breastmnist", n_train=40, n_val=30, n_test=1)
+    model = medzoo.create_model("simple_cnn", dataset=data, widths=(4, 4, 4)).eval()
+    model.ood_detector = medzoo.fit_ood_detector(model, data)
+    content = encoded(Image.new("L", (28, 28), 255))
+    with TestClient(create_app({"scan": model})) as client:
+        answer = client.post("/v1/models/scan/predict", content=content).json()["predictions"][0]
+    assert answer["unfamiliar"] is True
+    assert answer["ood_score"] == pytest.approx(medzoo.predict(model, content).ood_score, rel=1e-4)
+    assert "unlike the images" in answer["warning"]
