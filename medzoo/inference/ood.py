@@ -47,6 +47,7 @@ class _Recorder(nn.Module):
     def __init__(self, network: Classifier) -> None:
         super().__init__()
         self.network = network
+        self.training = network.training  # or it would count as not ready for inference
         self.features: list[Tensor] = []
 
     def forward(self, x: Tensor) -> Tensor:
