@@ -21,6 +21,7 @@ from benchmarks.reporting.results_file import ResultsFile
 from benchmarks.reproduction.source import Source
 from benchmarks.robustness.published import family_means
 from benchmarks.studies.study import Study
+from medzoo.datasets.info import SplitName
 from medzoo.images.corruptions import FAMILIES
 from medzoo.training import load_recipe
 from medzoo.weights import read_config
@@ -55,7 +56,7 @@ class RobustTrial:
     dataset: str
     arm: str
     seed: int
-    split: str
+    split: SplitName
 
     @property
     def key(self) -> str:
@@ -72,11 +73,15 @@ class RobustTrial:
 
 def trials() -> list[RobustTrial]:
     """Return the trials: those on validation images first, then those on test images."""
-    val = [RobustTrial(*names, "val") for names in product(DATASETS, ARMS, SEEDS)]
-    test = [
-        RobustTrial(*names, "test") for names in product(DATASETS, ("default", "robust"), SEEDS)
+    measured: Mapping[SplitName, tuple[str, ...]] = {
+        "val": tuple(ARMS),
+        "test": ("default", "robust"),
+    }
+    return [
+        RobustTrial(dataset, arm, seed, split)
+        for split, arms in measured.items()
+        for dataset, arm, seed in product(DATASETS, arms, SEEDS)
     ]
-    return val + test
 
 
 def run(trial: RobustTrial, source: Source) -> dict[str, Any]:

@@ -82,7 +82,7 @@ class BatchAugmenter:
             return images
         damaged = images.clone()
         for group in damaged.split(_GROUP):
-            corruption = self.corruptions[rng.integers(len(self.corruptions))]
+            corruption = self.corruptions[int(rng.integers(len(self.corruptions)))]
             severity = int(rng.choice(SEVERITIES))
             rows = np.flatnonzero(rng.random(len(group)) < self.augmentation.corruption)
             rngs = [np.random.default_rng(seed) for seed in rng.integers(1 << 63, size=len(rows))]
