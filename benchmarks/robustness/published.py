@@ -117,8 +117,8 @@ def plot() -> Figure:
             for place, (_, record) in enumerate(records)
             if family in (means := family_means(record["report"]))
         ]
-        x, y = zip(*points, strict=True)
-        axis.scatter(x, y, color=colour, label=family, s=28)
+        increases, places = zip(*points, strict=True)
+        axis.scatter(increases, places, color=colour, label=family, s=28)
     axis.axvline(0, color="0.7", linewidth=1)
     axis.set_yticks(range(len(records)), [name for name, _ in records])
     axis.invert_yaxis()

@@ -21,6 +21,7 @@ from benchmarks.reporting.results_file import ResultsFile
 from benchmarks.reproduction.source import Source
 from benchmarks.robustness.published import family_means
 from benchmarks.studies.study import Study
+from medzoo.datasets.info import SplitName
 from medzoo.images.corruptions import FAMILIES
 from medzoo.training import load_recipe
 from medzoo.weights import read_config
@@ -55,7 +56,7 @@ class RobustTrial:
     dataset: str
     arm: str
     seed: int
-    split: str
+    split: SplitName
 
     @property
     def key(self) -> str:
@@ -72,9 +73,13 @@ class RobustTrial:
 
 def trials() -> list[RobustTrial]:
     """Return the trials: those on validation images first, then those on test images."""
+    measured: Mapping[SplitName, tuple[str, ...]] = {
+        "val": tuple(ARMS),
+        "test": ("default", "robust"),
+    }
     return [
         RobustTrial(dataset, arm, seed, split)
-        for split, arms in (("val", tuple(ARMS)), ("test", ("default", "robust")))
+        for split, arms in measured.items()
         for dataset, arm, seed in product(DATASETS, arms, SEEDS)
     ]
 
@@ -94,7 +99,7 @@ def run(trial: RobustTrial, source: Source) -> dict[str, Any]:
     model, training = medzoo.create_model(path), read_config(path).training
     if medzoo.Recipe.from_dict(training["recipe"]) != trial.recipe:
         raise ValueError(f"{path} was trained with another recipe; move it away")
-    split, threshold = getattr(data, trial.split), None
+    split, threshold = data.splits[trial.split], None
     if trial.split == "test" and data.info.task == "binary-class":
         threshold = medzoo.choose_threshold(model, data.val)
     report = medzoo.evaluate_robustness(
