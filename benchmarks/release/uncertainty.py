@@ -4,15 +4,16 @@
     python -m benchmarks.release.uncertainty simple_cnn.breastmnist --output trial/
 
 Fitted to the validation split are the thresholds of 90 % prediction sets, at the temperature that
-the file has. Only headers change, and the index with them: the tensors keep every byte. Nothing is
-written before all files are ready and checked.
+the file has; to both splits, the detector of images of another kind. Only headers change, and with
+them the index and the records that name the files by their sha256: the tensors keep every byte.
+Nothing is written before all files are ready and checked.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,11 +21,11 @@ import torch
 
 import medzoo
 from benchmarks.release.bundle import FILES
+from benchmarks.reporting.paths import RESULTS
 from benchmarks.reproduction.source import Source
 from medzoo.files import sha256_of, write_atomically
 from medzoo.inference import probabilities, split_logits
 from medzoo.inference.conformal import fit_conformal
-from medzoo.spec import ModelSpec
 from medzoo.weights import (
     INDEX,
     WeightsConfig,
@@ -37,8 +38,8 @@ from medzoo.weights import (
 from medzoo.weights.digest import HEADER_KEY, with_digest
 
 
-def fitted(entry: WeightsEntry, source: Source) -> ModelSpec:
-    """Return the spec of a published model with what is fitted to its validation split.
+def fitted(entry: WeightsEntry, source: Source) -> WeightsConfig:
+    """Return what the file of a published model is to say about itself.
 
     Args:
         entry: The model.
@@ -52,8 +53,11 @@ def fitted(entry: WeightsEntry, source: Source) -> ModelSpec:
         raise ValueError(f"{entry.name} was trained on other data than {data.title}")
     model = medzoo.create_model(FILES / entry.file)
     logits = split_logits(model, data.val, device="cpu")
+    sets = fit_conformal(probabilities(logits, data.info.task), data.val)
     return replace(
-        model.spec, conformal=fit_conformal(probabilities(logits, data.info.task), data.val)
+        read_config(FILES / entry.file),
+        spec=replace(model.spec, conformal=sets),
+        ood_detector=medzoo.fit_ood_detector(model, data, device="cpu"),
     )
 
 
@@ -106,7 +110,7 @@ def rewrite(names: Sequence[str], source: Source, files: Path, index: Path) -> N
         for name in names:
             entry = entries[name]
             published, staged = FILES / entry.file, files / f"{entry.file}.new"
-            config = replace(read_config(published), spec=fitted(entry, source))
+            config = fitted(entry, source)
             ready[staged] = files / entry.file
             content = with_spec(published.read_bytes(), config)
             write_atomically(staged, content)
@@ -123,6 +127,21 @@ def rewrite(names: Sequence[str], source: Source, files: Path, index: Path) -> N
     write_index(entries, index)
 
 
+def update_records(before: Mapping[str, WeightsEntry], folder: Path = RESULTS) -> None:
+    """Name the files by their new sha256 in what was measured on them, since nothing else changed.
+
+    Args:
+        before: The entries of the index before the files were rewritten.
+        folder: Folder of the records.
+    """
+    for path in folder.rglob("*.json"):
+        text = old = path.read_text()
+        for name, entry in weights_index().items():
+            text = text.replace(before[name].sha256, entry.sha256)
+        if text != old:
+            write_atomically(path, text.encode())
+
+
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(
@@ -137,7 +156,11 @@ def main() -> None:
     files, index = arguments.output or FILES, INDEX
     if arguments.output:
         index = arguments.output / INDEX.name
+    before = dict(weights_index())
     rewrite(arguments.names, Source(arguments.data_root), files, index)
+    if not arguments.output:
+        weights_index.cache_clear()
+        update_records(before)
 
 
 if __name__ == "__main__":

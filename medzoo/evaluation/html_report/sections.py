@@ -81,6 +81,31 @@ def class_section(report: Report) -> Section:
     )
 
 
+def set_section(report: Report) -> Section | None:
+    """Show how often prediction sets contain the truth, and how large they are.
+
+    Args:
+        report: The report.
+    """
+    if (sets := report.prediction_sets) is None:
+        return None
+    rows = [
+        (
+            name,
+            score_text(row["coverage"], row["coverage_interval"]),
+            score_text(row["size"], row["size_interval"]),
+        )
+        for name, row in (
+            ("all", sets["overall"]),
+            *((row["name"], row) for row in sets["per_class"]),
+        )
+    ]
+    caption = f"{sets['method'].upper()}, calibrated for a coverage of {100 * sets['target']:g} %"
+    return Section(
+        "Prediction sets", tables=[Table(("images of", "coverage", "size"), rows, caption)]
+    )
+
+
 def curve_section(report: Report) -> Section | None:
     """Show ROC and precision-recall curves; None if the report has no predictions.
 

@@ -16,6 +16,7 @@ from medzoo.evaluation.html_report.sections import (
     reliability_section,
     score_section,
     selective_section,
+    set_section,
 )
 from medzoo.evaluation.report_text import size_of
 from medzoo.html import Section, card, page
@@ -30,6 +31,7 @@ SECTIONS: tuple[Callable[[Report], Section | None], ...] = (
     confusion_section,
     reliability_section,
     selective_section,
+    set_section,
     group_section,
 )
 """What a page shows, in this order, before errors and provenance; None if there is nothing."""

@@ -16,7 +16,7 @@ NAME = "simple_cnn.breastmnist"
 
 @pytest.fixture
 def source(monkeypatch):
-    data = medzoo.synthetic("breastmnist", n_train=4, n_val=40, n_test=4)
+    data = medzoo.synthetic("breastmnist", n_train=40, n_val=40, n_test=4)
     md5 = weights_index()[NAME].data["md5"]
     data = replace(data, provenance=replace(data.provenance, md5=md5))
     monkeypatch.setattr(Source, "load", lambda self, name, size=28: data)
@@ -48,7 +48,7 @@ def test_a_rewritten_file_has_sets_and_the_same_tensors(source, tmp_path):
     model = medzoo.create_model(written)
     assert medzoo.predict(model, source.load(NAME).test.images[0]).coverage == 0.9
     # The second time, nothing changes.
-    config = WeightsConfig(after.spec, after.training)
+    config = WeightsConfig(after.spec, after.training, after.ood_detector)
     assert uncertainty.with_spec(written.read_bytes(), config) == written.read_bytes()
 
 

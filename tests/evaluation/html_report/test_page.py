@@ -18,7 +18,7 @@ from medzoo.evaluation.figures.report import precision_recall_figure, roc_figure
 from medzoo.evaluation.html_report import report_page
 from medzoo.evaluation.html_report.errors import confident_errors, error_section
 from medzoo.evaluation.html_report.provenance import provenance_section
-from medzoo.evaluation.html_report.sections import group_section
+from medzoo.evaluation.html_report.sections import group_section, set_section
 from medzoo.evaluation.metrics import score_predictions
 from medzoo.evaluation.report_text import class_columns, overall_rows, score_text
 from medzoo.html import card
@@ -67,6 +67,19 @@ def test_it_shows_the_figures_of_the_report(task, tmp_path):
     assert "Most confident errors" in titles
     assert "Groups" not in titles
     assert len(page.all("img")) == 6 + 12
+
+
+def test_prediction_sets_are_shown_for_all_images_and_each_class():
+    bounds = {"coverage_interval": (0.871, 0.934), "size_interval": (1.111, 1.222)}
+    overall = {"name": "all", "n": 90, "coverage": 0.903, "size": 1.161, **bounds}
+    per_class = [overall | {"name": name, "coverage": 0.812} for name in ("a", "b", "c")]
+    sets = {"method": "lac", "target": 0.9, "overall": overall, "per_class": per_class}
+    measured = with_predictions("multi-class")
+    assert set_section(measured) is None
+    (table,) = set_section(replace(measured, prediction_sets=sets)).tables
+    assert [row[0] for row in table.rows] == ["all", "a", "b", "c"]
+    assert table.rows[0][1:] == ("0.903  [0.871, 0.934]", "1.161  [1.111, 1.222]")
+    assert "90 %" in table.caption
 
 
 def test_the_same_figure_gives_the_same_file():
