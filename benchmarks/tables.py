@@ -29,7 +29,7 @@ from benchmarks.reporting.format import (
 )
 from benchmarks.reporting.paths import IMAGES, RESULTS, ROOT
 from benchmarks.reproduction import comparison, result_tables, teachers
-from benchmarks.robustness import agreement, picture, published
+from benchmarks.robustness import agreement, published
 from benchmarks.robustness import recipe as robust_recipe
 from benchmarks.serving import browser
 from benchmarks.serving import report as serving
@@ -128,7 +128,6 @@ PLOTS: Mapping[str, tuple[Callable[[], Figure], int]] = {
     "serving.png": (serving.plot, 120),
     "coverage.png": (coverage.plot, 120),
     "ood.png": (report_of_ood.plot, 100),
-    "corruptions.webp": (picture.plot, 110),
     "robustness.png": (published.plot, 120),
 }
 """How each plot in docs/images/ is drawn, and in how many dots per inch."""

@@ -1,10 +1,14 @@
-"""A picture of all corruptions, on one synthetic image."""
+"""A picture of all corruptions, on one synthetic image.
+
+python -m benchmarks.robustness.picture
+"""
 
 from __future__ import annotations
 
 from matplotlib.figure import Figure
 
 import medzoo
+from benchmarks.reporting.paths import IMAGES
 from medzoo.images.corruptions import corruptions_for
 
 _SHOWN = {
@@ -29,3 +33,7 @@ def plot() -> Figure:
         axis.set_title(name, fontsize=7)
         axis.set_axis_off()
     return figure
+
+
+if __name__ == "__main__":
+    plot().savefig(IMAGES / "corruptions.webp", dpi=110)

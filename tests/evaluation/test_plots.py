@@ -17,8 +17,8 @@ from medzoo.evaluation import (
     plot_report,
     plot_risk_coverage,
     plots,
-    report_figures,
 )
+from medzoo.evaluation.figures import report as report_figures
 from tests.evaluation.metrics.test_scores import MULTI_LABEL
 from tests.evaluation.test_report import report
 

@@ -79,7 +79,8 @@ def test_every_study_has_trials_with_names_of_their_own_and_a_table(name, capsys
     assert len(set(trials)) == len(trials)
     assert main(["list", name]) == 0
     assert capsys.readouterr().out.splitlines() == trials
-    assert STUDIES[name].table().count("\n|") >= 2
+    rows = STUDIES[name].table().count("\n|") - 1
+    assert rows >= (1 if STUDIES[name].results.path.exists() else 0)  # else it was not run yet
 
 
 def test_a_folder_that_is_missing_is_an_error_with_its_fix(monkeypatch, capsys):
