@@ -62,8 +62,8 @@ def report_text(report: Report) -> str:
         name = for_display(report.per_class[-1]["name"])
         lines += ["", f"  Decisions for {name}:", *(_score(*row) for row in decisions)]
     lines += ["", *remarks(report), "", *_classes(report)]
+    unit = "labels" if is_multi_label(report.task) else "classes"
     if any(math.isnan(row["auc"]) for row in report.per_class):
-        unit = "labels" if is_multi_label(report.task) else "classes"
         lines += ["", f"-: not defined for this split; left out of the means over {unit}."]
     if report.prediction_sets:
         lines += ["", *_sets(report.prediction_sets, unit)]
