@@ -57,7 +57,7 @@ def fitted(entry: WeightsEntry, source: Source) -> WeightsConfig:
     return replace(
         read_config(FILES / entry.file),
         spec=replace(model.spec, conformal=sets),
-        ood_detector=medzoo.fit_ood_detector(model, data, device="cpu"),
+        ood_values=medzoo.fit_ood_detector(model, data, device="cpu").to_dict(),
     )
 
 

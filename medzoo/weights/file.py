@@ -103,7 +103,8 @@ def read_weights(
         try:
             if check:
                 check(header.config.spec, header.shapes)
-        except (ValueError, WeightsError) as error:
+            _ = header.config.ood_detector  # made here, where an error names the file
+        except (TypeError, ValueError, WeightsError) as error:
             raise WeightsError(f"weights file {path} cannot be loaded: {error}") from error
         size = os.fstat(stream.fileno()).st_size
         if size > _MAX_FILE:

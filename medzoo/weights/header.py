@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from medzoo.datasets import DatasetInfo
@@ -26,12 +27,13 @@ class WeightsConfig:
         spec: What the model is.
         training: How it was trained: recipe, data and their md5, scores, teacher and
             high-resolution images; empty if unknown.
-        ood_detector: What recognises images of another kind; None if there is nothing.
+        ood_values: The detector of images of another kind, as `OODDetector.to_dict` gives it; None
+            if there is none.
     """
 
     spec: ModelSpec
     training: Mapping[str, Any] = field(default_factory=dict)
-    ood_detector: OODDetector | None = field(default=None, compare=False)
+    ood_values: Mapping[str, Any] | None = field(default=None, compare=False)
 
     @classmethod
     def of(cls, model: nn.Module, training: Mapping[str, Any] | None = None) -> WeightsConfig:
@@ -64,7 +66,17 @@ class WeightsConfig:
         if not licence and spec.dataset:
             licence = spec.dataset.licence
         detector = vars(network).get("ood_detector")
-        return cls(replace(spec, licence=licence), about, detector)
+        return cls(replace(spec, licence=licence), about, detector and detector.to_dict())
+
+    @cached_property
+    def ood_detector(self) -> OODDetector | None:
+        """The detector; it is made when it is asked for, since its numbers need PyTorch.
+
+        Raises:
+            TypeError: If a value has the wrong type.
+            ValueError: If a value is missing, unknown, or does not fit.
+        """
+        return OODDetector.from_dict(self.ood_values) if self.ood_values is not None else None
 
     @property
     def validation(self) -> dict[str, float]:
@@ -75,8 +87,8 @@ class WeightsConfig:
     def to_json(self) -> str:
         """Return the text of the header; a place for the file's digest comes first."""
         values = {"spec": self.spec.to_dict(), "training": dict(self.training)}
-        if self.ood_detector is not None:
-            values["ood_detector"] = self.ood_detector.to_dict()
+        if self.ood_values is not None:
+            values["ood_detector"] = dict(self.ood_values)
         return json.dumps({"digest": NO_DIGEST} | values, sort_keys=True)
 
     @classmethod
@@ -104,7 +116,7 @@ class WeightsConfig:
         return cls(
             ModelSpec.from_dict(values["spec"]),
             _object(values, "training"),
-            OODDetector.from_dict(detector) if detector is not None else None,
+            detector,
         )
 
 

@@ -119,7 +119,7 @@ def test_a_checkpoint_is_a_card(capsys):
     low, high = test["intervals"]["auc"]
     assert len(card.splitlines()) <= 16
     for part in (
-        "5,016,015 parameters, 10.1 MB",
+        "5,016,015 parameters, 10.2 MB",
         "DermaMNIST (rebuilt)",
         "7: actinic keratoses",
         "28 x 28 pixels, RGB",

@@ -190,7 +190,7 @@ def test_a_report_brings_its_scores_and_plots(hub):
     assert again.commit == publication.commit
     files = hub.files(REPO)
     plots = sorted(path for path in files if path.startswith("plots/"))
-    names = ("confusion", "per_class", "reliability", "risk_coverage")
+    names = ("confusion", "per_class", "precision_recall", "reliability", "risk_coverage", "roc")
     assert plots == [f"plots/{name}.png" for name in names]
     assert all(files[path].startswith(b"\x89PNG") for path in plots)
     card = files["README.md"].decode()

@@ -41,7 +41,8 @@ def test_a_published_checkpoint_has_scores_with_intervals(model):
 def test_classes_that_are_mere_numbers_are_explained(classes, said):
     model = tiny_model("simple_cnn", "retinamnist")
     if classes:
-        model.spec = replace(model.spec, classes=classes)
+        info = replace(model.spec.dataset, classes=classes)
+        model.spec = replace(model.spec, classes=classes, dataset=info)
     assert describe_model("eye", model)["classes_are"] == said
 
 

@@ -48,7 +48,7 @@ def test_a_rewritten_file_has_sets_and_the_same_tensors(source, tmp_path):
     model = medzoo.create_model(written)
     assert medzoo.predict(model, source.load(NAME).test.images[0]).coverage == 0.9
     # The second time, nothing changes.
-    config = WeightsConfig(after.spec, after.training, after.ood_detector)
+    config = WeightsConfig(after.spec, after.training, after.ood_values)
     assert uncertainty.with_spec(written.read_bytes(), config) == written.read_bytes()
 
 
