@@ -99,9 +99,10 @@ def run_trials(
         if trials is not None:
             known = study.get_trials(deepcopy=False)
             finished, running = len(finished_trials(known)), _count(known, TrialState.RUNNING)
-            if finished >= trials:
+            if finished >= trials and not running:
                 return
-            if finished + running >= trials and not _count(known, TrialState.WAITING):
+            waiting = _count(known, TrialState.WAITING)
+            if finished >= trials or (finished + running >= trials and not waiting):
                 # Others are at the last trials; if one of them dies, its trial is waiting.
                 time.sleep(_PAUSE)
                 optuna.storages.fail_stale_trials(study)

@@ -1,6 +1,7 @@
 """Spaces of the architecture search: every suggestion builds, and costs no more than allowed."""
 
 import json
+import sys
 
 import pytest
 import torch
@@ -79,7 +80,9 @@ def test_suggestions_run(architecture, size):
 def test_all_of_a_space_can_be_built(architecture, monkeypatch):
     """Without a budget, whose search for widths is what takes long."""
     costs = []
-    monkeypatch.setattr("medzoo.search.architectures.model_cost", lambda *_, **__: next(one))
+    monkeypatch.setattr(
+        sys.modules[suggest_architecture.__module__], "model_cost", lambda *_, **__: next(one)
+    )
     for size in (28, 64):
         study = random_study(seed=size)
         for _ in range(25):
