@@ -26,11 +26,12 @@ def table() -> str:
     rows = []
     for name, record in records.items():
         cells = [
-            f"{one['auroc']:.3f} / {100 * one['fpr95']:.0f} %" if one else "-"
+            f"{one['auroc']:.3f}<br>{100 * one['fpr95']:.0f} %" if one else "-"
             for one in map(record["kinds"].get, kinds)
         ]
         rows.append((f"`{name}`", *cells, percent(record["own"])))
-    return markdown_table(("Model", *kinds, "own test images marked"), rows)
+    titles = [kind.removesuffix("mnist").capitalize() for kind in kinds]
+    return markdown_table(("Model", *titles, "Own marked"), rows)
 
 
 def plot() -> Figure:
