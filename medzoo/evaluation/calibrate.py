@@ -121,8 +121,14 @@ def calibrate(
     """
     if not isinstance(model, SpecCarrier):
         raise TypeError(
-            f"model={model!r:.80} has no temperature to set; give the model of "
-            "medzoo.create_model itself, or use medzoo.fit_temperature and evaluate(temperature=)"
+            f"model is a {type(model).__name__}, which has no temperature to set; give the "
+            "model of medzoo.create_model itself, or use medzoo.fit_temperature and "
+            "evaluate(temperature=)"
+        )
+    if (given := options.get("spec")) is not None and given.input != model.spec.input:
+        raise ValueError(
+            f"spec= says that images are {given.input}, the model {model.spec.input}; what is "
+            "fitted to other images does not fit the model: set model.spec first"
         )
     logits = uncalibrated_logits(cast(Model, model), split, **options)
     temperature = best_temperature(logits, split) or 1.0

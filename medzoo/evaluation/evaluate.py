@@ -18,6 +18,7 @@ from medzoo.inference import Model, SplitOptions, probabilities, split_logits
 from medzoo.inference.conformal import conformal_for
 from medzoo.inference.options import Settings
 from medzoo.spec import spec_of
+from medzoo.spec.find import find_spec
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -104,7 +105,7 @@ def evaluate(
             seed=seed,
         )
     sets = None
-    if conformal := conformal_for(spec, Settings.of(options)):
+    if conformal := conformal_for(spec, Settings.of(options), find_spec(runs)):
         sets = score_sets(
             *(conformal, split.labels, scores, info.task, info.classes),
             resamples=resamples,

@@ -107,15 +107,23 @@ def named_sets(
     ]
 
 
-def conformal_for(spec: ModelSpec, settings: Settings) -> ConformalSpec | None:
+def conformal_for(
+    spec: ModelSpec, settings: Settings, own: ModelSpec | None = None
+) -> ConformalSpec | None:
     """Return a model's thresholds; None if it has none, or they are not for how it is run.
 
     Args:
         spec: What the model is.
         settings: How it is run. Other views or another temperature give other probabilities than
             those that the thresholds were fitted to.
+        own: The model's own spec, if `spec` was given instead of it.
     """
-    is_as_fitted = settings.tta == "none" and settings.temperature in (None, spec.temperature)
+    own = own or spec
+    is_as_fitted = (
+        settings.tta == "none"
+        and settings.temperature in (None, spec.temperature)
+        and (own.input, own.temperature) == (spec.input, spec.temperature)
+    )
     return spec.conformal if is_as_fitted else None
 
 

@@ -71,7 +71,8 @@ def run_with_scores(
 
     Returns:
         Calibrated logits, float64 (N, K), and N out-of-distribution scores; None for a model
-        without a detector, or one that is given images as another spec describes them.
+        without a detector, one that is given images as another spec describes them, or one whose
+        logits hooks may change.
 
     Raises:
         ValueError: As `run_batches`.
@@ -79,7 +80,12 @@ def run_with_scores(
     """
     network = model if isinstance(model, Classifier) else None
     detector = network.ood_detector if network else None
-    if network is None or detector is None or spec.input != network.spec.input:
+    if (
+        network is None
+        or detector is None
+        or spec.input != network.spec.input
+        or _is_changed(network)
+    ):
         logits = run_batches(model, batches, spec, settings)
         return logits, [None] * len(logits)
     recorder = _Recorder(network)
@@ -87,6 +93,11 @@ def run_with_scores(
     plain = recorder.features[:: _VIEWS[settings.tta]]  # the first view of each batch
     with torch.inference_mode():
         return logits, torch.cat([detector.score(features) for features in plain]).tolist()
+
+
+def _is_changed(network: nn.Module) -> bool:
+    """Whether something else than the network's own `forward` gives its logits."""
+    return bool("forward" in vars(network) or network._forward_hooks or network._forward_pre_hooks)
 
 
 def fit_ood_detector(
@@ -131,7 +142,7 @@ def fit_ood_detector(
     check_dataset("data", data)
     if not isinstance(model, Classifier):
         raise TypeError(
-            f"model={model!r:.80} is a {type(model).__name__}, whose features are not known; give "
+            f"model is a {type(model).__name__}, whose features are not known; give "
             "a model of medzoo.create_model itself"
         )
     for split in (data.train, data.val):

@@ -71,13 +71,21 @@ class Classifier(SpecCarrier, nn.Module):
 
     @spec.setter
     def spec(self, spec: ModelSpec) -> None:
-        self.__dict__["_spec"] = spec_of(self, spec)
+        before, after = self.__dict__.get("_spec"), spec_of(self, spec)
+        if before is not None and before.input != after.input:
+            self.ood_detector = None  # it knows the features of images as they were
+        if before is not None and after.conformal is before.conformal:
+            # Thresholds of probabilities that another input or temperature changes.
+            same = (before.input, before.temperature) == (after.input, after.temperature)
+            after = after if same else replace(after, conformal=None)
+        self.__dict__["_spec"] = after
 
     @property
     def pretrained_cfg(self) -> dict[str, Any]:
         """Timm's configuration: what timm wrote, with input and classes as in the spec.
 
-        Setting it changes the spec's input; prediction sets were calibrated for the earlier one.
+        Setting it changes the spec's input; prediction sets and detector were fitted to the
+        earlier one, and are dropped.
         """
         written = dict(self.__dict__.get("pretrained_cfg") or {})
         spec = self.__dict__.get("_spec")
@@ -87,9 +95,7 @@ class Classifier(SpecCarrier, nn.Module):
     def pretrained_cfg(self, cfg: dict[str, Any]) -> None:
         self.__dict__["pretrained_cfg"] = cfg
         if (spec := self.__dict__.get("_spec")) is not None:
-            expected = input_of_timm(cfg)
-            sets = spec.conformal if expected == spec.input else None
-            self.spec = replace(spec, input=expected, conformal=sets)
+            self.spec = replace(spec, input=input_of_timm(cfg))
 
     @property
     def default_cfg(self) -> dict[str, Any]:

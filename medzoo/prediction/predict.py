@@ -38,6 +38,7 @@ from medzoo.prediction.loading import BatchReader
 from medzoo.prediction.result import Prediction, Predictions
 from medzoo.prediction.sources import ImageSource, ImageSources, find_sources
 from medzoo.spec import ModelSpec, spec_of
+from medzoo.spec.find import find_spec
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -180,7 +181,7 @@ def predict(
         logits, ood_scores = run_with_scores(runs, chain([first], batches), spec, settings)
         names = class_names(spec, logits.shape[1])
         shares = probabilities(logits, spec.task)
-        conformal = conformal_for(spec, settings)
+        conformal = conformal_for(spec, settings, find_spec(runs))
         sets = named_sets(conformal, shares, spec) if conformal else []
         rows = zip(shares.tolist(), reading.paths, ood_scores, strict=True)
         for index, (row, path, ood_score) in enumerate(rows):

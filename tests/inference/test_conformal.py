@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import medzoo
 from medzoo.datasets import Provenance, Split, dataset_info
 from medzoo.inference.conformal import (
     conformal_for,
@@ -188,3 +189,19 @@ def test_few_images_are_refused_with_what_would_help():
         fit_conformal(values, split, method="aps")
     with pytest.raises(ValueError, match="coverage=90 must be between 0 and 1"):
         fit_conformal(values, split, coverage=90)
+
+
+def test_they_are_not_given_for_another_spec_and_not_fitted_by_one():
+    data = medzoo.synthetic("breastmnist", n_train=8, n_val=40, n_test=4)
+    model = medzoo.create_model("simple_cnn", dataset=data, widths=(4, 8, 16))
+    medzoo.calibrate(model, data.val)
+    image, spec = data.test.images[0], model.spec
+    assert medzoo.predict(model, image, spec=spec).coverage == 0.9
+    other = replace(spec, input=replace(spec.input, mean=(0.1,)))
+    for changed in (other, replace(spec, temperature=9.0)):
+        assert medzoo.predict(model, image, spec=changed).prediction_set is None
+        assert medzoo.evaluate(model, data.test, spec=changed, resamples=0).prediction_sets is None
+    with pytest.raises(ValueError, match=r"set model\.spec first"):
+        medzoo.calibrate(model, data.val, spec=other)
+    model.spec = replace(spec, temperature=9.0)
+    assert model.spec.conformal is None

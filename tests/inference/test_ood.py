@@ -1,6 +1,7 @@
 """Images of another kind: recognised in the same pass, by a detector that follows its weights."""
 
 import base64
+import copy
 import dataclasses
 import json
 
@@ -239,3 +240,29 @@ def test_files_without_one_still_load(path):
     write_header(path, header)
     assert read_config(path).ood_detector is None
     assert medzoo.create_model(path).ood_detector is None
+
+
+def test_a_model_whose_logits_a_hook_changes_is_run_as_it_is(model, data):
+    hooked, image = copy.deepcopy(model), data.test.images[0]
+    assert medzoo.predict(hooked, image).ood_score is not None
+    hooked.register_forward_hook(lambda module, images, logits: logits * 5)
+    found = medzoo.predict(hooked, image)
+    hooked.ood_detector = None
+    assert found == medzoo.predict(hooked, image)
+
+
+@pytest.mark.parametrize("through", ["spec", "pretrained_cfg"])
+def test_another_input_drops_detector_and_sets(through, model):
+    changed = copy.deepcopy(model)
+    sets = medzoo.ConformalSpec("lac", 0.9, (0.1,), 100)
+    changed.spec = dataclasses.replace(changed.spec, conformal=sets)
+    assert changed.ood_detector is not None
+    mean = (0.1,) * changed.spec.input.channels
+    if through == "spec":
+        expected = dataclasses.replace(changed.spec.input, mean=mean)
+        changed.spec = dataclasses.replace(changed.spec, input=expected)
+    else:
+        changed.pretrained_cfg = {**changed.pretrained_cfg, "mean": mean}
+    assert changed.spec.input.mean == mean
+    assert changed.ood_detector is None
+    assert changed.spec.conformal is None

@@ -29,8 +29,12 @@ class PredictionColumns:
         """Return the names of the columns."""
         sets, abstains = ["prediction_set"] * self.sets, ["abstained"] * self.abstains
         scores = ["unfamiliar", "ood_score"] * self.scored
-        classes = map(for_spreadsheet, self.classes)
-        return ["path", "label", *sets, *abstains, *classes, *scores, "error"]
+        first, last = ["path", "label", *sets, *abstains], [*scores, "error"]
+        classes = [
+            f"probability of {name}" if name in {*first, *last} else for_spreadsheet(name)
+            for name in self.classes
+        ]
+        return [*first, *classes, *last]
 
     def row(self, outcome: Mapping[str, Any]) -> list[object]:
         """Return the row of a file; the cells of classes that were left out are empty.

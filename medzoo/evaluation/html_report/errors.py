@@ -105,7 +105,7 @@ def error_section(
     if explain is not None and images is None:
         raise ValueError("explain= needs images=, the split that was evaluated")
     if images is not None:
-        _check_scored(images, predictions_of(report))
+        _check_scored(images, predictions_of(report), report.split)
     if report.predictions is None:
         return None
     errors = confident_errors(report.predictions, [row["name"] for row in report.per_class])
@@ -139,8 +139,8 @@ def _shown(error: ConfidentError, image: Tensor, explain: Explainer | None, wher
     return Figure(parts, caption, small=True)
 
 
-def _check_scored(images: Split, data: ScoredPredictions) -> None:
-    """Make sure that images have the labels that were scored."""
+def _check_scored(images: Split, data: ScoredPredictions, split: str) -> None:
+    """Make sure that images are of the split, and have the labels, that were scored."""
     if not isinstance(images, Split):
         raise TypeError(
             f"images is a {type(images).__name__}; give the split that was evaluated, e.g. "
@@ -148,8 +148,8 @@ def _check_scored(images: Split, data: ScoredPredictions) -> None:
         )
     truth = data.truth if data.multi_label else data.truth.argmax(axis=1)
     labels = images.labels.numpy() == 1 if data.multi_label else images.labels.numpy()
-    if not np.array_equal(truth, labels):
+    if images.name != split or not np.array_equal(truth, labels):
         raise ValueError(
-            f"images are the {len(images):,} of the {images.name} split of {images.title}, whose "
-            "labels are not those that were scored; give the split that was evaluated"
+            f"images are the {len(images):,} of the {images.name} split of {images.title}, which "
+            f"are not those that were scored; give the {split} split that was evaluated"
         )

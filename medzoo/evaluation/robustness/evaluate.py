@@ -25,6 +25,7 @@ from medzoo.evaluation.robustness.balanced_error import (
 from medzoo.evaluation.robustness.report import CorruptionErrors, RobustnessReport
 from medzoo.images.corruptions import SEVERITIES, Corruption, corruptions_for
 from medzoo.inference import Model, SplitOptions, probabilities, split_logits
+from medzoo.spec.checks import check_whole
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -76,8 +77,8 @@ def evaluate_robustness(
         >>> [row["name"] for row in report.corruptions][:2]
         ['pixelate', 'jpeg_compression']
     """
-    if resamples < 0:
-        raise ValueError(f"resamples={resamples!r} must be 0 (no intervals) or more")
+    check_whole("resamples", resamples, 0)
+    check_whole("seed", seed, 0)
     if not isinstance(split, Split):
         raise TypeError(f"split is a {type(split).__name__}; give one split, e.g. data.test")
     above, corruptions = threshold_for(threshold, split), _corruptions(split, like)

@@ -214,6 +214,8 @@ def test_other_images_than_those_that_were_scored_are_refused(tmp_path):
         measured.to_html(path, images=images.head(30))
     with pytest.raises(ValueError, match="are not those that were scored"):
         measured.to_html(path, images=images.subset(list(range(89, -1, -1))))
+    with pytest.raises(ValueError, match="give the test split that was evaluated"):
+        measured.to_html(path, images=replace(images, name="val"))
     with pytest.raises(TypeError, match="images is a Tensor; give the split"):
         measured.to_html(path, images=images.images)
     with pytest.raises(ValueError, match="explain= needs images="):
