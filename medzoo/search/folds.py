@@ -15,6 +15,7 @@ from medzoo.datasets.readers.stratify import stratified_group_split
 from medzoo.datasets.storage.gather import gather_rows
 from medzoo.errors import DatasetError
 from medzoo.spec.checks import check_whole
+from medzoo.training.checks.run import check_validation
 from medzoo.training.validation_split import ensure_validation
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ def validation_parts(
 
     Raises:
         TypeError: If `folds` is not a whole number.
-        ValueError: If the number of folds or groups does not fit.
+        ValueError: If the number of folds or groups does not fit, or the images of the validation
+            split are all of one class.
         DatasetError: If a class has too few images for so many folds, or the split was made by
             groups that are not given.
     """
@@ -46,6 +48,7 @@ def validation_parts(
         if groups is not None:
             raise ValueError("groups= is for folds=; the validation split is what it is")
         data, _ = ensure_validation(data, None)
+        check_validation(data.val)
         return [_without_test(data, data.train, data.val)]
     pool = _pool(data)
     if groups is None and "grouped by" in data.provenance.note:
@@ -95,7 +98,8 @@ def _check_classes(pool: Dataset, classes: Tensor, is_val: Tensor, folds: int) -
                 f"{pool.title}: class {name!r} has too few images or groups for folds={folds}, "
                 "since one fold would have to be trained without it; give fewer folds"
             )
-    if not is_val.any():
+    if not (classes[is_val] != classes[is_val][:1]).any():
         raise DatasetError(
-            f"{pool.title} has too few images or groups for folds={folds}; give fewer folds"
+            f"{pool.title} has too few images or groups for folds={folds}, since those of one fold "
+            "would be of one class, or none; give fewer folds"
         )

@@ -15,6 +15,7 @@ from medzoo.search.goals import SCORES, Cost, Goal, Score, cost_of, score_of
 from medzoo.search.pruning import EndEarly
 from medzoo.search.setting import Setting
 from medzoo.search.space import parameters_of, suggest, suggest_changes
+from medzoo.search.storage import number_without_repeats
 from medzoo.training import Callback, Recipe, Run, train
 
 _SAMPLERS = ("tpe", "random")
@@ -76,8 +77,9 @@ class Objective:
             Exception: Whatever the training raises.
         """
         self.number, several = trial.number, len(self.setting.goals) > 1
-        # Choices depend on the number of the trial alone, so they are the same after a restart.
-        seed = 1_000_003 * self.setting.seed + trial.number
+        # Choices depend on the trial's number alone, so they are the same after a restart.
+        number = number_without_repeats(trial.number, trial.study.get_trials(deepcopy=False))
+        seed = 1_000_003 * self.setting.seed + number
         trial.study.sampler = create_sampler(self.sampler, seed % (1 << 32), several)
         reason, began = "", time.monotonic()
         try:

@@ -88,6 +88,20 @@ class SearchDisplay(Callback):
         ]
         print(for_display(", ".join(filter(None, parts))), file=sys.stderr, flush=True)
 
+    def waiting(self, trials: Sequence[int], grace: float) -> None:
+        """Say that nothing is left to do but to wait for other processes.
+
+        Args:
+            trials: Numbers of the trials that are running.
+            grace: Seconds of silence after which a process counts as dead.
+        """
+        if self._lines or not self._bar.disable:
+            tqdm.write(
+                f"waiting for trial {', '.join(map(str, trials))}; if its process has ended, the "
+                f"trial is repeated after {grace:.0f} s without a sign of life",
+                file=sys.stderr,
+            )
+
     def _left(self, finished: int) -> float:
         """Return the seconds that are left, by the limit that comes first."""
         spent = time.monotonic() - self._began

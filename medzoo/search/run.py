@@ -74,7 +74,8 @@ def search(
         models: Architecture, or several to choose from; any that `medzoo.train` takes.
         space: What may change: a mapping of the recipe's fields to choices or ranges, or a function
             of an Optuna trial and the recipe that returns changes. By default
-            `medzoo.search.default_space`'s.
+            `medzoo.search.default_space`'s. A function with other code begins another search; the
+            values that it takes from elsewhere do not count.
         recipe: What the search starts from and the space does not change, as for `medzoo.train`.
         trials: Number of trials after which the search ends, those that failed included.
         time_limit: Seconds after which it ends. Give this, `trials`, or both.
@@ -93,9 +94,11 @@ def search(
             `architecture`.
         storage: A file ending in ``.db`` (SQLite) or ``.log`` (a journal); the URL of a database,
             ``"postgresql://user@host/name"``; or None to keep nothing.
-        sampler: ``"tpe"``, ``"random"`` or one of Optuna's.
+        sampler: ``"tpe"``, ``"random"`` or one of Optuna's, which counts by its class: with other
+            arguments, it goes on with the same search.
         pruner: ``"successive_halving"`` (the default for one objective), ``"hyperband"``,
-            ``"none"`` or one of Optuna's. Steps are percent of a trial's epochs.
+            ``"none"`` or one of Optuna's, which counts by its class, too. Steps are percent of a
+            trial's epochs.
         seed: Seed of the choices. A single process makes the same ones again. The recipe has the
             seed of the trainings.
         device: As for `medzoo.train`.
@@ -107,7 +110,8 @@ def search(
 
     Raises:
         TypeError: If an argument is of the wrong type.
-        ValueError: If an argument is wrong, or neither `trials` nor `time_limit` is given.
+        ValueError: If an argument is wrong, neither `trials` nor `time_limit` is given, or the
+            validation images are all of one class.
         ImportError: If Optuna is not installed: ``pip install 'medzoo[search]'``.
         DatasetError: If the data cannot be divided into `folds`.
         TrainingError: If the storage cannot be opened, or ten trials fail one after the other. One

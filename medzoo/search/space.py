@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import CodeType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from medzoo.datasets import DatasetInfo
@@ -205,8 +206,8 @@ def check_space(space: object, recipe: Recipe) -> None:
             "fields to choices or ranges, or a function (trial, recipe) -> changes"
         )
     known_fields(Recipe, space)
-    known_fields(Augmentation, space.get("augmentation", {}))
     names = [name for name, *_ in domains(space)]
+    known_fields(Augmentation, space.get("augmentation", {}))
     if not names:
         raise ValueError("space= holds nothing to search; give fields with choices or ranges")
     for _, path, domain in domains(space):
@@ -226,7 +227,15 @@ def domains(
         space: Fields with their domains.
         path: Where in the recipe the fields are.
         suffix: Of the names, for what depends on a choice.
+
+    Raises:
+        TypeError: If fields are not given as a mapping of their names.
     """
+    if not isinstance(space, Mapping) or not all(isinstance(field, str) for field in space):
+        raise TypeError(
+            f"space: {'.'.join(path)}{suffix} is {space!r:.80}; expected a mapping of fields to "
+            "choices or ranges, e.g. {} for none"
+        )
     for field, domain in space.items():
         here = (*path, field)
         if here in {(name,) for name in _NESTED}:
@@ -242,14 +251,29 @@ def describe_space(space: Space) -> object:
     """Return JSON-safe values that distinguish a space from others.
 
     Args:
-        space: The space. Functions count by their name.
+        space: The space. Functions count by their name and their code (not by values that they
+            take from elsewhere), other callables by their name.
     """
     if callable(space):
-        return getattr(space, "__qualname__", type(space).__qualname__)
+        name = getattr(space, "__qualname__", type(space).__qualname__)
+        return [name, _describe_constant(getattr(space, "__code__", None))]
     return {
         name: list(map(repr, domain)) if isinstance(domain, Mapping | list | tuple) else str(domain)
         for name, _, domain in domains(space)
     }
+
+
+def _describe_constant(value: object) -> object:
+    """Return JSON-safe values that are the same in every process, unlike the order of a set."""
+    match value:
+        case CodeType():
+            constants = [_describe_constant(one) for one in value.co_consts]
+            return [value.co_code.hex(), constants, list(value.co_names)]
+        case tuple():
+            return [_describe_constant(one) for one in value]
+        case frozenset():
+            return sorted(map(repr, value))
+    return repr(value)
 
 
 def _ends(name: str, domain: Any) -> Sequence[Any]:

@@ -9,9 +9,11 @@ sign of life; here, one implementation serves both kinds of storage.
 from __future__ import annotations
 
 import copy
+import json
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,9 @@ from optuna.storages import (
 )
 from optuna.storages._heartbeat import BaseHeartbeat
 from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal._file import get_lock_file
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from medzoo.errors import TrainingError
@@ -100,6 +104,18 @@ def replaced(trials: Iterable[FrozenTrial]) -> set[int]:
     }
 
 
+def number_without_repeats(number: int, trials: Sequence[FrozenTrial]) -> int:
+    """Return the number that a trial would have if none had been put back into the queue.
+
+    Args:
+        number: Number of the trial; one that repeats another gets the number of that one.
+        trials: All trials of its study, by number.
+    """
+    history = [RetryHeartbeatStaleTrialCallback.retry_history(one) for one in trials]
+    first = min([number, *history[number]])
+    return first - sum(map(bool, history[:first]))
+
+
 def last_sign(trial: FrozenTrial) -> float:
     """Return when a trial was last known to be alive, in seconds since 1970.
 
@@ -133,9 +149,7 @@ def open_storage(storage: str | Path | None) -> BaseStorage:
     url = _as_url(storage)
     try:
         if url.startswith("journal:"):
-            path = Path(url.removeprefix("journal:"))
-            path.parent.mkdir(parents=True, exist_ok=True)
-            return _Journal(JournalFileBackend(str(path)))
+            return _open_journal(Path(url.removeprefix("journal:")))
         return _open_database(url)
     except ImportError:
         raise
@@ -147,11 +161,24 @@ def open_storage(storage: str | Path | None) -> BaseStorage:
         ) from error
 
 
+def _open_journal(path: Path) -> _Journal:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    backend = JournalFileBackend(str(path))
+    # Optuna ignores a broken last line until others follow. Under the lock, nobody is writing one.
+    with get_lock_file(backend._lock), path.open("rb") as file:
+        last = deque(file, maxlen=1)
+    for line in last:
+        json.loads(line)
+        if not line.endswith(b"\n"):
+            raise ValueError("its last line is not complete")
+    return _Journal(backend)
+
+
 def _open_database(url: str) -> _Database:
     options: dict[str, Any] = {"pool_pre_ping": True}
     if url.startswith("sqlite:"):
         options["connect_args"] = {"timeout": _BUSY}
-        Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        Path(make_url(url).database or "").parent.mkdir(parents=True, exist_ok=True)
     for attempt in range(_ATTEMPTS):
         try:
             return _Database(url, options)
@@ -168,7 +195,7 @@ def _as_url(storage: str | Path) -> str:
     if "://" not in text:
         for kind, endings in _FILES.items():
             if text.endswith(endings):
-                return f"sqlite:///{text}" if kind == "sqlite" else f"journal:{text}"
+                return _sqlite_url(text) if kind == "sqlite" else f"journal:{text}"
         raise ValueError(
             f"storage={text!r} is neither a URL nor a file whose ending says what it is; expected "
             f"{' or '.join(_FILES['sqlite'])} for SQLite, {' or '.join(_FILES['journal'])} for a "
@@ -181,3 +208,13 @@ def _as_url(storage: str | Path) -> str:
     if text.startswith("postgresql+pg8000:"):
         import_optional("pg8000", "PostgreSQL needs", "search")
     return text
+
+
+def _sqlite_url(path: str) -> str:
+    url = URL.create("sqlite", database=path)
+    if make_url(str(url)) != url:
+        raise ValueError(
+            f"storage={path!r} has characters that SQLAlchemy before 2.1 cannot open; rename the "
+            "file or its folder, or upgrade SQLAlchemy"
+        )
+    return str(url)

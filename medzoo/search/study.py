@@ -24,7 +24,7 @@ from medzoo.search.pruning import LATE
 from medzoo.search.result import SearchResult, TrialRecord
 from medzoo.search.setting import Setting
 from medzoo.search.space import parameters_of
-from medzoo.search.storage import last_sign, replaced, retry
+from medzoo.search.storage import GRACE, last_sign, replaced, retry
 
 FAILURES = 10
 """Trials that may fail one after the other before the search gives up."""
@@ -94,16 +94,19 @@ def run_trials(
         TrainingError: If many trials fail one after the other, or the storage fails.
         KeyboardInterrupt: If the user interrupts it; the trial goes back into the queue.
     """
-    failures = 0
+    failures, is_waiting = 0, False
     while time.monotonic() < objective.deadline:
         if trials is not None:
             known = study.get_trials(deepcopy=False)
-            finished, running = len(finished_trials(known)), _count(known, TrialState.RUNNING)
+            finished, running = len(finished_trials(known)), _numbers(known, TrialState.RUNNING)
             if finished >= trials and not running:
                 return
-            waiting = _count(known, TrialState.WAITING)
-            if finished >= trials or (finished + running >= trials and not waiting):
+            waiting = _numbers(known, TrialState.WAITING)
+            if finished >= trials or (finished + len(running) >= trials and not waiting):
                 # Others are at the last trials; if one of them dies, its trial is waiting.
+                if not is_waiting:
+                    display.waiting(running, GRACE)
+                    is_waiting = True
                 time.sleep(_PAUSE)
                 optuna.storages.fail_stale_trials(study)
                 continue
@@ -206,5 +209,5 @@ def quiet() -> Iterator[None]:
         optuna.logging.set_verbosity(before)
 
 
-def _count(trials: list[FrozenTrial], state: TrialState) -> int:
-    return sum(one.state == state for one in trials)
+def _numbers(trials: list[FrozenTrial], state: TrialState) -> list[int]:
+    return [one.number for one in trials if one.state == state]

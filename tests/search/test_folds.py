@@ -91,6 +91,14 @@ def test_a_class_with_one_image_is_refused(five):
         validation_parts(data, 3)
 
 
+def test_a_fold_of_one_class_is_refused(five):
+    labels = torch.zeros_like(five.train.labels)
+    labels[:2] = 1
+    data = medzoo.Dataset.from_arrays((five.train.images, labels))
+    with pytest.raises(DatasetError, match="those of one fold would be of one class"):
+        validation_parts(data, 3)
+
+
 def test_a_split_by_patients_needs_the_patients(tmp_path):
     from tests.docs.reader_files import write_files
 

@@ -233,6 +233,46 @@ def test_an_interrupted_trial_is_repeated(run, monkeypatch, tmp_path):
     assert all(trial.state == "complete" for trial in result.trials)
 
 
+@pytest.mark.parametrize("sampler", ["tpe", "random"])
+def test_interruptions_within_trials_change_nothing(run, monkeypatch, tmp_path, sampler):
+    options = {"space": {**RATES, "warmup": [0.0, 0.1, 0.2]}, "sampler": sampler}
+    whole = run(trials=16, **options)
+    calls = []
+
+    def interrupted(*arguments, **more):
+        calls.append(1)
+        if len(calls) in (1, 5, 6, 14):
+            raise KeyboardInterrupt
+        return formulas.train(*arguments, **more)
+
+    monkeypatch.setattr(objective, "train", interrupted)
+    for _ in range(4):
+        with pytest.raises(KeyboardInterrupt):
+            run(trials=16, storage=tmp_path / "study.db", **options)
+    result = run(trials=16, storage=tmp_path / "study.db", **options)
+    assert numbers(result)[-1] == 19
+    assert params(result) == params(whole)
+
+
+def test_functions_of_one_name_begin_searches_of_their_own(run, tmp_path):
+    names = set()
+    for source in ("{'warmup': 0.1}", "{'warmup': 0.2}"):
+        space = eval(f"lambda trial, recipe: {source}")
+        result = run(trials=2, space=space, storage=tmp_path / "study.db")
+        assert result.trials[1].recipe.warmup == space(None, None)["warmup"]
+        names.add(result.study.study_name)
+    assert len(names) == 2
+
+
+def test_validation_images_of_one_class_are_refused_before_the_first_trial(run, data, tmp_path):
+    rows = (data.train.labels == 0).nonzero()[:4, 0].tolist()
+    others = [row for row in range(len(data.train)) if row not in rows]
+    same = medzoo.datasets.resplit(data, {"train": others, "val": rows, "test": range(36, 40)})
+    with pytest.raises(ValueError, match=r"the validation split of .* are of one class"):
+        run(data=same, storage=tmp_path / "study.db")
+    assert not (tmp_path / "study.db").exists()
+
+
 def test_architectures_are_searched_within_the_budget(run, monkeypatch):
     asked = []
 

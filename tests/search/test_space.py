@@ -1,6 +1,10 @@
 """Spaces: what suits the images, what depends on a choice, and what is refused."""
 
+import json
+import os
 import random
+import subprocess
+import sys
 from dataclasses import replace
 
 import optuna
@@ -14,6 +18,7 @@ from medzoo.search import default_space
 from medzoo.search.space import (
     check_space,
     choose,
+    describe_space,
     domains,
     parameters_of,
     suggest,
@@ -109,6 +114,14 @@ def test_each_kind_of_domain_is_asked_for(domain, kinds):
         ({"learning_rate": "01"}, TypeError, "learning_rate is '01'; expected a list"),
         ({"learning_rate": FloatDistribution(-1, 1)}, ValueError, "learning_rate=-1.0 does not"),
         ({"epochs": IntDistribution(0, 3)}, ValueError, "epochs=0 does not fit"),
+        ({"model_args": [{}]}, TypeError, r"model_args is \[\{\}\]; expected a mapping of fields"),
+        ({"augmentation": None}, TypeError, "augmentation is None; expected a mapping of fields"),
+        (
+            {"optimizer": {"sgd": {}, "adamw": None}},
+            TypeError,
+            r"\[adamw\] is None; expected a map",
+        ),
+        ({"optimizer": {"sgd": {1: [2]}}}, TypeError, r"\[sgd\] is \{1: \[2\]\}; expected a map"),
         ({"optimizer": ["adamm"]}, ValueError, "adamm"),
         ({"optimizer": {"sgd": {"warmup": [2.0]}}}, ValueError, r"warmup=2.0 does not fit"),
     ],
@@ -121,3 +134,35 @@ def test_impossible_spaces_are_refused_before_the_first_trial(space, kind, messa
 def test_a_function_has_to_return_changes():
     with pytest.raises(TypeError, match="returned None; expected changes"):
         suggest_changes(optuna.create_study().ask(), lambda trial, recipe: None, Recipe())
+
+
+FUNCTION = """
+def space(trial, recipe):
+    nested = [name for name in ("a", ("b", {limit})) if name in {{"x", "y", "z", "a"}}]
+    return {{"warmup": trial.suggest_float("warmup", 0, {limit})}}
+"""
+
+
+def function(limit):
+    names = {}
+    exec(FUNCTION.format(limit=limit), names)
+    return names["space"]
+
+
+def test_a_function_counts_by_its_code():
+    assert describe_space(function(0.1)) == describe_space(function(0.1))
+    assert describe_space(function(0.1)) != describe_space(function(0.2))
+    inner = [lambda trial, recipe: [one + 1 for one in ()], lambda t, r: [one + 2 for one in ()]]
+    assert describe_space(inner[0]) != describe_space(inner[1])
+
+
+@pytest.mark.slow
+def test_a_function_counts_the_same_in_every_process():
+    program = (
+        f"import json; from medzoo.search.space import describe_space; exec({FUNCTION!r}.format("
+        "limit=0.1)); print(json.dumps(describe_space(space)))"
+    )
+    here = json.dumps(describe_space(function(0.1)))
+    environment = {**os.environ, "PYTHONHASHSEED": "3"}
+    there = subprocess.check_output([sys.executable, "-c", program], env=environment, text=True)
+    assert there.strip() == here

@@ -114,6 +114,11 @@ def test_a_file_that_is_no_study_is_refused(tmp_path):
         with quiet(), pytest.raises(TrainingError, match="the study cannot be opened") as raised:
             open_storage(tmp_path / name)
         assert "\x1b" not in str(raised.value)
+    for content in (b"not a study\n", b"not a study", b'{"op_code":0'):  # a broken last line
+        (tmp_path / "study.log").write_bytes(content)
+        with quiet(), pytest.raises(TrainingError, match="the study cannot be opened"):
+            open_storage(tmp_path / "study.log")
+        assert (tmp_path / "study.log").read_bytes() == content
     (tmp_path / "folder.db").mkdir()
     with quiet(), pytest.raises(TrainingError, match="the study cannot be opened"):
         open_storage(tmp_path / "folder.db")
@@ -123,3 +128,31 @@ def test_postgresql_takes_the_driver_of_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "pg8000", None)
     with pytest.raises(ImportError, match=r"medzoo\[search\]"):
         open_storage("postgresql://me@127.0.0.1:1/x")
+
+
+@pytest.mark.parametrize("name", ["a?1.db", "b#2%20 {x}.db", "new?/c.db", "d?.log"])
+def test_a_file_may_have_any_name(run, tmp_path, name):
+    assert len(run(trials=1, space=RATES, storage=tmp_path / name).trials) == 1
+    made = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert made == [tmp_path / name]
+    assert len(run(trials=2, space=RATES, storage=tmp_path / name).trials) == 2
+
+
+def test_waiting_for_the_trial_of_another_process_is_said_once(run, kept, die, capsys, monkeypatch):
+    study = run(trials=1, **kept).study
+    with quiet():
+        die(study)
+    monkeypatch.setattr(storages, "GRACE", 3600)
+    pauses = []
+
+    def sleep(_):
+        pauses.append(1)
+        if len(pauses) == 3:
+            monkeypatch.setattr(storages, "GRACE", 0)
+
+    monkeypatch.setattr("time.sleep", sleep)
+    result = run(trials=2, **kept, progress=None)
+    first, *others = capsys.readouterr().err.splitlines()
+    assert first.startswith("waiting for trial 1; if its process has ended, the trial is repeated")
+    assert len(others) == 1
+    assert [one.number for one in result.trials] == [0, 2]
