@@ -164,13 +164,17 @@ def open_storage(storage: str | Path | None) -> BaseStorage:
 def _open_journal(path: Path) -> _Journal:
     path.parent.mkdir(parents=True, exist_ok=True)
     backend = JournalFileBackend(str(path))
-    # Optuna ignores a broken last line until others follow. Under the lock, nobody is writing one.
-    with get_lock_file(backend._lock), path.open("rb") as file:
-        last = deque(file, maxlen=1)
-    for line in last:
-        json.loads(line)
-        if not line.endswith(b"\n"):
-            raise ValueError("its last line is not complete")
+    # Optuna fails at a broken line as soon as another follows. Under the lock, nobody is writing
+    # one: a last line that is not complete is of a process that was killed.
+    with get_lock_file(backend._lock), path.open("r+b") as file:
+        *before, last = deque(file, maxlen=2) or [b""]
+        if before and not last.endswith(b"\n"):
+            json.loads(before[0])
+            file.truncate(file.tell() - len(last))
+        elif last:
+            json.loads(last)
+            if not last.endswith(b"\n"):
+                raise ValueError("its only line is not complete")
     return _Journal(backend)
 
 

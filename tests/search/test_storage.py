@@ -156,3 +156,15 @@ def test_waiting_for_the_trial_of_another_process_is_said_once(run, kept, die, c
     assert first.startswith("waiting for trial 1; if its process has ended, the trial is repeated")
     assert len(others) == 1
     assert [one.number for one in result.trials] == [0, 2]
+
+
+def test_a_line_that_a_killed_process_did_not_finish_is_removed(tmp_path):
+    path = tmp_path / "study.log"
+    with quiet():
+        optuna.create_study(study_name="kept", storage=open_storage(path))
+        whole = path.read_bytes()
+        path.write_bytes(whole + b'{"op_code": 4, "worker_')
+        storage = open_storage(path)
+        assert path.read_bytes() == whole
+        optuna.create_study(study_name="new", storage=storage)
+        assert optuna.get_all_study_names(open_storage(path)) == ["kept", "new"]
