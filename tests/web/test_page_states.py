@@ -141,6 +141,28 @@ def test_a_token_that_is_changed_meanwhile_is_asked_for_again(open_page, stand_i
     answered(page, 2)
 
 
+def test_a_refusal_whose_text_arrives_after_the_token_is_asked_for_again_too(open_page, stand_in):
+    page = open_page(stand_in.address)
+    expect(page.locator("#model")).to_have_value("lesions")
+    page.evaluate("""() => {
+        let refusals = 0;
+        const json = Response.prototype.json;
+        Response.prototype.json = async function () {
+          if (this.status === 401 && (refusals += 1) === 2)
+            await new Promise((arrived) => globalThis.arrived = arrived);
+          return json.call(this);
+        };
+    }""")
+    stand_in.token = "new"
+    choose(page, upload("x.png", png()), upload("y.png", png()))
+    page.get_by_label("This server asks for a token").fill("new")
+    page.wait_for_function("() => Boolean(globalThis.arrived)")
+    page.keyboard.press("Enter")
+    answered(page, 1)
+    page.evaluate("() => globalThis.arrived()")
+    answered(page, 2)
+
+
 def test_who_was_refused_before_the_token_was_given_is_answered_too(open_page, stand_in):
     page = open_page(stand_in.address)
     expect(page.locator("#model")).to_have_value("lesions")

@@ -62,9 +62,11 @@ async function ask(address, request) {
     const sent = token;
     const response = await send(address, request);
     if (response.ok) return response.json();
-    if (response.status === 401 && token !== sent) continue; // another one was given meanwhile
+    const refusal = await problem(response);
+    // Asked last, after the body has arrived: another one may have been given at any time before.
+    if (response.status === 401 && token !== sent) continue;
     const wait = Number(response.headers.get("Retry-After") ?? 1);
-    if (response.status !== 503 || tries === RETRIES) throw await problem(response);
+    if (response.status !== 503 || tries === RETRIES) throw refusal;
     await sleep(Math.min(wait || 1, LONGEST_WAIT), request.signal);
   }
 }
