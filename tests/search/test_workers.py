@@ -116,5 +116,6 @@ def test_four_processes_share_a_postgresql_server_and_one_is_killed(postgresql, 
     (killed,) = replaced(trials)
     (again,) = [one for one in trials if killed in one.system_attrs.get("retry_history", ())]
     assert trials[killed].state.name == "FAIL"
-    assert again.state.name == "COMPLETE"
+    # It waits for the next call if the others, beginning their last trials at once, made enough.
+    assert again.state.name in ("COMPLETE", "WAITING")
     assert again.params == trials[killed].params
