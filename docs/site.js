@@ -94,8 +94,19 @@ function filters(names, items, noun) {
   return [...menus.map(({ box }) => box), shown];
 }
 
-function tools(children) {
-  return element("div", { className: "tools" }, ...children);
+/** Fold the cards of a phone after the first ones; return the button that unfolds them. */
+function foldable(table) {
+  table.classList.add("folded");
+  const button = element("button", { type: "button", className: "on-phone" }, "Show all rows");
+  button.addEventListener("click", () => {
+    table.classList.remove("folded");
+    button.remove();
+  });
+  return button;
+}
+
+function tools(children, on = "") {
+  return element("div", { className: `tools ${on}` }, ...children);
 }
 
 for (const table of document.querySelectorAll("table[data-cards]")) {
@@ -103,9 +114,10 @@ for (const table of document.querySelectorAll("table[data-cards]")) {
   if (rows.length < 5 || !hasNumbers(rows) || table.closest(".doc")) continue;
   const menus =
     "filter" in table.dataset ? filters(table.dataset.filter.split("|"), rows, "rows") : [];
-  const bar = tools([...menus, sortable(table)]);
-  if (!menus.length) bar.classList.add("on-phone");
-  (table.closest(".md-typeset__scrollwrap") ?? table).before(bar);
+  const bar = tools([...menus, sortable(table)], menus.length ? "" : "on-phone");
+  const frame = table.closest(".md-typeset__scrollwrap") ?? table;
+  frame.before(bar);
+  if (rows.length > 8) frame.after(tools([foldable(table)], "on-phone"));
 }
 
 for (const plot of document.querySelectorAll(".cost-plot")) {

@@ -145,6 +145,11 @@ def test_on_a_phone_rows_are_cards_that_name_their_cells(open_page):
     page.locator(".tools", has=page.get_by_label("Licence")).get_by_label("Sort by").select_option(
         label="Test AUC ↓"
     )
+    unfold = page.locator("table[data-filter] + .tools")
+    rows = page.locator("table[data-filter] tbody tr")
+    assert sum(row.is_visible() for row in rows.all()) == 5
+    unfold.get_by_role("button", name="Show all rows").click()
+    assert all(row.is_visible() for row in rows.all())
     scores = column(page, 4)[:-1]
     assert scores == sorted(scores, key=float, reverse=True)
 
