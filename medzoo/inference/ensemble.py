@@ -72,12 +72,10 @@ class Ensemble(Classifier):
         named = next((spec for spec in specs if spec.dataset), specs[0])
         self.num_classes = named.num_classes
         self.spec = replace(
-            named,
+            named.uncalibrated(),
             architecture="ensemble",
             input=specs[0].input,
             model_args={},
-            temperature=1.0,
-            conformal=None,
             licence=strictest(*(spec.licence for spec in specs)),
         )
         self.eval()

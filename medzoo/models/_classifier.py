@@ -74,10 +74,11 @@ class Classifier(SpecCarrier, nn.Module):
         before, after = self.__dict__.get("_spec"), spec_of(self, spec)
         if before is not None and before.input != after.input:
             self.ood_detector = None  # it knows the features of images as they were
-        if before is not None and after.conformal is before.conformal:
-            # Thresholds of probabilities that another input or temperature changes.
-            same = (before.input, before.temperature) == (after.input, after.temperature)
-            after = after if same else replace(after, conformal=None)
+        if before and (before.input, before.temperature) != (after.input, after.temperature):
+            # Other probabilities than those that these were fitted to.
+            fitted = ("conformal", "selective")
+            stale = [name for name in fitted if getattr(after, name) is getattr(before, name)]
+            after = replace(after, **dict.fromkeys(stale))
         self.__dict__["_spec"] = after
 
     @property

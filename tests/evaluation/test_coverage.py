@@ -105,7 +105,7 @@ def test_an_answer_that_is_not_given_has_a_set_all_the_same():
     unsure = medzoo.predict(model, data.test.images[0], min_confidence=1.0)
     assert unsure.abstained
     assert unsure.prediction_set
-    assert str(unsure).endswith("no answer: less confident than asked for")
+    assert str(unsure).endswith("no answer: not as sure as asked for")
 
 
 def random_case(task, seed, images=80, classes=4):
