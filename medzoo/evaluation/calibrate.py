@@ -61,7 +61,9 @@ class Calibration:
             each = ", ".join(f"{value:.3g}" for value in sets.thresholds)
             text += f"; {sets.title}s ({sets.method.upper()}), threshold {each}"
         if risks := self.selective:
-            text += f"; risk at most {risks.bounds[0]:.3g}, down to {min(risks.bounds):.3g} for the "
+            text += (
+                f"; risk at most {risks.bounds[0]:.3g}, down to {min(risks.bounds):.3g} for the "
+            )
             text += "most confident answers"
         return text
 

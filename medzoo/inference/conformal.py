@@ -120,9 +120,7 @@ def conformal_for(
     return spec.conformal if runs_as_calibrated(spec, settings, own) else None
 
 
-def runs_as_calibrated(
-    spec: ModelSpec, settings: Settings, own: ModelSpec | None = None
-) -> bool:
+def runs_as_calibrated(spec: ModelSpec, settings: Settings, own: ModelSpec | None = None) -> bool:
     """Return whether what was fitted to a model's probabilities holds for how it is run.
 
     Args:

@@ -76,9 +76,10 @@ class Classifier(SpecCarrier, nn.Module):
             self.ood_detector = None  # it knows the features of images as they were
         if before and (before.input, before.temperature) != (after.input, after.temperature):
             # Other probabilities than those that these were fitted to.
-            fitted = ("conformal", "selective")
-            stale = [name for name in fitted if getattr(after, name) is getattr(before, name)]
-            after = replace(after, **dict.fromkeys(stale))
+            if after.conformal is before.conformal:
+                after = replace(after, conformal=None)
+            if after.selective is before.selective:
+                after = replace(after, selective=None)
         self.__dict__["_spec"] = after
 
     @property

@@ -41,8 +41,8 @@ class Prediction:
             `ood_detector`.
         risk: Share of wrong answers, at most, among this one and those that are about as confident
             or more, in [0, 1]; see `medzoo.SelectiveSpec.risk`. Not the probability that this
-            answer is wrong. None if the model does not know it (`medzoo.calibrate` computes it), or was run with
-            another threshold or temperature or several views.
+            answer is wrong. None if the model does not know it (`medzoo.calibrate` computes it),
+            or was run with another threshold or temperature or several views.
     """
 
     probabilities: dict[str, float]

@@ -110,12 +110,12 @@ class ModelSpec:
                 f"dataset={self.dataset!r:.80} is a {type(self.dataset).__name__}, expected a "
                 "DatasetInfo, e.g. medzoo.dataset_info('dermamnist'), or None"
             )
-        for name, kind in _OPTIONAL.items():
+        for name, fitted in _OPTIONAL.items():
             value = getattr(self, name)
-            if not (value is None or isinstance(value, kind)):
+            if not (value is None or isinstance(value, fitted)):
                 raise TypeError(
                     f"{name}={value!r:.80} is a {type(value).__name__}, expected a "
-                    f"{kind.__name__}, which medzoo.calibrate fits, or None"
+                    f"{fitted.__name__}, which medzoo.calibrate fits, or None"
                 )
         if not all(isinstance(name, str) for name in as_tuple("classes", self.classes)):
             raise TypeError(f"classes={self.classes!r} must be names")

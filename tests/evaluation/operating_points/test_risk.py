@@ -77,7 +77,9 @@ def test_labels_that_nobody_knows_are_decided_about_all_the_same():
     assert set(partly.confidences) <= {0.0, *sure}
     assert all(0 < bound <= 1 for bound in (*risks.bounds, *partly.bounds))
     labels[:] = math.nan
-    assert fit_selective(torch.from_numpy(shares), dataclasses.replace(split, labels=labels)) is None
+    assert (
+        fit_selective(torch.from_numpy(shares), dataclasses.replace(split, labels=labels)) is None
+    )
 
 
 @pytest.fixture(scope="module")
