@@ -32,7 +32,7 @@ from medzoo.evaluation.metrics.selective import confidence_of
 from medzoo.evaluation.operating_points import ConfidencePoint, OperatingPoint, ThresholdLike
 from medzoo.inference import InferenceOptions, Model, probabilities
 from medzoo.inference.conformal import conformal_for, named_sets
-from medzoo.inference.ood import run_with_scores
+from medzoo.inference.ood_scores import run_with_scores
 from medzoo.inference.options import Settings
 from medzoo.inference.selective import check_risk, selective_for
 from medzoo.prediction.loading import BatchReader

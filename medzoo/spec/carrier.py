@@ -18,6 +18,14 @@ class SpecCarrier:
 
     spec: ModelSpec
 
+    def current_spec(self, spec: ModelSpec) -> ModelSpec:
+        """Return what the model is now; models whose parts may change without it override this.
+
+        Args:
+            spec: What it was when the spec was set.
+        """
+        return spec
+
     @property
     def architecture(self) -> str:
         """The name that builds it; empty if unknown."""
