@@ -19,6 +19,7 @@ from medzoo.evaluation.robustness.balanced_error import (
 )
 from medzoo.images import corruptions_for
 from tests.evaluation.test_evaluate import Net
+from tests.html.parsed import check_harmless
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +152,11 @@ def test_the_command_prints_it_and_writes_json(tmp_path, capsys):
     assert "like=" in capsys.readouterr().err
     assert main([*command, "--like", "breastmnist"]) == 1
     assert "--like is for --robustness" in capsys.readouterr().err
-    assert main([*command, "--robustness", "--like", "breastmnist", "--json"]) == 0
+    page = tmp_path / "report.html"
+    command += ["--robustness", "--like", "breastmnist", "--report", str(page)]
+    assert main([*command, "--json"]) == 0
     robustness = json.loads(capsys.readouterr().out)["robustness"]
     assert len(robustness["corruptions"]) == 7
+    shown = check_harmless(page.read_text("utf-8"))
+    assert "Damaged images" in shown.text_of("h2")
+    assert {row["name"] for row in robustness["corruptions"]} <= {*shown.text_of("th")}
