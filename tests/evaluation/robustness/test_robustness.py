@@ -10,6 +10,8 @@ from sklearn.metrics import balanced_accuracy_score
 
 import medzoo
 from medzoo.cli import main
+from medzoo.datasets.source import is_medmnist, medmnist_source
+from medzoo.datasets.storage import known_files
 from medzoo.evaluation.metrics import score_predictions
 from medzoo.evaluation.robustness import evaluate
 from medzoo.evaluation.robustness.balanced_error import (
@@ -20,6 +22,8 @@ from medzoo.evaluation.robustness.balanced_error import (
 from medzoo.images import corruptions_for
 from tests.evaluation.test_evaluate import Net
 from tests.html.parsed import check_harmless
+
+OFFICIAL = medmnist_source("octmnist", 28).md5
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +109,9 @@ def test_relative_errors_are_relative_to_alexnet():
 def test_be_is_given_for_medmnists_own_data_sets(report, data, model):
     assert math.isnan(report.be)
     named = replace(data.test, info=replace(data.info, name="octmnist"))
-    same = medzoo.evaluate_robustness(model, named, resamples=0)
+    assert math.isnan(medzoo.evaluate_robustness(model, named, resamples=0).be)  # only its name
+    official = replace(named, provenance=replace(named.provenance, md5=OFFICIAL))
+    same = medzoo.evaluate_robustness(model, official, resamples=0)
     assert same.clean == report.clean
     assert [row["errors"] for row in same.corruptions] == [
         row["errors"] for row in report.corruptions
@@ -115,6 +121,14 @@ def test_be_is_given_for_medmnists_own_data_sets(report, data, model):
     assert same.be == pytest.approx(np.mean(expected))
     assert "BE" in str(same)
     assert same.intervals == {}
+
+
+def test_a_file_is_medmnists_by_its_content():
+    assert is_medmnist("octmnist", OFFICIAL)
+    assert all(is_medmnist("octmnist", md5) for md5 in known_files())
+    assert not is_medmnist("breastmnist", OFFICIAL)
+    assert not is_medmnist("octmnist", None)
+    assert not is_medmnist("mine", OFFICIAL)
 
 
 def test_text_and_json(report):
