@@ -123,6 +123,7 @@ def test_a_checkpoint_is_a_card(capsys):
         "DermaMNIST (rebuilt)",
         "7: actinic keratoses",
         "28 x 28 pixels, RGB",
+        "not recognised: exported files give logits alone",
         f"AUC {test['auc']:.3f} [{low:.3f}, {high:.3f}]",
         "CC BY-NC 4.0, no commercial use",
         "not for clinical use",
@@ -199,6 +200,7 @@ def test_an_exported_file_is_a_card(tmp_path, capsys):
     for part in (
         "simple_cnn: exported model, float32",
         "28 x 28 pixels, RGB",
+        "not recognised: exported files give logits alone",
         "not for clinical use",
     ):
         assert part in card
