@@ -6,8 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from medzoo.datasets.info import dataset_info, list_datasets, medmnist_info
-from medzoo.datasets.storage import known_files
+from medzoo.datasets.info import dataset_info, medmnist_info
 from medzoo.errors import DatasetError
 
 
@@ -41,19 +40,6 @@ def medmnist_source(name: str, size: int) -> Source:
     tag = info.tag(size)
     suffix = tag.removeprefix(info.name)
     return Source(size, f"{tag}.npz", entry[f"url{suffix}"], entry[f"MD5{suffix}"])
-
-
-def is_medmnist(name: str, md5: str | None) -> bool:
-    """Return whether a file has images of MedMNIST: an official file, or a known rebuilt one.
-
-    Args:
-        name: Name of the data set. A folder of one's own images may have the same one.
-        md5: The md5 of the file, as in `Provenance`.
-    """
-    if name not in list_datasets():
-        return False
-    official = {medmnist_source(name, size).md5 for size in dataset_info(name).sizes}
-    return md5 in official or md5 in known_files()
 
 
 def given_path(name: str, value: object) -> Path:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from medzoo.datasets import Split
-from medzoo.datasets.source import is_medmnist
+from medzoo.datasets.load import is_medmnist
 from medzoo.deployment import load_model
 from medzoo.evaluation.intervals import percentiles, resample_counts
 from medzoo.evaluation.metrics import score_predictions

@@ -10,7 +10,8 @@ from sklearn.metrics import balanced_accuracy_score
 
 import medzoo
 from medzoo.cli import main
-from medzoo.datasets.source import is_medmnist, medmnist_source
+from medzoo.datasets.load import is_medmnist
+from medzoo.datasets.source import medmnist_source
 from medzoo.datasets.storage import known_files
 from medzoo.evaluation.metrics import score_predictions
 from medzoo.evaluation.robustness import evaluate
