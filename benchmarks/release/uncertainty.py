@@ -3,10 +3,10 @@
     python -m benchmarks.release.uncertainty                       # all of them
     python -m benchmarks.release.uncertainty simple_cnn.breastmnist --output trial/
 
-Fitted to the validation split are the thresholds of 90 % prediction sets and bounds of the risk, at the
-temperature that the file has; to both splits, the detector of images of another kind. Only headers change, and with
-them the index and the records that name the files by their sha256: the tensors keep every byte.
-Nothing is written before all files are ready and checked.
+Fitted to the validation split are the thresholds of 90 % prediction sets and bounds of the risk, at
+the temperature that the file has; to both splits, the detector of images of another kind. Only
+headers change, and with them the index and the records that name the files by their sha256: the
+tensors keep every byte. Nothing is written before all files are ready and checked.
 """
 
 from __future__ import annotations
