@@ -8,7 +8,10 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 import torch
+from timm.utils import ModelEmaV3
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim.swa_utils import AveragedModel
 
 from medzoo.inference.ensemble import Ensemble
 from medzoo.inference.model import Model
@@ -19,6 +22,9 @@ from medzoo.models import Classifier
 from medzoo.spec import ModelSpec, find_spec, network_of, spec_of
 
 M = TypeVar("M", bound=nn.Module)
+# What a wrapper of another kind does to images and logits is not known; the network in one that
+# was compiled would be run without what the compiler gains.
+_PASSING_ON = (nn.DataParallel, DistributedDataParallel, AveragedModel, ModelEmaV3)
 _VIEWS: dict[TTA, int] = {"none": 1, "flip": 2, "dihedral": 8}
 
 
@@ -56,38 +62,13 @@ class Recorder(nn.Module):
         return torch.cat([self.network.ood_detector.score(x) for x in self.features[::views]])
 
 
-class _Beside(nn.Module):
-    """A wrapper, and beside it the network in it, which notes its features.
-
-    What the wrapper does is not known, so its logits count, and the features do only if the
-    network gives the same ones.
-    """
-
-    def __init__(self, wrapper: nn.Module, inside: nn.Module, spec: ModelSpec) -> None:
-        super().__init__()
-        self.wrapper, self.inside, self.spec = wrapper, inside, spec
-        self.training = wrapper.training
-        self.agrees = True
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map a batch (N, C, H, W) to logits (N, K)."""
-        logits, others = self.wrapper(x), self.inside(x)
-        if isinstance(logits, Tensor) and logits.shape == others.shape:
-            rounding = torch.finfo(others.dtype).eps ** 0.5 * others.abs().max()
-            self.agrees &= bool((logits - others).abs().max() <= rounding)
-        else:
-            self.agrees = False
-        return logits
-
-
 def run_with_scores(
     model: Model, batches: Iterable[Tensor], spec: ModelSpec, settings: Settings
 ) -> tuple[Tensor, list[float | None]]:
     """Run a model over prepared batches, and score how unfamiliar the images are in the same pass.
 
     Args:
-        model: As for `run_batches`. Of a wrapper, the network in it is run as well. The score of an
-            ensemble is the mean of those of its members.
+        model: As for `run_batches`. The score of an ensemble is the mean of those of its members.
         batches: As for `run_batches`.
         spec: As for `run_batches`.
         settings: As for `run_batches`. With several views, the image as it is counts.
@@ -95,7 +76,7 @@ def run_with_scores(
     Returns:
         Calibrated logits, float64 (N, K), and N out-of-distribution scores; None for a model
         without a detector, one that is given images as another spec describes them, or one whose
-        logits hooks or a wrapper may change.
+        logits hooks or a wrapper may change. Wrappers that only pass images on are looked through.
 
     Raises:
         ValueError: As `run_batches`.
@@ -104,8 +85,7 @@ def run_with_scores(
     recorders: list[Recorder] = []
     runs = _recording(model, spec, recorders)
     logits = run_batches(runs, batches, spec, settings)
-    beside = [part for part in runs.modules() if isinstance(part, _Beside)] if recorders else []
-    if not recorders or not all(part.agrees for part in beside):
+    if not recorders:
         return logits, [None] * len(logits)
     views = _VIEWS[settings.tta]
     with torch.inference_mode():
@@ -123,14 +103,10 @@ def _recording(model: Model, spec: ModelSpec, recorders: list[Recorder]) -> Any:
     """
     if not isinstance(model, nn.Module) or find_spec(model) is None:
         return model
-    network = network_of(model)
-    if network is not model:
-        before = len(recorders)
-        inside = _recording(network, spec, recorders)
-        return _Beside(model, inside, spec) if len(recorders) > before else model
+    network = network_of(model) if isinstance(model, _PASSING_ON) else model
     if not isinstance(network, Classifier) or network.spec.input != spec.input:
         return model
-    if _is_changed(network):
+    if _is_changed(model) or _is_changed(network):
         return model
     if isinstance(network, Ensemble):
         return _ensemble(network, recorders)
