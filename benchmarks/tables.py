@@ -45,6 +45,7 @@ from benchmarks.studies import (
     transfer,
 )
 from benchmarks.studies.architectures import design_trials, gate_ablation
+from benchmarks.studies.ood import near
 from benchmarks.studies.ood import report as report_of_ood
 from benchmarks.studies.published import coverage, differences
 
@@ -94,6 +95,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "leakage": leakage.table,
     "ood": report_of_ood.table,
     "ood_methods": report_of_ood.methods_table,
+    "ood_near": near.table,
     "transfer": transfer.table,
     "finetuning": finetuning.table,
     "small_folders": small_folders.table,

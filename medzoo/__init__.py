@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     from medzoo.prediction import Explanation, Prediction, Predictions, explain, predict
     from medzoo.publishing import push_to_hub
     from medzoo.search import SearchResult, search
-    from medzoo.spec import ConformalSpec, InputSpec, ModelSpec, spec_of
+    from medzoo.spec import ConformalSpec, InputSpec, ModelSpec, SelectiveSpec, spec_of
     from medzoo.training import Augmentation, Recipe, Run, Trainer, finetune, recipe_for, train
     from medzoo.transforms import create_transform
 
@@ -93,6 +93,7 @@ __all__ = [
     "RobustnessReport",
     "Run",
     "SearchResult",
+    "SelectiveSpec",
     "Split",
     "Trainer",
     "TrainingError",
@@ -162,7 +163,7 @@ _HOME = {
     "prediction": ("Explanation", "Prediction", "Predictions", "explain", "predict"),
     "publishing": ("push_to_hub",),
     "search": ("SearchResult", "search"),
-    "spec": ("ConformalSpec", "InputSpec", "ModelSpec", "spec_of"),
+    "spec": ("ConformalSpec", "InputSpec", "ModelSpec", "SelectiveSpec", "spec_of"),
     "training": ("Augmentation", "Recipe", "Run", "Trainer", "finetune", "recipe_for", "train"),
     "transforms": ("create_transform",),
 }

@@ -3,10 +3,10 @@
     python -m benchmarks.release.uncertainty                       # all of them
     python -m benchmarks.release.uncertainty simple_cnn.breastmnist --output trial/
 
-Fitted to the validation split are the thresholds of 90 % prediction sets, at the temperature that
-the file has; to both splits, the detector of images of another kind. Only headers change, and with
-them the index and the records that name the files by their sha256: the tensors keep every byte.
-Nothing is written before all files are ready and checked.
+Fitted to the validation split are the thresholds of 90 % prediction sets and bounds of the risk, at
+the temperature that the file has; to both splits, the detector of images of another kind. Only
+headers change, and with them the index and the records that name the files by their sha256: the
+tensors keep every byte. Nothing is written before all files are ready and checked.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import medzoo
 from benchmarks.release.bundle import FILES
 from benchmarks.reporting.paths import RESULTS
 from benchmarks.reproduction.source import Source
+from medzoo.evaluation.operating_points.risk import fit_selective
 from medzoo.files import sha256_of, write_atomically
 from medzoo.inference import probabilities, split_logits
 from medzoo.inference.conformal import fit_conformal
@@ -53,10 +54,11 @@ def fitted(entry: WeightsEntry, source: Source) -> WeightsConfig:
         raise ValueError(f"{entry.name} was trained on other data than {data.title}")
     model = medzoo.create_model(FILES / entry.file)
     logits = split_logits(model, data.val, device="cpu")
-    sets = fit_conformal(probabilities(logits, data.info.task), data.val)
+    shares = probabilities(logits, data.info.task)
+    sets, risks = fit_conformal(shares, data.val), fit_selective(shares, data.val)
     return replace(
         read_config(FILES / entry.file),
-        spec=replace(model.spec, conformal=sets),
+        spec=replace(model.spec, conformal=sets, selective=risks),
         ood_values=medzoo.fit_ood_detector(model, data, device="cpu").to_dict(),
     )
 

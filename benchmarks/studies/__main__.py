@@ -27,6 +27,7 @@ from benchmarks.studies.explanations import EXPLANATIONS
 from benchmarks.studies.finetuning import FINETUNING
 from benchmarks.studies.leakage import LEAKAGE
 from benchmarks.studies.ood import OOD
+from benchmarks.studies.ood.near import OOD_NEAR
 from benchmarks.studies.precision import PRECISION
 from benchmarks.studies.published.coverage import COVERAGE
 from benchmarks.studies.published.differences import DIFFERENCES
@@ -51,6 +52,7 @@ STUDIES: dict[str, Study[Any]] = {
         EXPLANATIONS,
         LEAKAGE,
         OOD,
+        OOD_NEAR,
         PRECISION,
         COVERAGE,
         DIFFERENCES,

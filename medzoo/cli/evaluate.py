@@ -162,7 +162,7 @@ def _evaluate(arguments: argparse.Namespace) -> tuple[Any, str]:
             text += "\n\nplots:\n" + "\n".join(map(str, plot_report(report, arguments.plots)))
     if arguments.report and distributed.rank() == 0:
         with keeping_results(arguments, f"the report {arguments.report}"):
-            report.to_html(arguments.report, images=split, explain=explain)
+            report.to_html(arguments.report, images=split, explain=explain, robustness=robustness)
             text += f"\n\nreport: {arguments.report}"
     return values, text
 

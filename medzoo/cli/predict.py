@@ -48,6 +48,12 @@ def add(commands: Commands) -> None:
     sub.add_argument(
         "--min-confidence", type=float, help="no answer if less confident than this (from 0 to 1)"
     )
+    sub.add_argument(
+        "--abstain-above",
+        type=float,
+        metavar="RISK",
+        help="no answer if the risk is above this (from 0 to 1), for calibrated models",
+    )
     sub.add_argument("--csv", metavar="FILE", help="write a row for each file, and print a summary")
     sub.add_argument("--resume", action="store_true", help="skip files that are in --csv already")
     sub.add_argument(
@@ -85,8 +91,9 @@ def _predict(arguments: argparse.Namespace) -> tuple[Any, str]:
     columns = PredictionColumns(
         classes,
         sets=model.spec.conformal is not None,
-        abstains=arguments.min_confidence is not None,
+        abstains=(arguments.min_confidence, arguments.abstain_above) != (None, None),
         scored=getattr(model, "ood_detector", None) is not None,
+        risks=model.spec.selective is not None,
     )
     growing, known = None, 0
     if arguments.csv:
@@ -105,6 +112,7 @@ def _predict(arguments: argparse.Namespace) -> tuple[Any, str]:
                 top_k=arguments.top_k,
                 threshold=arguments.threshold,
                 min_confidence=arguments.min_confidence,
+                abstain_above=arguments.abstain_above,
                 on_error="skip",
                 device=arguments.device,
                 tta=arguments.tta,

@@ -165,6 +165,19 @@ def load_dataset(
     return data if split is None else resplit(data, split)
 
 
+def is_medmnist(name: str, md5: str | None) -> bool:
+    """Return whether a file has images of MedMNIST: an official file, or a known rebuilt one.
+
+    Args:
+        name: Name of the data set. A folder of one's own images may have the same one.
+        md5: The md5 of the file, as in `Provenance`.
+    """
+    if name not in list_datasets():
+        return False
+    official = {medmnist_source(name, size).md5 for size in dataset_info(name).sizes}
+    return md5 in official or md5 in known_files()
+
+
 def _is_name(name: str | Path) -> bool:
     """Return whether a name is that of a MedMNIST data set rather than a path."""
     if not isinstance(name, str) or Path(name).name != name or name.endswith((".npz", *TABLES)):

@@ -1,4 +1,4 @@
-"""Calibrating a model: its temperature and prediction sets, and what that changes."""
+"""Calibrating a model: temperature, prediction sets and risks, and what that changes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from medzoo.datasets import Split
 from medzoo.evaluation.metrics import Metrics, compute_metrics
+from medzoo.evaluation.operating_points.risk import fit_selective
 from medzoo.inference import Model, SplitOptions, probabilities
 from medzoo.inference.calibration import (
     best_temperature,
@@ -16,7 +17,7 @@ from medzoo.inference.calibration import (
     uncalibrated_logits,
 )
 from medzoo.inference.conformal import fit_conformal
-from medzoo.spec import ConformalMethod, ConformalSpec, SpecCarrier
+from medzoo.spec import ConformalMethod, ConformalSpec, SelectiveSpec, SpecCarrier
 from medzoo.spec.conformal import COVERAGE
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Calibration:
-    """A fitted temperature and prediction sets, and the scores of the split that they fit.
+    """A fitted temperature, prediction sets and risks, and the scores of the split that they fit.
 
     Attributes:
         temperature: What logits are divided by, above 0; 1.0 if the logits say no more than
@@ -37,6 +38,8 @@ class Calibration:
         ece_before: Expected calibration error with the temperature that the model had before.
         nll_before: Negative log-likelihood with that temperature.
         conformal: The thresholds of prediction sets; None if none were asked for.
+        selective: Bounds of the risk, for ``predict(..., abstain_above=)``; None if no label is
+            known.
     """
 
     temperature: float
@@ -47,22 +50,32 @@ class Calibration:
     ece_before: float
     nll_before: float
     conformal: ConformalSpec | None = None
+    selective: SelectiveSpec | None = None
 
     def __str__(self) -> str:
         text = (
             f"temperature {self.temperature:.3g}: ECE {self.ece_before:.3f} -> {self.ece:.3f}, "
             f"NLL {self.nll_before:.3f} -> {self.nll:.3f}"
         )
-        if (sets := self.conformal) is None:
-            return text
-        each = ", ".join(f"{value:.3g}" for value in sets.thresholds)
-        return f"{text}; {sets.title}s ({sets.method.upper()}), threshold {each}"
+        if sets := self.conformal:
+            each = ", ".join(f"{value:.3g}" for value in sets.thresholds)
+            text += f"; {sets.title}s ({sets.method.upper()}), threshold {each}"
+        if risks := self.selective:
+            text += (
+                f"; risk at most {risks.bounds[0]:.3g}, down to {min(risks.bounds):.3g} for the "
+            )
+            text += "most confident answers"
+        return text
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the attributes as JSON-safe values; `conformal` only if there are thresholds."""
-        values = asdict(replace(self, conformal=None))
-        del values["conformal"]
-        return values | ({"conformal": self.conformal.to_dict()} if self.conformal else {})
+        """Return the attributes as JSON-safe values; `conformal` and `selective` only if given."""
+        fitted = {"conformal": self.conformal, "selective": self.selective}
+        values = asdict(replace(self, conformal=None, selective=None))
+        for name, one in fitted.items():
+            del values[name]
+            if one is not None:
+                values[name] = one.to_dict()
+        return values
 
 
 def calibrate(
@@ -79,16 +92,18 @@ def calibrate(
     Its temperature becomes that of `medzoo.fit_temperature`. Its prediction sets (conformal
     prediction) contain the class of a new image with the probability `coverage`, provided that the
     image is of the same kind as those of the split; for multi-label tasks, they contain on average
-    this share of an image's labels (conformal risk control). From then on, `medzoo.predict` gives
-    the sets and `medzoo.evaluate` measures them; `medzoo.save_weights` and `medzoo.export` store
-    both. The weights stay as they are.
+    this share of an image's labels (conformal risk control). Its risks are upper bounds of the
+    share of wrong answers, so that `medzoo.predict` can be told to answer only where that share is
+    small (``abstain_above=``); with a probability of 95 % they hold. From then on, `medzoo.predict`
+    gives sets and risks, and `medzoo.evaluate` measures the sets; `medzoo.save_weights` and
+    `medzoo.export` store all of it. The weights stay as they are.
 
     Args:
         model: A model of `medzoo.create_model`, an ensemble, or a compiled model.
         split: Labelled images that the model was not trained on and that will not measure it
             either: ``data.val``.
         coverage: Share of the images whose class is in the set, in (0, 1); a higher one makes
-            larger sets. None for the temperature alone, without sets.
+            larger sets. None for no sets.
         method: ``"lac"``: the classes whose probability is at least a threshold, which gives the
             smallest sets; or ``"aps"``: the most probable classes until their probabilities add up
             to more than a threshold, which covers difficult and easy images more evenly. The most
@@ -100,7 +115,7 @@ def calibrate(
             see `medzoo.inference.SplitOptions`.
 
     Returns:
-        The temperature and the thresholds, and scores before and after.
+        Temperature, thresholds and bounds of the risk, and scores before and after.
 
     Raises:
         TypeError: If the model has no temperature to set, `split` is not a `Split`, or the coverage
@@ -134,7 +149,7 @@ def calibrate(
     temperature = best_temperature(logits, split) or 1.0
     logits_before, logits_after = logits / model.temperature, logits / temperature
     before, after = _metrics(logits_before, split), _metrics(logits_after, split)
-    conformal = None
+    conformal, shares = None, probabilities(logits_after, split.info.task)
     if coverage is not None:
         if split.info.multi_label and not model.spec.multi_label:
             raise ValueError(
@@ -143,13 +158,17 @@ def calibrate(
                 "create_model(..., dataset=data)"
             )
         conformal = fit_conformal(
-            probabilities(logits_after, split.info.task),
+            shares,
             split,
             coverage=coverage,
             method=method,
             class_conditional=class_conditional,
         )
-    model.spec = replace(model.spec, temperature=temperature, conformal=conformal)
+    is_same_task = split.info.multi_label == model.spec.multi_label
+    selective = fit_selective(shares, split) if is_same_task else None
+    model.spec = replace(
+        model.spec, temperature=temperature, conformal=conformal, selective=selective
+    )
     return Calibration(
         temperature=temperature,
         auc=after.auc,
@@ -159,6 +178,7 @@ def calibrate(
         ece_before=before.ece,
         nll_before=negative_log_likelihood(logits_before, split),
         conformal=conformal,
+        selective=selective,
     )
 
 

@@ -19,6 +19,7 @@ from medzoo.inference.tta import TTA
 
 if TYPE_CHECKING:
     from medzoo.evaluation.html_report import Explainer
+    from medzoo.evaluation.robustness import RobustnessReport
 
 
 @dataclass(frozen=True)
@@ -111,12 +112,13 @@ class Report(Metrics):
         *,
         images: Split | None = None,
         explain: Explainer | None = None,
+        robustness: RobustnessReport | None = None,
     ) -> Path:
         """Write the report as one HTML file, to hand on: it loads nothing and runs no script.
 
         It shows scores with intervals, each class, ROC and precision-recall curves, confusion,
-        reliability, the risk-coverage curve, groups, the most confident errors, and what was
-        measured how. A report that was read from a file has no curves and errors.
+        reliability, the risk-coverage curve, groups, damaged images, the most confident errors,
+        and what was measured how. A report that was read from a file has no curves and errors.
 
         Args:
             path: The file. An existing one is replaced.
@@ -125,15 +127,16 @@ class Report(Metrics):
             explain: Draws heat maps of these images: called with an image, uint8 (C, H, W), and
                 the name of a class, it returns an object whose ``overlay`` is a PIL image, as
                 ``functools.partial(medzoo.explain, model)`` does.
+            robustness: What `medzoo.evaluate_robustness` returned for the same model and images.
 
         Returns:
             The path.
 
         Raises:
             ImportError: If matplotlib is not installed.
-            TypeError: If `images` is not a `Split`.
-            ValueError: If `images` are not those that were scored, the report has no predictions
-                to show them by, or `explain` is given without them.
+            TypeError: If `images` is not a `Split`, or `robustness` not a `RobustnessReport`.
+            ValueError: If `images` or `robustness` are not of what was scored, the report has no
+                predictions to show them by, or `explain` is given without them.
             WriteError: If the file cannot be written.
 
         Example:
@@ -146,7 +149,7 @@ class Report(Metrics):
         """
         from medzoo.evaluation.html_report import report_page  # which needs this module
 
-        content = report_page(self, images, explain).encode()
+        content = report_page(self, images, explain, robustness).encode()
         return write_atomically(Path(path), content, "the report")
 
     def _repr_html_(self) -> str:

@@ -113,18 +113,27 @@ def conformal_for(
     """Return a model's thresholds; None if it has none, or they are not for how it is run.
 
     Args:
+        spec: As for `runs_as_calibrated`.
+        settings: As for `runs_as_calibrated`.
+        own: As for `runs_as_calibrated`.
+    """
+    return spec.conformal if runs_as_calibrated(spec, settings, own) else None
+
+
+def runs_as_calibrated(spec: ModelSpec, settings: Settings, own: ModelSpec | None = None) -> bool:
+    """Return whether what was fitted to a model's probabilities holds for how it is run.
+
+    Args:
         spec: What the model is.
-        settings: How it is run. Other views or another temperature give other probabilities than
-            those that the thresholds were fitted to.
+        settings: How it is run. Other views or another temperature give other probabilities.
         own: The model's own spec, if `spec` was given instead of it.
     """
     own = own or spec
-    is_as_fitted = (
+    return (
         settings.tta == "none"
         and settings.temperature in (None, spec.temperature)
         and (own.input, own.temperature) == (spec.input, spec.temperature)
     )
-    return spec.conformal if is_as_fitted else None
 
 
 def images_needed(coverage: float) -> int:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 from torch import Tensor, nn
 
+from medzoo.errors import warn_caller
 from medzoo.inference.input_adapter import InputAdapter
 from medzoo.inference.tta import average_logits
 from medzoo.models import Classifier, create_model
-from medzoo.spec import ModelSpec, spec_of
+from medzoo.spec import ConformalSpec, ModelSpec, SelectiveSpec, network_of, spec_of
 from medzoo.weights.licence import strictest
 
 
@@ -30,8 +32,9 @@ class Ensemble(Classifier):
     Attributes:
         spec: What the ensemble is: architecture ``"ensemble"``, input of the first member,
             the strictest of the members' licences, and a temperature of the ensemble as a whole
-            in addition to its members'; 1.0 at first. Prediction sets are those of the ensemble as
-            a whole, which `medzoo.calibrate` fits.
+            in addition to its members'; 1.0 at first. Prediction sets and risks are those of the
+            ensemble as a whole, which `medzoo.calibrate` fits; they are dropped, with a warning,
+            once a member's temperature or input has changed.
         num_classes: Number of logits.
 
     Raises:
@@ -47,6 +50,9 @@ class Ensemble(Classifier):
         >>> both.num_classes
         7
     """
+
+    _fitted: tuple[ConformalSpec | None, SelectiveSpec | None] = (None, None)
+    _fitted_to: tuple[object, ...] = ()
 
     def __init__(self, members: Iterable[nn.Module | str | Path]) -> None:
         super().__init__()
@@ -72,12 +78,10 @@ class Ensemble(Classifier):
         named = next((spec for spec in specs if spec.dataset), specs[0])
         self.num_classes = named.num_classes
         self.spec = replace(
-            named,
+            named.uncalibrated(),
             architecture="ensemble",
             input=specs[0].input,
             model_args={},
-            temperature=1.0,
-            conformal=None,
             licence=strictest(*(spec.licence for spec in specs)),
         )
         self.eval()
@@ -87,6 +91,34 @@ class Ensemble(Classifier):
         """The models, in the order in which they were given."""
         return tuple(part.model for part in self.parts)  # type: ignore[misc]
 
+    @property
+    def spec(self) -> ModelSpec:
+        """What the ensemble is; `medzoo.calibrate` sets it."""
+        return spec_of(self)
+
+    @spec.setter
+    def spec(self, spec: ModelSpec) -> None:
+        cast(Any, Classifier.spec).fset(self, spec)
+        after = self.__dict__["_spec"]
+        conformal, selective = self._fitted
+        # The same objects in another spec were not fitted again.
+        if after.conformal is not conformal or after.selective is not selective:
+            self._fitted = (after.conformal, after.selective)
+            self._fitted_to = _settings_of(self.members)
+
+    def current_spec(self, spec: ModelSpec) -> ModelSpec:
+        """Return the spec without what was fitted to members that have changed since."""
+        is_fitted = spec.conformal is not None or spec.selective is not None
+        if not is_fitted or self._fitted_to == _settings_of(self.members):
+            return spec
+        warn_caller(
+            "a member's temperature or input has changed, so prediction sets and risks of the "
+            "ensemble, which were fitted to other probabilities, are dropped; medzoo.calibrate "
+            "fits them again"
+        )
+        self.__dict__["_spec"] = spec = replace(spec, conformal=None, selective=None)
+        return spec
+
     def forward(self, x: Tensor) -> Tensor:
         """Map images (N, C, H, W), normalised for the first member, to logits (N, num_classes).
 
@@ -94,6 +126,16 @@ class Ensemble(Classifier):
         probabilities.
         """
         return average_logits([part(x) for part in self.parts], self.spec.multi_label)
+
+
+def _settings_of(members: Iterable[nn.Module]) -> tuple[object, ...]:
+    """Return what, besides their weights, decides the members' probabilities."""
+    found: list[object] = []
+    for member in members:
+        spec, network = spec_of(member), network_of(member)
+        inner = _settings_of(network.members) if isinstance(network, Ensemble) else ()
+        found.append((spec.input, spec.temperature, inner))
+    return tuple(found)
 
 
 def _name(index: int, member: object) -> str:

@@ -1,9 +1,8 @@
-"""Recognising images of another kind than those that a model was trained on."""
+"""Fitting what recognises images of another kind than those that a model was trained on."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,91 +12,23 @@ from torch import Tensor, nn
 from medzoo.datasets import Dataset
 from medzoo.datasets.validation import check_dataset
 from medzoo.device import resolve_device
-from medzoo.inference.model import Model, in_precision_of
+from medzoo.inference.model import in_precision_of
 from medzoo.inference.modes import for_inference
+from medzoo.inference.ood_scores import Recorder
 from medzoo.inference.options import InferenceOptions, Settings
 from medzoo.inference.run import run_batches
-from medzoo.inference.tta import TTA
 from medzoo.models import Classifier
-from medzoo.spec import ModelSpec
 from medzoo.transforms import prepare_batch
 from medzoo.weights import OODDetector
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-_VIEWS: dict[TTA, int] = {"none": 1, "flip": 2, "dihedral": 8}
 _MOST_IMAGES = 2000  # of the training split
 _MOST_AXES = 48
 _KEPT = 0.95  # of the validation images
 _LEAST_IMAGES = 20  # in either split: of fewer, 95 % is all or nothing
 _SMALLEST = 1e-3  # deviation of a constant feature, as a share of the mean one; variance
-
-
-class _Recorder(nn.Module):
-    """A network that notes the features of each batch while it computes the logits.
-
-    The features are the means over positions of the maps of timm's `forward_intermediates`; the
-    logits are those of the network itself, since these maps are computed on the way to them.
-
-    Args:
-        network: A classifier with timm's interface.
-    """
-
-    def __init__(self, network: Classifier) -> None:
-        super().__init__()
-        self.network = network
-        self.training = network.training  # or it would count as not ready for inference
-        self.features: list[Tensor] = []
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map a batch (N, C, H, W) to logits (N, K)."""
-        network = self.network
-        final, maps = network.forward_intermediates(x)  # type: ignore[operator]
-        self.features.append(torch.cat([one.mean((2, 3)) for one in maps], dim=1))
-        return network.forward_head(final)
-
-
-def run_with_scores(
-    model: Model, batches: Iterable[Tensor], spec: ModelSpec, settings: Settings
-) -> tuple[Tensor, list[float | None]]:
-    """Run a model over prepared batches, and score how unfamiliar the images are in the same pass.
-
-    Args:
-        model: As for `run_batches`.
-        batches: As for `run_batches`.
-        spec: As for `run_batches`.
-        settings: As for `run_batches`. With several views, the image as it is counts.
-
-    Returns:
-        Calibrated logits, float64 (N, K), and N out-of-distribution scores; None for a model
-        without a detector, one that is given images as another spec describes them, or one whose
-        logits hooks may change.
-
-    Raises:
-        ValueError: As `run_batches`.
-        RuntimeError: As `run_batches`.
-    """
-    network = model if isinstance(model, Classifier) else None
-    detector = network.ood_detector if network else None
-    if (
-        network is None
-        or detector is None
-        or spec.input != network.spec.input
-        or _is_changed(network)
-    ):
-        logits = run_batches(model, batches, spec, settings)
-        return logits, [None] * len(logits)
-    recorder = _Recorder(network)
-    logits = run_batches(recorder, batches, spec, settings)
-    plain = recorder.features[:: _VIEWS[settings.tta]]  # the first view of each batch
-    with torch.inference_mode():
-        return logits, torch.cat([detector.score(features) for features in plain]).tolist()
-
-
-def _is_changed(network: nn.Module) -> bool:
-    """Whether something else than the network's own `forward` gives its logits."""
-    return bool("forward" in vars(network) or network._forward_hooks or network._forward_pre_hooks)
 
 
 def fit_ood_detector(
@@ -191,7 +122,7 @@ def fit_gaussian(features: Tensor) -> OODDetector:
 
 def _features(model: Classifier, images: Tensor, settings: Settings) -> Tensor:
     """Return the features of raw images, float32 (N, D)."""
-    recorder, device = _Recorder(model), resolve_device(settings.device)
+    recorder, device = Recorder(model), resolve_device(settings.device)
     with torch.no_grad(), for_inference(model, device):
         # Whether the maps are on the way to the logits.
         first = in_precision_of(model, prepare_batch(images[:2].to(device), model.spec.input))

@@ -137,6 +137,7 @@ def _spec(
         temperature=known.temperature if known and is_kept else 1.0,
         licence=known.licence if known else "",
         conformal=known.conformal if known and is_as_fitted else None,
+        selective=known.selective if known and is_as_fitted else None,
     )
 
 

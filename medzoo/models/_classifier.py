@@ -74,10 +74,12 @@ class Classifier(SpecCarrier, nn.Module):
         before, after = self.__dict__.get("_spec"), spec_of(self, spec)
         if before is not None and before.input != after.input:
             self.ood_detector = None  # it knows the features of images as they were
-        if before is not None and after.conformal is before.conformal:
-            # Thresholds of probabilities that another input or temperature changes.
-            same = (before.input, before.temperature) == (after.input, after.temperature)
-            after = after if same else replace(after, conformal=None)
+        if before and (before.input, before.temperature) != (after.input, after.temperature):
+            # Other probabilities than those that these were fitted to.
+            if after.conformal is before.conformal:
+                after = replace(after, conformal=None)
+            if after.selective is before.selective:
+                after = replace(after, selective=None)
         self.__dict__["_spec"] = after
 
     @property

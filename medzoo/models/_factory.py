@@ -321,4 +321,5 @@ def _spec(plan: _Plan, model: nn.Module, is_kept: bool) -> ModelSpec:
         temperature=stored.temperature if stored and is_kept else 1.0,
         licence=stored.licence if stored else "",
         conformal=stored.conformal if stored and is_as_fitted else None,
+        selective=stored.selective if stored and is_as_fitted else None,
     )

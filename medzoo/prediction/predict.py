@@ -32,8 +32,9 @@ from medzoo.evaluation.metrics.selective import confidence_of
 from medzoo.evaluation.operating_points import ConfidencePoint, OperatingPoint, ThresholdLike
 from medzoo.inference import InferenceOptions, Model, probabilities
 from medzoo.inference.conformal import conformal_for, named_sets
-from medzoo.inference.ood import run_with_scores
+from medzoo.inference.ood_scores import run_with_scores
 from medzoo.inference.options import Settings
+from medzoo.inference.selective import check_risk, selective_for
 from medzoo.prediction.loading import BatchReader
 from medzoo.prediction.result import Prediction, Predictions
 from medzoo.prediction.sources import ImageSource, ImageSources, find_sources
@@ -49,7 +50,7 @@ _BATCH = 64
 
 
 class PredictOptions(InferenceOptions, total=False):
-    """How images are predicted; the options of `medzoo.inference.InferenceOptions` and four more.
+    """How images are predicted; the options of `medzoo.inference.InferenceOptions` and five more.
 
     Attributes:
         top_k: Keep only the most probable classes; all when not given.
@@ -60,12 +61,14 @@ class PredictOptions(InferenceOptions, total=False):
             warn once at the end. By default what is found in a folder or by a pattern is skipped,
             and what was given is not.
         min_confidence: Confidence below which no answer is given, in [0, 1].
+        abstain_above: Risk above which no answer is given, in (0, 1).
     """
 
     top_k: int | None
     threshold: ThresholdLike | None
     on_error: OnError | None
     min_confidence: float | ConfidencePoint | None
+    abstain_above: float | None
 
 
 ModelSource: TypeAlias = "Model | str | os.PathLike[str]"
@@ -103,6 +106,7 @@ def predict(
     threshold: ThresholdLike | None = None,
     on_error: OnError | None = None,
     min_confidence: float | ConfidencePoint | None = None,
+    abstain_above: float | None = None,
     **options: Unpack[InferenceOptions],
 ) -> Prediction | Predictions:
     """Name what a model sees in one image or in several.
@@ -135,6 +139,10 @@ def predict(
             no labels, and `Prediction.abstained` is true. Best what `medzoo.choose_confidence` has
             chosen on the validation split. The confidence is the probability of the class that is
             decided for; for multi-label tasks the mean over labels of that of each decision.
+        abstain_above: Risk above which no answer is given, in (0, 1): with 0.05, and a
+            probability of 95 %, at most 5 % of the answers that are given are wrong, if images are
+            of the same kind as those that the model was calibrated on (`medzoo.calibrate`). It
+            leaves the more images unanswered, the lower it is. See `Prediction.risk`.
         **options: ``batch_size`` (64 by default), ``device``, ``precision``, ``tta``,
             ``temperature``, ``spec``; see `medzoo.inference.InferenceOptions`.
 
@@ -154,7 +162,9 @@ def predict(
             (3, 28, 28) for a model of gray images, or the model gives NaN; the message names it.
             If a model's name is unknown, the model has no classifier, `threshold` is given for a
             model of more than two classes, an option does not fit, or ``tta`` mirrors images
-            whose classes distinguish left from right.
+            whose classes distinguish left from right. If `abstain_above` is given for a model
+            that was not calibrated or whose answers never have so low a risk, or together with
+            what its risks do not hold for.
     """
     settings = Settings.of(options, InferenceOptions, batch_size=_BATCH)
     resolve_device(settings.device)  # before anything is loaded, read or resized
@@ -176,6 +186,9 @@ def predict(
     skips = None if on_error is None else on_error == "skip"
     reading = BatchReader(sources, spec.input, int(settings.batch_size), skips)
     batches = reading.batches()
+    risks = selective_for(spec, settings, find_spec(runs), threshold)
+    if abstain_above is not None:
+        check_risk(abstain_above, spec, risks)
     predictions = Predictions()
     if (first := next(batches, None)) is not None:
         logits, ood_scores = run_with_scores(runs, chain([first], batches), spec, settings)
@@ -189,9 +202,12 @@ def predict(
             one = replace(one, ood_score=ood_score)
             if conformal:
                 one = replace(one, prediction_set=sets[index], coverage=conformal.coverage)
-            if min_confidence is not None:
+            if min_confidence is not None or risks:
                 sure = _confidence(names, row, one.labels, spec.multi_label)
-                if sure < min_confidence:
+                risk = risks.risk(sure) if risks else None
+                one = replace(one, risk=risk)
+                is_risky = abstain_above is not None and risk is not None and risk > abstain_above
+                if is_risky or (min_confidence is not None and sure < min_confidence):
                     one = replace(one, labels=(), abstained=True)
             predictions.append(one)
     reading.depth.finish()

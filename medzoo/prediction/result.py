@@ -30,7 +30,7 @@ class Prediction:
             every label above the threshold, the most probable first (possibly none).
         source: The file, if the image is from one.
         abstained: Whether the model gives no answer, because it is less confident than
-            ``min_confidence``; `labels` is then empty.
+            ``min_confidence``, or its `risk` is above ``abstain_above``; `labels` is then empty.
         prediction_set: The classes among which the truth is with the probability `coverage` (for
             multi-label tasks on average this share of the labels), the most probable first; None
             if the model has no thresholds for them (see `medzoo.calibrate`), or was run with
@@ -39,6 +39,10 @@ class Prediction:
         ood_score: How far the image is from those that the model was trained on, from 0; above 1,
             it is farther away than 95 % of the validation images. None if the model has no
             `ood_detector`.
+        risk: Share of wrong answers, at most, among this one and those that are about as confident
+            or more, in [0, 1]; see `medzoo.SelectiveSpec.risk`. Not the probability that this
+            answer is wrong. None if the model does not know it (`medzoo.calibrate` computes it),
+            or was run with another threshold or temperature or several views.
     """
 
     probabilities: dict[str, float]
@@ -48,6 +52,7 @@ class Prediction:
     prediction_set: tuple[str, ...] | None = None
     coverage: float | None = None
     ood_score: float | None = None
+    risk: float | None = None
 
     @property
     def unfamiliar(self) -> bool | None:
@@ -77,6 +82,8 @@ class Prediction:
             values["abstained"] = True
         if self.prediction_set is not None:
             values |= {"prediction_set": list(self.prediction_set), "coverage": self.coverage}
+        if self.risk is not None:
+            values["risk"] = self.risk
         if self.ood_score is not None:
             values |= {"unfamiliar": self.unfamiliar, "ood_score": self.ood_score}
         return values if self.source is None else {"source": self.source, **values}
@@ -93,7 +100,7 @@ class Prediction:
     def _decision(self) -> str:
         """The labels in words."""
         if self.abstained:
-            return "no answer: not confident enough"
+            return "no answer: not sure enough"
         return ", ".join(self.labels) or "no label"
 
     def __str__(self) -> str:
@@ -106,7 +113,7 @@ class Prediction:
             members = "; ".join(map(for_display, self.prediction_set)) or "(none)"
             lines.append(f"{set_title(self.coverage)}: {members}")
         if self.abstained:
-            lines.append("no answer: less confident than asked for")
+            lines.append("no answer: not as sure as asked for")
         if self.unfamiliar and self.ood_score is not None:
             lines.append(f"warning: {UNFAMILIAR.format(self.ood_score)}")
         return "\n".join(lines)

@@ -18,7 +18,7 @@ from medzoo.deployment import compile as compile_model
 from medzoo.deployment import load_model
 from medzoo.device import resolve_device
 from medzoo.inference import TTA, Ensemble, Model, probabilities
-from medzoo.inference.ood import run_with_scores
+from medzoo.inference.ood_scores import run_with_scores
 from medzoo.inference.options import Settings
 from medzoo.prediction import Explanation, explain
 from medzoo.prediction.predict import check_classifier

@@ -18,6 +18,14 @@ class SpecCarrier:
 
     spec: ModelSpec
 
+    def current_spec(self, spec: ModelSpec) -> ModelSpec:
+        """Return what the model is now; models whose parts may change without it override this.
+
+        Args:
+            spec: What it was when the spec was set.
+        """
+        return spec
+
     @property
     def architecture(self) -> str:
         """The name that builds it; empty if unknown."""
@@ -32,19 +40,19 @@ class SpecCarrier:
     def temperature(self) -> float:
         """What its logits are divided by to become probabilities; can be set.
 
-        Another one makes other probabilities, so the thresholds of prediction sets are dropped.
+        Another one makes other probabilities, so what `medzoo.calibrate` fitted is dropped.
         """
         return self.spec.temperature
 
     @temperature.setter
     def temperature(self, value: float) -> None:
-        spec = replace(self.spec, temperature=value, conformal=None)
-        if self.spec.conformal is not None:
+        spec = replace(self.spec.uncalibrated(), temperature=value)
+        if self.spec.conformal is not None or self.spec.selective is not None:
             if spec.temperature == self.spec.temperature:
                 return
             warn_caller(
-                "prediction sets were calibrated for the earlier temperature, so the model gives "
-                "none any more; medzoo.calibrate sets both"
+                "prediction sets and risks were calibrated for the earlier temperature, so the "
+                "model gives none any more; medzoo.calibrate sets all of them"
             )
         self.spec = spec
 

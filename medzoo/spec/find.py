@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from medzoo.spec.carrier import SpecCarrier
 from medzoo.spec.checks import as_tuple
 from medzoo.spec.input import InputSpec
 from medzoo.spec.model import ModelSpec
@@ -114,6 +115,8 @@ def _own_spec(model: object) -> ModelSpec | None:
         return spec if isinstance(spec, ModelSpec) else None
     # In the instance itself: torch.compile's module passes other attributes on to the original.
     held = vars(model)
+    if isinstance(model, SpecCarrier) and isinstance(held.get("_spec"), ModelSpec):
+        return model.current_spec(held["_spec"])
     for name in ("_spec", "spec"):
         if isinstance(held.get(name), ModelSpec):
             return held[name]

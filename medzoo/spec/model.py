@@ -24,9 +24,16 @@ from medzoo.spec.checks import (
 )
 from medzoo.spec.conformal import ConformalSpec
 from medzoo.spec.input import InputSpec
+from medzoo.spec.selective import SelectiveSpec
 
 if TYPE_CHECKING:
     from medzoo.datasets import Dataset, Split
+
+_OPTIONAL: dict[str, type[ConformalSpec | SelectiveSpec]] = {
+    "conformal": ConformalSpec,
+    "selective": SelectiveSpec,
+}
+"""Fields that only calibrated models have, and that are not written otherwise."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,8 @@ class ModelSpec:
         licence: Of the weights; empty if unknown or untrained.
         conformal: How its prediction sets are made; None if it gives none. It was fitted to this
             model with this temperature.
+        selective: How often it is wrong at most where it is confident; None if that is not known.
+            As `conformal`, it was computed for this model with this temperature.
 
     Raises:
         TypeError: If a value has the wrong type.
@@ -68,6 +77,7 @@ class ModelSpec:
     temperature: float = 1.0
     licence: str = ""
     conformal: ConformalSpec | None = None
+    selective: SelectiveSpec | None = None
 
     def __post_init__(self) -> None:
         self._check_types()
@@ -100,11 +110,13 @@ class ModelSpec:
                 f"dataset={self.dataset!r:.80} is a {type(self.dataset).__name__}, expected a "
                 "DatasetInfo, e.g. medzoo.dataset_info('dermamnist'), or None"
             )
-        if not (self.conformal is None or isinstance(self.conformal, ConformalSpec)):
-            raise TypeError(
-                f"conformal={self.conformal!r:.80} is a {type(self.conformal).__name__}, expected "
-                "a ConformalSpec, which medzoo.calibrate fits, or None"
-            )
+        for name, fitted in _OPTIONAL.items():
+            value = getattr(self, name)
+            if not (value is None or isinstance(value, fitted)):
+                raise TypeError(
+                    f"{name}={value!r:.80} is a {type(value).__name__}, expected a "
+                    f"{fitted.__name__}, which medzoo.calibrate fits, or None"
+                )
         if not all(isinstance(name, str) for name in as_tuple("classes", self.classes)):
             raise TypeError(f"classes={self.classes!r} must be names")
 
@@ -175,13 +187,11 @@ class ModelSpec:
             dataset: What its classes are.
         """
         return replace(
-            self,
+            self.uncalibrated(),
             num_classes=dataset.num_classes,
             classes=dataset.classes,
             task=dataset.task,
             dataset=dataset,
-            temperature=1.0,
-            conformal=None,
         )
 
     def with_num_classes(self, num_classes: int) -> ModelSpec:
@@ -190,21 +200,18 @@ class ModelSpec:
         Args:
             num_classes: Number of logits. As many as before keep their names; others have none.
         """
+        spec = self.uncalibrated()
         if num_classes == self.num_classes:
-            return replace(self, temperature=1.0, conformal=None)
-        return replace(
-            self,
-            num_classes=num_classes,
-            classes=(),
-            task=None,
-            dataset=None,
-            temperature=1.0,
-            conformal=None,
-        )
+            return spec
+        return replace(spec, num_classes=num_classes, classes=(), task=None, dataset=None)
+
+    def uncalibrated(self) -> ModelSpec:
+        """Return the spec without temperature, prediction sets and bounds of the risk."""
+        return replace(self, temperature=1.0, conformal=None, selective=None)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return JSON-safe values; without `conformal` if there is none, as in earlier versions."""
-        values = {
+        """Return JSON-safe values; `conformal` and `selective` only if there are any."""
+        values: dict[str, Any] = {
             "architecture": self.architecture,
             "model_args": dict(self.model_args),
             "num_classes": self.num_classes,
@@ -215,7 +222,10 @@ class ModelSpec:
             "temperature": self.temperature,
             "licence": self.licence,
         }
-        return values | {"conformal": self.conformal.to_dict()} if self.conformal else values
+        for name in _OPTIONAL:
+            if (fitted := getattr(self, name)) is not None:
+                values[name] = fitted.to_dict()
+        return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ModelSpec:
@@ -229,16 +239,17 @@ class ModelSpec:
             ValueError: If a value is missing, unknown, or does not fit.
         """
         if isinstance(values, Mapping):
-            values = {"conformal": None, **values}
+            values = {**dict.fromkeys(_OPTIONAL), **values}
         given = exactly(cls, values)
         check_whole("num_classes", given["num_classes"], 0, MAX_CLASSES)
         if (dataset := given["dataset"]) is not None:
             dataset = DatasetInfo.from_dict(exactly(DatasetInfo, dataset))
             check_whole("dataset channels", dataset.channels, 1, MAX_CHANNELS)
-        if (sets := given["conformal"]) is not None:
-            sets = ConformalSpec.from_dict(sets)
+        for name, kind in _OPTIONAL.items():
+            if given[name] is not None:
+                given[name] = kind.from_dict(given[name])
         expected = InputSpec.from_dict(given["input"])
-        return cls(**given | {"input": expected, "dataset": dataset, "conformal": sets})
+        return cls(**given | {"input": expected, "dataset": dataset})
 
     def timm_config(self) -> dict[str, Any]:
         """Return input and classes as fields of timm's `PretrainedCfg`."""

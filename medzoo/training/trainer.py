@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar, cast
@@ -307,7 +306,7 @@ class Trainer:
         self.model.eval().to(memory_format=torch.contiguous_format)  # as create_model's
         state.frozen.unfreeze()
         # They may have been fitted by an earlier call of `fit`.
-        self.model.spec = replace(self.model.spec, temperature=1.0, conformal=None)
+        self.model.spec = self.model.spec.uncalibrated()
         self.model.ood_detector = None
         val = self.data.val
         coverage = COVERAGE if calibration_images(val) >= images_needed(COVERAGE) else None

@@ -98,9 +98,28 @@ def test_images_below_the_confidence_get_no_answer(folder, tmp_path, capsys):
     assert [row["abstained"] for row in rows] == ["yes", "", "yes"]
     assert {row["label"] for row in rows} == {""}
     assert main(["predict", MODEL, str(folder / "a.png"), *sure]) == 0
-    assert "no answer: less confident than asked for" in capsys.readouterr().out
+    assert "no answer: not as sure as asked for" in capsys.readouterr().out
     assert main(["predict", MODEL, str(folder / "a.png"), "--min-confidence", "2"]) == 1
     assert "must be a number from 0 to 1" in capsys.readouterr().err
+
+
+def test_images_above_the_risk_get_no_answer(folder, tmp_path, capsys):
+    model = medzoo.create_model(MODEL, pretrained=True)
+    risks = medzoo.SelectiveSpec((0.0, 0.9999), (0.4, 0.1), 0.95, 1003)
+    model.spec = replace(model.spec, selective=risks)
+    path = str(medzoo.save_weights(model, tmp_path / "risks.safetensors"))
+    table = tmp_path / "table.csv"
+    arguments = ["predict", path, str(folder), "--csv", str(table), "--abstain-above"]
+    assert main([*arguments, "0.2"]) == 0
+    assert re.search(r"\(no answer\) +2\n", capsys.readouterr().out)
+    with table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["abstained"] for row in rows] == ["yes", "", "yes"]
+    assert [row["risk"] for row in rows] == ["0.4", "", "0.4"]
+    assert main([*arguments, "0.05"]) == 1
+    assert "show no lower risk than 0.1" in capsys.readouterr().err
+    assert main(["predict", MODEL, str(folder / "a.png"), "--abstain-above", "0.2"]) == 1
+    assert "medzoo calibrate" in capsys.readouterr().err
 
 
 def test_a_table_has_a_row_for_each_file(folder, plain, tmp_path, capsys):

@@ -5,20 +5,25 @@ from __future__ import annotations
 import csv
 import io
 import json
+import tempfile
 import unicodedata
 from pathlib import Path
 
 import numpy as np
 
+from medzoo.cli.output.growing_csv import GrowingCsv
+from medzoo.errors import DatasetError
 from medzoo.escape import as_markdown_code, for_display, for_markdown, for_spreadsheet
 from medzoo.evaluation import Report
 from medzoo.files import parse_json
 from medzoo.html import Section, card
 from medzoo.weights import weights_index
+from tests.fuzz.data_files import damaged_text
 from tests.fuzz.headers import damaged_json
 from tests.fuzz.readers import Case
 from tests.html.parsed import check_harmless
 
+_COLUMNS = ["path", "label", "normal", "error"]
 _PARTS = (
     *("\x1b[2J", "\x9b1m", "\r", "\n", "\t", "\0", "\u202e", "\u2028", "\ufeff", "\ud800"),
     *("\udcff", "=", "+", "-", "@", "\uff1d", "1", ".", "e", ",", ";", '"', "'", "|", "`", "``"),
@@ -42,8 +47,38 @@ def cases() -> dict[str, Case]:
             (TypeError, ValueError),
             ".json",
         ),
+        "predictions": Case(
+            lambda number: damaged_text(number, _table()),
+            _resume,
+            (DatasetError,),
+            ".csv",
+        ),
         "name": Case(_name, _show_name, (), ".txt"),
     }
+
+
+def _table() -> bytes:
+    """Return a table of predictions, as a run that was stopped has left it."""
+    rows = [(f'scan {k}, "a"\n.png', "normal", 0.25 * k, "") for k in range(4)]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "table.csv")
+        GrowingCsv(path, _COLUMNS).add(rows, "rows")
+        return path.read_bytes()
+
+
+def _resume(path: Path) -> object:
+    before = path.read_bytes()
+    table = GrowingCsv(path, _COLUMNS, resume=True)
+    table.add([("new.png", "normal", 0.5, "")], "rows")
+    after = path.read_bytes()
+    text = after.decode(errors="surrogateescape")
+    header, *rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+    assert header == _COLUMNS
+    assert {len(row) for row in rows} == {len(_COLUMNS)}
+    assert {row[0] for row in rows[:-1]} == table.first_cells  # which are not predicted again
+    end = after.rindex(b'"new.png"')
+    assert before.startswith(after[:end]) or not before, "rows that were there have changed"
+    return rows
 
 
 def _show_report(path: Path) -> object:

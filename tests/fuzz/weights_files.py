@@ -23,7 +23,8 @@ def cases() -> dict[str, Case]:
     torch.manual_seed(0)
     model = medzoo.create_model("simple_cnn", dataset=data, widths=(4, 4, 4))
     sets = medzoo.ConformalSpec("aps", 0.9, (0.5,) * 7, 40)
-    model.spec = replace(model.spec, conformal=sets)
+    risks = medzoo.SelectiveSpec((0.0, 0.7), (0.4, 0.1), 0.95, 40)
+    model.spec = replace(model.spec, conformal=sets, selective=risks)
     tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     levels = sum(level["num_chs"] for level in model.feature_info)
     features = torch.randn(50, levels, generator=torch.Generator().manual_seed(0))

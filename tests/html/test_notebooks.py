@@ -56,7 +56,7 @@ def test_predictions_show_decisions_and_failures(text):
     assert "41 images" in page.text_of("strong")
     assert "... and 21 more" in page.text_of("p")
     assert "error: no image" in page.text_of("td")
-    assert "no answer: not confident enough" in page.text_of("td")
+    assert "no answer: not sure enough" in page.text_of("td")
 
 
 def test_a_run_shows_its_scores_and_its_last_epochs(tmp_path):

@@ -1,5 +1,6 @@
 """Ensembles: the mean of what the members say, whatever they are."""
 
+import copy
 import importlib.util
 from dataclasses import replace
 
@@ -289,3 +290,40 @@ def test_what_is_no_list_of_members_is_refused(members):
 def test_an_unknown_name_is_refused_with_close_ones():
     with pytest.raises(ValueError, match="did you mean 'simple_cnn"):
         Ensemble(["simple_cn.dermamnist"])
+
+
+def test_what_was_fitted_to_the_members_as_they_were_is_dropped():
+    data = synthetic("breastmnist", n_train=4, n_val=40, n_test=4)
+    members = [create_model("simple_cnn", dataset=data, widths=(4, 4, 4)) for _ in range(3)]
+    inner = Ensemble(members[:2])
+    ensemble = Ensemble([inner, nn.DataParallel(members[2])])
+
+    def is_calibrated():
+        medzoo.calibrate(ensemble, data.val)
+        return medzoo.predict(ensemble, data.test.images[0]).prediction_set is not None
+
+    def check_dropped():
+        before = copy.deepcopy(ensemble)
+        with pytest.warns(UserWarning, match="a member's temperature or input has changed"):
+            one = medzoo.predict(ensemble, data.test.images[0])
+        assert (one.prediction_set, one.risk) == (None, None)
+        assert medzoo.predict(ensemble, data.test.images[0]) == one  # and no second warning
+        with pytest.warns(UserWarning, match="a member's temperature"):
+            assert medzoo.evaluate(before, data.test).prediction_sets is None
+
+    assert is_calibrated()
+    fitted = ensemble.spec
+    members[0].temperature = 2.0
+    check_dropped()
+    ensemble.spec = replace(fitted, licence="MIT")  # what was dropped is not fitted again
+    check_dropped()
+    assert is_calibrated()
+    members[2].temperature = 3.0
+    check_dropped()
+    assert is_calibrated()
+    inner.temperature = 0.5
+    check_dropped()
+    assert is_calibrated()
+    ensemble.licence = "MIT"
+    assert ensemble.spec.conformal is not None
+    assert ensemble.spec.licence == "MIT"

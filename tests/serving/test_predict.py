@@ -104,6 +104,23 @@ def test_prediction_sets_are_those_of_predict(multi_label):
     assert "prediction_set" not in flipped["predictions"][0]
 
 
+def test_an_answer_whose_risk_is_too_high_is_marked(multi_label):
+    client, model = multi_label
+    path, content = "/v1/models/chest/predict", encoded()
+    expected = medzoo.predict(model, content, abstain_above=0.3)
+    one = client.post(f"{path}?abstain_above=0.3", content=content).json()["predictions"][0]
+    assert one["risk"] == expected.risk == 0.4
+    assert one["abstained"] is expected.abstained is True
+    assert one["labels"] == []
+    plain = client.post(path, content=content).json()["predictions"][0]
+    assert plain["risk"] == 0.4
+    assert "abstained" not in plain
+    for query in ("abstain_above=0.1", "abstain_above=0.3&tta=flip", "abstain_above=2"):
+        assert client.post(f"{path}?{query}", content=content).status_code == 422
+    other = client.post(f"{path}?threshold=0.2", content=content).json()["predictions"][0]
+    assert "risk" not in other
+
+
 @pytest.fixture(scope="module")
 def multi_label():
     from fastapi.testclient import TestClient
@@ -113,7 +130,8 @@ def multi_label():
     torch.manual_seed(0)
     model = medzoo.create_model("simple_cnn", dataset="chestmnist").eval()
     sets = medzoo.ConformalSpec("lac", 0.9, (0.5,), 100)
-    model.spec = replace(model.spec, conformal=sets)
+    risks = medzoo.SelectiveSpec((0.0, 0.9999), (0.4, 0.2), 0.95, 100)
+    model.spec = replace(model.spec, conformal=sets, selective=risks)
     with TestClient(create_app({"chest": model})) as client:
         yield client, model
 

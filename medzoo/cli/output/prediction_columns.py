@@ -18,18 +18,21 @@ class PredictionColumns:
         sets: Whether the model gives prediction sets.
         abstains: Whether it may give no answer.
         scored: Whether it says which images are unfamiliar.
+        risks: Whether it knows the risk of its answers.
     """
 
     classes: Sequence[str]
     sets: bool = False
     abstains: bool = False
     scored: bool = False
+    risks: bool = False
 
     def header(self) -> list[str]:
         """Return the names of the columns."""
         sets, abstains = ["prediction_set"] * self.sets, ["abstained"] * self.abstains
         scores = ["unfamiliar", "ood_score"] * self.scored
-        first, last = ["path", "label", *sets, *abstains], [*scores, "error"]
+        risks = ["risk"] * self.risks
+        first, last = ["path", "label", *sets, *abstains], [*risks, *scores, "error"]
         classes = [
             f"probability of {name}" if name in {*first, *last} else for_spreadsheet(name)
             for name in self.classes
@@ -48,8 +51,9 @@ class PredictionColumns:
         given = outcome.get("probabilities", {})
         probabilities = [given.get(name, "") for name in self.classes]
         scores = [outcome.get(name, "") for name in ("unfamiliar", "ood_score")] * self.scored
+        risk = [outcome.get("risk", "")] * self.risks
         label = _joined(outcome.get("labels", ()))
-        return [path, label, *sets, *abstained, *probabilities, *scores, error]
+        return [path, label, *sets, *abstained, *probabilities, *risk, *scores, error]
 
 
 def _joined(labels: Sequence[str]) -> str:

@@ -12,8 +12,8 @@ import numpy as np
 from medzoo.datasets import Split
 from medzoo.deployment import load_model
 from medzoo.escape import for_display
-from medzoo.evaluation.metrics import Floats, score_predictions
-from medzoo.evaluation.metrics.selective import confidence_and_loss
+from medzoo.evaluation.metrics import Floats, check_threshold, score_predictions
+from medzoo.evaluation.metrics.selective import confidence_and_loss, confidence_of
 from medzoo.evaluation.operating_points.threshold import ThresholdLike, threshold_for
 from medzoo.inference import Model, SplitOptions, probabilities, split_logits
 
@@ -111,9 +111,7 @@ def choose_confidence(
     logits = split_logits(load_model(model), split, **options)
     info = split.info
     scores = probabilities(logits, info.task)
-    data = score_predictions(split.labels, scores, info.task, above)
-    confidence, loss, known = confidence_and_loss(data)
-    confidence, loss = confidence[known], loss[known]
+    confidence, loss = answers_of(split, scores.numpy(), above)
     cut = _guaranteed(confidence, loss, max_risk, 1 - confidence_level, whole=not info.multi_label)
     if cut is None:
         raise ValueError(
@@ -134,6 +132,29 @@ def choose_confidence(
         split=split.name,
         n=len(split),
     )
+
+
+def answers_of(
+    split: Split, probabilities: Floats, above: float | list[float] | None
+) -> tuple[Floats, Floats]:
+    """Return how confident a model is of its answers, as in `predict`, and how wrong they are.
+
+    Args:
+        split: The split, which has the labels. Images without any known label are left out.
+        probabilities: Of each class, (N, K).
+        above: The threshold of the decisions.
+
+    Returns:
+        Confidences, and losses in [0, 1]: the share of wrong decisions about known labels; each
+        (M,).
+    """
+    data = score_predictions(split.labels, probabilities, split.info.task, above)
+    _, loss, known = confidence_and_loss(data)
+    decided = data.decided
+    if data.multi_label:  # also about labels that nobody knows, as about those of a new image
+        decided = data.scores > check_threshold(above, data.task, data.scores.shape[1])
+    confidence = confidence_of(data.scores, decided, multi_label=data.multi_label)
+    return confidence[known], loss[known]
 
 
 def risk_bound(lost: float, answered: int, error: float, *, whole: bool = True) -> float:

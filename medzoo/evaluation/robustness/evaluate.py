@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from medzoo.datasets import Split
+from medzoo.datasets.load import is_medmnist
 from medzoo.deployment import load_model
 from medzoo.evaluation.intervals import percentiles, resample_counts
 from medzoo.evaluation.metrics import score_predictions
@@ -61,7 +62,8 @@ def evaluate_robustness(
         **options: As for `medzoo.evaluate`.
 
     Returns:
-        The errors of each corruption, and their means.
+        The errors of each corruption, and their means. BE and rBE are given for MedMNIST's own
+        files, official or known to be rebuilt, not for other data of the same name.
 
     Raises:
         TypeError: As `medzoo.evaluate`.
@@ -94,7 +96,9 @@ def evaluate_robustness(
     )
     clean, damaged = found[0], found[1:].reshape(len(corruptions), len(SEVERITIES), -1)
     mean = damaged.mean(axis=1)
-    alexnet = alexnet_errors(split.info.name) if like in (None, split.info.name) else None
+    name = split.info.name
+    is_own_data = not is_medmnist(name, split.provenance.md5)
+    alexnet = None if is_own_data or like not in (None, name) else alexnet_errors(name)
     relative = [
         relative_errors(error, clean, one.name, alexnet)
         for one, error in zip(corruptions, mean, strict=True)

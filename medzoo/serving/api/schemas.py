@@ -62,6 +62,9 @@ class PredictOptions(BaseModel):
     threshold: float | None = Field(
         None, gt=0, lt=1, description="For labels of multi-label models."
     )
+    abstain_above: float | None = Field(
+        None, gt=0, lt=1, description="Risk above which no answer is given."
+    )
     explain: bool = Field(False, description="With a heat map of each image.")
     tta: TTA = Field("none", description="Views of each image to average.")
 
@@ -97,6 +100,17 @@ class ImagePrediction(BaseModel):
         None, description="The classes among which the truth is with the probability `coverage`."
     )
     coverage: float | None = Field(None, description="What the set was calibrated for.")
+    risk: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Share of wrong answers, at most, among this one and those that are about as "
+        "confident or more.",
+        examples=[0.05],
+    )
+    abstained: bool | None = Field(
+        None, description="True if the risk is above `abstain_above`: do not use the label."
+    )
     explanation: Heat | None = Field(None, description="If it was asked for.")
     unfamiliar: bool | None = Field(
         None, description="Whether it is unlike the images that the model was trained on."

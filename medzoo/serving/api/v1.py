@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from typing import Annotated, Any
 
+import numpy as np
 import torch
 from fastapi import APIRouter, Path, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -19,6 +20,7 @@ from medzoo.escape import for_display
 from medzoo.evaluation.metrics import THRESHOLD
 from medzoo.inference.conformal import conformal_for, named_sets
 from medzoo.inference.options import Settings
+from medzoo.inference.selective import check_risk, selective_for
 from medzoo.inference.tta import check_views
 from medzoo.prediction import Explanation
 from medzoo.prediction.result import UNFAMILIAR
@@ -35,6 +37,7 @@ from medzoo.serving.intake import Upload
 from medzoo.serving.models import Answer, ServedModel
 from medzoo.serving.problems import Problem
 from medzoo.serving.service import Service
+from medzoo.spec import SelectiveSpec
 from medzoo.web import NOTICE
 
 _PREDICT = {
@@ -112,6 +115,8 @@ def create_v1(service: Service) -> APIRouter:
             raise Problem(422, f"{name} cannot be explained: {served.unexplained}")
         try:
             check_views(options.tta, served.spec)
+            if options.abstain_above is not None:
+                check_risk(options.abstain_above, served.spec, _risks(served, options))
         except ValueError as error:
             raise Problem(422, str(error)) from error
         async with service.intake.uploads(request) as uploads:
@@ -178,6 +183,11 @@ def _prediction(
         shares = torch.from_numpy(answer.probabilities)[None]
         values["prediction_set"] = list(named_sets(conformal, shares, served.spec)[0])
         values["coverage"] = conformal.coverage
+    if risks := _risks(served, options):
+        values["risk"] = risk = risks.risk(_confidence(served, answer.probabilities))
+        if options.abstain_above is not None and risk > options.abstain_above:
+            values["abstained"] = True
+            values |= {"labels": []} if served.spec.multi_label else {}
     if explanation:
         buffer = io.BytesIO()
         explanation.layer().save(buffer, "PNG")
@@ -190,6 +200,18 @@ def _prediction(
     if warnings:
         values["warning"] = "; ".join(warnings)
     return values
+
+
+def _risks(served: ServedModel, options: PredictOptions) -> SelectiveSpec | None:
+    """Return the bounds of a model's risk, if they hold for what is asked."""
+    settings = Settings(tta=options.tta)
+    return selective_for(served.spec, settings, threshold=options.threshold)
+
+
+def _confidence(served: ServedModel, values: np.ndarray) -> float:
+    """Return how sure a model is of its answer, as `medzoo.predict` does."""
+    decided = np.maximum(values, 1 - values) if served.spec.multi_label else values.max()
+    return float(decided.mean())
 
 
 def _json(content: Any) -> Response:

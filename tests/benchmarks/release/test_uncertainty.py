@@ -37,7 +37,10 @@ def test_a_rewritten_file_has_sets_and_the_same_tensors(source, tmp_path):
     before, after = read_config(published), read_config(written)
     sets = after.spec.conformal
     assert (sets.method, sets.coverage, sets.images) == ("lac", 0.9, 40)
-    assert after == replace(before, spec=replace(before.spec, conformal=sets))
+    risks = after.spec.selective
+    assert risks.images == 40
+    known = replace(before.spec, conformal=sets, selective=risks)
+    assert after == replace(before, spec=known)
 
     entries = read_index(tmp_path / "index.json")
     entry = entries.pop(NAME)

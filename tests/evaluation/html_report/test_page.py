@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from sklearn.metrics import auc, average_precision_score, precision_recall_curve, roc_curve
 
+import medzoo
 from medzoo import Dataset, synthetic
 from medzoo.errors import WriteError
 from medzoo.evaluation import Report, compute_metrics, evaluate
@@ -18,6 +19,7 @@ from medzoo.evaluation.figures.report import precision_recall_figure, roc_figure
 from medzoo.evaluation.html_report import report_page
 from medzoo.evaluation.html_report.errors import confident_errors, error_section
 from medzoo.evaluation.html_report.provenance import provenance_section
+from medzoo.evaluation.html_report.robustness import robustness_section
 from medzoo.evaluation.html_report.sections import group_section, set_section
 from medzoo.evaluation.metrics import score_predictions
 from medzoo.evaluation.report_text import class_columns, overall_rows, score_text
@@ -80,6 +82,27 @@ def test_prediction_sets_are_shown_for_all_images_and_each_class():
     assert [row[0] for row in table.rows] == ["all", "a", "b", "c"]
     assert table.rows[0][1:] == ("0.903  [0.871, 0.934]", "1.161  [1.111, 1.222]")
     assert "90 %" in table.caption
+
+
+def test_errors_on_damaged_images_are_shown_if_they_are_of_the_same_images():
+    data = synthetic("breastmnist", n_test=16)
+    model = medzoo.create_model("simple_cnn", dataset=data, widths=(4, 4, 4))
+    measured = evaluate(model, data.test, resamples=0)
+    own = medzoo.evaluate_robustness(model, data.test, like="breastmnist", resamples=20)
+    assert robustness_section(measured, None) is None
+    for damaged in (own, replace(own, be=1.25, rbe=2.5)):  # only MedMNIST's own images have a BE
+        overall, each = robustness_section(measured, damaged).tables
+        assert ("damaged", score_text(damaged.error, damaged.intervals["error"])) in overall.rows
+        assert [row[0] for row in overall.rows][3:] == (["BE", "rBE"] if damaged is not own else [])
+        for shown, row in zip(each.rows, damaged.corruptions, strict=True):
+            assert shown[:2] == (row["name"], row["family"])
+            assert shown[2:8] == tuple(f"{value:.3f}" for value in (*row["errors"], row["error"]))
+    with pytest.raises(ValueError, match="measured with split='val'"):
+        report_page(measured, robustness=replace(own, split="val"))
+    with pytest.raises(ValueError, match="same model, images and options"):
+        report_page(measured, robustness=replace(own, clean=own.clean + 0.1))
+    with pytest.raises(TypeError, match="robustness is a dict"):
+        report_page(measured, robustness=own.to_dict())
 
 
 def test_the_same_figure_gives_the_same_file():

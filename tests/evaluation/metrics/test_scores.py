@@ -66,12 +66,14 @@ def test_single_label_scores_are_those_of_scikit_learn(seed, classes):
     answers = scores.argmax(1)
     ours = compute_metrics(labels, scores, "multi-class")
     assert ours.exact_match == ours.acc
-    assert ours.balanced_acc == pytest.approx(sk.balanced_accuracy_score(labels, answers))
-    assert ours.macro_f1 == pytest.approx(sk.f1_score(labels, answers, average="macro"))
+    assert ours.balanced_acc == pytest.approx(sk.balanced_accuracy_score(labels, answers), abs=1e-9)
+    assert ours.macro_f1 == pytest.approx(sk.f1_score(labels, answers, average="macro"), abs=1e-9)
     assert ours.confusion == sk.confusion_matrix(labels, answers).tolist()
     assert ours.majority == np.bincount(labels).max() / 50
     precision = sk.precision_score(labels, answers, average=None, zero_division=0)
-    assert [row["precision"] for row in ours.per_class] == pytest.approx(precision.tolist())
+    assert [row["precision"] for row in ours.per_class] == pytest.approx(
+        precision.tolist(), abs=1e-9
+    )
     assert [row["support"] for row in ours.per_class] == np.bincount(labels).tolist()
 
 
@@ -81,11 +83,11 @@ def test_multi_label_scores_are_those_of_scikit_learn(seed, classes):
     labels, scores = made_up(MULTI_LABEL, seed, 50, classes)
     decided = scores > 0.5
     ours = compute_metrics(labels, scores, MULTI_LABEL)
-    assert ours.exact_match == pytest.approx((labels == decided).all(1).mean())
+    assert ours.exact_match == pytest.approx((labels == decided).all(1).mean(), abs=1e-9)
     balanced = [sk.balanced_accuracy_score(labels[:, k], decided[:, k]) for k in range(classes)]
-    assert ours.balanced_acc == pytest.approx(np.mean(balanced))
+    assert ours.balanced_acc == pytest.approx(np.mean(balanced), abs=1e-9)
     f1 = [sk.f1_score(labels[:, k], decided[:, k], zero_division=0) for k in range(classes)]
-    assert ours.macro_f1 == pytest.approx(np.mean(f1))
+    assert ours.macro_f1 == pytest.approx(np.mean(f1), abs=1e-9)
     assert np.shape(ours.confusion) == (classes, 2, 2)
     assert ours.confusion[0] == sk.confusion_matrix(labels[:, 0], decided[:, 0]).tolist()
 

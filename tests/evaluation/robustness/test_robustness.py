@@ -10,6 +10,9 @@ from sklearn.metrics import balanced_accuracy_score
 
 import medzoo
 from medzoo.cli import main
+from medzoo.datasets.load import is_medmnist
+from medzoo.datasets.source import medmnist_source
+from medzoo.datasets.storage import known_files
 from medzoo.evaluation.metrics import score_predictions
 from medzoo.evaluation.robustness import evaluate
 from medzoo.evaluation.robustness.balanced_error import (
@@ -19,6 +22,9 @@ from medzoo.evaluation.robustness.balanced_error import (
 )
 from medzoo.images import corruptions_for
 from tests.evaluation.test_evaluate import Net
+from tests.html.parsed import check_harmless
+
+OFFICIAL = medmnist_source("octmnist", 28).md5
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +110,9 @@ def test_relative_errors_are_relative_to_alexnet():
 def test_be_is_given_for_medmnists_own_data_sets(report, data, model):
     assert math.isnan(report.be)
     named = replace(data.test, info=replace(data.info, name="octmnist"))
-    same = medzoo.evaluate_robustness(model, named, resamples=0)
+    assert math.isnan(medzoo.evaluate_robustness(model, named, resamples=0).be)  # only its name
+    official = replace(named, provenance=replace(named.provenance, md5=OFFICIAL))
+    same = medzoo.evaluate_robustness(model, official, resamples=0)
     assert same.clean == report.clean
     assert [row["errors"] for row in same.corruptions] == [
         row["errors"] for row in report.corruptions
@@ -114,6 +122,14 @@ def test_be_is_given_for_medmnists_own_data_sets(report, data, model):
     assert same.be == pytest.approx(np.mean(expected))
     assert "BE" in str(same)
     assert same.intervals == {}
+
+
+def test_a_file_is_medmnists_by_its_content():
+    assert is_medmnist("octmnist", OFFICIAL)
+    assert all(is_medmnist("octmnist", md5) for md5 in known_files())
+    assert not is_medmnist("breastmnist", OFFICIAL)
+    assert not is_medmnist("octmnist", None)
+    assert not is_medmnist("mine", OFFICIAL)
 
 
 def test_text_and_json(report):
@@ -151,6 +167,11 @@ def test_the_command_prints_it_and_writes_json(tmp_path, capsys):
     assert "like=" in capsys.readouterr().err
     assert main([*command, "--like", "breastmnist"]) == 1
     assert "--like is for --robustness" in capsys.readouterr().err
-    assert main([*command, "--robustness", "--like", "breastmnist", "--json"]) == 0
+    page = tmp_path / "report.html"
+    command += ["--robustness", "--like", "breastmnist", "--report", str(page)]
+    assert main([*command, "--json"]) == 0
     robustness = json.loads(capsys.readouterr().out)["robustness"]
     assert len(robustness["corruptions"]) == 7
+    shown = check_harmless(page.read_text("utf-8"))
+    assert "Damaged images" in shown.text_of("h2")
+    assert {row["name"] for row in robustness["corruptions"]} <= {*shown.text_of("th")}
