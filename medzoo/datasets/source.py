@@ -52,13 +52,16 @@ def given_path(name: str, value: object) -> Path:
     Raises:
         TypeError: If it is not a path.
         ValueError: If it is empty: that would stand for the current folder.
-        DatasetError: If it cannot be looked up, e.g. for lack of permission.
+        DatasetError: If it cannot be looked up, e.g. for lack of permission or because of a null
+            character.
     """
     text = os.fspath(value) if isinstance(value, os.PathLike) else value
     if not isinstance(text, str):
         raise TypeError(f"{name}={value!r:.80} is of type {type(value).__name__}, expected a path")
     if not text:
         raise ValueError(f"{name} is empty, expected a path (that of the current folder is '.')")
+    if "\0" in text:
+        raise DatasetError(f"{name}={text!r:.300} contains a null character; check the path")
     path = Path(text).expanduser()
     try:
         path.exists()
