@@ -360,5 +360,5 @@ def test_a_null_character_in_a_path_is_named(tmp_path):
         medzoo.save_weights(model, path)
     with pytest.raises(medzoo.WeightsError, match="null character"):
         medzoo.create_model(path)
-    with pytest.raises(medzoo.DatasetError, match="root=.*null character"):
+    with pytest.raises(medzoo.DatasetError, match=r"root=.*null character"):
         medzoo.load_dataset("dermamnist", root=path)

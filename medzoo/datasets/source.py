@@ -52,16 +52,13 @@ def given_path(name: str, value: object) -> Path:
     Raises:
         TypeError: If it is not a path.
         ValueError: If it is empty: that would stand for the current folder.
-        DatasetError: If it cannot be looked up, e.g. for lack of permission or because of a null
-            character.
+        DatasetError: If it cannot be looked up, e.g. for lack of permission.
     """
     text = os.fspath(value) if isinstance(value, os.PathLike) else value
     if not isinstance(text, str):
         raise TypeError(f"{name}={value!r:.80} is of type {type(value).__name__}, expected a path")
     if not text:
         raise ValueError(f"{name} is empty, expected a path (that of the current folder is '.')")
-    if "\0" in text:
-        raise DatasetError(f"{name}={text!r:.300} contains a null character; check the path")
     path = Path(text).expanduser()
     try:
         path.exists()
@@ -80,9 +77,12 @@ def data_root(root: str | Path | None = None) -> Path:
 
     Raises:
         TypeError, ValueError: If `root` is not a path.
-        DatasetError: If neither is given, and medmnist could not create its default folder.
+        DatasetError: If it cannot be looked up; or if neither is given, and medmnist could not
+            create its default folder.
     """
     if root is not None:
+        if "\0" in str(root):
+            raise DatasetError(f"root={str(root)!r:.300} contains a null character")
         return given_path("root", root)
     chosen = os.environ.get("MEDZOO_DATA") or medmnist_info().DEFAULT_ROOT
     if chosen is None:
