@@ -36,6 +36,8 @@ def regular_file(path: str | Path) -> Path:
         OSError: If it is anything else.
     """
     path = Path(path)
+    if "\0" in str(path):
+        raise OSError(errno.EINVAL, _NULL, str(path))
     if path.is_file():
         return path
     if path.is_dir():
@@ -69,7 +71,9 @@ def _inner(value: Any) -> Iterable[Any]:
     return value if isinstance(value, list) else ()
 
 
+_NULL = "it contains a null character, which no name of a file may"
 _FIXES = {
+    errno.EINVAL: "choose another name",
     errno.EISDIR: "give a file in it",
     errno.ENAMETOOLONG: "choose a shorter name",
     **dict.fromkeys(
@@ -93,6 +97,8 @@ def writing(path: str | Path, what: str) -> Iterator[None]:
         WriteError: If the block raises an `OSError`, e.g. because the disk is full.
     """
     try:
+        if "\0" in str(path):
+            raise OSError(errno.EINVAL, _NULL)
         yield
     except WriteError:
         raise

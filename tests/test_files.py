@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import pytest
 
+import medzoo
 from medzoo.errors import WriteError
 from medzoo.files import (
     MAX_DEPTH,
@@ -350,3 +351,14 @@ def test_what_cannot_be_written_is_found_without_creating_anything(tmp_path):
             check_writable(path, "the table")
         with pytest.raises(WriteError, match=why):
             write_atomically(path, b"", "the table")
+
+
+def test_a_null_character_in_a_path_is_named(tmp_path):
+    path = str(tmp_path / "a\0b.safetensors")
+    model = medzoo.create_model("simple_cnn", num_classes=2, widths=(4, 8, 16))
+    with pytest.raises(WriteError, match=r"cannot write the weights.*null character.*another name"):
+        medzoo.save_weights(model, path)
+    with pytest.raises(medzoo.WeightsError, match="null character"):
+        medzoo.create_model(path)
+    with pytest.raises(medzoo.DatasetError, match=r"root=.*null character"):
+        medzoo.load_dataset("dermamnist", root=path)

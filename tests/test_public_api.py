@@ -167,3 +167,11 @@ def test_packages_are_reachable_after_a_plain_import(name):
 def test_every_documented_package_is_reachable():
     assert {*PACKAGES} <= medzoo._modules
     assert all(getattr(medzoo, name).__name__ == f"medzoo.{name}" for name in medzoo._modules)
+
+
+@pytest.mark.parametrize("first", ["", "import medzoo; medzoo.search; "])
+def test_modules_behind_a_function_of_the_same_name_can_be_imported(first):
+    code = f"{first}import medzoo.search.goals as goals; import medzoo; print(goals.__name__)"
+    code += "; print(medzoo.search.default_space.__name__, medzoo.search.__name__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["medzoo.search.goals", "default_space", "search"]

@@ -77,9 +77,12 @@ def data_root(root: str | Path | None = None) -> Path:
 
     Raises:
         TypeError, ValueError: If `root` is not a path.
-        DatasetError: If neither is given, and medmnist could not create its default folder.
+        DatasetError: If it cannot be looked up; or if neither is given, and medmnist could not
+            create its default folder.
     """
     if root is not None:
+        if "\0" in str(root):
+            raise DatasetError(f"root={str(root)!r:.300} contains a null character")
         return given_path("root", root)
     chosen = os.environ.get("MEDZOO_DATA") or medmnist_info().DEFAULT_ROOT
     if chosen is None:

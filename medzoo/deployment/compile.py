@@ -10,12 +10,13 @@ from torch import Tensor, nn
 from medzoo.datasets import Split
 from medzoo.deployment.cache import cache_path, cached
 from medzoo.deployment.description import CompiledPrecision, Description
-from medzoo.deployment.images import CALIBRATION_IMAGES, evenly_spaced, example_images, raw_images
+from medzoo.deployment.images import CALIBRATION_IMAGES, evenly_spaced, raw_images
 from medzoo.deployment.onnx_graph import export_onnx, resolve
 from medzoo.deployment.quantise import quantise
 from medzoo.deployment.session import CompiledModel, number_of_threads
 from medzoo.deployment.verify import check_agreement
 from medzoo.errors import unknown_name
+from medzoo.inference.output_check import example_images
 from medzoo.lazy import import_optional
 from medzoo.spec import ModelSpec
 
@@ -64,7 +65,7 @@ def compile(
 
     def exported() -> bytes:
         content = export_onnx(model)
-        check_agreement(model, CompiledModel(content), example_images(description))
+        check_agreement(model, CompiledModel(content), example_images(description.spec.input))
         return content
 
     def float32() -> bytes:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from medzoo.datasets import Split
 from medzoo.deployment.description import CompiledPrecision, Description
-from medzoo.deployment.images import CALIBRATION_IMAGES, evenly_spaced, example_images, raw_images
+from medzoo.deployment.images import CALIBRATION_IMAGES, evenly_spaced, raw_images
 from medzoo.deployment.onnx_graph import DEFAULT_OPSET, export_onnx, resolve
 from medzoo.deployment.quantise import quantise
 from medzoo.deployment.session import CompiledModel
@@ -19,6 +19,7 @@ from medzoo.deployment.torch_export import export_program, run_program
 from medzoo.deployment.verify import check_agreement, largest_difference
 from medzoo.errors import unknown_name
 from medzoo.files import write_atomically
+from medzoo.inference.output_check import example_images
 from medzoo.spec import ModelSpec
 from medzoo.transforms import prepare_batch
 
@@ -142,5 +143,5 @@ def _check_format(path: Path, opset: int | None, precision: CompiledPrecision) -
 def _batch(given: Tensor | None, description: Description) -> Tensor:
     """Return the normalised images that file and model are compared on."""
     if given is None:
-        return example_images(description)
+        return example_images(description.spec.input)
     return prepare_batch(evenly_spaced(given, CHECKED_IMAGES), description.spec.input)

@@ -13,16 +13,6 @@ CALIBRATION_IMAGES = 512
 """Maximum number of calibration images; more would hardly change the ranges."""
 
 
-def example_images(description: Description) -> Tensor:
-    """Return two images of noise in the model's input shape; always the same ones.
-
-    Args:
-        description: The model's description.
-    """
-    generator = torch.Generator().manual_seed(0)
-    return torch.randn(2, *description.spec.input.shape, generator=generator)
-
-
 def raw_images(given: Split | Tensor, argument: str, description: Description) -> Tensor:
     """Return the images that a caller gave, after checking them.
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from medzoo.deployment.description import INPUT, OUTPUT, Description, describe
-from medzoo.deployment.images import example_images
+from medzoo.inference.output_check import example_images
 from medzoo.lazy import import_optional
 from medzoo.models import Specified
 from medzoo.spec import ModelSpec, network_of
@@ -90,7 +90,7 @@ def traceable(model: nn.Module) -> Iterator[tuple[Description, Tensor]]:
         ValueError: If it cannot be exported.
     """
     description = check_exportable(model)
-    example = example_images(description)
+    example = example_images(description.spec.input)
     with in_evaluation_mode(model), torch.no_grad():
         logits = model(example)
         if not isinstance(logits, Tensor) or logits.shape != (2, description.spec.num_classes):

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from medzoo.deployment.onnx_graph import in_evaluation_mode
+from medzoo.inference.output_check import refuse_probabilities
 from medzoo.spec import find_spec
 
 TOLERANCE = 1e-4
@@ -27,11 +28,16 @@ def largest_difference(
     Returns:
         The largest difference of a logit and the largest logit of the model, both in absolute
         value. The former is NaN if a logit is.
+
+    Raises:
+        ValueError: If the model gives probabilities instead of logits.
     """
+    spec = find_spec(model)
     differences, sizes = [], []
     with in_evaluation_mode(model), torch.inference_mode():
         for batch in (images, images[:1]):
             expected = model(batch)
+            refuse_probabilities(expected, bool(spec and spec.multi_label))
             differences.append((exported(batch) - expected).abs().max())
             sizes.append(expected.abs().max())
     return float(torch.stack(differences).max()), float(torch.stack(sizes).max())
@@ -51,7 +57,7 @@ def check_agreement(
         The largest absolute difference of a logit.
 
     Raises:
-        ValueError: If it is above `TOLERANCE`, or a logit is NaN.
+        ValueError: If it is above `TOLERANCE`, a logit is NaN, or the model gives probabilities.
     """
     difference, largest = largest_difference(model, exported, images)
     allowed = TOLERANCE * max(1.0, largest)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from medzoo.errors import warn_caller
 from medzoo.inference.input_adapter import InputAdapter
+from medzoo.inference.output_check import check_gives_logits
 from medzoo.inference.tta import average_logits
 from medzoo.models import Classifier, create_model
 from medzoo.spec import ConformalSpec, ModelSpec, SelectiveSpec, network_of, spec_of
@@ -41,7 +42,7 @@ class Ensemble(Classifier):
         TypeError: If `members` is not a list, or a member is not a module or does not say what
             it is.
         ValueError: If there are no members, or one of them does not fit the first: it is for
-            another data set, task, number of classes or of channels.
+            another data set, task, number of classes or of channels, or gives probabilities.
         WeightsError: If a member's weights do not exist or cannot be read.
 
     Example:
@@ -85,6 +86,11 @@ class Ensemble(Classifier):
             licence=strictest(*(spec.licence for spec in specs)),
         )
         self.eval()
+        for name, model, spec in zip(names, models, specs, strict=True):
+            try:
+                check_gives_logits(model, spec)
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from error
 
     @property
     def members(self) -> tuple[nn.Module, ...]:

@@ -70,8 +70,9 @@ def is_ready(model: nn.Module, device: torch.device) -> bool:
         state = module.__dict__  # attributes of a module are looked up slowly
         if isinstance(module, torch.jit.ScriptModule):  # its mode and tensors are kept in C++
             tensors = [*module.parameters(), *module.buffers()]
-            if _mode(module) or any(tensor.device != device for tensor in tensors):
+            if any(map(_mode, module.modules())) or any(t.device != device for t in tensors):
                 return False
+            continue
         # torch.compile's module has no mode of its own; that of the original counts.
         if state.get("training"):
             return False

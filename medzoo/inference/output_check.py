@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from medzoo.inference.model import logits_of
+from medzoo.spec import InputSpec, ModelSpec
 
 _ROUNDING = 1e-5  # of sums in float32; half precision is as coarse as its own steps
 _MANY_LABELS = 8
@@ -78,3 +81,46 @@ class OutputCheck:
             f"them wrong; remove the {name} from the model, or undo it: give a function that "
             f"returns model(x).{inverse}(), with spec="
         )
+
+
+def refuse_probabilities(outputs: Tensor, multi_label: bool) -> None:
+    """Refuse outputs that are probabilities; see `OutputCheck`.
+
+    Args:
+        outputs: What a model gave, (N, K).
+        multi_label: Whether the model's probabilities are sigmoids instead of a softmax.
+
+    Raises:
+        ValueError: If they are.
+    """
+    check = OutputCheck(multi_label)
+    check.add(outputs)
+    check.finish()
+
+
+def check_gives_logits(model: nn.Module, spec: ModelSpec) -> None:
+    """Refuse a network that gives probabilities for noise.
+
+    For networks whose own outputs nobody sees later, like the members of an ensemble.
+
+    Args:
+        model: The network, in evaluation mode.
+        spec: What it is.
+
+    Raises:
+        ValueError: If its outputs are not logits.
+    """
+    home = next((parameter.device for parameter in model.parameters()), None)
+    with torch.inference_mode():
+        outputs = logits_of(model, example_images(spec.input).to(home))
+    refuse_probabilities(outputs, spec.multi_label)
+
+
+def example_images(expected: InputSpec) -> Tensor:
+    """Return two images of noise in a model's input shape; always the same ones.
+
+    Args:
+        expected: What the model expects of its input.
+    """
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(2, *expected.shape, generator=generator)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,12 @@ from medzoo.models._checkpoints.find import (
     shape_differences,
 )
 from medzoo.models._classifier import Classifier, with_spec
-from medzoo.models._registry import building_args, constructor_args, network_args
+from medzoo.models._registry import (
+    building_args,
+    constructor_args,
+    explain_argument,
+    network_args,
+)
 from medzoo.models._timm import TIMM_PREFIX, create_timm, weights_source
 from medzoo.spec import InputSpec, ModelSpec, find_spec
 from medzoo.weights import OODDetector
@@ -67,13 +73,18 @@ def create_model(
         temperature that was stored with the weights, unless the classifier is new.
 
     Raises:
+        TypeError: If the architecture has no such argument; the message lists close matches.
         ValueError: If a name is unknown, or `num_classes` contradicts the data set.
         WeightsError: If there are no such weights, their file is missing or damaged, or they do
             not fit the model that the other arguments describe.
     """
     checkpoint = find_checkpoint(str(name), dataset, pretrained, size)
     plan = _resolve(checkpoint, dataset, size, num_classes, in_chans, features_only, model_args)
-    return _create(plan, pretrained)
+    try:
+        return _create(plan, pretrained)
+    except TypeError as error:
+        own = signature(create_model).parameters.keys() - {"name", "model_args"}
+        raise explain_argument(error, checkpoint.architecture, own) from error
 
 
 def rebuild(spec: ModelSpec, tensors: Mapping[str, Tensor]) -> Classifier:

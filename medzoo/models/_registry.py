@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import copy
 import math
+import re
+import sys
+from collections.abc import Iterable
 from inspect import signature
 from typing import Any
 
-from timm.models import build_model_with_cfg, create_model
+from timm.models import build_model_with_cfg, create_model, model_entrypoint
 
 from medzoo.datasets.info import DEFAULT_SIZE
-from medzoo.errors import WeightsError
+from medzoo.errors import WeightsError, did_you_mean
 from medzoo.models._base import ImageClassifier
+from medzoo.models._pretrained import PREFIX
 from medzoo.models.advanced_cnn import AdvancedCNN
 from medzoo.models.attention_unet import AttentionUNet
 from medzoo.models.efficientnet import EfficientNet
@@ -93,6 +97,27 @@ def building_args(architecture: str, model_args: dict[str, Any]) -> dict[str, An
         }
         return {name: value for name, value in model_args.items() if name in known}
     return {name: value for name, value in model_args.items() if name not in _TIMMS_OWN}
+
+
+def explain_argument(error: TypeError, architecture: str, others: Iterable[str]) -> TypeError:
+    """Say which arguments there are, if a network was given one that does not exist.
+
+    Args:
+        error: What its constructor raised.
+        architecture: As in `create_model`.
+        others: Arguments that the caller takes besides the network's.
+
+    Returns:
+        An error that lists close matches; any other error is returned as it is.
+    """
+    found = re.match(r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'", str(error))
+    name = architecture.partition("/")[2] or f"{PREFIX}{architecture}"
+    network = found and vars(sys.modules[model_entrypoint(name).__module__]).get(found[1])
+    if not found or network is None:
+        return error
+    known = sorted({*signature(network).parameters, *others})
+    hint = did_you_mean(found[2], known) or f"known: {', '.join(known)}"
+    return TypeError(f"{architecture} has no argument {found[2]!r}; {hint}")
 
 
 def constructor_args(spec: ModelSpec) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from medzoo.images.encode import encode_picture
 from medzoo.images.shape import check_one_image
 from medzoo.inference.model import in_precision_of
 from medzoo.inference.modes import for_inference
-from medzoo.inference.output_check import OutputCheck
+from medzoo.inference.output_check import refuse_probabilities
 from medzoo.inference.run import probabilities
 from medzoo.prediction.predict import ModelSource, check_classifier, class_names
 from medzoo.prediction.sources import ImageSource, load_image
@@ -161,12 +161,10 @@ def explain(
     device = next((parameter.device for parameter in runs.parameters()), torch.device("cpu"))
     batch = prepare_batch(pixels.unsqueeze(0), spec.input).to(device)
     batch = in_precision_of(network.model, batch)
-    check = OutputCheck(spec.multi_label)
     with for_inference(runs, device):
         with torch.no_grad():
             outputs = network(batch)
-        check.add(outputs)
-        check.finish()
+        refuse_probabilities(outputs, spec.multi_label)
         logits = outputs.double() / spec.temperature
         scores = probabilities(logits, spec.task)[0]
         names = class_names(spec, len(scores))

@@ -23,3 +23,7 @@ __all__ = [
     "plot_search_slices",
     "search",
 ]
+
+# As an attribute of medzoo, `search` is the function. What belongs to the package is found there,
+# too, modules that are imported later included: `import medzoo.search.space as space`.
+search.__dict__ = globals()

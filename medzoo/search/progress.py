@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from types import TracebackType
+from contextlib import AbstractContextManager
 
 from tqdm.auto import tqdm
 
@@ -15,7 +15,7 @@ from medzoo.search.result import TrialRecord
 from medzoo.training import Callback, RunState
 
 
-class SearchDisplay(Callback):
+class SearchDisplay(Callback, AbstractContextManager["SearchDisplay"]):
     """The progress of a search, on standard error.
 
     Args:
@@ -42,15 +42,7 @@ class SearchDisplay(Callback):
         self._began, self._done = time.monotonic(), 0
         self._note = ""
 
-    def __enter__(self) -> SearchDisplay:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._bar.close()
 
     def on_epoch_end(self, state: RunState) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from medzoo.datasets import Split
 from medzoo.distributed import process_mean
+from medzoo.errors import unknown_name
 from medzoo.training.recipes.recipe import ClassWeights
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -26,7 +27,7 @@ def task_loss(split: Split, weights: ClassWeights, device: torch.device) -> Loss
         device: Where logits and targets are.
 
     Raises:
-        ValueError: If there are not as many weights as classes.
+        ValueError: If the weights do not fit the classes.
     """
     values = choose_weights(split, weights)
     return partial(
@@ -105,12 +106,17 @@ def choose_weights(split: Split, weights: ClassWeights) -> Tensor | None:
         weights: `Recipe.class_weights`.
 
     Raises:
-        ValueError: If there are not as many weights as classes.
+        ValueError: If there are not as many weights as classes, or one names no class.
     """
     if weights == "none":
         return None
     if weights == "balanced":
         return class_weights(split)
+    if isinstance(weights, Mapping):
+        for name in weights:
+            if name not in split.info.classes:
+                raise unknown_name("class in class_weights", name, split.info.classes)
+        weights = [weights.get(name, 1.0) for name in split.info.classes]
     if len(weights) != split.info.num_classes:
         raise ValueError(
             f"class_weights={weights!r} are {len(weights)} numbers, expected one for each of the "

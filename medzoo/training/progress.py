@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from tqdm.auto import tqdm
@@ -15,7 +15,7 @@ from medzoo.distributed import rank
 from medzoo.errors import TrainingInterrupted
 
 
-class ProgressDisplay:
+class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
     """The progress of a run, on standard error; only process 0 shows it.
 
     Args:
@@ -43,15 +43,7 @@ class ProgressDisplay:
         self._name, (self._done, self._epochs) = name, epochs
         self._began = self._last = time.perf_counter()
 
-    def __enter__(self) -> ProgressDisplay:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._bar.close()
 
     def step(self) -> None:

@@ -170,9 +170,9 @@ def test_a_graph_that_computes_something_else_is_refused(content, monkeypatch):
 
 def test_what_is_in_a_wrapper_is_compiled_and_what_acts_beside_it_is_refused(model, compiled):
     assert torch.equal(logits_of(medzoo.compile(nn.DataParallel(model))), logits_of(compiled))
-    halved = nn.Sequential(model, nn.Softmax(dim=1))
+    halved = nn.Sequential(model, nn.Tanh())
     for one in (halved, nn.DataParallel(halved)):
-        with pytest.raises(ValueError, match=r"a model and also Softmax.*give spec="):
+        with pytest.raises(ValueError, match=r"a model and also Tanh.*give spec="):
             medzoo.compile(one)
     found = logits_of(medzoo.compile(halved, spec=model.spec, cache=False))
     torch.testing.assert_close(found, logits_of(halved), atol=1e-4, rtol=0)

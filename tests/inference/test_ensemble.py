@@ -1,12 +1,13 @@
 """Ensembles: the mean of what the members say, whatever they are."""
 
+import contextlib
 import copy
 import importlib.util
 from dataclasses import replace
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from torch import nn
@@ -14,6 +15,7 @@ from torch import nn
 import medzoo
 from medzoo.datasets import dataset_info, synthetic
 from medzoo.inference import Ensemble, average_logits, predict_logits, probabilities
+from medzoo.inference.output_check import refuse_probabilities
 from medzoo.models import Classifier, Specified, create_model
 from medzoo.spec import InputSpec, ModelSpec
 from medzoo.transforms import input_spec, prepare_batch
@@ -50,7 +52,13 @@ def given_logits(draw, members):
     info = info_of(draw(tasks))
     values = st.floats(-1e4, 1e4, width=32)
     shape = (members, 3, info.num_classes)
-    return torch.from_numpy(draw(arrays.arrays("float32", shape, elements=values))), info
+    logits = torch.from_numpy(draw(arrays.arrays("float32", shape, elements=values)))
+    for member in logits:
+        with contextlib.suppress(ValueError):
+            refuse_probabilities(member[:2], info.multi_label)  # as an ensemble does
+            continue
+        reject()
+    return logits, info
 
 
 def chances(model, info):

@@ -5,12 +5,14 @@ import torch
 from torch import nn
 
 from medzoo.datasets import synthetic
+from medzoo.deployment import export
 from medzoo.evaluation import evaluate
-from medzoo.inference import fit_temperature, predict_logits
+from medzoo.inference import Ensemble, fit_temperature, predict_logits
 from medzoo.inference.output_check import OutputCheck
 from medzoo.models import create_model
 from medzoo.prediction import explain, predict
 from medzoo.spec import ModelSpec
+from medzoo.training import Recipe, Trainer
 
 TTAS = ["none", "flip", "dihedral"]
 MESSAGE = "gives probabilities, not logits.* remove the {0} .* returns model"
@@ -68,6 +70,36 @@ def test_explain_refuses_probabilities_too():
     model.head.fc = nn.Sequential(model.head.fc, nn.Softmax(dim=1))
     with pytest.raises(ValueError, match=MESSAGE.format("softmax")):
         explain(model, synthetic("dermamnist", n_test=1).test.images[0])
+
+
+LAST = [("dermamnist", nn.Softmax(dim=1), "softmax"), ("chestmnist", nn.Sigmoid(), "sigmoid")]
+
+
+@pytest.mark.parametrize(("name", "last", "function"), LAST)
+def test_a_member_of_an_ensemble_is_refused(name, last, function):
+    model = Inside(name, last)
+    Ensemble([model.model])
+    with pytest.raises(ValueError, match=r"member 1 \(Inside\).*" + MESSAGE.format(function)):
+        Ensemble([model.model, model])
+
+
+@pytest.mark.parametrize(("name", "last", "function"), LAST)
+def test_a_network_that_is_to_be_trained_is_refused(name, last, function):
+    data = synthetic(name, n_train=16, n_val=16)
+    model = nn.Sequential(nn.Flatten(), nn.LazyLinear(data.info.num_classes), last)
+    model(torch.zeros(1, *data.train.images.shape[1:]))
+    recipe = Recipe(epochs=1, batch_size=8)
+    with pytest.raises(ValueError, match=MESSAGE.format(function)):
+        Trainer(model, data, recipe, device="cpu")
+    Trainer(model[:2], data, recipe, device="cpu")
+
+
+@pytest.mark.parametrize(("name", "last", "function"), LAST)
+def test_an_exported_file_would_not_be_what_it_says(name, last, function, tmp_path):
+    path = tmp_path / "model.pt2"
+    with pytest.raises(ValueError, match=MESSAGE.format(function)):
+        export(Inside(name, last), path)
+    assert not path.exists()
 
 
 @pytest.mark.parametrize("tta", TTAS)

@@ -60,18 +60,19 @@ FORMS = {
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*:FutureWarning")
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("name", ["simple_cnn", "timm/test_resnet"])
-def test_compiled_and_traced_models(data, form, name):
+@pytest.mark.parametrize("training", [True, False])
+def test_compiled_and_traced_models(data, form, name, training):
     model = create_model(name, dataset=data).eval()
     made = FORMS[form](model, torch.rand(2, 3, 28, 28))
     if form != "frozen":  # which has no mode any more
-        made.train()
+        made.train(training)
     images = data.test.images
     expected = predict_logits(model, images, device="cpu")
     found = predict_logits(made, images, device="cpu", spec=model.spec)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
     one = predict(made, images[0], device="cpu", spec=model.spec)
     assert one.label == predict(model, images[0], device="cpu").label
-    assert getattr(made, "training", None) is (None if form == "frozen" else True)
+    assert getattr(made, "training", None) is (None if form == "frozen" else training)
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))])

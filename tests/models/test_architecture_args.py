@@ -161,3 +161,18 @@ def test_strides_may_leave_a_single_position_but_go_no_further():
     with pytest.raises(ValueError, match="reduce images 32-fold"):
         create_model("advanced_cnn", strides=strides, size=16)
     assert create_model("advanced_cnn", strides=strides, size=224)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "message"),
+    [
+        ("simple_cnn", {"widhts": (4, 8)}, "simple_cnn has no argument 'widhts'; .*'widths'"),
+        ("simple_cnn", {"foo": 1}, "known: .*drop_rate, features_only, .*widths"),
+        ("simple_cnn", {"num_class": 3}, "did you mean 'num_classes'"),
+        ("simple_cnn.dermamnist", {"dorp_rate": 0.1, "pretrained": True}, "'drop_rate'"),
+        ("timm/test_resnet", {"dorp_rate": 0.1}, "timm/test_resnet has no .*'drop_rate'"),
+    ],
+)
+def test_unknown_arguments_are_named_with_close_matches(name, given, message):
+    with pytest.raises(TypeError, match=message):
+        create_model(name, **given)

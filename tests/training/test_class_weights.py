@@ -1,4 +1,4 @@
-"""Class weights as numbers: the factors of PyTorch's losses, one for each class."""
+"""Class weights as numbers: the factors of PyTorch's losses, for each class or by name."""
 
 import json
 
@@ -56,16 +56,40 @@ def test_one_too_few_is_refused_and_names_the_classes(tiny):
         Trainer(small(tiny), tiny, recipe, device="cpu")
 
 
+@pytest.mark.parametrize("name", SETS)
+def test_classes_that_are_not_named_count_one(name):
+    split = data_of(name).train
+    count = split.info.num_classes
+    named = Recipe(class_weights={split.info.classes[1]: 3}).class_weights
+    logits = torch.randn(len(split), count, generator=torch.manual_seed(0))
+    targets = soft_targets(split)
+    expected = task_loss(split, (1.0, 3.0, *[1.0] * (count - 2)), CPU)(logits, targets)
+    assert task_loss(split, named, CPU)(logits, targets) == expected
+
+
+def test_a_name_that_is_no_class_is_refused_with_close_ones(tiny):
+    recipe = QUICK.with_changes(class_weights={"melanomas": 3})
+    with pytest.raises(ValueError, match="class_weights 'melanomas'; did you mean 'melanoma'"):
+        Trainer(small(tiny), tiny, recipe, device="cpu")
+
+
+@pytest.mark.parametrize("wrong", [{}, {"melanoma": 0}, {"melanoma": "3"}, {4: 3.0}])
+def test_what_names_no_weights_is_refused(wrong):
+    with pytest.raises(ValueError, match="numbers above 0 by names of classes"):
+        Recipe(class_weights=wrong)
+
+
 def test_ones_own_loss_has_its_own_weights(tiny):
     recipe = QUICK.with_changes(class_weights=numbers(7))
     with pytest.raises(ValueError, match="weigh classes in your own loss"):
         Trainer(small(tiny), tiny, recipe, device="cpu", loss=F.cross_entropy)
 
 
-def test_they_are_in_the_weights_file_and_a_run_with_them_is_resumed(tiny, tmp_path):
-    recipe = QUICK.with_changes(epochs=1, class_weights=numbers(7))
+@pytest.mark.parametrize("weights", [numbers(7), {"melanoma": 3.0}])
+def test_they_are_in_the_weights_file_and_a_run_with_them_is_resumed(tiny, tmp_path, weights):
+    recipe = QUICK.with_changes(epochs=1, class_weights=weights)
     run = Trainer(small(tiny), tiny, recipe, output=tmp_path, device="cpu").fit()
-    assert read_config(run.weights).training["recipe"]["class_weights"] == numbers(7)
+    assert read_config(run.weights).training["recipe"]["class_weights"] == weights
     read = Recipe.from_dict(json.loads(json.dumps(recipe.to_dict())))
     again = Trainer(small(tiny), tiny, read, output=tmp_path, device="cpu").fit(resume=True)
     assert same(run.model, again.model)

@@ -21,6 +21,7 @@ from medzoo.datasets.validation import check_dataset
 from medzoo.distributed import world_size
 from medzoo.inference.model import Model
 from medzoo.inference.modes import for_inference
+from medzoo.inference.output_check import refuse_probabilities
 from medzoo.models import bind_to_dataset, check_loads_again
 from medzoo.training.augment import choose_corruptions
 from medzoo.training.callbacks import Callback
@@ -115,7 +116,8 @@ def check_logits(model: nn.Module, data: Dataset, device: torch.device) -> None:
         device: Where to run a model without parameters.
 
     Raises:
-        ValueError: If the model cannot take such an image, or gives other than K logits.
+        ValueError: If the model cannot take such an image, gives other than K logits, or gives
+            probabilities.
     """
     info = data.info
     home = next((parameter.device for parameter in model.parameters()), device)
@@ -135,6 +137,7 @@ def check_logits(model: nn.Module, data: Dataset, device: torch.device) -> None:
             f"the model maps an image of {data.title} to {found}, expected logits of "
             f"shape (1, {info.num_classes}); {advice}"
         )
+    refuse_probabilities(logits, info.multi_label)
 
 
 def check_validation(val: Split) -> None:

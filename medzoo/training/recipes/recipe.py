@@ -15,7 +15,7 @@ from medzoo.training.optim import check_optimizer
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-ClassWeights = Literal["none", "balanced"] | Sequence[float]
+ClassWeights = Literal["none", "balanced"] | Sequence[float] | Mapping[str, float]
 FrozenPart = Literal["none", "stem", "backbone"]
 
 
@@ -113,9 +113,10 @@ class Recipe(_KnownFields):
         label_smoothing: Share of the target spread over all classes, in [0, 1); for ordinal sets
             over the neighbouring grades, for multi-label ones half of it moves labels towards 0.5.
         class_weights: ``"balanced"`` weighs classes by inverse frequency. Or one number above 0 for
-            each class, in their order: the factors on the loss of its images, for multi-label sets
-            on that of the images which have the label (``weight`` and ``pos_weight`` of PyTorch's
-            losses).
+            each class: by name, as ``{"melanoma": 3.0}``, where all others count 1, or as a list in
+            their order. They are the factors on the loss of the images of a class, for multi-label
+            sets on that of the images which have the label (``weight`` and ``pos_weight`` of
+            PyTorch's losses).
         distillation: Share of the target that is the teacher's answer instead of the label, in
             [0, 1] (Hinton et al., *Distilling the Knowledge in a Neural Network*, 2015). Above 0
             the Trainer needs a teacher.
@@ -191,24 +192,32 @@ class Recipe(_KnownFields):
             raise unknown_name("precision", self.precision, get_args(Precision))
 
     def _check_class_weights(self) -> None:
-        """Check class weights, and store numbers as a tuple."""
+        """Check class weights, and store numbers as a tuple, those by name as a dictionary."""
         weights: Any = self.class_weights
         if isinstance(weights, str):
             if weights not in ("none", "balanced"):
                 raise unknown_name("class_weights", weights, ("none", "balanced"))
             return
-        values = weights.tolist() if hasattr(weights, "tolist") else weights  # an array or tensor
+        by_name = isinstance(weights, Mapping)
+        values = list(weights.values()) if by_name else weights
+        values = values.tolist() if hasattr(values, "tolist") else values  # an array or tensor
         holds = isinstance(values, list | tuple) and bool(values)
         holds = holds and all(is_finite(value) and value > 0 for value in values)
-        expected = "'none', 'balanced', or a list of numbers above 0, one for each class"
+        holds = holds and (not by_name or all(isinstance(name, str) for name in weights))
+        expected = (
+            "'none', 'balanced', numbers above 0 by names of classes, or a list of such numbers, "
+            "one for each class"
+        )
         _require(self, "class_weights", holds, expected)
-        object.__setattr__(self, "class_weights", tuple(map(float, values)))
+        numbers = tuple(map(float, values))
+        own = dict(zip(weights, numbers, strict=True)) if by_name else numbers
+        object.__setattr__(self, "class_weights", own)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the recipe as JSON-safe values."""
         values = asdict(self) | {"model_args": dict(self.model_args)}
         values["augmentation"]["corruptions"] = list(self.augmentation.corruptions)
-        if not isinstance(self.class_weights, str):
+        if isinstance(self.class_weights, tuple):
             values["class_weights"] = list(self.class_weights)
         return values
 
@@ -230,8 +239,8 @@ class Recipe(_KnownFields):
         """Return a copy with some fields changed.
 
         Args:
-            **changes: Field names and new values. A mapping for `augmentation` or `model_args`
-                changes what it names and keeps the rest.
+            **changes: Field names and new values. A mapping for `augmentation`, `model_args` or
+                `class_weights` changes what it names and keeps the rest.
 
         Raises:
             ValueError: If a name is unknown or a value is out of its range.
