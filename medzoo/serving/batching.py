@@ -40,6 +40,7 @@ class Job:
 
     @property
     def size(self) -> int:
+        """The number of images, or 1."""
         return 1 if self.images is None else len(self.images)
 
 

@@ -21,6 +21,7 @@ from medzoo.deployment import compile as compile_model
 from medzoo.deployment import load_model
 from medzoo.device import resolve_device
 from medzoo.inference import TTA, Ensemble, Model, probabilities
+from medzoo.inference.conformal import conformal_for, named_sets
 from medzoo.inference.ood import run_with_scores
 from medzoo.inference.options import Settings
 from medzoo.prediction import Explanation, explain
@@ -43,12 +44,14 @@ _OTHER_WORK = 0.0015  # seconds of a processor for receiving, decoding and answe
 class Answer(NamedTuple):
     """What a model says about one image: calibrated logits and probabilities, float64 (K,).
 
-    The last value is the out-of-distribution score; None if the model has no detector.
+    The out-of-distribution score is None if the model has no detector, and the classes of the
+    prediction set if it has no thresholds, or they are not for these views.
     """
 
     logits: np.ndarray
     probabilities: np.ndarray
     ood_score: float | None = None
+    prediction_set: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +114,9 @@ class ServedModel:
         settings = Settings(device=self.device, tta=tta)
         logits, scores = run_with_scores(self.model, [batch], self.spec, settings)
         rows = probabilities(logits, self.spec.task)
-        return list(map(Answer, logits.numpy(), rows.numpy(), scores))
+        conformal = conformal_for(self.spec, settings)
+        sets = named_sets(conformal, rows, self.spec) if conformal else [None] * len(rows)
+        return list(map(Answer, logits.numpy(), rows.numpy(), scores, sets))
 
     def explain(self, image: Tensor) -> Explanation:
         """Explain the most probable class of one image.

@@ -9,7 +9,6 @@ import time
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-import torch
 from fastapi import APIRouter, Path, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
@@ -17,11 +16,10 @@ from pydantic import ValidationError
 import medzoo
 from medzoo.escape import for_display
 from medzoo.evaluation.metrics import THRESHOLD
-from medzoo.inference.conformal import conformal_for, named_sets
-from medzoo.inference.options import Settings
 from medzoo.inference.tta import check_views
 from medzoo.prediction import Explanation
 from medzoo.prediction.result import UNFAMILIAR
+from medzoo.serving.api.access import DirectRoute
 from medzoo.serving.api.schemas import (
     PREDICTED,
     Answers,
@@ -76,13 +74,14 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
 Name = Annotated[str, Path(description="The name of a model.")]
 
 
-def create_v1(service: Service) -> APIRouter:
+def create_v1(service: Service, protected: Sequence[Any]) -> APIRouter:
     """Return the routes.
 
     Args:
         service: The models and what runs them.
+        protected: What FastAPI checks before each of them.
     """
-    router = APIRouter(prefix="/v1", tags=["medzoo"])
+    router = APIRouter(prefix="/v1", tags=["medzoo"], dependencies=protected)
 
     @router.get("/models", response_model=Models, responses=problems(401))
     async def list_models() -> Response:
@@ -95,13 +94,6 @@ def create_v1(service: Service) -> APIRouter:
         """Describe a model."""
         return _json(dict(service.find(name).description))
 
-    @router.post(
-        "/models/{name}/predict",
-        response_model=Answers,
-        response_model_exclude_none=True,
-        responses=_ANSWERS | problems(401, 404, 408, 413, 415, 422, 503),
-        openapi_extra=_PREDICT,
-    )
     async def predict(request: Request, name: Name) -> Response:
         """Classify one or several images: files of a form, or one image as the body."""
         options = _options(request)
@@ -131,6 +123,16 @@ def create_v1(service: Service) -> APIRouter:
             }
         )
 
+    router.add_api_route(
+        "/models/{name}/predict",
+        predict,
+        methods=["POST"],
+        response_model=Answers,
+        response_model_exclude_none=True,
+        responses=_ANSWERS | problems(401, 404, 408, 413, 415, 422, 503),
+        openapi_extra=_PREDICT,
+        route_class_override=DirectRoute,
+    )
     return router
 
 
@@ -174,10 +176,9 @@ def _prediction(
         {"label": label, "probability": probability}
         for label, probability in ranked[: options.top_k]
     ]
-    if conformal := conformal_for(served.spec, Settings(tta=options.tta)):
-        shares = torch.from_numpy(answer.probabilities)[None]
-        values["prediction_set"] = list(named_sets(conformal, shares, served.spec)[0])
-        values["coverage"] = conformal.coverage
+    if served.spec.conformal and answer.prediction_set is not None:
+        values["prediction_set"] = answer.prediction_set
+        values["coverage"] = served.spec.conformal.coverage
     if explanation:
         buffer = io.BytesIO()
         explanation.layer().save(buffer, "PNG")
