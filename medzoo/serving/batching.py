@@ -163,7 +163,17 @@ class Batcher:
                 job.images, job.start = images, time.monotonic()
                 self._shared.append(job)
                 self._start()
-            self._changed.notify()
+            if not others or (images is not None and self._is_enough()):
+                self._changed.notify()
+
+    def _is_enough(self) -> bool:
+        """Whether the thread has a reason to look; waking it up costs others their time."""
+        first, last = self._shared[0], self._shared[-1]
+        return (
+            first is last
+            or first.key != last.key
+            or sum(job.size for job in self._shared) >= self._max_batch
+        )
 
     def _start(self) -> None:
         """Start the thread: with the first job, so that a process may be forked before it."""
