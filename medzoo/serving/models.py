@@ -221,7 +221,7 @@ def _load(name: str, source: Source, compile: bool, device: torch.device) -> Ser
     description = describe_model(name, model, members)
     if isinstance(model, nn.Module):
         # Or each call would copy the weights, as batches are channels-last.
-        model.eval().to(device, memory_format=torch.channels_last)
+        model.eval().to(device).to(memory_format=torch.channels_last)
         if compile:
             model = compile_model(model)
     blank = torch.zeros(1, *spec.input.shape, dtype=torch.uint8)
