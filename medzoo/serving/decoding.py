@@ -50,34 +50,37 @@ class Decoding:
     """The images of one request while threads decode them.
 
     Args:
-        count: How many.
+        contents: The contents of files.
         expected: What the model expects.
         done: See `Decoder.start`.
-
-    Attributes:
-        is_dropped: Whether nobody waits for them any more, so that the others need not be decoded.
     """
 
-    def __init__(self, count: int, expected: InputSpec, done: Callable[[Outcomes], None]) -> None:
-        self.is_dropped = False
+    def __init__(
+        self, contents: Sequence[bytes], expected: InputSpec, done: Callable[[Outcomes], None]
+    ) -> None:
+        self._waiting = dict(enumerate(contents))
+        self._finished: dict[int, Decoded | BaseException] = {}
+        self._count = len(contents)
         self._expected = expected
         self._done = done
-        self._count = count
-        self._finished: dict[int, Decoded | BaseException] = {}
         self._lock = Lock()
 
-    def decode(self, index: int, content: bytes, light: PixelBudget | None = None) -> bool:
+    def drop(self) -> None:
+        """Forget what has not been decoded: nobody waits for it any more."""
+        self._waiting.clear()
+
+    def decode(self, index: int, light: PixelBudget | None = None) -> bool:
         """Decode one of the images, in the calling thread.
 
         Args:
             index: Which one.
-            content: The content of its file.
             light: If it is given, only a light file is decoded, within this budget.
 
         Returns:
             Whether it is finished.
         """
-        if self.is_dropped:
+        content = self._waiting.get(index)
+        if content is None:
             return True
         outcome: Decoded | BaseException
         try:
@@ -120,15 +123,15 @@ class Decoder:
             done: Called in one of the threads when all are finished, with an outcome per image. It
                 must not raise errors.
         """
-        decoding = Decoding(len(contents), expected, done)
-        for index, content in enumerate(contents):
-            self._light.submit(self._decode, decoding, index, content)
+        decoding = Decoding(contents, expected, done)
+        for index in range(len(contents)):
+            self._light.submit(self._decode, decoding, index)
         return decoding
 
-    def _decode(self, decoding: Decoding, index: int, content: bytes) -> None:
+    def _decode(self, decoding: Decoding, index: int) -> None:
         # Whether it is light is found out here as well: the event loop does not look into files.
-        if not decoding.decode(index, content, self._budget):
-            self._heavy.submit(decoding.decode, index, content)
+        if not decoding.decode(index, self._budget):
+            self._heavy.submit(decoding.decode, index)
 
     async def fit(self, images: np.ndarray, expected: InputSpec) -> Tensor:
         """Prepare pixels as `decode` prepares those of files.

@@ -113,7 +113,7 @@ class Service:
             try:
                 answers: Sequence[Answer] = await job.answer
             finally:
-                decoding.is_dropped = True
+                decoding.drop()
         self.metrics.predictions.labels(served.name).inc(len(answers))
         return decoded, answers
 
