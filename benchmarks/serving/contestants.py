@@ -13,7 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from benchmarks.reporting.paths import ROOT
 from benchmarks.speed_cases.measurement import OURS
@@ -32,10 +32,12 @@ class Contestant:
     Attributes:
         command: Starts it; ``{port}`` stands for the port.
         path: Where images are sent.
+        environment: Further variables of the environment.
     """
 
     command: Sequence[str]
     path: str
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     @contextmanager
     def serving(self) -> Iterator[str]:
@@ -46,7 +48,7 @@ class Contestant:
             process = subprocess.Popen(
                 command,
                 cwd=ROOT,
-                env=os.environ | {"MODEL": MODEL},
+                env={**os.environ, "MODEL": MODEL, **self.environment},
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,

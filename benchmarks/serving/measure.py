@@ -66,8 +66,8 @@ def measure(effort: Effort) -> dict[str, Any]:
                 print(f"round {turn + 1}: {name} ...", file=sys.stderr, flush=True)
                 with CONTESTANTS[name].serving() as address:
                     _check(name, address, bodies, expected)
-                    rounds[name].append(_loads(address, bodies, effort))
-    services = {name: _medians(measured) for name, measured in rounds.items()}
+                    rounds[name].append(measure_loads(address, bodies, effort))
+    services = {name: medians(measured) for name, measured in rounds.items()}
     return {"predict": statistics.median(predict), "services": services}
 
 
@@ -94,7 +94,14 @@ def _check(name: str, address: str, bodies: Sequence[Path], expected: Sequence[s
             raise RuntimeError(f"{name} calls {body.name} {found['label']!r}, expected {label!r}")
 
 
-def _loads(address: str, bodies: Sequence[Path], effort: Effort) -> dict[str, Load]:
+def measure_loads(address: str, bodies: Sequence[Path], effort: Effort) -> dict[str, Load]:
+    """Load a service: with several numbers of clients, and at 80 % of its highest rate.
+
+    Args:
+        address: Where images are sent.
+        bodies: What is sent.
+        effort: For how long.
+    """
     run_wrk(address, bodies, 1, clients=CLIENTS[-1])
     loads = {
         str(clients): run_wrk(address, bodies, effort.seconds, clients=clients)
@@ -107,7 +114,12 @@ def _loads(address: str, bodies: Sequence[Path], effort: Effort) -> dict[str, Lo
     return loads
 
 
-def _medians(rounds: Sequence[Mapping[str, Load]]) -> dict[str, Any]:
+def medians(rounds: Sequence[Mapping[str, Load]]) -> dict[str, Any]:
+    """Return the medians of what was measured in several rounds, and the sum of failures.
+
+    Args:
+        rounds: What `measure_loads` returns.
+    """
     result: dict[str, Any] = {}
     for load in rounds[0]:
         rows = [asdict(measured[load]) | {"rate": measured[load].rate} for measured in rounds]

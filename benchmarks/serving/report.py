@@ -84,7 +84,7 @@ def tables(values: Mapping[str, Any]) -> str:
     clients = (f"{count} client{'s' if count > 1 else ''}" for count in CLIENTS)
     header = ("Service", *clients, "at 80 % of its highest rate")
     lines = [
-        (name, *(_cell(loads[load]) for load in (*map(str, CLIENTS), "steady")))
+        (name, *(cell(loads[load]) for load in (*map(str, CLIENTS), "steady")))
         for name, loads in values["services"].items()
     ]
     return (
@@ -99,7 +99,12 @@ def table() -> str:
     return tables(json.loads(SERVING.read_text()))
 
 
-def _cell(load: Mapping[str, float]) -> str:
+def cell(load: Mapping[str, float]) -> str:
+    """Return rate, median and 99th percentile of latency as text.
+
+    Args:
+        load: The values of a load.
+    """
     failed = f", **{load['failed']:,.0f} failed**" if load["failed"] else ""
     return f"{load['rate']:.0f}/s, {load['p50']:.0f} ms, {load['p99']:.0f} ms{failed}"
 

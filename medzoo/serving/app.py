@@ -86,11 +86,15 @@ def create_app(
         openapi_url=None,  # instead, `create_docs`
         lifespan=lifespan,
     )
-    for router in (create_v1(service), create_v2(service), create_metrics(service.metrics)):
-        app.include_router(router, dependencies=protected)
-    app.include_router(create_health())
-    app.include_router(create_page())
-    app.include_router(create_docs(app))
+    for router in (
+        create_v1(service, protected),
+        create_v2(service, protected),
+        create_metrics(service.metrics, protected),
+        create_health(),
+        create_page(),
+        create_docs(app),
+    ):
+        app.router.routes += router.routes  # not included, as FastAPI would look into each in turn
     add_handlers(app)
     allow_origins(app, cors)
     app.add_middleware(Observe, metrics=service.metrics)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Hashable, Sequence
-from contextlib import suppress
+from collections import defaultdict, deque
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,25 +19,28 @@ Run = Callable[[Tensor], Sequence[Any]]
 
 
 @dataclass(eq=False)
-class _Job:
+class Job:
     """What one request asks: some images at once, or a function that is called alone.
 
     Attributes:
         key: Jobs of the same key may share a batch; None if it shares none.
         run: What is called, with the batch.
-        images: uint8 (N, C, H, W); None if there are none.
-        answer: Where the answer goes, in the event loop that asked.
-        start: When it was asked.
+        answer: An answer per image, in the event loop that asked.
+        images: uint8 (N, C, H, W); None if there are none yet, or at all.
+        start: When they were there.
     """
 
     key: Hashable
     run: Callable[..., Any]
-    images: Tensor | None
-    answer: asyncio.Future[Any]
-    start: float = field(default_factory=time.monotonic)
+    answer: asyncio.Future[Any] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+    images: Tensor | None = None
+    start: float = 0.0
 
     @property
     def size(self) -> int:
+        """The number of images, or 1."""
         return 1 if self.images is None else len(self.images)
 
 
@@ -53,48 +56,80 @@ class Batcher:
         max_batch: Images in a batch. A single request may have more, and is then run in parts.
         max_wait: Seconds.
         observe: Called with the size of each batch.
+        prepare: Called once in the thread, before anything runs.
     """
 
     def __init__(
-        self, max_batch: int, max_wait: float, observe: Callable[[int], None] = lambda _: None
+        self,
+        max_batch: int,
+        max_wait: float,
+        observe: Callable[[int], None] = lambda _: None,
+        prepare: Callable[[], None] = lambda: None,
     ) -> None:
         self._max_batch = max_batch
         self._max_wait = max_wait
         self._observe = observe
+        self._prepare = prepare
         self._changed = threading.Condition()
-        self._shared: deque[_Job] = deque()
-        self._single: deque[_Job] = deque()
-        self._expected: Counter[Hashable] = Counter()
+        self._shared: deque[Job] = deque()
+        self._single: deque[Job] = deque()
+        self._expected: defaultdict[Hashable, set[Job]] = defaultdict(set)
         self._thread: threading.Thread | None = None
         self._is_closed = False
+
+    @contextmanager
+    def expected(self, key: Hashable, run: Run) -> Iterator[Job]:
+        """Announce images, for which others of the same key wait a little.
+
+        Whoever decodes them gives them to `put`, or the reason why there are none to `fail`, from
+        any thread. If the context ends before that, the job is dropped.
+
+        Args:
+            key: Requests that may share a batch have the same.
+            run: The same function for the same key.
+        """
+        job = Job(key, run)
+        with self._changed:
+            self._expected[key].add(job)
+        try:
+            yield job
+        finally:
+            job.answer.cancel()  # without effect if it is there
+            self._arrived(job)
+
+    def put(self, job: Job, images: Tensor) -> None:
+        """Let images run that were expected.
+
+        Args:
+            job: Their job.
+            images: uint8 (N, C, H, W).
+        """
+        self._arrived(job, images)
+
+    def fail(self, job: Job, error: BaseException) -> None:
+        """Give up images that were expected.
+
+        Args:
+            job: Their job.
+            error: What its answer raises.
+        """
+        self._arrived(job)
+        _deliver([(job.answer, None, error)])
 
     async def run(self, key: Hashable, run: Run, images: Awaitable[Tensor]) -> Sequence[Any]:
         """Run images in a batch, possibly together with those of other requests.
 
         Args:
-            key: Requests that may share a batch have the same.
-            run: The same function for the same key.
-            images: Gives uint8 (N, C, H, W) when they are decoded. Until then, others of the same
-                key wait for them a little.
+            key: As in `expected`.
+            run: As in `expected`.
+            images: Gives uint8 (N, C, H, W).
 
         Returns:
             An answer per image.
         """
-        with self._changed:
-            self._expected[key] += 1
-        job = None
-        try:
-            job = _Job(key, run, await images, asyncio.get_running_loop().create_future())
-        finally:
-            with self._changed:
-                self._expected[key] -= 1
-                if not self._expected[key]:
-                    del self._expected[key]
-                if job:
-                    self._shared.append(job)
-                    self._start()
-                self._changed.notify()
-        return await job.answer  # if this is cancelled, so is the answer, and the job is dropped
+        with self.expected(key, run) as job:
+            self.put(job, await images)
+            return await job.answer
 
     async def call(self, function: Callable[[], Any]) -> Any:
         """Call a function that uses a model in the same thread, when it is its turn.
@@ -102,7 +137,7 @@ class Batcher:
         Args:
             function: The function.
         """
-        job = _Job(None, function, None, asyncio.get_running_loop().create_future())
+        job = Job(None, function)
         with self._changed:
             self._single.append(job)
             self._start()
@@ -115,6 +150,31 @@ class Batcher:
             self._is_closed = True
             self._changed.notify()
 
+    def _arrived(self, job: Job, images: Tensor | None = None) -> None:
+        """Note that a job is no longer expected; it waits for its turn if there are images."""
+        with self._changed:
+            others = self._expected.get(job.key, set())
+            if job not in others:  # it was dropped, or was there before
+                return
+            others.remove(job)
+            if not others:
+                del self._expected[job.key]
+            if images is not None:
+                job.images, job.start = images, time.monotonic()
+                self._shared.append(job)
+                self._start()
+            if not others or (images is not None and self._is_enough()):
+                self._changed.notify()
+
+    def _is_enough(self) -> bool:
+        """Whether the thread has a reason to look; waking it up costs others their time."""
+        first, last = self._shared[0], self._shared[-1]
+        return (
+            first is last
+            or first.key != last.key
+            or sum(job.size for job in self._shared) >= self._max_batch
+        )
+
     def _start(self) -> None:
         """Start the thread: with the first job, so that a process may be forked before it."""
         if self._thread is None or not self._thread.is_alive():
@@ -123,6 +183,7 @@ class Batcher:
             self._thread.start()
 
     def _work(self) -> None:
+        self._prepare()
         while True:
             for take in (self._take_batch, self._take_single):
                 if jobs := take():
@@ -133,12 +194,12 @@ class Batcher:
                         return
                     self._changed.wait()
 
-    def _take_single(self) -> list[_Job]:
+    def _take_single(self) -> list[Job]:
         with self._changed:
             _drop_cancelled(self._single)
             return [self._single.popleft()] if self._single else []
 
-    def _take_batch(self) -> list[_Job]:
+    def _take_batch(self) -> list[Job]:
         """Return the oldest job, and others of its key that fit into the same batch."""
         with self._changed:
             while True:
@@ -146,7 +207,7 @@ class Batcher:
                 if not self._shared:
                     return []
                 first = self._shared[0]
-                batch: list[_Job] = []
+                batch: list[Job] = []
                 size = 0
                 for job in self._shared:
                     if job.key == first.key and (not batch or size + job.size <= self._max_batch):
@@ -154,21 +215,21 @@ class Batcher:
                         size += job.size
                 left = first.start + self._max_wait - time.monotonic()
                 is_full = size >= self._max_batch or len(batch) < len(self._shared)
-                if is_full or not self._expected[first.key] or left <= 0:
+                if is_full or first.key not in self._expected or left <= 0:
                     for job in batch:
                         self._shared.remove(job)
                     return batch
                 self._changed.wait(left)
 
 
-def _drop_cancelled(jobs: deque[_Job]) -> None:
+def _drop_cancelled(jobs: deque[Job]) -> None:
     kept = [job for job in jobs if not job.answer.cancelled()]
     if len(kept) < len(jobs):
         jobs.clear()
         jobs.extend(kept)
 
 
-def _run(jobs: list[_Job], max_batch: int, observe: Callable[[int], None]) -> None:
+def _run(jobs: list[Job], max_batch: int, observe: Callable[[int], None]) -> None:
     """Run jobs as one batch; if that fails, each alone, so that none fails for another."""
     try:
         answers = _answers(jobs, max_batch, observe)
@@ -182,7 +243,7 @@ def _run(jobs: list[_Job], max_batch: int, observe: Callable[[int], None]) -> No
         _deliver([(job.answer, answer, None) for job, answer in zip(jobs, answers, strict=True)])
 
 
-def _answers(jobs: list[_Job], max_batch: int, observe: Callable[[int], None]) -> list[Any]:
+def _answers(jobs: list[Job], max_batch: int, observe: Callable[[int], None]) -> list[Any]:
     given = [job.images for job in jobs if job.images is not None]
     if not given:
         return [jobs[0].run()]

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from threading import Lock
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -39,6 +42,61 @@ class Decoded:
     warning: str | None = None
 
 
+Outcomes: TypeAlias = "list[Decoded | BaseException]"
+"""Per image what it is, or a `DatasetError` if it is not a readable image."""
+
+
+class Decoding:
+    """The images of one request while threads decode them.
+
+    Args:
+        contents: The contents of files.
+        expected: What the model expects.
+        done: See `Decoder.start`.
+    """
+
+    def __init__(
+        self, contents: Sequence[bytes], expected: InputSpec, done: Callable[[Outcomes], None]
+    ) -> None:
+        self._waiting = dict(enumerate(contents))
+        self._finished: dict[int, Decoded | BaseException] = {}
+        self._count = len(contents)
+        self._expected = expected
+        self._done = done
+        self._lock = Lock()
+
+    def drop(self) -> None:
+        """Forget what has not been decoded: nobody waits for it any more."""
+        self._waiting.clear()
+
+    def decode(self, index: int, light: PixelBudget | None = None) -> bool:
+        """Decode one of the images, in the calling thread.
+
+        Args:
+            index: Which one.
+            light: If it is given, only a light file is decoded, within this budget.
+
+        Returns:
+            Whether it is finished.
+        """
+        content = self._waiting.get(index)
+        if content is None:
+            return True
+        outcome: Decoded | BaseException
+        try:
+            if light and not _is_light(content):
+                return False
+            outcome = _decode(content, self._expected, light)
+        except BaseException as error:
+            outcome = error
+        with self._lock:
+            self._finished[index] = outcome
+            is_last = len(self._finished) == self._count
+        if is_last:
+            self._done([self._finished[index] for index in range(self._count)])
+        return True
+
+
 class Decoder:
     """Threads that decode images.
 
@@ -48,28 +106,32 @@ class Decoder:
     """
 
     def __init__(self) -> None:
-        self._light = ThreadPoolExecutor(_THREADS, "medzoo-decode", _compute_alone)
-        self._heavy = ThreadPoolExecutor(MAX_WORKERS, "medzoo-decode-heavy", _compute_alone)
+        self._light = ThreadPoolExecutor(_THREADS, "medzoo-decode", compute_in_threads, (1,))
+        self._heavy = ThreadPoolExecutor(
+            MAX_WORKERS, "medzoo-decode-heavy", compute_in_threads, (1,)
+        )
         self._budget = PixelBudget()  # of the light ones, so that no heavy one holds it
 
-    async def decode(self, content: bytes, expected: InputSpec) -> Decoded:
-        """Decode one image as `medzoo.predict` does.
+    def start(
+        self, contents: Sequence[bytes], expected: InputSpec, done: Callable[[Outcomes], None]
+    ) -> Decoding:
+        """Begin to decode the images of a request as `medzoo.predict` does.
 
         Args:
-            content: The content of a file.
+            contents: The contents of files.
             expected: What the model expects.
-
-        Raises:
-            DatasetError: If it is not a readable image.
+            done: Called in one of the threads when all are finished, with an outcome per image. It
+                must not raise errors.
         """
-        loop = asyncio.get_running_loop()
-        # Whether it is light is found out there as well: the event loop does not look into files.
-        decoded = await loop.run_in_executor(
-            self._light, _decode_if_light, content, expected, self._budget
-        )
-        if decoded is not None:
-            return decoded
-        return await loop.run_in_executor(self._heavy, _decode, content, expected)
+        decoding = Decoding(contents, expected, done)
+        for index in range(len(contents)):
+            self._light.submit(self._decode, decoding, index)
+        return decoding
+
+    def _decode(self, decoding: Decoding, index: int) -> None:
+        # Whether it is light is found out here as well: the event loop does not look into files.
+        if not decoding.decode(index, self._budget):
+            self._heavy.submit(decoding.decode, index)
 
     async def fit(self, images: np.ndarray, expected: InputSpec) -> Tensor:
         """Prepare pixels as `decode` prepares those of files.
@@ -85,15 +147,18 @@ class Decoder:
         return await loop.run_in_executor(self._light, _fit_all, images, expected)
 
 
-def _compute_alone() -> None:
-    """Let PyTorch compute in this thread alone.
+def compute_in_threads(count: int) -> None:
+    """Let PyTorch use so many threads for what the calling thread computes.
 
     By default, OpenMP keeps a pool of threads for every thread that computes. That costs more than
     it saves for one image, and with more threads than processors, those that the batches need are
     slow to wake up.
+
+    Args:
+        count: The calling thread included.
     """
     torch.get_num_threads()  # when a thread first asks, PyTorch sets its own number
-    threadpool_limits(1, user_api="openmp")
+    threadpool_limits(count, user_api="openmp")
 
 
 def _fit(image: ImageLike, expected: InputSpec, depth: DepthCheck) -> Tensor:
@@ -107,10 +172,6 @@ def _fit(image: ImageLike, expected: InputSpec, depth: DepthCheck) -> Tensor:
 
 def _fit_all(images: np.ndarray, expected: InputSpec) -> Tensor:
     return torch.stack([_fit(image, expected, DepthCheck()) for image in images])
-
-
-def _decode_if_light(content: bytes, expected: InputSpec, budget: PixelBudget) -> Decoded | None:
-    return _decode(content, expected, budget) if _is_light(content) else None
 
 
 def _decode(content: bytes, expected: InputSpec, budget: PixelBudget | None = None) -> Decoded:

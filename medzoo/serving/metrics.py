@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram
@@ -75,13 +77,14 @@ def forget_ended_processes() -> None:
             mark_process_dead(process)
 
 
-def create_metrics(metrics: Metrics) -> APIRouter:
+def create_metrics(metrics: Metrics, protected: Sequence[Any]) -> APIRouter:
     """Return the route that Prometheus reads.
 
     Args:
         metrics: What it reads.
+        protected: What FastAPI checks before.
     """
-    router = APIRouter()
+    router = APIRouter(dependencies=protected)
 
     @router.get("/metrics", include_in_schema=False)
     def read() -> Response:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
 from medzoo.deployment import compile as compile_model
 from medzoo.deployment import load_model
 from medzoo.device import resolve_device
 from medzoo.inference import TTA, Ensemble, Model, probabilities
+from medzoo.inference.conformal import conformal_for, named_sets
 from medzoo.inference.ood_scores import run_with_scores
 from medzoo.inference.options import Settings
 from medzoo.prediction import Explanation, explain
@@ -33,17 +37,21 @@ Sources: TypeAlias = "Source | Iterable[Source] | Mapping[str, Source]"
 """Models, or a mapping from the names by which they are served to models."""
 
 _LONGEST = 200  # characters of a name
+_TIMED, _RUNS = 4, 4  # images, and how often they run
+_OTHER_WORK = 0.0015  # seconds of a processor for receiving, decoding and answering an image
 
 
 class Answer(NamedTuple):
     """What a model says about one image: calibrated logits and probabilities, float64 (K,).
 
-    The last value is the out-of-distribution score; None if the model has no detector.
+    The out-of-distribution score is None if the model has no detector, and the classes of the
+    prediction set if it has no thresholds, or they are not for these views.
     """
 
     logits: np.ndarray
     probabilities: np.ndarray
     ood_score: float | None = None
+    prediction_set: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +74,25 @@ class ServedModel:
     device: torch.device
     unexplained: str | None
 
+    @cached_property
+    def threads(self) -> int:
+        """In how many threads PyTorch should run batches.
+
+        Its share of the processors: those are also needed to decode images and for HTTP, which is
+        most of the work if the model is small. Fewer threads also wait less for each other.
+        """
+        available = torch.get_num_threads()
+        if available == 1 or not self.is_module or self.device.type != "cpu":
+            return available
+        images = torch.zeros(_TIMED, *self.spec.input.shape, dtype=torch.uint8)
+        times = [time.thread_time()]  # whatever else the machine does
+        with threadpool_limits(1, user_api="openmp"):
+            for _ in range(_RUNS):
+                self.run(images)
+                times.append(time.thread_time())
+        seconds = min(end - start for start, end in pairwise(times)) / _TIMED
+        return max(1, round(available * seconds / (seconds + _OTHER_WORK)))
+
     @property
     def is_module(self) -> bool:
         """Whether PyTorch runs it."""
@@ -87,7 +114,9 @@ class ServedModel:
         settings = Settings(device=self.device, tta=tta)
         logits, scores = run_with_scores(self.model, [batch], self.spec, settings)
         rows = probabilities(logits, self.spec.task)
-        return list(map(Answer, logits.numpy(), rows.numpy(), scores))
+        conformal = conformal_for(self.spec, settings)
+        sets = named_sets(conformal, rows, self.spec) if conformal else [None] * len(rows)
+        return list(map(Answer, logits.numpy(), rows.numpy(), scores, sets))
 
     def explain(self, image: Tensor) -> Explanation:
         """Explain the most probable class of one image.
@@ -191,7 +220,8 @@ def _load(name: str, source: Source, compile: bool, device: torch.device) -> Ser
     check_classifier(spec := spec_of(model))
     description = describe_model(name, model, members)
     if isinstance(model, nn.Module):
-        model.eval().to(device)
+        # Or each call would copy the weights, as batches are channels-last.
+        model.eval().to(device).to(memory_format=torch.channels_last)
         if compile:
             model = compile_model(model)
     blank = torch.zeros(1, *spec.input.shape, dtype=torch.uint8)

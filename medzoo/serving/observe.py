@@ -8,10 +8,11 @@ import re
 import time
 import uuid
 from collections.abc import MutableMapping
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -22,6 +23,13 @@ log = logging.getLogger("medzoo.access")
 
 _IDENTIFIER = re.compile(r"[\w.-]{1,64}", re.ASCII)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'"),
+)
+"""Those of answers that do not have others."""
 _UNKNOWN = "(unknown)"
 """The route of addresses where nothing is: what a client made up is neither logged nor counted."""
 
@@ -37,6 +45,9 @@ class Observe:
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
         self._metrics = metrics
+        # Kept for later requests; there are few different ones.
+        self._requests = lru_cache(1000)(metrics.requests.labels)
+        self._seconds = lru_cache(1000)(metrics.seconds.labels)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, and note what happened."""
@@ -58,12 +69,12 @@ class Observe:
             nonlocal status, is_started
             if message["type"] == "http.response.start":
                 status, is_started = message["status"], True
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-ID"] = identifier
-                headers["X-Content-Type-Options"] = "nosniff"
-                headers["Referrer-Policy"] = "no-referrer"
-                headers.setdefault("Cache-Control", "no-store")
-                headers.setdefault("Content-Security-Policy", "default-src 'none'")
+                headers = dict(message["headers"])
+                message["headers"] = [
+                    *message["headers"],
+                    *(pair for pair in _HEADERS if pair[0] not in headers),
+                    (b"x-request-id", identifier.encode()),
+                ]
             await send(message)
 
         try:
@@ -87,8 +98,8 @@ class Observe:
     ) -> None:
         route = getattr(scope.get("route"), "path", _UNKNOWN)
         method = scope["method"] if scope["method"] in _METHODS else _UNKNOWN
-        self._metrics.requests.labels(method, route, status).inc()
-        self._metrics.seconds.labels(route).observe(seconds)
+        self._requests(method, route, status).inc()
+        self._seconds(route).observe(seconds)
         self._metrics.received.inc(received)
         if log.isEnabledFor(logging.INFO):
             values = {

@@ -109,7 +109,8 @@ def _create(server: Server) -> FastAPI:
 
         _log_to_stderr()
         forget_ended_processes()
-        torch.set_num_threads(max(1, torch.get_num_threads() // server.workers))
+        if server.workers > 1:  # or MKL would no longer heed what a single thread is limited to
+            torch.set_num_threads(max(1, torch.get_num_threads() // server.workers))
         app = create_app(server.models, **server.options)
         # What is loaded stays: looking for garbage in it would stop everybody for seconds, again
         # and again, while a request of many small values is read.

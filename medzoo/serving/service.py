@@ -18,7 +18,7 @@ from medzoo.images.shape import channels_where_expected
 from medzoo.inference import TTA
 from medzoo.prediction import Explanation
 from medzoo.serving.batching import Batcher
-from medzoo.serving.decoding import Decoded, Decoder
+from medzoo.serving.decoding import Decoded, Decoder, Outcomes, compute_in_threads
 from medzoo.serving.intake import Intake, Upload
 from medzoo.serving.limits import Limits
 from medzoo.serving.metrics import Metrics
@@ -49,7 +49,10 @@ class Service:
         self.metrics = Metrics()
         self._decoder = Decoder()
         self._batcher = Batcher(
-            limits.max_batch, limits.max_wait_ms / 1000, self.metrics.batches.observe
+            limits.max_batch,
+            limits.max_wait_ms / 1000,
+            self.metrics.batches.observe,
+            partial(compute_in_threads, max(served.threads for served in models.values())),
         )
         # One: objects of Python take many times the memory of the text that they are read from.
         self._reader = ThreadPoolExecutor(1, "medzoo-read")
@@ -94,11 +97,25 @@ class Service:
         """
         decoded: list[Decoded] = []
 
-        async def images() -> torch.Tensor:
-            decoded.extend(await self._decode(served, uploads))
-            return torch.stack([one.pixels for one in decoded])
+        def run_when_decoded(outcomes: Outcomes) -> None:
+            # In a thread that decodes, so that the event loop is not asked in between.
+            try:
+                decoded.extend(_images(uploads, outcomes))
+                images = torch.stack([one.pixels for one in decoded])
+            except BaseException as error:
+                self._batcher.fail(job, error)
+            else:
+                self._batcher.put(job, images)
 
-        return decoded, await self.run(served, images(), tta)
+        with self._batcher.expected((served.name, tta), partial(served.run, tta=tta)) as job:
+            contents = [upload.content for upload in uploads]
+            decoding = self._decoder.start(contents, served.spec.input, run_when_decoded)
+            try:
+                answers: Sequence[Answer] = await job.answer
+            finally:
+                decoding.drop()
+        self.metrics.predictions.labels(served.name).inc(len(answers))
+        return decoded, answers
 
     async def run(
         self, served: ServedModel, images: Awaitable[torch.Tensor], tta: TTA = "none"
@@ -195,19 +212,15 @@ class Service:
         """End the thread that runs the models."""
         self._batcher.close()
 
-    async def _decode(self, served: ServedModel, uploads: Sequence[Upload]) -> list[Decoded]:
-        expected = served.spec.input
-        tasks = [self._decoder.decode(upload.content, expected) for upload in uploads]
-        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
-        decoded = []
-        for index, (upload, outcome) in enumerate(zip(uploads, outcomes, strict=True)):
-            if isinstance(outcome, DatasetError):
-                name = upload.name or f"image {index}"
-                raise Problem(422, f"{name}: {outcome}", file=name) from outcome
-            if isinstance(outcome, BaseException):
-                raise outcome
-            decoded.append(outcome)
-        return decoded
+
+def _images(uploads: Sequence[Upload], outcomes: Outcomes) -> Iterator[Decoded]:
+    for index, (upload, outcome) in enumerate(zip(uploads, outcomes, strict=True)):
+        if isinstance(outcome, DatasetError):
+            name = upload.name or f"image {index}"
+            raise Problem(422, f"{name}: {outcome}", file=name) from outcome
+        if isinstance(outcome, BaseException):
+            raise outcome
+        yield outcome
 
 
 async def _gone(request: Request) -> None:

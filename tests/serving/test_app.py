@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
@@ -129,3 +130,20 @@ def test_importing_the_package_imports_neither_pytorch_nor_fastapi():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_a_model_leaves_processors_to_what_else_a_request_needs(monkeypatch):
+    def threads(other_work):
+        monkeypatch.setattr("medzoo.serving.models._OTHER_WORK", other_work)
+        return load_models(XRAY)[XRAY].threads
+
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
+    assert threads(other_work=1e6) == 1
+    assert threads(other_work=0) == 8
+    assert threads(other_work=1e-3) <= 7
+
+
+def test_weights_are_in_the_layout_of_batches():
+    network = load_models(XRAY)[XRAY].network
+    weights = [one.weight for one in network.modules() if isinstance(one, torch.nn.Conv2d)]
+    assert all(one.is_contiguous(memory_format=torch.channels_last) for one in weights)

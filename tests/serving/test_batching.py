@@ -183,3 +183,37 @@ def test_the_thread_ends_and_starts_again(batcher, model):
             thread.join(5)
             assert not thread.is_alive()
     assert asyncio.run(batcher.run("a", model, ready(2))) == [2]
+
+
+def test_images_arrive_from_any_thread(batcher, model):
+    async def run():
+        with batcher.expected("a", model) as job:
+            threading.Thread(target=batcher.put, args=(job, torch.full((2, 1, 1, 1), 3))).start()
+            return await job.answer
+
+    assert asyncio.run(run()) == [3, 3]
+
+
+def test_images_that_cannot_be_decoded_keep_no_others_waiting(batcher, model):
+    async def run():
+        with batcher.expected("a", model) as broken:
+            other = (await ask(batcher, model, [1]))[0]
+            await asyncio.sleep(0.01)
+            assert not model.batches
+            threading.Thread(target=batcher.fail, args=(broken, ValueError("broken"))).start()
+            with pytest.raises(ValueError, match="broken"):
+                await broken.answer
+            return await other
+
+    assert asyncio.run(run()) == [1]
+
+
+def test_images_whose_request_was_given_up_do_not_run(batcher, model):
+    async def run():
+        with batcher.expected("a", model) as gone:
+            pass
+        batcher.put(gone, torch.zeros(1, 1, 1, 1))
+        return await batcher.run("a", model, ready(2))
+
+    assert asyncio.run(run()) == [2]
+    assert model.batches == [[2]]

@@ -83,6 +83,7 @@ def test_wrong_addresses_and_methods(client):
         ("threshold=2", "query.threshold"),
         ("threshold=0.5", "multi-label"),
         ("explain=perhaps", "query.explain"),
+        ("top_k=1&top_k=2", "more than once"),
     ],
 )
 def test_wrong_options_are_named(client, query, reason):

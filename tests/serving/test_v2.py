@@ -117,6 +117,13 @@ def test_a_plain_request(client):
     assert sum(answer["outputs"][0]["data"]) == pytest.approx(1)
 
 
+def test_parameters_that_change_no_answer_are_ignored(client):
+    hints = {"priority": 1, "timeout": 1000, "content_type": "np"}
+    body = request(parameters=hints, tensor={"parameters": {"content_type": "np"}})
+    answer = client.post(INFER, content=body).json()
+    assert answer == client.post(INFER, content=request()).json()
+
+
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
@@ -158,6 +165,9 @@ def test_a_plain_request(client):
         ),
         (request(outputs=[{"name": "logits", "parameters": {"binary_data": "no"}}]), "binary_data"),
         (request(parameters={"binary_data_output": "false"}), "binary_data_output"),
+        (request(parameters={"explain": True}), "['explain'] are not supported"),
+        (request(parameters={"sequence_id": 3, "sequence_start": True}), "'sequence_id'"),
+        (request(tensor={"parameters": {"shared_memory_region": "a"}}), "shared_memory_region"),
         (request(outputs=5), "cannot be read"),
         (request() + b"more", "cannot be read"),
     ],

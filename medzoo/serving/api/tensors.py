@@ -25,6 +25,10 @@ _MAX_VALUES = 1 << 19
 _MAX_AXES = 8
 """Axes of a shape, of which those that fit have at most four."""
 _LENGTH = struct.Struct("<I")
+_OF_REQUESTS = frozenset({"binary_data_output", "content_type", "priority", "timeout"})
+_OF_INPUTS = frozenset({"binary_data_size", "content_type"})
+_OF_OUTPUTS = frozenset({"binary_data"})
+"""Parameters that clients may send; those that concern no answer are ignored."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,7 @@ def parse(body: bytes, json_size: str | None) -> InferRequest:
         (tensor,) = values["inputs"]
         name, kind, shape = tensor["name"], tensor["datatype"], tensor["shape"]
         given = tensor.get("parameters") or {}
+        _check_parameters(given, _OF_INPUTS)
         binary = given.get("binary_data_size")
         identifier = values.get("id")
         if not (identifier is None or isinstance(identifier, str)):
@@ -182,17 +187,24 @@ def _shaped(images: np.ndarray | list[bytes], shape: Any) -> np.ndarray | list[b
 
 def _outputs(values: Mapping[str, Any]) -> dict[str, bool]:
     """Return which outputs are asked for, by default all, and which of them in binary."""
-    default = _flag(values.get("parameters") or {}, "binary_data_output", False)
+    parameters = values.get("parameters") or {}
+    _check_parameters(parameters, _OF_REQUESTS)
+    default = _flag(parameters, "binary_data_output", False)
     asked = values.get("outputs") or [{"name": name} for name in OUTPUTS]
     outputs = {}
     for one in asked:
         name, given = one["name"], one.get("parameters") or {}
         if name not in OUTPUTS:
             raise ValueError(f"unknown output {name!r:.80}; there are {' and '.join(OUTPUTS)}")
-        if others := given.keys() - {"binary_data"}:
-            raise ValueError(f"the parameters {sorted(others)!r:.80} are not supported")
+        _check_parameters(given, _OF_OUTPUTS)
         outputs[name] = _flag(given, "binary_data", default)
     return outputs
+
+
+def _check_parameters(given: Mapping[str, Any], known: frozenset[str]) -> None:
+    """Refuse parameters that may have been meant to change the answer."""
+    if others := sorted(given.keys() - known):
+        raise ValueError(f"the parameters {others!r:.80} are not supported")
 
 
 def _flag(parameters: Mapping[str, Any], name: str, default: bool) -> bool:

@@ -73,13 +73,14 @@ def create_health() -> APIRouter:
     return router
 
 
-def create_v2(service: Service) -> APIRouter:
+def create_v2(service: Service, protected: Sequence[Any]) -> APIRouter:
     """Return the other routes.
 
     Args:
         service: The models and what runs them.
+        protected: What FastAPI checks before each of them.
     """
-    router = APIRouter(prefix="/v2", tags=["Open Inference Protocol"])
+    router = APIRouter(prefix="/v2", tags=["Open Inference Protocol"], dependencies=protected)
 
     @router.get("", responses=problems(401))
     async def server() -> dict[str, Any]:
