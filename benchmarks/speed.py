@@ -27,6 +27,7 @@ import medzoo
 from benchmarks.speed_cases.backends import backends
 from benchmarks.speed_cases.growth import growth
 from benchmarks.speed_cases.inference import inference
+from benchmarks.speed_cases.large_sets import large_sets
 from benchmarks.speed_cases.loading import loading
 from benchmarks.speed_cases.measurement import DATASET, Measurement, Setting
 from benchmarks.speed_cases.memory import memory
@@ -48,6 +49,7 @@ CASES: Mapping[str, Callable[[Setting], list[Measurement]]] = {
     "backends": backends,
     "start_up": start_up,
     "memory": memory,
+    "large_sets": large_sets,
     "growth": growth,
     "scaling": scaling,
     "accuracy": time_to_accuracy,
@@ -56,7 +58,7 @@ CASES: Mapping[str, Callable[[Setting], list[Measurement]]] = {
 """What is measured, in the order of the table, by the names in ``results/speed.json``."""
 APART = ("backends", "profile")
 """Shown in tables of their own."""
-SLOW = ("accuracy", "memory")
+SLOW = ("accuracy", "memory", "large_sets")
 """Left out of ``--quick``."""
 ON_GPU = ("loading", "training", "inference", "accuracy")
 """What a GPU makes faster."""
@@ -67,7 +69,7 @@ def main() -> int:
     arguments = _arguments()
     medzoo.load_dataset(DATASET, root=arguments.data_root)  # download it now if necessary
     device = resolve_device(arguments.device)
-    setting = Setting(data_root(arguments.data_root), arguments.quick, device)
+    setting = Setting(data_root(arguments.data_root), arguments.quick, device, arguments.tmp)
     cases = ON_GPU if setting.on_gpu else tuple(CASES)
     chosen = arguments.only or [n for n in cases if not (arguments.quick and n in SLOW)]
     here = machine(device)
@@ -92,6 +94,9 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--device", default="cpu", help="cpu or cuda (%(default)s)")
     parser.add_argument("--data-root", help="folder of MedMNIST files (or set MEDZOO_DATA)")
+    parser.add_argument(
+        "--tmp", type=Path, metavar="DIR", help="where large files are written for a while (10 GB)"
+    )
     return parser.parse_args()
 
 

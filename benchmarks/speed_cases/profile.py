@@ -90,7 +90,7 @@ def operators(events: Iterable[FunctionEvent]) -> list[dict[str, Any]]:
             kind["gflop"] += _backward_flop(shapes) / 1e9
         elif is_conv or event.name in _PRODUCTS:
             # A convolution's FLOPs are those of an outer event, and with autocast there are two.
-            kind["gflop"] += 0 if _is_repeated(event) else event.flops / 1e9
+            kind["gflop"] += 0 if _is_repeated(event) else (event.flops or 0) / 1e9
         else:
             sizes = [math.prod(shape) for shape in shapes if shape]
             moved = sum(sizes) + max(sizes, default=0)  # inputs, and an output like the largest
@@ -100,7 +100,8 @@ def operators(events: Iterable[FunctionEvent]) -> list[dict[str, Any]]:
 
 
 def _shapes(event: FunctionEvent) -> Shapes:
-    return tuple(tuple(shape) for shape in event.input_shapes if isinstance(shape, list | tuple))
+    shapes: Any = event.input_shapes  # also of lists of tensors; typed as one shape
+    return tuple(tuple(shape) for shape in shapes if isinstance(shape, list | tuple))
 
 
 def _is_repeated(event: FunctionEvent) -> bool:
