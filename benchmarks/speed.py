@@ -24,17 +24,17 @@ if not __package__:  # started as a file: Python has put benchmarks/ on the path
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import medzoo
-from benchmarks.speed_cases.backends import backends
-from benchmarks.speed_cases.growth import growth
 from benchmarks.speed_cases.inference import inference
-from benchmarks.speed_cases.large_sets import large_sets
 from benchmarks.speed_cases.loading import loading
 from benchmarks.speed_cases.measurement import DATASET, Measurement, Setting
-from benchmarks.speed_cases.memory import memory
 from benchmarks.speed_cases.profile import profile
 from benchmarks.speed_cases.record import measured, save
 from benchmarks.speed_cases.report import table
-from benchmarks.speed_cases.scaling import scaling
+from benchmarks.speed_cases.runtimes.backends import backends
+from benchmarks.speed_cases.scale.growth import growth
+from benchmarks.speed_cases.scale.large_sets import large_sets
+from benchmarks.speed_cases.scale.memory import memory
+from benchmarks.speed_cases.scale.scaling import scaling
 from benchmarks.speed_cases.startup import start_up
 from benchmarks.speed_cases.time_to_accuracy import time_to_accuracy
 from benchmarks.speed_cases.training import training

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 import medzoo
-from benchmarks.speed_cases.folded import fold
 from benchmarks.speed_cases.measurement import OURS, Measurement, Setting
+from benchmarks.speed_cases.runtimes.folded import fold
 from benchmarks.timing.contest import Contest, Contestant, contest, faster
 from medzoo.deployment import CompiledModel, export_onnx
 from medzoo.deployment.description import Description

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.speed_cases.measurement import OURS, Measurement, Setting
-from benchmarks.speed_cases.memory import write_synthetic_file
+from benchmarks.speed_cases.scale.memory import write_synthetic_file
 from benchmarks.timing.contest import quiet
 from benchmarks.timing.process import run_python
 
@@ -23,7 +23,7 @@ OPENINGS = 3
 
 _OPEN = """
 import sys, time
-import medzoo.datasets
+import torch, medzoo.datasets.load
 start = time.perf_counter()
 medzoo.load_dataset(sys.argv[1])
 print(time.perf_counter() - start)

@@ -5,7 +5,7 @@ import torch
 from timm.layers import BatchNormAct2d
 
 import medzoo
-from benchmarks.speed_cases.folded import fold
+from benchmarks.speed_cases.runtimes.folded import fold
 
 NORMS_LEFT = {"simple_cnn": 0, "advanced_cnn": 6, "efficientnet": 0, "attention_unet": 0}
 
@@ -30,7 +30,7 @@ def test_folding_changes_layers_but_not_logits(name):
 def test_openvino_gives_the_logits_of_the_network():
     pytest.importorskip("openvino", reason="needs medzoo[bench]")
     pytest.importorskip("onnxscript", reason="needs medzoo[bench]")
-    from benchmarks.speed_cases.backends import open_vino
+    from benchmarks.speed_cases.runtimes.backends import open_vino
 
     model = medzoo.create_model("simple_cnn.dermamnist", pretrained=True).eval()
     run = open_vino(medzoo.deployment.export_onnx(model))

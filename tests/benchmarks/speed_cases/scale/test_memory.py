@@ -3,7 +3,7 @@
 import torch
 
 import medzoo
-from benchmarks.speed_cases import memory
+from benchmarks.speed_cases.scale import memory
 
 
 def test_synthetic_set_on_disk_can_be_opened(tmp_path):
