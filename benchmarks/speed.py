@@ -3,6 +3,7 @@
     python benchmarks/speed.py                       # everything, about an hour
     python benchmarks/speed.py --quick               # a rough answer in some minutes
     python benchmarks/speed.py --only loading start_up
+    python benchmarks/speed.py --resume              # what this processor has no rows of
     python benchmarks/speed.py --device cuda         # on a GPU, some minutes
 
 Needs ``pip install '.[bench]'``. DermaMNIST is looked up as always (``--data-root``, then
@@ -23,14 +24,17 @@ if not __package__:  # started as a file: Python has put benchmarks/ on the path
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import medzoo
-from benchmarks.speed_cases.growth import growth
 from benchmarks.speed_cases.inference import inference
 from benchmarks.speed_cases.loading import loading
 from benchmarks.speed_cases.measurement import DATASET, Measurement, Setting
-from benchmarks.speed_cases.memory import memory
-from benchmarks.speed_cases.record import save
+from benchmarks.speed_cases.profile import profile
+from benchmarks.speed_cases.record import measured, save
 from benchmarks.speed_cases.report import table
-from benchmarks.speed_cases.scaling import scaling
+from benchmarks.speed_cases.runtimes.backends import backends
+from benchmarks.speed_cases.scale.growth import growth
+from benchmarks.speed_cases.scale.large_sets import large_sets
+from benchmarks.speed_cases.scale.memory import memory
+from benchmarks.speed_cases.scale.scaling import scaling
 from benchmarks.speed_cases.startup import start_up
 from benchmarks.speed_cases.time_to_accuracy import time_to_accuracy
 from benchmarks.speed_cases.training import training
@@ -42,14 +46,19 @@ CASES: Mapping[str, Callable[[Setting], list[Measurement]]] = {
     "loading": loading,
     "training": training,
     "inference": inference,
+    "backends": backends,
     "start_up": start_up,
     "memory": memory,
+    "large_sets": large_sets,
     "growth": growth,
     "scaling": scaling,
     "accuracy": time_to_accuracy,
+    "profile": profile,
 }
 """What is measured, in the order of the table, by the names in ``results/speed.json``."""
-SLOW = ("accuracy", "memory")
+APART = ("backends", "profile")
+"""Shown in tables of their own."""
+SLOW = ("accuracy", "memory", "large_sets")
 """Left out of ``--quick``."""
 ON_GPU = ("loading", "training", "inference", "accuracy")
 """What a GPU makes faster."""
@@ -60,11 +69,12 @@ def main() -> int:
     arguments = _arguments()
     medzoo.load_dataset(DATASET, root=arguments.data_root)  # download it now if necessary
     device = resolve_device(arguments.device)
-    setting = Setting(data_root(arguments.data_root), arguments.quick, device)
+    setting = Setting(data_root(arguments.data_root), arguments.quick, device, arguments.tmp)
     cases = ON_GPU if setting.on_gpu else tuple(CASES)
     chosen = arguments.only or [n for n in cases if not (arguments.quick and n in SLOW)]
     here = machine(device)
-    for name in chosen:
+    done = measured(here) if arguments.resume else set()
+    for name in (name for name in chosen if name not in done):
         print(f"measuring: {name} ...", file=sys.stderr, flush=True)
         rows = CASES[name](setting)
         if not arguments.quick:
@@ -79,8 +89,14 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--quick", action="store_true", help="fewer rounds, smaller tasks")
     parser.add_argument("--only", nargs="+", choices=CASES, help="measure these only")
+    parser.add_argument(
+        "--resume", action="store_true", help="leave out what was measured with these versions"
+    )
     parser.add_argument("--device", default="cpu", help="cpu or cuda (%(default)s)")
     parser.add_argument("--data-root", help="folder of MedMNIST files (or set MEDZOO_DATA)")
+    parser.add_argument(
+        "--tmp", type=Path, metavar="DIR", help="where large files are written for a while (10 GB)"
+    )
     return parser.parse_args()
 
 

@@ -33,7 +33,8 @@ from benchmarks.robustness import agreement, published
 from benchmarks.robustness import recipe as robust_recipe
 from benchmarks.serving import browser
 from benchmarks.serving import report as serving
-from benchmarks.speed import CASES
+from benchmarks.speed import APART, CASES
+from benchmarks.speed_cases import profile
 from benchmarks.speed_cases import report as speed
 from benchmarks.speed_cases.record import newest
 from benchmarks.studies import (
@@ -49,6 +50,7 @@ from benchmarks.studies.ood import near
 from benchmarks.studies.ood import report as report_of_ood
 from benchmarks.studies.published import coverage, differences
 
+_NOT_YET = "Not measured yet."
 _BLOCK = re.compile(r"(<!-- table:(\w+) -->\n).*?(<!-- /table -->)", re.DOTALL)
 
 
@@ -87,7 +89,9 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "differences": differences.table,
     "trials": design_trials.table,
     "ablation": gate_ablation.table,
-    "speed": lambda: speed.speed_tables(*CASES),
+    "speed": lambda: speed.speed_tables(*(name for name in CASES if name not in APART)),
+    "backends": lambda: speed.speed_tables("backends") or _NOT_YET,
+    "profile": lambda: profile.profile_tables() or _NOT_YET,
     "inference": inference_table,
     "scaling": lambda: speed.speed_tables("scaling"),
     "serving": serving.table,

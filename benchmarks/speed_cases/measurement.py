@@ -26,11 +26,13 @@ class Setting:
         folder: Folder of the DermaMNIST file, for medzoo and medmnist.
         quick: Less time and smaller tasks: about two minutes, with less certain figures.
         device: Where is computed.
+        temporary: Folder in which large files are written, and deleted; None for the system's.
     """
 
     folder: Path
     quick: bool = False
     device: torch.device = CPU
+    temporary: Path | None = None
 
     @cached_property
     def clock(self) -> Clock:

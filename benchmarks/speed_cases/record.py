@@ -45,6 +45,16 @@ def newest(*cases: str) -> tuple[Mapping[str, Any], list[Measurement]]:
     return record, measurements(record, *cases)
 
 
+def measured(machine: Mapping[str, Any]) -> set[str]:
+    """Return the cases that were measured on this processor with these versions.
+
+    Args:
+        machine: As `benchmarks.timing.machine.machine` returns it.
+    """
+    same = next((one for one in read() if _is_same(one["machine"], machine)), None)
+    return set(same["works"]) if same and _is_current(same["machine"], machine) else set()
+
+
 def save(machine: Mapping[str, Any], case: str, rows: Sequence[Measurement]) -> None:
     """Write the rows of a case, in place of earlier ones of the same processor.
 
@@ -61,7 +71,7 @@ def save(machine: Mapping[str, Any], case: str, rows: Sequence[Measurement]) -> 
     works, peak = {}, machine["peak_gflops"]
     if same is not None:
         peak = max(peak, same["machine"]["peak_gflops"])  # the highest rate ever measured
-        if same["machine"]["versions"] == machine["versions"] and "note" not in same["machine"]:
+        if _is_current(same["machine"], machine):
             works = same["works"]
     own = {
         "machine": {**machine, "peak_gflops": peak},
@@ -73,3 +83,7 @@ def save(machine: Mapping[str, Any], case: str, rows: Sequence[Measurement]) -> 
 
 def _is_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     return all(one[key] == other[key] for key in ("processor", "instructions", "cores"))
+
+
+def _is_current(one: Mapping[str, Any], machine: Mapping[str, Any]) -> bool:
+    return bool(one["versions"] == machine["versions"] and "note" not in one)

@@ -32,6 +32,7 @@ from benchmarks.studies.precision import PRECISION
 from benchmarks.studies.published.coverage import COVERAGE
 from benchmarks.studies.published.differences import DIFFERENCES
 from benchmarks.studies.search.better_than_luck import SEARCH_STUDY
+from benchmarks.studies.search.newcomer import NEWCOMER
 from benchmarks.studies.small_folders import SMALL_FOLDERS
 from benchmarks.studies.study import Study
 from benchmarks.studies.transfer import TRANSFER
@@ -48,6 +49,7 @@ STUDIES: dict[str, Study[Any]] = {
         FINETUNING,
         SMALL_FOLDERS,
         SEARCH_STUDY,
+        NEWCOMER,
         TRANSFER,
         EXPLANATIONS,
         LEAKAGE,

@@ -25,6 +25,7 @@ PACKAGES = (
     "lightning",
     "kornia",
     "onnxruntime",
+    "openvino",
     "fastapi",
     "litserve",
 )

@@ -5,11 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import warnings
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import replace
-from itertools import chain, count
+from collections.abc import Callable, Iterable, Mapping
+from itertools import chain, count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,15 +15,15 @@ from medzoo.cli.command import Commands, add_device_option, add_tta_option, keep
 from medzoo.cli.output.destination import check_outputs
 from medzoo.cli.output.growing_csv import GrowingCsv
 from medzoo.cli.output.prediction_columns import PredictionColumns
-from medzoo.cli.output.table import table
+from medzoo.cli.output.prediction_summary import PredictionSummary
 from medzoo.escape import for_display, for_spreadsheet
 
 if TYPE_CHECKING:
-    from medzoo.prediction import Predictions
+    from medzoo.prediction import Failure, Prediction
+    from medzoo.prediction.predict import ModelSource
 
 _LONGEST = 240  # bytes of an image's name that the name of its overlay begins with
 _ROWS = 1024  # files after which the table is written
-_SHOWN = 5  # files that could not be read, in the summary
 
 
 def add(commands: Commands) -> None:
@@ -71,7 +68,7 @@ def _predict(arguments: argparse.Namespace) -> tuple[Any, str]:
     from PIL import Image
 
     from medzoo.deployment import load_model
-    from medzoo.prediction import Predictions
+    from medzoo.prediction import iter_predictions
     from medzoo.prediction.sources import expand
 
     if arguments.resume and not arguments.csv:
@@ -100,48 +97,60 @@ def _predict(arguments: argparse.Namespace) -> tuple[Any, str]:
         growing = GrowingCsv(arguments.csv, columns.header(), resume=arguments.resume)
         known = len(growing.first_cells)
         paths = [path for path in paths if for_spreadsheet(path) not in growing.first_cells]
-    predictions = Predictions()
-    at_once = _ROWS if growing else max(len(paths), 1)
-    for start in range(0, len(paths), at_once):
-        with warnings.catch_warnings():
-            # The output lists each skipped file.
-            warnings.filterwarnings("ignore", message=r"\d+ of \d+ images were skipped")
-            found = medzoo.predict(
-                model,
-                paths[start : start + at_once],
-                top_k=arguments.top_k,
-                threshold=arguments.threshold,
-                min_confidence=arguments.min_confidence,
-                abstain_above=arguments.abstain_above,
-                on_error="skip",
-                device=arguments.device,
-                tta=arguments.tta,
-            )
-        predictions += found
-        predictions.failures += tuple(
-            replace(failure, index=start + failure.index) for failure in found.failures
-        )
-        if growing and not arguments.failures:
-            with keeping_results(arguments, "the predictions"):
-                rows = (columns.row(_values(one.to_dict())) for one in found.outcomes())
-                growing.add(rows, "the predictions")
-    values = [_values(outcome.to_dict()) for outcome in predictions.outcomes()]
-    if not predictions and predictions.failures:
-        raise medzoo.DatasetError(predictions.failures[0].error)
-    if predictions.failures:
-        failed = f"{len(predictions.failures)} of {len(paths)} images could not be read"
+    summary, what = PredictionSummary(classes), "the predictions"
+    kept: list[Prediction | Failure] = []  # beside a table only what it lacks, or what JSON needs
+    outcomes = iter_predictions(
+        model,
+        iter(paths),
+        top_k=arguments.top_k,
+        threshold=arguments.threshold,
+        min_confidence=arguments.min_confidence,
+        abstain_above=arguments.abstain_above,
+        on_error="skip",
+        device=arguments.device,
+        tta=arguments.tta,
+    )
+    while some := list(islice(outcomes, _ROWS)):
+        summary.add(some)
+        if overlays and not _done(arguments, "the heat maps", _explain, model, some, overlays):
+            overlays = {}
+        rows = (columns.row(_values(one)) for one in some)
+        if growing and not _done(arguments, what, growing.add, rows, what):
+            growing = None
+        if growing is None or arguments.json:
+            kept += some
+    if summary.failed and not summary.predicted:
+        raise medzoo.DatasetError(summary.first_failures[0].error)
+    if summary.failed:
+        failed = f"{summary.failed} of {len(paths)} images could not be read"
         print(f"medzoo: {failed}", file=sys.stderr)
-    if arguments.csv and not arguments.failures:
-        text = _summary(predictions, classes, arguments.csv)
+    if growing:
+        text = summary.text(arguments.csv)
         text = f"in the table already: {known:,}\n{text}" if arguments.resume else text
     else:
-        outcomes = predictions.outcomes()
-        text = "\n".join(f"{for_display(str(one.source))}\n{one}" for one in outcomes)
-    with keeping_results(arguments, "the heat maps"):
-        for prediction in predictions if overlays else ():
-            source = str(prediction.source)
-            medzoo.explain(model, source).save(overlays[source])
-    return values, text
+        text = "\n".join(f"{for_display(str(one.source))}\n{one}" for one in kept)
+    return list(map(_values, kept)), text
+
+
+def _done(
+    arguments: argparse.Namespace, what: str, write: Callable[..., object], *values: object
+) -> bool:
+    """Write something, and return whether that was possible; see `keeping_results`."""
+    failures = len(arguments.failures)
+    with keeping_results(arguments, what):
+        write(*values)
+    return len(arguments.failures) == failures
+
+
+def _explain(
+    model: ModelSource, outcomes: Iterable[Prediction | Failure], overlays: Mapping[str, Path]
+) -> None:
+    """Write the heat maps of the images that could be read."""
+    from medzoo.prediction import Failure
+
+    for one in outcomes:
+        if not isinstance(one, Failure):
+            medzoo.explain(model, source := str(one.source)).save(overlays[source])
 
 
 def _overlays(given: str, paths: list[str]) -> dict[str, Path]:
@@ -168,25 +177,6 @@ def _overlays(given: str, paths: list[str]) -> dict[str, Path]:
     return overlays
 
 
-def _summary(predictions: Predictions, classes: Sequence[str], path: str) -> str:
-    """Return how often each class is the answer, what could not be read, and where the table is."""
-    answers = [one for one in predictions if not one.abstained]
-    labels = Counter(label for prediction in answers for label in prediction.labels or [""])
-    counts = [(name, labels[name]) for name in classes]
-    if labels[""]:  # multi-label, and no label is above the threshold
-        counts.append(("(none)", labels[""]))
-    if unsure := len(predictions) - len(answers):
-        counts.append(("(no answer)", unsure))
-    unread = [failure.source for failure in predictions.failures]
-    lines = [f"images predicted: {len(predictions):,}; could not be read: {len(unread):,}"]
-    lines += [table(("class", "images"), counts, numbers="images")]
-    if unfamiliar := sum(bool(prediction.unfamiliar) for prediction in predictions):
-        lines += ["", f"unlike the images that the model was trained on: {unfamiliar:,}"]
-    lines += ["", "could not be read:", *map(for_display, unread[:_SHOWN])] if unread else []
-    if len(unread) > _SHOWN:
-        lines.append(f"... and {len(unread) - _SHOWN:,} more; the table has all of them")
-    return "\n".join([*lines, "", f"table: {path}"])
-
-
-def _values(outcome: dict[str, Any]) -> dict[str, Any]:
-    return {"image": outcome.pop("source"), **outcome}
+def _values(outcome: Prediction | Failure) -> dict[str, Any]:
+    values = outcome.to_dict()
+    return {"image": values.pop("source"), **values}

@@ -30,7 +30,8 @@ from medzoo.inference.model import in_precision_of
 from medzoo.inference.modes import for_inference
 from medzoo.inference.output_check import refuse_probabilities
 from medzoo.inference.run import probabilities
-from medzoo.prediction.predict import ModelSource, check_classifier, class_names
+from medzoo.prediction.decide import check_classifier, class_names
+from medzoo.prediction.predict import ModelSource
 from medzoo.prediction.sources import ImageSource, load_image
 from medzoo.spec import ModelSpec, network_of, spec_of
 from medzoo.transforms import prepare_batch

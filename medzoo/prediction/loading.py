@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from itertools import islice
@@ -45,8 +45,7 @@ class BatchReader:
         skips: Whether images that cannot be read are left out; None for those that were found.
 
     Attributes:
-        paths: The path, or None, of each image that went into the batches so far.
-        failures: The images that were left out so far.
+        sources: Files or images in memory.
         depth: The depth of the images that were read so far.
     """
 
@@ -57,11 +56,10 @@ class BatchReader:
         self.expected = expected
         self.batch_size = batch_size
         self.skips = skips
-        self.paths: list[str | None] = []
-        self.failures: list[Failure] = []
+        self._read: list[str | Failure | None] = []
         self.depth = DepthCheck()
 
-    def batches(self) -> Iterator[Tensor]:
+    def batches(self) -> Generator[Tensor, None, None]:
         """Yield batches (N, C, H, W), each read when it is asked for.
 
         Raises:
@@ -73,6 +71,15 @@ class BatchReader:
         prepared = self._prepared()
         while group := list(islice(prepared, self.batch_size)):
             yield torch.stack(group)
+
+    def take(self) -> list[str | Failure | None]:
+        """Return the images that were read since the last call, in their order.
+
+        Returns:
+            The path, or None, of those that went into the batches; a failure for the others.
+        """
+        taken, self._read = self._read, []
+        return taken
 
     def _prepared(self) -> Iterator[Tensor]:
         from tqdm.auto import tqdm
@@ -93,9 +100,9 @@ class BatchReader:
                     outcome = started.result() if isinstance(started, Future) else started
                     bar.update()
                     if isinstance(outcome, Failure):
-                        self.failures.append(outcome)
+                        self._read.append(outcome)
                     else:
-                        self.paths.append(path)
+                        self._read.append(path)
                         yield outcome
             finally:
                 pool.shutdown(cancel_futures=True)

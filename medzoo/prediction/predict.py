@@ -4,20 +4,11 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from itertools import chain
-from typing import (
-    IO,
-    TYPE_CHECKING,
-    Any,
-    Literal,
-    SupportsFloat,
-    SupportsIndex,
-    TypeAlias,
-    get_args,
-    overload,
-)
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import IO, TYPE_CHECKING, Any, Literal, TypeAlias, get_args, overload
 
 import numpy as np
 from PIL import Image
@@ -27,18 +18,17 @@ from medzoo.datasets import Split
 from medzoo.deployment import load_model
 from medzoo.device import resolve_device
 from medzoo.errors import unknown_name
-from medzoo.evaluation.metrics import check_threshold
-from medzoo.evaluation.metrics.selective import confidence_of
-from medzoo.evaluation.operating_points import ConfidencePoint, OperatingPoint, ThresholdLike
-from medzoo.inference import InferenceOptions, Model, probabilities
-from medzoo.inference.conformal import conformal_for, named_sets
+from medzoo.evaluation.operating_points import ConfidencePoint, ThresholdLike
+from medzoo.inference import InferenceOptions, Model
+from medzoo.inference.conformal import conformal_for
 from medzoo.inference.ood_scores import run_with_scores
 from medzoo.inference.options import Settings
-from medzoo.inference.selective import check_risk, selective_for
+from medzoo.inference.selective import selective_for
+from medzoo.prediction.decide import Decisions, check_classifier
 from medzoo.prediction.loading import BatchReader
-from medzoo.prediction.result import Prediction, Predictions
+from medzoo.prediction.result import Failure, Prediction, Predictions
 from medzoo.prediction.sources import ImageSource, ImageSources, find_sources
-from medzoo.spec import ModelSpec, spec_of
+from medzoo.spec import spec_of
 from medzoo.spec.find import find_spec
 
 if TYPE_CHECKING:
@@ -47,6 +37,7 @@ if TYPE_CHECKING:
 OnError = Literal["raise", "skip"]
 
 _BATCH = 64
+_BATCHES = 16  # that are computed before `iter_predictions` yields what is said about their images
 
 
 class PredictOptions(InferenceOptions, total=False):
@@ -166,125 +157,138 @@ def predict(
             that was not calibrated or whose answers never have so low a risk, or together with
             what its risks do not hold for.
     """
-    settings = Settings.of(options, InferenceOptions, batch_size=_BATCH)
-    resolve_device(settings.device)  # before anything is loaded, read or resized
-    runs = load_model(model)
-    spec = spec_of(runs, settings.spec)
-    check_classifier(spec)
-    _check(top_k, on_error)
-    if isinstance(min_confidence, ConfidencePoint):
-        min_confidence = min_confidence.min_confidence
-    if min_confidence is not None and not (
-        isinstance(min_confidence, SupportsFloat) and 0 <= float(min_confidence) <= 1
-    ):
-        raise ValueError(f"min_confidence={min_confidence!r} must be a number from 0 to 1")
-    if isinstance(threshold, OperatingPoint):
-        threshold = threshold.threshold
-    limits = check_threshold(threshold, spec.task, spec.num_classes).tolist()
-    above = limits if spec.multi_label or threshold is not None else None
-    sources = find_sources(images, spec.input.channels)
-    skips = None if on_error is None else on_error == "skip"
-    reading = BatchReader(sources, spec.input, int(settings.batch_size), skips)
-    batches = reading.batches()
-    risks = selective_for(spec, settings, find_spec(runs), threshold)
-    if abstain_above is not None:
-        check_risk(abstain_above, spec, risks)
-    predictions = Predictions()
-    if (first := next(batches, None)) is not None:
-        logits, ood_scores = run_with_scores(runs, chain([first], batches), spec, settings)
-        names = class_names(spec, logits.shape[1])
-        shares = probabilities(logits, spec.task)
-        conformal = conformal_for(spec, settings, find_spec(runs))
-        sets = named_sets(conformal, shares, spec) if conformal else []
-        rows = zip(shares.tolist(), reading.paths, ood_scores, strict=True)
-        for index, (row, path, ood_score) in enumerate(rows):
-            one = _prediction(names, row, above, spec.multi_label, top_k, path)
-            one = replace(one, ood_score=ood_score)
-            if conformal:
-                one = replace(one, prediction_set=sets[index], coverage=conformal.coverage)
-            if min_confidence is not None or risks:
-                sure = _confidence(names, row, one.labels, spec.multi_label)
-                risk = risks.risk(sure) if risks else None
-                one = replace(one, risk=risk)
-                is_risky = abstain_above is not None and risk is not None and risk > abstain_above
-                if is_risky or (min_confidence is not None and sure < min_confidence):
-                    one = replace(one, labels=(), abstained=True)
-            predictions.append(one)
-    reading.depth.finish()
-    if reading.failures:
-        predictions.failures = tuple(reading.failures)
-        first_error = reading.failures[0].error
+    call = _Call.of(
+        model,
+        images,
+        top_k=top_k,
+        threshold=threshold,
+        on_error=on_error,
+        min_confidence=min_confidence,
+        abstain_above=abstain_above,
+        **options,
+    )
+    outcomes = list(call.outcomes())
+    call.reading.depth.finish()
+    predictions = Predictions(
+        (one for one in outcomes if isinstance(one, Prediction)),
+        (one for one in outcomes if isinstance(one, Failure)),
+    )
+    if predictions.failures:
+        first_error = predictions.failures[0].error
         warnings.warn(
-            f"{len(reading.failures)} of {len(predictions.outcomes())} images were skipped, see "
-            f".failures; the first: {first_error}",
+            f"{len(predictions.failures)} of {len(outcomes)} images were skipped, see .failures; "
+            f"the first: {first_error}",
             stacklevel=2,
         )
-    return predictions[0] if sources.single and predictions else predictions
+    return predictions[0] if call.reading.sources.single and predictions else predictions
 
 
-def class_names(spec: ModelSpec, count: int) -> list[str]:
-    """Return the names of the classes that logits stand for.
-
-    Args:
-        spec: What the model is.
-        count: The number of logits that it gives.
-
-    Raises:
-        ValueError: If it has another number of classes.
-    """
-    if spec.num_classes != count:
-        raise ValueError(
-            f"the model gives {count} logits, but its spec has {spec.num_classes} classes, "
-            f"{spec.class_names!r}; correct model.spec or give spec="
-        )
-    return list(spec.class_names)
-
-
-def check_classifier(spec: ModelSpec) -> None:
-    """Make sure that a model gives logits of classes, not features.
+def iter_predictions(
+    model: ModelSource, images: ImageSources, **options: Unpack[PredictOptions]
+) -> Iterator[Prediction | Failure]:
+    """Name what a model sees in any number of images, in the memory that a thousand take.
 
     Args:
-        spec: What the model is.
+        model: As for `predict`.
+        images: As for `predict`; also one image.
+        **options: As for `predict`.
+
+    Returns:
+        An iterator over the images, in their order: a prediction, or why the image was skipped,
+        for which there is no warning. It computes 16 batches at a time, which are also what is
+        checked together: that outputs are not probabilities, for example.
 
     Raises:
-        ValueError: If it has no classes.
+        TypeError: As `predict`; this and the following before anything is read if the arguments
+            are wrong, else from the iterator.
+        ValueError: As `predict`.
+        FileNotFoundError: As `predict`.
+        DatasetError: As `predict`.
+        WeightsError: As `predict`.
+
+    Examples:
+        >>> import medzoo
+        >>> from medzoo.prediction import iter_predictions
+        >>> images = medzoo.synthetic("dermamnist", images=30).train.images
+        >>> for one in iter_predictions("simple_cnn.dermamnist", images[:2]):
+        ...     print(len(one.probabilities))
+        7
+        7
     """
-    if not spec.num_classes:
-        raise ValueError("the model has no classifier; make it with create_model(..., dataset=...)")
+    return _streamed(_Call.of(model, images, **options))
 
 
-def _check(top_k: int | None, on_error: OnError | None) -> None:
-    if top_k is not None and not (isinstance(top_k, SupportsIndex) and top_k >= 1):
-        raise ValueError(
-            f"top_k={top_k!r} must be a whole number of at least 1, or None for all classes"
+def _streamed(call: _Call) -> Iterator[Prediction | Failure]:
+    yield from call.outcomes(_BATCHES)
+    call.reading.depth.finish()
+
+
+@dataclass(frozen=True)
+class _Call:
+    """Checked arguments of `predict`.
+
+    Attributes:
+        model: What computes logits.
+        settings: How it is run.
+        decisions: What is said about its logits.
+        reading: The way from images to batches.
+    """
+
+    model: Model
+    settings: Settings
+    decisions: Decisions
+    reading: BatchReader
+
+    @classmethod
+    def of(
+        cls,
+        model: ModelSource,
+        images: ImageSources,
+        *,
+        top_k: int | None = None,
+        threshold: ThresholdLike | None = None,
+        on_error: OnError | None = None,
+        min_confidence: float | ConfidencePoint | None = None,
+        abstain_above: float | None = None,
+        **options: Unpack[InferenceOptions],
+    ) -> _Call:
+        settings = Settings.of(options, InferenceOptions, batch_size=_BATCH)
+        resolve_device(settings.device)  # before anything is loaded, read or resized
+        runs = load_model(model)
+        spec = spec_of(runs, settings.spec)
+        check_classifier(spec)
+        own = find_spec(runs)
+        decisions = Decisions.of(
+            spec,
+            conformal_for(spec, settings, own),
+            selective_for(spec, settings, own, threshold),
+            top_k=top_k,
+            threshold=threshold,
+            min_confidence=min_confidence,
+            abstain_above=abstain_above,
         )
-    if on_error is not None and on_error not in get_args(OnError):
-        raise unknown_name("on_error", on_error, get_args(OnError))
+        if on_error is not None and on_error not in get_args(OnError):
+            raise unknown_name("on_error", on_error, get_args(OnError))
+        sources = find_sources(images, spec.input.channels)
+        skips = None if on_error is None else on_error == "skip"
+        reading = BatchReader(sources, spec.input, int(settings.batch_size), skips)
+        return cls(runs, settings, decisions, reading)
 
+    def outcomes(self, batches_at_once: int | None = None) -> Iterator[Prediction | Failure]:
+        """Yield what is said about each image.
 
-def _prediction(
-    names: Sequence[str],
-    values: Sequence[float],
-    above: Sequence[float] | None,
-    multi_label: bool,
-    top_k: int | None,
-    source: str | None,
-) -> Prediction:
-    ranked = sorted(zip(names, values, strict=True), key=lambda pair: -pair[1])
-    if above is not None and multi_label:
-        limits = dict(zip(names, np.broadcast_to(above, len(names)), strict=True))
-        labels = tuple(name for name, value in ranked if value > limits[name])
-    else:
-        if above is not None:  # the class that is decided for comes first
-            decided = names[values[1] > above[0]]
-            ranked.sort(key=lambda pair: pair[0] != decided)
-        labels = (ranked[0][0],)
-    return Prediction(dict(ranked[:top_k]), labels, source)
-
-
-def _confidence(
-    names: Sequence[str], values: Sequence[float], labels: Sequence[str], multi_label: bool
-) -> float:
-    """Return how sure the model is of its answer, as `choose_confidence` defines it."""
-    decided = np.array([[name in labels for name in names]])
-    return float(confidence_of(np.array([values]), decided, multi_label=multi_label)[0])
+        Args:
+            batches_at_once: Batches that are computed before anything is said; None for all.
+        """
+        more = None if batches_at_once is None else batches_at_once - 1
+        with closing(self.reading.batches()) as batches:
+            while (first := next(batches, None)) is not None:
+                some = chain([first], islice(batches, more))
+                spec = self.decisions.spec
+                logits, ood_scores = run_with_scores(self.model, some, spec, self.settings)
+                read = self.reading.take()
+                sources = [one for one in read if not isinstance(one, Failure)]
+                found = self.decisions.predictions(logits, ood_scores, sources)
+                for one in read:
+                    yield one if isinstance(one, Failure) else next(found)
+        yield from (one for one in self.reading.take() if isinstance(one, Failure))

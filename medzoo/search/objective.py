@@ -15,7 +15,7 @@ from medzoo.search.goals import SCORES, Cost, Goal, Score, cost_of, score_of
 from medzoo.search.pruning import EndEarly
 from medzoo.search.setting import Setting
 from medzoo.search.space import parameters_of, suggest, suggest_changes
-from medzoo.search.storage import number_without_repeats
+from medzoo.search.storage import begun_before, number_without_repeats
 from medzoo.training import Callback, Recipe, Run, train
 
 _SAMPLERS = ("tpe", "random")
@@ -54,16 +54,24 @@ class Objective:
         sampler: As for `create_sampler`.
         deadline: When the search ends, on the clock ``time.monotonic``.
         callback: Sees each epoch.
+        trials: Number of trials that the study is to have; None if it is not limited.
 
     Attributes:
         number: Number of the last trial.
+        is_surplus: Whether that was not run, because other processes had begun enough trials.
     """
 
     def __init__(
-        self, setting: Setting, sampler: str | BaseSampler, deadline: float, callback: Callback
+        self,
+        setting: Setting,
+        sampler: str | BaseSampler,
+        deadline: float,
+        callback: Callback,
+        trials: int | None = None,
     ) -> None:
         self.setting, self.sampler = setting, sampler
         self.deadline, self.callback = deadline, callback
+        self.trials, self.is_surplus = trials, False
         self.number: int | None = None
 
     def __call__(self, trial: optuna.Trial) -> float | tuple[float, ...]:
@@ -78,7 +86,14 @@ class Objective:
         """
         self.number, several = trial.number, len(self.setting.goals) > 1
         # Choices depend on the trial's number alone, so they are the same after a restart.
-        number = number_without_repeats(trial.number, trial.study.get_trials(deepcopy=False))
+        known = trial.study.get_trials(deepcopy=False)
+        number = number_without_repeats(trial.number, known)
+        # Several processes may begin their last trials at once; the first ones are run.
+        self.is_surplus = (
+            self.trials is not None and begun_before(trial.number, known) >= self.trials
+        )
+        if self.is_surplus:
+            raise RuntimeError("other processes have begun the last trials")
         seed = 1_000_003 * self.setting.seed + number
         trial.study.sampler = create_sampler(self.sampler, seed % (1 << 32), several)
         reason, began = "", time.monotonic()

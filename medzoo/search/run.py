@@ -21,7 +21,7 @@ from medzoo.search.folds import validation_parts
 from medzoo.search.goals import Goal, check_goals
 from medzoo.search.result import SearchResult
 from medzoo.search.setting import Setting
-from medzoo.search.space import Space, check_space, default_space
+from medzoo.search.space import Space, check_model_args, check_space, default_space
 from medzoo.spec.checks import check_whole, is_finite
 from medzoo.training import Recipe, load_recipe
 
@@ -145,8 +145,9 @@ def search(
     parts = validation_parts(data, folds, groups)
     if space is None:
         space = default_space(list(recipes.values()), data.info, len(parts[0].train))
-    for base in recipes.values():
+    for model, base in recipes.items():
         check_space(space, base)
+        check_model_args(space, model, data)
     setting = Setting(
         parts,
         recipes,
@@ -168,7 +169,7 @@ def search(
         deadline = math.inf if left is None else time.monotonic() + left
         done = len(result_of(study, setting).trials)
         with SearchDisplay(trials, done, left, progress) as display:
-            objective = Objective(setting, sampler, deadline, display)
+            objective = Objective(setting, sampler, deadline, display, trials)
             run_trials(study, objective, display, trials)
         return result_of(study, setting)
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from inspect import signature
 from types import CodeType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from medzoo.datasets import DatasetInfo
+from medzoo.datasets import Dataset, DatasetInfo
+from medzoo.errors import unknown_name
 from medzoo.lazy import import_optional
+from medzoo.models import create_model
+from medzoo.models._registry import ARCHITECTURES
 from medzoo.training import Augmentation, Recipe
 from medzoo.training.recipes.recipe import known_fields
 
@@ -216,6 +220,33 @@ def check_space(space: object, recipe: Recipe) -> None:
             for key in reversed(path):
                 change = {key: change}
             recipe.with_changes(**change)
+
+
+def check_model_args(space: Space, model: str, data: Dataset) -> None:
+    """Make sure that an architecture has the arguments that a space gives it.
+
+    Args:
+        space: The space; what a function returns is not known before its trial.
+        model: The architecture.
+        data: What it is made for.
+
+    Raises:
+        ValueError: If it lacks one.
+    """
+    if callable(space) or not (given := space.get("model_args")):
+        return
+    if model in ARCHITECTURES:
+        known = [*signature(ARCHITECTURES[model]).parameters]
+        for name in given:
+            if name not in known:
+                raise unknown_name(f"argument of {model} in space's model_args", name, known)
+        return
+    # timm's architectures hand their arguments on, so only building one tells.
+    first = {name: _ends(name, domain)[0] for name, domain in given.items()}
+    try:
+        create_model(model, dataset=data, **first)
+    except TypeError as error:
+        raise ValueError(f"space: model_args={first} do not fit {model}: {error}") from error
 
 
 def domains(

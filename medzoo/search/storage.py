@@ -104,6 +104,21 @@ def replaced(trials: Iterable[FrozenTrial]) -> set[int]:
     }
 
 
+def begun_before(number: int, trials: Iterable[FrozenTrial]) -> int:
+    """Count the trials with smaller numbers that are running, or have ended by themselves.
+
+    Args:
+        number: Number of a trial.
+        trials: All trials of its study.
+    """
+    trials = list(trials)
+    again = replaced(trials)
+    return sum(
+        one.number < number and one.number not in again and one.state != TrialState.WAITING
+        for one in trials
+    )
+
+
 def number_without_repeats(number: int, trials: Sequence[FrozenTrial]) -> int:
     """Return the number that a trial would have if none had been put back into the queue.
 

@@ -101,8 +101,7 @@ def run_trials(
             finished, running = len(finished_trials(known)), _numbers(known, TrialState.RUNNING)
             if finished >= trials and not running:
                 return
-            waiting = _numbers(known, TrialState.WAITING)
-            if finished >= trials or (finished + len(running) >= trials and not waiting):
+            if finished + len(running) >= trials:
                 # Others are at the last trials; if one of them dies, its trial is waiting.
                 if not is_waiting:
                     display.waiting(running, GRACE)
@@ -126,7 +125,7 @@ def run_trials(
 
 
 def _run_one(study: optuna.Study, objective: Objective) -> TrialRecord | None:
-    """Run one trial; None if another process took it over, because this one seemed to be dead."""
+    """Run one trial; None if it is surplus, or was taken over, because this process seemed dead."""
     last: list[FrozenTrial] = []
     try:
         study.optimize(
@@ -147,6 +146,9 @@ def _run_one(study: optuna.Study, objective: Objective) -> TrialRecord | None:
         if str(error).startswith("Cannot tell"):
             return None
         raise
+    if objective.is_surplus:
+        retry(study, last[0])  # for a later call that wants more trials
+        return None
     return TrialRecord.of(last[0], objective.setting.goals)
 
 

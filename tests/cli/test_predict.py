@@ -7,12 +7,14 @@ import os
 import re
 import sys
 from dataclasses import replace
+from operator import length_hint
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import medzoo
+from medzoo import prediction
 from medzoo.cli import main
 from medzoo.cli.predict import _overlays
 
@@ -169,16 +171,17 @@ def _rows(table):
 def test_a_table_is_resumed_after_a_crash(folder, tmp_path, capsys, monkeypatch):
     whole, table = tmp_path / "whole.csv", tmp_path / "table.csv"
     assert main(["predict", MODEL, str(folder), "--csv", str(whole)]) == 0
-    predict, calls = medzoo.predict, []
+    iter_predictions, asked = prediction.iter_predictions, []
 
     def killed(model, paths, **options):
-        calls.append(paths)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return predict(model, paths, **options)
+        asked.append(length_hint(paths))
+        for number, outcome in enumerate(iter_predictions(model, paths, **options)):
+            if len(asked) == 1 and number == 1:
+                raise KeyboardInterrupt
+            yield outcome
 
     monkeypatch.setattr(medzoo.cli.predict, "_ROWS", 1)
-    monkeypatch.setattr(medzoo, "predict", killed)
+    monkeypatch.setattr(prediction, "iter_predictions", killed)
     resumable = ["predict", MODEL, str(folder), "--csv", str(table), "--resume"]
     assert main(resumable) == 130
     with table.open("ab") as stream:
@@ -189,7 +192,7 @@ def test_a_table_is_resumed_after_a_crash(folder, tmp_path, capsys, monkeypatch)
         "in the table already: 1",
         "images predicted: 1; could not be read: 1",
     ]
-    assert [len(paths) for paths in calls] == [1] * 4
+    assert asked == [3, 2]
     content = table.read_bytes()
     for found, expected in zip(_rows(table), _rows(whole), strict=True):
         assert [found[0], found[1], found[-1]] == [expected[0], expected[1], expected[-1]]
@@ -197,7 +200,7 @@ def test_a_table_is_resumed_after_a_crash(folder, tmp_path, capsys, monkeypatch)
             numbers = [list(map(float, row[3:-3])) for row in (found, expected)]
             assert numbers[0] == pytest.approx(numbers[1], rel=1e-4, abs=1e-9)
     assert main(resumable) == 0  # nothing is left
-    assert len(calls) == 4
+    assert asked == [3, 2, 0]
     assert table.read_bytes() == content
 
 
@@ -250,7 +253,7 @@ def test_a_threshold_is_not_for_several_classes(folder, capsys):
 def no_predictions(monkeypatch):
     """Fail if anything is predicted."""
     monkeypatch.setattr(
-        medzoo, "predict", lambda *_, **__: pytest.fail("predicted before checking")
+        prediction, "iter_predictions", lambda *_, **__: pytest.fail("predicted before checking")
     )
 
 

@@ -1,6 +1,8 @@
 """Many files: where they are found, how they are read, and what becomes of broken ones."""
 
 import threading
+import warnings
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -8,9 +10,11 @@ import torch
 from PIL import Image
 
 from medzoo.errors import DatasetError
-from medzoo.prediction import Failure, Prediction, Predictions, predict
+from medzoo.prediction import Failure, Prediction, Predictions, iter_predictions, predict
 from medzoo.prediction import loading as reading
 from tests.evaluation.test_evaluate import Net
+
+call = import_module("medzoo.prediction.predict")  # `predict` is also a function
 
 
 @pytest.fixture
@@ -37,6 +41,29 @@ def test_a_folder_gives_its_images_sorted(model, folder):
         assert (alone.labels, alone.source) == (one.labels, one.source)
     assert found.failures == ()
     assert found[0].to_dict()["source"] == str(folder / "a.png")
+
+
+@pytest.mark.parametrize("broken", [[], [0], [0, 1, 2], [2, 5], [3, 4, 5], [4], range(6)])
+def test_one_after_the_other_is_the_same(broken, model, folder, monkeypatch):
+    (folder / "broken.png").write_text("no image")
+    paths = [folder / ("broken.png" if number in broken else "a.png") for number in range(6)]
+    options = {"device": "cpu", "batch_size": 1, "on_error": "skip", "top_k": 2}
+    monkeypatch.setattr(call, "_BATCHES", 2)
+    found = list(iter_predictions(model, iter(paths), **options))
+    assert [isinstance(one, Failure) for one in found] == [n in broken for n in range(6)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert found == predict(model, paths, **options).outcomes()
+
+
+def test_the_files_of_later_predictions_are_not_read(model, folder, monkeypatch):
+    monkeypatch.setattr(call, "_BATCHES", 1)
+    paths = [str(folder / "a.png")] * 3 + ["nowhere.png"] * 3
+    found = iter_predictions(model, paths, device="cpu", batch_size=1)
+    assert [next(found).source for _ in range(2)] == paths[:2]
+    found.close()
+    with pytest.raises(ValueError, match="on_error"):
+        iter_predictions(model, paths, on_error="ignore")
 
 
 def test_the_next_batch_is_read_while_the_model_computes(model, folder, monkeypatch):

@@ -16,6 +16,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 import medzoo
 from medzoo.search import default_space
 from medzoo.search.space import (
+    check_model_args,
     check_space,
     choose,
     describe_space,
@@ -166,3 +167,17 @@ def test_a_function_counts_the_same_in_every_process():
     environment = {**os.environ, "PYTHONHASHSEED": "3"}
     there = subprocess.check_output([sys.executable, "-c", program], env=environment, text=True)
     assert there.strip() == here
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("simple_cnn", "unknown argument of simple_cnn .* 'drop_rat'; did you mean 'drop_rate'"),
+        ("timm/resnet18", "do not fit timm/resnet18: .*'drop_rat'"),
+    ],
+)
+def test_an_argument_that_an_architecture_lacks_is_named_before_the_first_trial(model, said, data):
+    space = {"model_args": {"drop_rat": [0.0, 0.2]}}
+    with pytest.raises(ValueError, match=said):
+        medzoo.search(data, model, space, trials=1, storage=None, progress=False)
+    check_model_args({"model_args": {"drop_rate": [0.0, 0.2]}}, model, data)

@@ -9,6 +9,7 @@ import pytest
 from medzoo.errors import TrainingError
 from medzoo.search import objective
 from medzoo.search import storage as storages
+from medzoo.search import study as studies
 from medzoo.search.storage import open_storage
 from medzoo.search.study import quiet
 from tests.search.formula import train
@@ -34,6 +35,27 @@ def die(monkeypatch):
         return trial
 
     return ask
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_the_last_trial_is_that_of_the_process_that_began_first(run, tmp_path, monkeypatch, file):
+    options = {"space": RATES, "storage": tmp_path / file}
+    run(trials=1, **options)
+    run_one = studies._run_one
+
+    def late(study, objective):
+        other = study.ask()
+        record = run_one(study, objective)
+        study.tell(other, objective(other))
+        return record
+
+    with monkeypatch.context() as patch:
+        patch.setattr(studies, "_run_one", late)
+        result = run(trials=2, **options)
+    assert [trial.number for trial in result.trials] == [0, 1]
+    states = [trial.state.name for trial in result.study.trials]
+    assert states == ["COMPLETE", "COMPLETE", "FAIL", "WAITING"]
+    assert [trial.number for trial in run(trials=3, **options).trials] == [0, 1, 3]
 
 
 @pytest.mark.parametrize("file", FILES)

@@ -53,7 +53,7 @@ class GrowingCsv:
         if not self._is_started:
             start = self._kept or _encoded([self.header])
             write_atomically(self.path, start + _encoded(rows), what)
-            self._is_started = True
+            self._is_started, self._kept = True, b""
             return
         with writing(self.path, what), self.path.open("ab") as stream:
             stream.write(_encoded(rows))

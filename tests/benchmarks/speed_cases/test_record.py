@@ -36,6 +36,14 @@ def test_each_processor_has_one_record_whose_cases_are_replaced_one_by_one():
     assert record.newest("loading") == (zen, [row(achieved=2.0)])
 
 
+def test_what_was_measured_need_not_be_measured_again():
+    assert record.measured(ZEN) == set()
+    record.save(ZEN, "loading", [row()])
+    assert record.measured(ZEN | {"date": "2027-01-01"}) == {"loading"}
+    for other in ({"processor": "H100"}, {"versions": {"torch": "3"}}):
+        assert record.measured(ZEN | other) == set()
+
+
 @pytest.mark.parametrize("change", [{"versions": {"torch": "1"}}, {"note": "other weights"}])
 def test_rows_that_cannot_be_compared_with_the_new_ones_go(change):
     record.save(ZEN | change, "training", [row()])

@@ -37,12 +37,12 @@ SIZE, FEW = 224, 512
 def memory(setting: Setting) -> list[Measurement]:
     """Compare the peak memory of an epoch on a large file with that on a small one."""
     count = 5_000 if setting.quick else 100_000
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory(dir=setting.temporary) as name:
         folder = Path(name)
         peaks = {}
         for images in (FEW, count):
             path = folder / f"synthetic_{images}.npz"
-            write_synthetic_file(path, images)
+            write_synthetic_file(path, images, SIZE)
             printed = run_python(
                 "-W", "ignore", "-c", _EPOCH, str(path), str(folder / f"run_{images}")
             )
@@ -63,19 +63,20 @@ def memory(setting: Setting) -> list[Measurement]:
     ]
 
 
-def write_synthetic_file(path: Path, count: int) -> None:
+def write_synthetic_file(path: Path, count: int, size: int) -> None:
     """Write a synthetic grayscale data set image by image, without holding it in memory.
 
     Args:
         path: The file to write, an uncompressed ``.npz``.
         count: Number of training images.
+        size: Their height and width.
     """
     rng = np.random.default_rng(0)
-    pool = rng.integers(0, 256, (256, SIZE, SIZE), dtype=np.uint8)
+    pool = rng.integers(0, 256, (256, size, size), dtype=np.uint8)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
         for split, number in (("train", count), ("val", 128), ("test", 128)):
             with archive.open(f"{split}_images.npy", "w", force_zip64=True) as stream:
-                header = {"descr": "|u1", "fortran_order": False, "shape": (number, SIZE, SIZE)}
+                header = {"descr": "|u1", "fortran_order": False, "shape": (number, size, size)}
                 np.lib.format.write_array_header_1_0(stream, header)
                 for index in range(number):
                     # Shifted copies of a few images: large on disk, fast to generate.

@@ -1,0 +1,1 @@
+"""Cost of size: many images, large images, several processes."""
