@@ -89,6 +89,7 @@ def find_checkpoint(
     if path is not None:
         config, tensors = read_weights(path, check=check_fit)
         spec = config.spec
+        check_types(spec, tensors)
         return Checkpoint(spec.architecture, spec, tensors, config.ood_detector)
     if name.startswith(TIMM_PREFIX):
         check_architecture(name)
@@ -202,6 +203,25 @@ def check_fit(spec: ModelSpec, shapes: Shapes) -> None:
         )
 
 
+def check_types(spec: ModelSpec, tensors: Mapping[str, Tensor]) -> None:
+    """Refuse tensors whose numbers are of another kind than the network's: loading converts them.
+
+    Args:
+        spec: What the weights file says.
+        tensors: Its tensors, as `read_weights` returns them.
+
+    Raises:
+        WeightsError: If some are whole numbers where the network has others, or the reverse.
+    """
+    for name, own in _network_tensors(spec, len(tensors)).items():
+        found = tensors[name].dtype
+        if found != own.dtype and not (found.is_floating_point and own.is_floating_point()):
+            raise WeightsError(
+                f"the weights file of {spec.architecture} stores {name} as {found}, expected "
+                f"{own.dtype}; download the file again"
+            )
+
+
 def shape_differences(shapes: Shapes, wanted: Shapes) -> str:
     """Return in words how the tensors of a file differ from those of a network, or "".
 
@@ -219,7 +239,6 @@ def shape_differences(shapes: Shapes, wanted: Shapes) -> str:
     return ", ".join(wrong[:_NAMED]) + more
 
 
-@lru_cache(maxsize=16)
 def network_shapes(spec: ModelSpec, expected: int) -> Shapes:
     """Return the shapes of the tensors of the network that a spec describes.
 
@@ -231,6 +250,12 @@ def network_shapes(spec: ModelSpec, expected: int) -> Shapes:
         ValueError: If it has many more, or needs much memory for what no file contains.
         Exception: What the constructor raises if it is given wrong arguments.
     """
+    tensors = _network_tensors(spec, expected)
+    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+
+
+@lru_cache(maxsize=16)
+def _network_tensors(spec: ModelSpec, expected: int) -> Mapping[str, Tensor]:
     kwargs = constructor_args(spec)
     kwargs |= {"num_classes": spec.num_classes, "in_chans": spec.input.channels}
     with torch.device("meta"), _at_most(_SPARE + 2 * expected):
@@ -242,7 +267,7 @@ def network_shapes(spec: ModelSpec, expected: int) -> Shapes:
     derived = sum(t.nbytes for name, t in network.named_buffers() if name not in tensors)
     if derived > _MAX_DERIVED:
         raise ValueError(f"it needs {derived:,} more bytes, expected at most {_MAX_DERIVED:,}")
-    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    return tensors
 
 
 @contextmanager
