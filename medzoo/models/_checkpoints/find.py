@@ -24,6 +24,7 @@ from medzoo.spec import ModelSpec
 from medzoo.weights import (
     OODDetector,
     Shapes,
+    WeightsConfig,
     find_entry,
     load_weights,
     locate_named,
@@ -55,15 +56,38 @@ class Checkpoint:
 
     Attributes:
         architecture: medzoo's or timm's, the latter with its prefix.
-        stored: The spec in the weights file; None without one.
+        config: What the weights file says; None without one.
         tensors: Its tensors; None without one.
-        ood_detector: Its detector of images of another kind; None without one.
     """
 
     architecture: str
-    stored: ModelSpec | None = None
+    config: WeightsConfig | None = None
     tensors: Mapping[str, Tensor] | None = None
-    ood_detector: OODDetector | None = None
+
+    @property
+    def stored(self) -> ModelSpec | None:
+        """The spec in the weights file; None without one."""
+        return self.config.spec if self.config else None
+
+    @property
+    def ood_detector(self) -> OODDetector | None:
+        """Its detector of images of another kind; None without one."""
+        return self.config.ood_detector if self.config else None
+
+    @classmethod
+    def from_file(cls, path: Path, content: bytes | None = None) -> Checkpoint:
+        """Read a weights file, once, and verify it.
+
+        Args:
+            path: The file.
+            content: The file, if it has been read already.
+
+        Raises:
+            WeightsError: If it cannot be read, was changed, or does not fit its own network.
+        """
+        config, tensors = read_weights(path, check=check_fit, content=content)
+        check_types(config.spec, tensors)
+        return cls(config.spec.architecture, config, tensors)
 
 
 def find_checkpoint(
@@ -87,10 +111,7 @@ def find_checkpoint(
     """
     path = locate_named(name)
     if path is not None:
-        config, tensors = read_weights(path, check=check_fit)
-        spec = config.spec
-        check_types(spec, tensors)
-        return Checkpoint(spec.architecture, spec, tensors, config.ood_detector)
+        return Checkpoint.from_file(path)
     if name.startswith(TIMM_PREFIX):
         check_architecture(name)
         return Checkpoint(name)
@@ -115,7 +136,7 @@ def find_checkpoint(
             )
         tag = _tag(architecture, dataset, size)
     config, tensors = load_weights(find_entry(architecture, tag))
-    return Checkpoint(architecture, config.spec, tensors, config.ood_detector)
+    return Checkpoint(architecture, config, tensors)
 
 
 def _tag(architecture: str, dataset: str | DatasetInfo | Dataset, size: int | None) -> str:
