@@ -68,15 +68,8 @@ def _coverage(text: str) -> float | None:
 
 def _calibrate(arguments: argparse.Namespace) -> tuple[Any, str]:
     from medzoo.evaluation import calibrate
-    from medzoo.models import save_weights
-    from medzoo.weights import (
-        find_entry,
-        locate_named,
-        locate_weights,
-        read_config,
-        read_precision,
-        warn_if_trained_on,
-    )
+    from medzoo.models import architecture_of, load_file, save_weights
+    from medzoo.weights import find_entry, locate_named, locate_weights, warn_if_trained_on
 
     check_outputs(
         [("--output", arguments.output)],
@@ -84,7 +77,12 @@ def _calibrate(arguments: argparse.Namespace) -> tuple[Any, str]:
         suffixes=(".safetensors",),
         overwrite=arguments.overwrite,
     )
-    model = medzoo.create_model(arguments.model, pretrained=True)
+    path = locate_named(arguments.model)
+    if path is None:
+        architecture_of(arguments.model)  # says which names there are
+        architecture, _, tag = arguments.model.partition(".")
+        path = locate_weights(find_entry(architecture, tag))
+    model, config = load_file(path)
     data = load_model_data(arguments, model, arguments.size)
     split = getattr(data, arguments.split)
     warn_if_trained_on(arguments.model, data)
@@ -98,9 +96,7 @@ def _calibrate(arguments: argparse.Namespace) -> tuple[Any, str]:
     )
     if arguments.ood_detector:
         model.ood_detector = medzoo.fit_ood_detector(model, data, device=arguments.device)
-    architecture, _, tag = arguments.model.partition(".")
-    path = locate_named(arguments.model) or locate_weights(find_entry(architecture, tag))
-    training = dict(read_config(path).training)
+    training = dict(config.training)
     training["calibration"] = found.to_dict() | {
         "split": split.name,
         "data": split.provenance.to_dict(),
@@ -108,7 +104,7 @@ def _calibrate(arguments: argparse.Namespace) -> tuple[Any, str]:
     values: dict[str, Any] = {"data": split.title, **found.to_dict()}
     text = f"{for_display(split.title)}, {split.name}: {found}"
     with keeping_results(arguments, "the weights"):
-        save_weights(model, arguments.output, training=training, precision=read_precision(path))
+        save_weights(model, arguments.output, training=training, precision=config.precision)
         values["weights"] = str(arguments.output)
         text += f"\n{arguments.output}"
     return values, text

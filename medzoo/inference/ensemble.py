@@ -37,6 +37,7 @@ class Ensemble(Classifier):
             ensemble as a whole, which `medzoo.calibrate` fits; they are dropped, with a warning,
             once a member's temperature or input has changed.
         num_classes: Number of logits.
+        sources: The names and files that members were loaded from.
 
     Raises:
         TypeError: If `members` is not a list, or a member is not a module or does not say what
@@ -68,6 +69,7 @@ class Ensemble(Classifier):
             create_model(one, pretrained=True) if isinstance(one, str | Path) else one
             for one in given
         ]
+        self.sources = tuple(str(one) for one in given if isinstance(one, str | Path))
         names = [_name(*pair) for pair in enumerate(given)]
         specs = [_spec(*pair) for pair in zip(names, models, strict=True)]
         for name, spec in zip(names, specs, strict=True):

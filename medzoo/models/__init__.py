@@ -6,7 +6,7 @@ from medzoo.models._checkpoints.find import architecture_of
 from medzoo.models._checkpoints.save import check_loads_again, save_weights
 from medzoo.models._classifier import Classifier, Specified, with_spec
 from medzoo.models._cost import ModelCost, model_cost
-from medzoo.models._factory import bind_to_dataset, create_model
+from medzoo.models._factory import bind_to_dataset, create_model, load_file
 from medzoo.models._registry import network_args
 from medzoo.models.advanced_cnn import AdvancedCNN
 from medzoo.models.attention_unet import AttentionUNet
@@ -27,6 +27,7 @@ __all__ = [
     "check_loads_again",
     "create_model",
     "list_models",
+    "load_file",
     "model_cost",
     "network_args",
     "save_weights",

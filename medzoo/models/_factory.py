@@ -31,7 +31,7 @@ from medzoo.models._registry import (
 )
 from medzoo.models._timm import TIMM_PREFIX, create_timm, weights_source
 from medzoo.spec import InputSpec, ModelSpec, find_spec
-from medzoo.weights import OODDetector
+from medzoo.weights import OODDetector, WeightsConfig
 
 
 def create_model(
@@ -87,6 +87,22 @@ def create_model(
         raise explain_argument(error, checkpoint.architecture, own) from error
 
 
+def load_file(path: Path, content: bytes | None = None) -> tuple[Classifier, WeightsConfig]:
+    """Load the model of a weights file together with what the file says, from one reading of it.
+
+    Args:
+        path: The file.
+        content: The file, if it has been read already.
+
+    Raises:
+        WeightsError: If it cannot be read, was changed, or does not load.
+    """
+    checkpoint = Checkpoint.from_file(path, content)
+    assert checkpoint.config is not None
+    plan = _resolve(checkpoint, None, None, None, None, False, {})
+    return _create(plan, pretrained=True), checkpoint.config
+
+
 def rebuild(spec: ModelSpec, tensors: Mapping[str, Tensor]) -> Classifier:
     """Build a model from its spec and tensors, as `create_model` does from its file.
 
@@ -99,7 +115,7 @@ def rebuild(spec: ModelSpec, tensors: Mapping[str, Tensor]) -> Classifier:
         WeightsError: If it cannot be built.
     """
     check_fit(spec, {name: tuple(tensor.shape) for name, tensor in tensors.items()})
-    checkpoint = Checkpoint(spec.architecture, spec, tensors)
+    checkpoint = Checkpoint(spec.architecture, WeightsConfig(spec), tensors)
     return _create(_resolve(checkpoint, None, None, None, None, False, {}), pretrained=False)
 
 

@@ -222,8 +222,10 @@ def _compare(path: str, content: bytes, info: ModelInfo | None) -> PublishedFile
     state: State = "new"
     if path in there:
         lfs = there[path].lfs
-        blob_id = git_name(BytesIO(content), len(content))
-        is_same = lfs.sha256 == digest if lfs else there[path].blob_id == blob_id
+        if lfs:
+            is_same = lfs.sha256 == digest
+        else:
+            is_same = there[path].blob_id == git_name(BytesIO(content), len(content))
         state = "unchanged" if is_same else "changed"
     return PublishedFile(path, len(content), digest, state)
 

@@ -10,16 +10,15 @@ from typing import Any
 
 from torch import nn
 
-from medzoo.errors import unknown_name
+from medzoo.errors import WeightsError, unknown_name
 from medzoo.evaluation import Report
-from medzoo.models import create_model, save_weights
+from medzoo.models import load_file, save_weights
 from medzoo.spec import ModelSpec
 from medzoo.weights import (
     WeightsEntry,
     locate_named,
     locate_weights,
     provenance_of,
-    read_config,
     weights_index,
 )
 
@@ -122,17 +121,20 @@ class Release:
         report: Report | None,
         licence: str | None,
     ) -> Release:
-        config = read_config(path)
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise WeightsError(f"weights file {path} cannot be read ({error})") from error
+        # Weights that do not load must not be published.
+        model, config = load_file(path, content)
         if report is not None:
             _check_report(report, config.spec)
         training = config.training
         if licence is None:
             licence = entry.licence if entry else config.spec.licence
         measured = {report.split: report.to_dict()} if report else {}
-        # Weights that do not load must not be published.
-        model = create_model(path)
         return cls(
-            content=path.read_bytes(),
+            content=content,
             spec=config.spec,
             parameters=sum(p.numel() for p in model.parameters()),
             data=entry.data if entry else training.get("data", {}),

@@ -39,7 +39,12 @@ from medzoo.training.progress import ProgressDisplay, interrupted
 from medzoo.training.recipes.bundled import load_recipe
 from medzoo.training.recipes.recipe import Recipe
 from medzoo.training.records.fingerprint import name_of_loss, run_fingerprint
-from medzoo.training.records.lineage import architecture_name, lineage, with_arguments_of
+from medzoo.training.records.lineage import (
+    architecture_name,
+    lineage,
+    sources_of,
+    with_arguments_of,
+)
 from medzoo.training.records.run_files import RunFiles, default_name
 from medzoo.training.state import Run, TrainState
 from medzoo.training.validation_split import ensure_validation
@@ -191,7 +196,11 @@ class Trainer:
             try_compiler(self.device)
         with (
             process_group(self.device),
-            self.files.claimed(resume=resume, overwrite=overwrite),
+            self.files.claimed(
+                resume=resume,
+                overwrite=overwrite,
+                sources=sources_of(self.recipe.backbone, self.teacher),
+            ),
         ):
             self.name = self.files.name
             if self.tensorboard is not None:

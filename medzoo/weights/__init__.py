@@ -6,7 +6,6 @@ This package knows files and tensors, not architectures; `medzoo.models` puts th
 from medzoo.weights.file import (
     Shapes,
     read_config,
-    read_precision,
     read_weights,
     weights_content,
 )
@@ -44,7 +43,6 @@ __all__ = [
     "provenance_of",
     "read_config",
     "read_index",
-    "read_precision",
     "read_weights",
     "warn_if_trained_on",
     "weights_content",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -80,6 +81,7 @@ def read_weights(
     path: str | Path,
     sha256: str | None = None,
     check: Callable[[ModelSpec, Shapes], None] | None = None,
+    content: bytes | None = None,
 ) -> tuple[WeightsConfig, dict[str, Tensor]]:
     """Read and verify a weights file; the bytes that are verified are those that are used.
 
@@ -88,6 +90,7 @@ def read_weights(
         sha256: As in `read_config`.
         check: Is given the spec and the tensors' shapes before any tensor is read, and raises
             `ValueError` or `WeightsError` if they do not fit each other.
+        content: The file, if it has been read already; the path is then its name in errors.
 
     Returns:
         What the file says about itself, and the tensors by name; those stored in fewer bits come
@@ -98,7 +101,7 @@ def read_weights(
     """
     from safetensors.torch import load
 
-    with _opened(path) as stream:
+    with _opened(path) if content is None else io.BytesIO(content) as stream:
         header = _read_header(path, stream)
         try:
             if check:
@@ -106,7 +109,7 @@ def read_weights(
             _ = header.config.ood_detector  # made here, where an error names the file
         except (TypeError, ValueError, WeightsError) as error:
             raise WeightsError(f"weights file {path} cannot be loaded: {error}") from error
-        size = os.fstat(stream.fileno()).st_size
+        size = _size(stream)
         if size > _MAX_FILE:
             raise WeightsError(f"{path} is {size:,} bytes, expected at most {_MAX_FILE:,}")
         stream.seek(0)
@@ -123,20 +126,6 @@ def read_weights(
         raise WeightsError(f"{path} is damaged ({error}); fetch it again") from error
 
 
-def read_precision(path: str | Path) -> Precision:
-    """Return the precision in which a file stores convolution and linear weights.
-
-    Args:
-        path: The file.
-
-    Raises:
-        WeightsError: If it cannot be read or was not written by medzoo.
-    """
-    with _opened(path) as stream:
-        types = _read_header(path, stream).types
-    return "int8" if "I8" in types else "float16" if "F16" in types else "float32"
-
-
 @dataclass(frozen=True)
 class _Header:
     """The beginning of a weights file, up to its tensors.
@@ -145,13 +134,11 @@ class _Header:
         content: As it is in the file.
         config: What it says about the model.
         shapes: What it says about the tensors.
-        types: Their types in the file, as safetensors names them.
     """
 
     content: bytes
     config: WeightsConfig
     shapes: Shapes
-    types: set[str]
 
 
 def _read_header(path: str | Path, stream: BinaryIO) -> _Header:
@@ -167,7 +154,7 @@ def _read_header(path: str | Path, stream: BinaryIO) -> _Header:
         shapes = {name: tuple(value["shape"]) for name, value in values.items()}
         types = {str(value["dtype"]) for value in values.values()}
         end = max((value["data_offsets"][1] for value in values.values()), default=0)
-        size = os.fstat(stream.fileno()).st_size
+        size = _size(stream)
         if size != 8 + length + end:
             raise ValueError(f"{size:,} bytes, expected {8 + length + end:,}")
         text = metadata.get(HEADER_KEY)
@@ -188,7 +175,15 @@ def _read_header(path: str | Path, stream: BinaryIO) -> _Header:
             f"{path} holds a configuration that this version of medzoo cannot read ({error}); "
             "fetch the file again or update medzoo"
         ) from error
-    return _Header(start + content, config, shapes_in(shapes), types)
+    precision: Precision = "int8" if "I8" in types else "float16" if "F16" in types else "float32"
+    return _Header(start + content, replace(config, precision=precision), shapes_in(shapes))
+
+
+def _size(stream: BinaryIO) -> int:
+    here = stream.tell()
+    size = stream.seek(0, os.SEEK_END)
+    stream.seek(here)
+    return size
 
 
 def _verify(

@@ -14,6 +14,7 @@ from medzoo.spec import InputSpec, ModelSpec, network_of, spec_of
 from medzoo.spec.checks import MAX_CLASSES, check_whole
 from medzoo.weights.digest import NO_DIGEST
 from medzoo.weights.ood import OODDetector
+from medzoo.weights.precision import Precision
 
 if TYPE_CHECKING:
     from torch import nn
@@ -29,11 +30,13 @@ class WeightsConfig:
             high-resolution images; empty if unknown.
         ood_values: The detector of images of another kind, as `OODDetector.to_dict` gives it; None
             if there is none.
+        precision: How the file stores convolution and linear weights; not part of the header.
     """
 
     spec: ModelSpec
     training: Mapping[str, Any] = field(default_factory=dict)
     ood_values: Mapping[str, Any] | None = field(default=None, compare=False)
+    precision: Precision = field(default="float32", compare=False)
 
     @classmethod
     def of(cls, model: nn.Module, training: Mapping[str, Any] | None = None) -> WeightsConfig:

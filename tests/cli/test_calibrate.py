@@ -9,7 +9,7 @@ from PIL import Image
 
 import medzoo
 from medzoo.cli.main import main
-from medzoo.weights import read_config, read_precision
+from medzoo.weights import read_config
 
 
 @pytest.fixture
@@ -154,4 +154,4 @@ def test_calibrated_weights_are_as_small_as_they_were(file, precision, tmp_path)
     after = tmp_path / "b.safetensors"
     assert main(["calibrate", str(before), "--data", str(file), "--output", str(after)]) == 0
     assert after.stat().st_size < 1.02 * before.stat().st_size
-    assert read_precision(after) == precision
+    assert read_config(after).precision == precision

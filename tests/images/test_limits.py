@@ -299,6 +299,17 @@ def test_a_program_that_does_not_know_python_says_so(monkeypatch, executable):
     assert read_image(saved("PNG")).shape == (48, 64, 3)
 
 
+@pytest.mark.parametrize("program", ["exit 3", "echo hello", "echo '[1]'", "echo '{}'"])
+def test_another_program_than_python_is_not_taken_for_a_crash(program, monkeypatch, tmp_path):
+    pool.worker_pool().end()
+    executable = tmp_path / "python"
+    executable.write_text(f"#!/bin/sh\n{program}\n")
+    executable.chmod(0o755)
+    monkeypatch.setattr(pool, "get_executable", lambda: str(executable))
+    with pytest.raises(DatasetError, match=r"is not this Python .*multiprocessing\.set_executable"):
+        read_image(saved("TIFF"))
+
+
 def test_heif_is_read_if_the_program_has_registered_it(monkeypatch, tmp_path):
     """By a stand-in for pillow-heif, which reads everything as one red pixel."""
     (tmp_path / "pillow_heif.py").write_text(

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from medzoo import TrainingError, train
+from medzoo import Ensemble, TrainingError, train
 from medzoo.errors import WriteError
 from medzoo.files import sha256_of
 from medzoo.training import Callback, Trainer
@@ -122,6 +122,20 @@ def test_a_trainer_goes_on_with_its_own_run(tiny, tmp_path):
     before = files_of(tmp_path)
     assert trainer.fit().weights == first.weights
     assert files_of(tmp_path) == before
+
+
+@pytest.mark.parametrize("role", ["backbone", "teacher"])
+def test_a_run_does_not_replace_what_it_learns_from(role, tiny, tmp_path):
+    weights = run(tiny, tmp_path).weights
+    kept = files_of(tmp_path)
+    recipe, options = ONCE.with_changes(backbone=str(weights)), {}
+    if role == "teacher":
+        recipe, options = ONCE.with_changes(distillation=0.5), {"teacher": Ensemble([weights])}
+    options |= {"output": tmp_path, "name": "run", "device": "cpu", "progress": False}
+    with pytest.raises(TrainingError, match=rf"would remove {weights}, from which this run learns"):
+        train("simple_cnn", tiny, recipe, overwrite=True, **options)
+    assert files_of(tmp_path) == kept
+    assert train("simple_cnn", tiny, recipe, **options).weights.name == "run-2.safetensors"
 
 
 def test_resume_and_overwrite_exclude_each_other(tiny, tmp_path):

@@ -135,6 +135,27 @@ def test_unknown_and_missing_names_are_refused(path, where):
     assert create_model(write_header(path, header)).num_classes == 7
 
 
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [
+        ("stem.conv.weight", torch.int32),
+        ("stem.conv.weight", torch.int8),
+        ("head.fc.bias", torch.int64),
+        ("head.fc.bias", torch.bool),
+        ("stem.bn.num_batches_tracked", torch.float32),
+        ("stem.bn.num_batches_tracked", torch.int32),
+    ],
+)
+@pytest.mark.parametrize("features_only", [False, True])
+def test_numbers_of_another_kind_are_refused(path, name, dtype, features_only):
+    """Loading would round them, or take what was scaled for what it is."""
+    header, tensors = read_header(path), load_file(path)
+    save_file(tensors | {name: tensors[name].to(dtype)}, path)
+    write_header(path, header)
+    with pytest.raises(WeightsError, match=rf"stores {name} as {dtype}, expected torch\."):
+        create_model(path, features_only=features_only)
+
+
 def test_a_file_says_of_its_model_what_the_loaded_model_says(tmp_path):
     """Also of one whose images differ from those of the data set that it was made for."""
     model = create_model("simple_cnn", dataset="breastmnist", in_chans=3, widths=WIDTHS)

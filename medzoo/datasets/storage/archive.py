@@ -38,6 +38,7 @@ binary shapes reach 113 (dSprites), photographs 10.
 
 _SMALL = 256 << 20
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_MAX_READ = 1 << 22  # bytes; arrays are read in smaller pieces, or of this size
 _HEADER = 1 << 16  # bytes; longer headers are refused before they are read
 
 
@@ -68,7 +69,7 @@ def read_archive(path: Path) -> tuple[dict[str, np.ndarray], str]:
         DatasetError: If the file is missing, damaged, too large for what it contains, or not a
             regular file, or an array is missing or of a wrong type.
     """
-    with _readable(path), regular_file(path).open("rb") as file, zipfile.ZipFile(file) as archive:
+    with _readable(path), _File(regular_file(path)) as file, zipfile.ZipFile(file) as archive:
         version = file_version(file)
         keys = _keys(archive)
         headers = {key: _read_header(archive, key) for key in keys}
@@ -100,6 +101,27 @@ def read_archive(path: Path) -> tuple[dict[str, np.ndarray], str]:
         if file_version(file) != version:
             raise OSError("it was changed while it was read; load it again")
         return arrays, md5
+
+
+class _File(io.BufferedReader):
+    """A file of which no large part is read at once.
+
+    zipfile reads the table of contents in one piece, however large the file says that it is.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(io.FileIO(path))
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > _MAX_READ:
+            raise ValueError(
+                f"its table of contents has {size:,} bytes, expected at most {_MAX_READ:,}; save "
+                "the arrays of one data set alone, with np.savez"
+            )
+        return super().read(size)
 
 
 @contextmanager

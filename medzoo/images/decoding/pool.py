@@ -1,7 +1,8 @@
 """Decode files in worker processes, which are started when needed, kept, and ended when they hang.
 
-A worker gets a line of JSON, followed by the file if it has no path. It replies with the size of
-the image, waits for "go", and replies with the shape, followed by the pixels; or with an error.
+A worker first says that it is ready. It gets a line of JSON, followed by the file if it has no
+path. It replies with the size of the image, waits for "go", and replies with the shape, followed by
+the pixels; or with an error.
 """
 
 from __future__ import annotations
@@ -100,6 +101,17 @@ class _Worker:
         self._requests: IO[bytes] = self._process.stdin  # type: ignore[assignment]
         self._replies: IO[bytes] = self._process.stdout  # type: ignore[assignment]
         self._is_between_files = True
+        try:
+            started = self._ask().get("ready")
+        except (AttributeError, TypeError, ValueError):  # it ended, or does not answer like one
+            started = False
+        if not started:
+            self.end()
+            raise ValueError(
+                f"{executable!r} was started to decode it and is not this Python (exit status "
+                f"{self._process.returncode}); name it with multiprocessing.set_executable, or "
+                "save the image as PNG"
+            )
 
     def decode(self, source: Path | bytes, name: str, reserve: Reserve) -> tuple[np.ndarray, int]:
         self._is_between_files = False

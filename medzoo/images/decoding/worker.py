@@ -34,6 +34,7 @@ def serve() -> None:
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what decoders print must not get into the replies
     _limit("RLIMIT_CORE", 0)
+    _send(replies, ready=True)
     for line in requests:
         request = json.loads(line)
         _limit("RLIMIT_AS", request["memory"])

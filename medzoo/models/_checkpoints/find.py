@@ -24,6 +24,7 @@ from medzoo.spec import ModelSpec
 from medzoo.weights import (
     OODDetector,
     Shapes,
+    WeightsConfig,
     find_entry,
     load_weights,
     locate_named,
@@ -55,15 +56,38 @@ class Checkpoint:
 
     Attributes:
         architecture: medzoo's or timm's, the latter with its prefix.
-        stored: The spec in the weights file; None without one.
+        config: What the weights file says; None without one.
         tensors: Its tensors; None without one.
-        ood_detector: Its detector of images of another kind; None without one.
     """
 
     architecture: str
-    stored: ModelSpec | None = None
+    config: WeightsConfig | None = None
     tensors: Mapping[str, Tensor] | None = None
-    ood_detector: OODDetector | None = None
+
+    @property
+    def stored(self) -> ModelSpec | None:
+        """The spec in the weights file; None without one."""
+        return self.config.spec if self.config else None
+
+    @property
+    def ood_detector(self) -> OODDetector | None:
+        """Its detector of images of another kind; None without one."""
+        return self.config.ood_detector if self.config else None
+
+    @classmethod
+    def from_file(cls, path: Path, content: bytes | None = None) -> Checkpoint:
+        """Read a weights file, once, and verify it.
+
+        Args:
+            path: The file.
+            content: The file, if it has been read already.
+
+        Raises:
+            WeightsError: If it cannot be read, was changed, or does not fit its own network.
+        """
+        config, tensors = read_weights(path, check=check_fit, content=content)
+        check_types(config.spec, tensors)
+        return cls(config.spec.architecture, config, tensors)
 
 
 def find_checkpoint(
@@ -87,9 +111,7 @@ def find_checkpoint(
     """
     path = locate_named(name)
     if path is not None:
-        config, tensors = read_weights(path, check=check_fit)
-        spec = config.spec
-        return Checkpoint(spec.architecture, spec, tensors, config.ood_detector)
+        return Checkpoint.from_file(path)
     if name.startswith(TIMM_PREFIX):
         check_architecture(name)
         return Checkpoint(name)
@@ -114,7 +136,7 @@ def find_checkpoint(
             )
         tag = _tag(architecture, dataset, size)
     config, tensors = load_weights(find_entry(architecture, tag))
-    return Checkpoint(architecture, config.spec, tensors, config.ood_detector)
+    return Checkpoint(architecture, config, tensors)
 
 
 def _tag(architecture: str, dataset: str | DatasetInfo | Dataset, size: int | None) -> str:
@@ -202,6 +224,25 @@ def check_fit(spec: ModelSpec, shapes: Shapes) -> None:
         )
 
 
+def check_types(spec: ModelSpec, tensors: Mapping[str, Tensor]) -> None:
+    """Refuse tensors whose numbers are of another kind than the network's: loading converts them.
+
+    Args:
+        spec: What the weights file says.
+        tensors: Its tensors, as `read_weights` returns them.
+
+    Raises:
+        WeightsError: If some are whole numbers where the network has others, or the reverse.
+    """
+    for name, own in _network_tensors(spec, len(tensors)).items():
+        found = tensors[name].dtype
+        if found != own.dtype and not (found.is_floating_point and own.is_floating_point()):
+            raise WeightsError(
+                f"the weights file of {spec.architecture} stores {name} as {found}, expected "
+                f"{own.dtype}; download the file again"
+            )
+
+
 def shape_differences(shapes: Shapes, wanted: Shapes) -> str:
     """Return in words how the tensors of a file differ from those of a network, or "".
 
@@ -219,7 +260,6 @@ def shape_differences(shapes: Shapes, wanted: Shapes) -> str:
     return ", ".join(wrong[:_NAMED]) + more
 
 
-@lru_cache(maxsize=16)
 def network_shapes(spec: ModelSpec, expected: int) -> Shapes:
     """Return the shapes of the tensors of the network that a spec describes.
 
@@ -231,6 +271,12 @@ def network_shapes(spec: ModelSpec, expected: int) -> Shapes:
         ValueError: If it has many more, or needs much memory for what no file contains.
         Exception: What the constructor raises if it is given wrong arguments.
     """
+    tensors = _network_tensors(spec, expected)
+    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+
+
+@lru_cache(maxsize=16)
+def _network_tensors(spec: ModelSpec, expected: int) -> Mapping[str, Tensor]:
     kwargs = constructor_args(spec)
     kwargs |= {"num_classes": spec.num_classes, "in_chans": spec.input.channels}
     with torch.device("meta"), _at_most(_SPARE + 2 * expected):
@@ -242,7 +288,7 @@ def network_shapes(spec: ModelSpec, expected: int) -> Shapes:
     derived = sum(t.nbytes for name, t in network.named_buffers() if name not in tensors)
     if derived > _MAX_DERIVED:
         raise ValueError(f"it needs {derived:,} more bytes, expected at most {_MAX_DERIVED:,}")
-    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    return tensors
 
 
 @contextmanager

@@ -82,6 +82,18 @@ def lineage(
     }
 
 
+def sources_of(backbone: str, teacher: Model | None) -> list[str]:
+    """Return the names and files of the weights that a run learns from, as far as they are known.
+
+    Args:
+        backbone: The recipe's; empty if there is none.
+        teacher: The teacher, if any. Only an `Ensemble` knows where its members come from.
+    """
+    network = network_of(teacher) if teacher is not None else None
+    taught_by = network.sources if isinstance(network, Ensemble) else ()
+    return [*([backbone] if backbone else []), *taught_by]
+
+
 def describe_members(model: Model) -> list[dict[str, Any]]:
     """Describe the models that answer together, or the single one that answers.
 

@@ -2,6 +2,8 @@
 
 import math
 import os
+import struct
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 
 from medzoo.datasets import load_dataset
 from medzoo.datasets.storage import archive as storage
+from medzoo.datasets.storage import read_archive
 from medzoo.errors import DatasetError
 from tests.datasets.conftest import make_arrays
 from tests.fuzz.headers import HEADER, archive, npy_header
@@ -117,6 +120,21 @@ def test_a_header_of_gigabytes_is_not_read(tmp_path, monkeypatch):
     monkeypatch.setattr(zipfile.ZipExtFile, "read", limited(zipfile.ZipExtFile.read))
     with pytest.raises(DatasetError, match="train_images has a header that NumPy cannot read"):
         load_dataset(tmp_path / "own.npz")
+
+
+def test_a_table_of_contents_is_not_read_before_its_size_is_checked(tmp_path):
+    path = tmp_path / "d.npz"
+    size = 64 << 20
+    with path.open("wb") as file:
+        file.truncate(size)
+        file.seek(size)
+        file.write(struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 9, 9, size, 0, 0))
+    tracemalloc.start()
+    with pytest.raises(DatasetError, match=r"its table of contents has 67,108,864 bytes"):
+        read_archive(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2 << 20
 
 
 def test_small_sets_may_be_uniform(tmp_path):
