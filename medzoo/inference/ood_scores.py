@@ -128,7 +128,9 @@ def _ensemble(ensemble: Ensemble, recorders: list[Recorder]) -> Ensemble:
         if own.size <= size:
             member = _recording(member, replace(spec_of(member), input=own), recorders)
         parts.append(_with_child(part, "model", member))
-    return _with_child(ensemble, "parts", nn.ModuleList(parts).eval())
+    recording = nn.ModuleList(parts)
+    recording.training = ensemble.parts.training  # not by .eval(), which the members would share
+    return _with_child(ensemble, "parts", recording)
 
 
 def _with_child(module: M, name: str, child: nn.Module) -> M:

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import nn
 
-from medzoo.errors import WeightsError, unknown_name
+from medzoo.errors import unknown_name
 from medzoo.evaluation import Report
 from medzoo.models import load_file, save_weights
 from medzoo.spec import ModelSpec
@@ -19,6 +19,7 @@ from medzoo.weights import (
     locate_named,
     locate_weights,
     provenance_of,
+    read_content,
     weights_index,
 )
 
@@ -121,10 +122,7 @@ class Release:
         report: Report | None,
         licence: str | None,
     ) -> Release:
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise WeightsError(f"weights file {path} cannot be read ({error})") from error
+        content = read_content(path)
         # Weights that do not load must not be published.
         model, config = load_file(path, content)
         if report is not None:

@@ -6,6 +6,7 @@ This package knows files and tensors, not architectures; `medzoo.models` puts th
 from medzoo.weights.file import (
     Shapes,
     read_config,
+    read_content,
     read_weights,
     weights_content,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "locate_weights",
     "provenance_of",
     "read_config",
+    "read_content",
     "read_index",
     "read_weights",
     "warn_if_trained_on",

@@ -109,11 +109,7 @@ def read_weights(
             _ = header.config.ood_detector  # made here, where an error names the file
         except (TypeError, ValueError, WeightsError) as error:
             raise WeightsError(f"weights file {path} cannot be loaded: {error}") from error
-        size = _size(stream)
-        if size > _MAX_FILE:
-            raise WeightsError(f"{path} is {size:,} bytes, expected at most {_MAX_FILE:,}")
-        stream.seek(0)
-        content = stream.read(size)
+        content = _content(path, stream)
     length = len(header.content)
     if content[:length] != header.content:
         raise WeightsError(f"{path} was replaced while it was read; try again")
@@ -124,6 +120,27 @@ def read_weights(
         return header.config, full_precision(stored)
     except (SafetensorError, ValueError) as error:
         raise WeightsError(f"{path} is damaged ({error}); fetch it again") from error
+
+
+def read_content(path: str | Path) -> bytes:
+    """Read a weights file as it is, to verify and use the same bytes.
+
+    Args:
+        path: The file.
+
+    Raises:
+        WeightsError: If it cannot be read, or is too large.
+    """
+    with _opened(path) as stream:
+        return _content(path, stream)
+
+
+def _content(path: str | Path, stream: BinaryIO) -> bytes:
+    size = _size(stream)
+    if size > _MAX_FILE:
+        raise WeightsError(f"{path} is {size:,} bytes, expected at most {_MAX_FILE:,}")
+    stream.seek(0)
+    return stream.read(size)
 
 
 @dataclass(frozen=True)

@@ -104,3 +104,14 @@ def test_members_that_get_enlarged_images_are_not_asked(models, data):
     assert found == pytest.approx(alone, rel=1e-5)
     large_first = medzoo.Ensemble([large, models[0]])
     assert medzoo.predict(large_first, data.test.images[0]).ood_score > 0
+
+
+def test_scoring_leaves_every_module_in_its_mode(models, data):
+    ensemble = medzoo.Ensemble(models)
+    models[0].train()
+    try:
+        before = [module.training for module in ensemble.modules()]
+        medzoo.predict(ensemble, data.test)
+        assert [module.training for module in ensemble.modules()] == before
+    finally:
+        models[0].eval()

@@ -20,6 +20,7 @@ def counts(labels, splits):
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.integers(3, 60), min_size=1, max_size=6), st.integers(0, 2**32 - 1))
 @example([3, 3, 3, 3, 25], 0)
+@example([7, 14, 55], 0)  # all is rounded up but the largest class in the largest split
 def test_every_class_is_in_each_split_in_proportion(sizes, seed):
     labels = np.repeat(np.arange(len(sizes)), sizes)
     found = counts(labels, stratified_group_split(labels, range(len(labels)), SHARES, seed))
@@ -27,7 +28,7 @@ def test_every_class_is_in_each_split_in_proportion(sizes, seed):
     wanted = np.outer(sizes, list(SHARES.values()))
     # Small classes take more than their share of a small split, hence others take less of it.
     excess = np.clip(1 - wanted, 0, None).sum(axis=0).max()
-    assert np.abs(found - wanted).max() < 1.5 + excess
+    assert np.abs(found - wanted).max() < 1.5 + excess + 1e-9
 
 
 @settings(max_examples=50, deadline=None)
