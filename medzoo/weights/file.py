@@ -60,18 +60,21 @@ def weights_content(
     return with_digest(save(plain, {HEADER_KEY: config.to_json()}))
 
 
-def read_config(path: str | Path, sha256: str | None = None) -> WeightsConfig:
+def read_config(
+    path: str | Path, sha256: str | None = None, content: bytes | None = None
+) -> WeightsConfig:
     """Read what a weights file says about itself, and verify all of the file.
 
     Args:
         path: The file.
         sha256: Expected checksum of the file. By default, it must have the digest that its header
             states, or be one of the published files.
+        content: The file, if it has been read already; the path is then its name in errors.
 
     Raises:
         WeightsError: If it cannot be read, was not written by medzoo, or was changed since.
     """
-    with _opened(path) as stream:
+    with _opened(path) if content is None else io.BytesIO(content) as stream:
         header = _read_header(path, stream)
         _verify(path, header.content, iter(partial(stream.read, _BLOCK), b""), sha256)
     return header.config

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from medzoo.files import sha256_of
-from medzoo.weights.file import read_config
+from medzoo.weights.file import read_config, read_content
 from medzoo.weights.find import locate_named
 from medzoo.weights.header import WeightsConfig
 from medzoo.weights.index import WeightsEntry, weights_index
@@ -54,7 +55,8 @@ def weights_origin(source: str | os.PathLike[str]) -> WeightsOrigin:
     path = locate_named(name)
     if path is None:
         return WeightsOrigin(sha256_of(name))
-    sha256 = sha256_of(path)
+    content = read_content(path)
+    sha256 = hashlib.sha256(content).hexdigest()
     if known := next((one for one in weights_index().values() if one.sha256 == sha256), None):
         return WeightsOrigin(sha256, known)
-    return WeightsOrigin(sha256, config=read_config(path))
+    return WeightsOrigin(sha256, config=read_config(path, content=content))

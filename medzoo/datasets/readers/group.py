@@ -12,7 +12,9 @@ GroupColumn: TypeAlias = "str | Literal[False] | None"
 """A column; None for the one with the name of a group, if there is one; False or "" for none."""
 
 _GROUPS = "group|patient|subject|lesion|study|case|participant|person|individual"
-_NAME = re.compile(f"({_GROUPS})s?(id|identifier|number|no|nr|name|uid|key)?")
+_ENDINGS = "id|identifier|number|no|nr|name|uid|instanceuid|key"
+# DICOM's attributes, such as StudyInstanceUID, and hospitals' abbreviations are among them.
+_NAME = re.compile(f"({_GROUPS})s?({_ENDINGS})?|pid|mrn|medicalrecordnumber")
 
 
 def is_group_name(name: str) -> bool:

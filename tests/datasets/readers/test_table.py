@@ -123,7 +123,8 @@ def test_a_group_is_never_in_two_splits(write, folder, groups):
 
 
 @pytest.mark.parametrize(
-    "column", ["patient_id", "Patient ID", "patient", "SUBJECT", "subject_id", "lesion_id", "Study"]
+    "column",
+    ["patient_id", "Patient ID", "patient", "SUBJECT", "subject_id", "lesion_id", "Study", "MRN"],
 )
 def test_a_column_of_patients_is_the_group_by_default(write, column):
     patients = [f"p{number // 3}" for number in range(FILES)]
