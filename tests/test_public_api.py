@@ -169,6 +169,7 @@ def test_every_documented_package_is_reachable():
     assert all(getattr(medzoo, name).__name__ == f"medzoo.{name}" for name in medzoo._modules)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", ["", "import medzoo; medzoo.search; "])
 def test_modules_behind_a_function_of_the_same_name_can_be_imported(first):
     code = f"{first}import medzoo.search.goals as goals; import medzoo; print(goals.__name__)"

@@ -56,7 +56,10 @@ NOT_RUN = {
 SLOW = {
     "docs/evaluation.md",
     "docs/export.md",
+    "docs/fast-inference.md",
     "docs/own-data.md",
+    "docs/reports.md",
+    "docs/scaling.md",
     "docs/search.md",
     "docs/training.md",
     "docs/transfer-learning.md",

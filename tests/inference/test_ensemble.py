@@ -231,6 +231,7 @@ def test_it_infers(tiny):
     not all(map(importlib.util.find_spec, ("onnx", "onnxruntime", "onnxscript"))),
     reason="needs medzoo[onnx]",
 )
+@pytest.mark.slow
 def test_it_can_be_compiled_and_members_temperatures_are_part_of_the_graph(tiny):
     models = [member(tiny, seed) for seed in range(2)]
     ensemble = Ensemble(models)

@@ -152,6 +152,7 @@ with RunFiles(sys.argv[1], "run").claimed(resume=False, overwrite=False):
 """
 
 
+@pytest.mark.slow
 def test_two_processes_do_not_write_the_same_run(tmp_path):
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(tmp_path)],
