@@ -1,5 +1,6 @@
 """A run that was stopped goes on as if it had not been, bit for bit."""
 
+import json
 import os
 import signal
 import subprocess
@@ -116,6 +117,15 @@ def test_checkpoint_of_another_recipe_is_refused(tiny, tmp_path):
     other = trainer(tiny, tmp_path, RECIPE.with_changes(learning_rate=0.5))
     with pytest.raises(TrainingError, match=r"run\.checkpoint\.safetensors belongs to another"):
         other.fit(resume=True)
+
+
+def test_checkpoint_older_than_a_field_of_recipes_is_resumed(tiny, tmp_path):
+    stopped = trainer(tiny, tmp_path)
+    interrupt(stopped, epoch=1)
+    older = json.loads(json.dumps(stopped.fingerprint))
+    del older["recipe"]["clip_gradient"], older["recipe"]["augmentation"]["corruptions"]
+    stopped.files.write(stopped.state, older, last=True)
+    assert len(trainer(tiny, tmp_path).fit(resume=True).history) == RECIPE.epochs
 
 
 @pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b"x" * 99])

@@ -20,7 +20,7 @@ from medzoo.distributed import all_ranks_equal, broadcast
 from medzoo.errors import TrainingError, WriteError
 from medzoo.files import remove_leftovers, write_atomically, writing
 from medzoo.models import save_weights
-from medzoo.training.recipes.recipe import Recipe
+from medzoo.training.recipes.recipe import Recipe, merge
 from medzoo.training.records.checkpoint import Checkpoint, load_checkpoint
 from medzoo.training.records.lineage import can_be_rebuilt
 from medzoo.training.records.run_lock import hold_run
@@ -205,7 +205,7 @@ class RunFiles:
             return
         wanted = json.loads(json.dumps(fingerprint))
         # A checkpoint that is older than a field of recipes was trained by the field's default.
-        found |= {"recipe": Recipe().to_dict() | found["recipe"]}
+        found |= {"recipe": merge(Recipe().to_dict(), found["recipe"])}
         other = [key for key in wanted | found if wanted.get(key) != found.get(key)]
         again = "start again with overwrite=True (--overwrite) or under another name"
         if other:
