@@ -209,7 +209,7 @@ def iter_predictions(
     Examples:
         >>> import medzoo
         >>> from medzoo.prediction import iter_predictions
-        >>> images = medzoo.synthetic("dermamnist", images=30).train.images
+        >>> images = medzoo.synthetic("dermamnist", n_train=14).train.images
         >>> for one in iter_predictions("simple_cnn.dermamnist", images[:2]):
         ...     print(len(one.probabilities))
         7
@@ -252,7 +252,7 @@ class _Call:
         abstain_above: float | None = None,
         **options: Unpack[InferenceOptions],
     ) -> _Call:
-        settings = Settings.of(options, InferenceOptions, batch_size=_BATCH)
+        settings = Settings.of(options, PredictOptions, batch_size=_BATCH)
         resolve_device(settings.device)  # before anything is loaded, read or resized
         runs = load_model(model)
         spec = spec_of(runs, settings.spec)

@@ -118,6 +118,8 @@ def test_bad_arguments_are_refused(data, model):
         predict(model, data.test.images[0], top_k=0)
     with pytest.raises(ValueError, match="top_k='3' must be a whole number"):
         predict(model, data.test.images[0], top_k="3")
+    with pytest.raises(TypeError, match="unknown option 'topk'; did you mean 'top_k'"):
+        predict(model, data.test.images[0], topk=3)
     with pytest.raises(TypeError, match=r"threshold='0\.3' must be a number"):
         predict(model, data.test.images[0], threshold="0.3")
     with pytest.raises(ValueError, match="batch_size='8' must be a whole number"):
