@@ -279,7 +279,7 @@ class Dataset:
                 or copies of one file are in two splits.
 
         Example:
-            >>> data = Dataset.from_table(
+            >>> data = Dataset.from_table(  # doctest: +SKIP
             ...     "HAM10000_metadata.csv", image="image_id", label="dx", group="lesion_id"
             ... )
         """

@@ -64,11 +64,12 @@ def suggest_architecture(
         ImportError: If Optuna is not installed: ``pip install 'medzoo[search]'``.
 
     Example:
+        >>> import medzoo, optuna
         >>> info = medzoo.dataset_info("octmnist")
         >>> defaults = default_architecture_params("simple_cnn", info, 28)
         >>> trial = optuna.trial.FixedTrial(defaults)
         >>> suggest_architecture(trial, "simple_cnn", info, 28, max_params=5e5)["widths"]
-        [32, 80, 168]
+        [40, 88, 168]
     """
     optuna = import_optional("optuna", "architecture search needs", "search")
     for name, limit in (("max_params", max_params), ("max_mflop", max_mflop)):

@@ -60,6 +60,7 @@ def preview(data: Dataset, near_duplicates: bool = True) -> DatasetPreview:
         TypeError: If `data` is not a whole data set.
 
     Example:
+        >>> from medzoo import synthetic
         >>> preview(synthetic("breastmnist", n_train=4, n_val=2, n_test=2)).images
         {'train': 4, 'val': 2, 'test': 2}
     """

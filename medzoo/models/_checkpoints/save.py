@@ -55,6 +55,7 @@ def save_weights(
             precision is unknown or cannot store the weights.
 
     Example:
+        >>> from medzoo import create_model
         >>> model = create_model("simple_cnn", dataset="dermamnist")
         >>> path = save_weights(model, "own.safetensors")
         >>> model = create_model(path)
