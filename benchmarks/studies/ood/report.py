@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from statistics import mean
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -15,14 +16,19 @@ RESULTS_FILE = ResultsFile(RESULTS / "ood.json")
 _NO_DATASET = ("blank", "noise", "photographs")
 
 
+def _records() -> dict[str, dict[str, Any]]:
+    """Return the records, sorted by model, since they are in the order in which they were made."""
+    return dict(sorted(RESULTS_FILE.read().items()))
+
+
 def _kinds() -> list[str]:
-    found = {kind for record in RESULTS_FILE.read().values() for kind in record["kinds"]}
+    found = {kind for record in _records().values() for kind in record["kinds"]}
     return [*sorted(found - {*_NO_DATASET}), *_NO_DATASET]
 
 
 def table() -> str:
     """Return AUROC and FPR95 of each model for each kind of images, as a Markdown table."""
-    records, kinds = RESULTS_FILE.read(), _kinds()
+    records, kinds = _records(), _kinds()
     rows = []
     for name, record in records.items():
         cells = [
@@ -36,7 +42,7 @@ def table() -> str:
 
 def plot() -> Figure:
     """Draw the AUROC of each model for each kind of images."""
-    records, kinds = RESULTS_FILE.read(), _kinds()
+    records, kinds = _records(), _kinds()
     values = [
         [record["kinds"].get(kind, {}).get("auroc", np.nan) for kind in kinds]
         for record in records.values()
@@ -52,7 +58,7 @@ def plot() -> Figure:
 
 def methods_table() -> str:
     """Return the mean AUROC and FPR95 of each method on validation images."""
-    records = [record["candidates"] for record in RESULTS_FILE.read().values()]
+    records = [record["candidates"] for record in _records().values()]
     names = dict.fromkeys(name for record in records for name in record)
     rows = []
     for name in names:
