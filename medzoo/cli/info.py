@@ -200,6 +200,8 @@ def _checkpoints(part: str) -> list[str]:
 
 
 def _dataset_facts(values: Mapping[str, Any], folder: str) -> Iterator[tuple[str, str]]:
+    from medzoo.weights import weights_index
+
     counts = values["n_samples"]
     name = values["name"]
     yield "what", values["description"]
@@ -211,7 +213,11 @@ def _dataset_facts(values: Mapping[str, Any], folder: str) -> Iterator[tuple[str
     sizes = ", ".join(map(str, values["on_disk"]))
     yield "on disk", f"{sizes or 'none'} ({folder})"
     yield "licence", _licence(values["licence"])
-    yield "checkpoints", ", ".join(_checkpoints(f".{name}")) or "none"
+    found = _checkpoints(f".{name}")
+    yield "checkpoints", ", ".join(found) or "none"
+    if found:
+        tests = [weights_index()[one].metrics["test"] for one in found]
+        yield "trained on", "; ".join(dict.fromkeys(test["title"] for test in tests))
     yield "use", f'medzoo.load_dataset("{name}")'
 
 

@@ -169,6 +169,11 @@ def test_a_data_set_is_a_card(tmp_path, capsys):
     assert "7,007 train, 1,003 val, 2,005 test" in card
     assert f"64 ({tmp_path})" in card
     assert "advanced_cnn.dermamnist" in card
+    assert "trained on   DermaMNIST (rebuilt)" in card
+    assert main(["info", "octmnist", "--data-root", str(tmp_path)]) == 0
+    assert "5,443 substitute training images" in " ".join(capsys.readouterr().out.split())
+    assert main(["info", "pathmnist", "--data-root", str(tmp_path)]) == 0
+    assert "trained on" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", medzoo.list_models())
