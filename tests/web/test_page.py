@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 import medzoo
-from tests.web.conftest import bars, drop, noise, png, states, upload
+from tests.web.conftest import bars, drop, noise, png, states, until, upload
 from tests.web.live import serving
 
 pytestmark = pytest.mark.slow
@@ -251,15 +251,18 @@ def test_everything_can_be_done_with_the_keyboard(page):
                 return
         raise AssertionError(f"{selector} cannot be reached")
 
+    # Playwright does not wait until its listener is in place, so it is set long before the key.
+    choosers = []
+    page.on("filechooser", lambda one: choosers.append(one))
     tab_to("#model")
     page.keyboard.press("ArrowDown")
     expect(page.locator("#facts")).to_contain_text("ChestMNIST")
     tab_to("#choose")
     outline = "document.activeElement.parentElement"
     assert page.evaluate(f"getComputedStyle({outline}).outlineStyle") == "solid"
-    with page.expect_file_chooser() as chooser:
-        page.keyboard.press("Enter")
-    chooser.value.set_files([upload("a.png", noise(1)), upload("b.png", noise(2))])
+    page.keyboard.press("Enter")
+    until(page, lambda: choosers)
+    choosers[0].set_files([upload("a.png", noise(1)), upload("b.png", noise(2))])
     expect(page.locator("#bars .value").first).to_contain_text("%")
     tab_to(".show:not([aria-current=true])")
     page.keyboard.press("Enter")
