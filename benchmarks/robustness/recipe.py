@@ -72,7 +72,10 @@ class RobustTrial:
 
 
 def trials() -> list[RobustTrial]:
-    """Return the trials: those on validation images first, then those on test images."""
+    """Return the trials: those on validation images first, then those on test images.
+
+    One seed after another, so that an interrupted run has a value for every recipe.
+    """
     measured: Mapping[SplitName, tuple[str, ...]] = {
         "val": tuple(ARMS),
         "test": ("default", "robust"),
@@ -80,7 +83,7 @@ def trials() -> list[RobustTrial]:
     return [
         RobustTrial(dataset, arm, seed, split)
         for split, arms in measured.items()
-        for dataset, arm, seed in product(DATASETS, arms, SEEDS)
+        for seed, dataset, arm in product(SEEDS, DATASETS, arms)
     ]
 
 

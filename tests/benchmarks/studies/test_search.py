@@ -37,7 +37,7 @@ def test_a_search_is_recorded_and_goes_on(monkeypatch, tmp_path, method):
     monkeypatch.setattr(better_than_luck, "STORAGE", tmp_path / "study.db")
     trial, counts = SearchTrial("retinamnist", method, 0), []
     for seconds in (5, 25):
-        monkeypatch.setattr(better_than_luck, "SECONDS", seconds)
+        monkeypatch.setitem(better_than_luck.DATASETS["retinamnist"], "seconds", seconds)
         record = better_than_luck.run(trial, Source())
         counts.append(sum(record["trials"].values()))
         assert [value for _, value in record["curve"]] == sorted(
