@@ -5,6 +5,7 @@ cannot have: the reader's own images and the data sets are small and made up, an
 after its first epoch.
 """
 
+import importlib
 import importlib.util
 import re
 import shutil
@@ -14,6 +15,9 @@ from pathlib import Path
 import pytest
 
 import medzoo
+from medzoo import deployment
+from medzoo.deployment import Description
+from medzoo.deployment.cache import cache_path
 from medzoo.training import Callback, Trainer
 from tests.docs.reader_files import write_datasets, write_files
 
@@ -86,8 +90,22 @@ def files_folder(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="session")
+def export_once():
+    """Export a network to ONNX as medzoo does, but the same network only once."""
+    exported = {}
+
+    def export_onnx(model, *, opset=18):
+        key = cache_path(model, Description.of(model)), opset
+        if key not in exported:
+            exported[key] = deployment.export_onnx(model, opset=opset)
+        return exported[key]
+
+    return export_onnx
+
+
 @pytest.fixture
-def reader(tmp_path, monkeypatch, data_folder, files_folder, hub):
+def reader(tmp_path, monkeypatch, data_folder, files_folder, export_once, hub):
     """Make the test a reader with small data sets and own images, who trains for one epoch."""
     train = Trainer.fit
 
@@ -97,6 +115,8 @@ def reader(tmp_path, monkeypatch, data_folder, files_folder, hub):
 
     folder = shutil.copytree(files_folder, tmp_path / "reader")
     monkeypatch.setattr(Trainer, "fit", fit)
+    module = importlib.import_module("medzoo.deployment.export")  # has a function of its name
+    monkeypatch.setattr(module, "export_onnx", export_once)
     monkeypatch.setenv("MEDZOO_DATA", str(data_folder))
     monkeypatch.setenv("HF_TOKEN", hub.token)
     monkeypatch.chdir(folder)
