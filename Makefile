@@ -20,11 +20,15 @@ wheels: | $(VENV)/bin/python  ## collect what benchmarks/gpu_pass.sh needs into 
 	$(RUN) -m pip download --quiet --no-deps --only-binary :all: --dest wheels $(GPU_WHEELS)
 
 # One process per processor, with one thread each: small networks gain little from more threads.
+# The byte code of the tests, with pytest's assertions, is written once, whatever else is set.
+PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(RUN) -m pytest \
+  --numprocesses=logical --dist=worksteal
+
 test: $(VENV)/.dev  ## run the tests
-	OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses=logical --dist=worksteal -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-slow: $(VENV)/.dev  ## run the tests that take longer: whole pipelines, all published weights
-	OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses=logical --dist=worksteal -m slow
+	$(PYTEST) -m slow
 
 lint: $(VENV)/.dev  ## check style and format
 	$(RUN) -m ruff check .

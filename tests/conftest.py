@@ -1,5 +1,6 @@
 """Fixtures that all tests share: real data where present, and made-up data."""
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,12 @@ import pytest
 
 from medzoo.datasets import Dataset, synthetic
 from tests.hub_server import HubServer
+
+
+def pytest_collection_finish() -> None:
+    """Keep the garbage collector from going through all that was imported, again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

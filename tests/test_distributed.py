@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from medzoo import distributed
+from tests.processes import run_two_programs
 
 ALONE = torch.device("cpu")
 
@@ -87,6 +88,7 @@ def test_several_processes_do_not_share_mps(second_of_three, monkeypatch):
 SCRIPT = """
 import json, pathlib, sys, torch
 from medzoo import distributed
+from tests.processes import run_two_programs
 
 cpu, found = torch.device("cpu"), {}
 for again in range(2):  # a second group after the first
@@ -117,18 +119,33 @@ pathlib.Path(sys.argv[1], f"{rank}.json").write_text(json.dumps(found))
 """
 
 
+def written(folder):
+    return [json.loads((folder / f"{rank}.json").read_text()) for rank in (0, 1)]
+
+
 @pytest.fixture(scope="module")
-def found(tmp_path_factory):
-    path = tmp_path_factory.mktemp("group")
-    (path / "script.py").write_text(SCRIPT)
+def script(tmp_path_factory):
+    path = tmp_path_factory.mktemp("group") / "script.py"
+    path.write_text(SCRIPT)
+    return path
+
+
+@pytest.fixture(scope="module")
+def found(script):
+    run_two_programs(script, str(script.parent), folder=script.parent)
+    return written(script.parent)
+
+
+@pytest.mark.slow
+def test_torchrun_starts_such_processes(script, found, tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2",
-         str(path / "script.py"), str(path)],
+         str(script), str(tmp_path)],
         env=os.environ | {"PYTHONPATH": str(Path(distributed.__file__).parents[1])},
         capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    return [json.loads((path / f"{rank}.json").read_text()) for rank in (0, 1)]
+    assert written(tmp_path) == found
 
 
 def test_shards_cover_everything_once(found):

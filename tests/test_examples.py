@@ -1,14 +1,12 @@
 """The examples run, each as its own process, and print what they promise."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 import medzoo
 from tests.docs.reader_files import write_npz
+from tests.processes import run_program
 
 FOLDER = Path(__file__).parent.parent / "examples"
 PROMISED = {
@@ -27,30 +25,6 @@ NEEDS_WEIGHTS = {
 TAKE_LONGER = {"own_data.py", "own_recipe.py", "transfer_learning.py"}
 
 
-def run(name: str, folder: Path, data: Path) -> str:
-    """Run an example in an empty folder, with a small made-up RetinaMNIST as its only data set."""
-    if name in NEEDS_WEIGHTS and not medzoo.list_models(pretrained=True):
-        pytest.skip("needs published weights, and none are in this installation")
-    environment = {
-        **os.environ,
-        "MEDZOO_DATA": str(data),
-        "XDG_CACHE_HOME": str(folder),
-        "HF_HUB_OFFLINE": "1",
-        "OMP_NUM_THREADS": "1",
-    }
-    done = subprocess.run(
-        [sys.executable, str(FOLDER / name)],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 def test_every_example_is_tested():
     assert {path.name for path in FOLDER.glob("*.py")} == PROMISED.keys()
 
@@ -63,11 +37,16 @@ def test_every_example_is_tested():
     ],
 )
 def test_runs(name, tmp_path):
+    """In an empty folder, with a small made-up RetinaMNIST as the only data set."""
+    if name in NEEDS_WEIGHTS and not medzoo.list_models(pretrained=True):
+        pytest.skip("needs published weights, and none are in this installation")
     folder, data = tmp_path / "empty", tmp_path / "data"
     folder.mkdir()
     data.mkdir()
     retina = medzoo.synthetic("retinamnist", n_train=240, n_val=24, n_test=24)
     write_npz(data / "retinamnist.npz", retina, ("train", "val", "test"))
-    assert PROMISED[name] in run(name, folder, data)
+    assert PROMISED[name] in run_program(
+        FOLDER / name, folder=folder, MEDZOO_DATA=str(data), XDG_CACHE_HOME=str(folder)
+    )
     left = {path.name for path in folder.iterdir()} - {"Microsoft"}  # ONNX Runtime's own cache
     assert not left, "an example leaves files behind"

@@ -12,9 +12,10 @@ from medzoo.weights import weights_index
 from tests.benchmarks.commands import ROOT, without_path
 
 
-def reproduce(tmp_path, *arguments, data_root):
+def reproduce(tmp_path, *arguments, data_root, as_module=False):
     """Run reproduce.py without network access; return what it printed."""
-    command = [sys.executable, "benchmarks/reproduce.py", *arguments]
+    start = ["-m", "benchmarks.reproduce"] if as_module else ["benchmarks/reproduce.py"]
+    command = [sys.executable, *start, *arguments]
     no_network = {"https_proxy": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}
     done = subprocess.run(
         [*command, "--data-root", str(data_root), "--output", str(tmp_path / "out")],
@@ -48,6 +49,7 @@ def test_chest_row_trains_and_is_marked_partial(tmp_path, data_root):
         *("--train", "--rows", "chestmnist/attention_unet,octmnist/advanced_cnn"),
         *("--epochs", "1", "--json", str(tmp_path / "r.json")),
         data_root=data_root / "partial",
+        as_module=True,
     )
     assert "ChestMNIST (2,043 of 112,120 images)" in printed
     chest, oct_row = json.loads((tmp_path / "r.json").read_text())["rows"]

@@ -1,7 +1,9 @@
 """``medzoo calibrate``, and what ``medzoo train`` says about calibration and earlier runs."""
 
 import csv
+import io
 import json
+from contextlib import redirect_stdout
 
 import numpy as np
 import pytest
@@ -12,27 +14,36 @@ from medzoo.cli.main import main
 from medzoo.weights import read_config
 
 
-@pytest.fixture
-def file(tmp_path):
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    """A made-up data set in medmnist's file format. Do not change it."""
     rng = np.random.default_rng(0)
     parts = {}
     for split, count in (("train", 32), ("val", 24), ("test", 8)):
         labels = np.arange(count) % 2
         images = rng.integers(0, 120, (count, 28, 28)) + 100 * labels[:, None, None]
         parts |= {f"{split}_images": images.astype(np.uint8), f"{split}_labels": labels[:, None]}
-    np.savez(tmp_path / "own.npz", **parts)
-    return tmp_path / "own.npz"
+    path = tmp_path_factory.mktemp("data") / "own.npz"
+    np.savez(path, **parts)
+    return path
 
 
-def training(file, tmp_path, *extra):
+def training(file, folder, *extra):
     arguments = ["train", "simple_cnn", "--data", str(file), "--epochs", "2", *extra]
-    return main([*arguments, "--output", str(tmp_path / "out")])
+    return main([*arguments, "--output", str(folder / "out")])
 
 
-def test_calibrate_writes_a_new_file_and_says_what_changed(file, tmp_path, capsys):
-    assert training(file, tmp_path, "--json") == 0
-    printed = json.loads(capsys.readouterr().out)
-    weights, fitted = printed["weights"], printed["calibration"]["temperature"]
+@pytest.fixture(scope="module")
+def trained(file, tmp_path_factory):
+    """What `medzoo train` printed about weights. Do not change their file."""
+    printed = io.StringIO()
+    with redirect_stdout(printed):
+        assert training(file, tmp_path_factory.mktemp("trained"), "--json") == 0
+    return json.loads(printed.getvalue())
+
+
+def test_calibrate_writes_a_new_file_and_says_what_changed(file, trained, tmp_path, capsys):
+    weights, fitted = trained["weights"], trained["calibration"]["temperature"]
     model = medzoo.create_model(weights)
     assert model.temperature == fitted
     with pytest.warns(UserWarning, match="gives none any more"):
@@ -108,16 +119,17 @@ def test_calibrate_fits_what_marks_unfamiliar_images(file, tmp_path, capsys):
 
 
 def test_train_says_what_it_will_do_and_keeps_what_was_there(file, tmp_path, capsys):
-    assert training(file, tmp_path) == 0
+    short = (file, tmp_path, "--epochs", "1", "--no-ood-detector")
+    assert training(*short) == 0
     first = capsys.readouterr()
     assert " steps of " in first.err
     assert "Calibrated on the validation split: temperature" in first.out
-    assert training(file, tmp_path) == 0
+    assert training(*short) == 0
     assert "simple_cnn-seed0-2.safetensors" in capsys.readouterr().out
-    assert training(file, tmp_path, "--overwrite") == 0
+    assert training(*short, "--overwrite") == 0
     assert "simple_cnn-seed0-2.safetensors" in capsys.readouterr().out
     with pytest.raises(SystemExit):
-        training(file, tmp_path, "--overwrite", "--resume")
+        training(*short, "--overwrite", "--resume")
 
 
 def test_a_missing_split_is_one_line(file, tmp_path, capsys):
@@ -128,9 +140,7 @@ def test_a_missing_split_is_one_line(file, tmp_path, capsys):
     assert "has no val split" in capsys.readouterr().err
 
 
-def test_weights_that_know_the_images_from_training_are_warned_of(file, tmp_path, capsys):
-    assert training(file, tmp_path, "--json") == 0
-    weights = json.loads(capsys.readouterr().out)["weights"]
+def test_weights_that_know_the_images_from_training_are_warned_of(file, trained, tmp_path):
     with np.load(file) as arrays:
         other = {
             f"{split}_{what}": arrays[f"{taken}_{what}"]
@@ -140,8 +150,8 @@ def test_weights_that_know_the_images_from_training_are_warned_of(file, tmp_path
     np.savez(tmp_path / "renamed.npz", **other)
     on = ["--data", str(tmp_path / "renamed.npz")]
     for command in (
-        ["calibrate", weights, *on, "--output", str(tmp_path / "new.safetensors")],
-        ["evaluate", weights, *on],
+        ["calibrate", trained["weights"], *on, "--output", str(tmp_path / "new.safetensors")],
+        ["evaluate", trained["weights"], *on],
     ):
         with pytest.warns(UserWarning, match="was trained on images of the val split of renamed"):
             assert main(command) == 0

@@ -1,9 +1,11 @@
 """The command line, as a user calls it."""
 
 import importlib
+import io
 import json
 import subprocess
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -17,24 +19,26 @@ from medzoo.weights import read_config
 from tests.html.parsed import check_harmless
 
 
-@pytest.fixture
-def own_file(tmp_path, tiny):
-    """A made-up data set in medmnist's file format."""
+@pytest.fixture(scope="module")
+def own_file(tmp_path_factory, tiny):
+    """A made-up data set in medmnist's file format. Do not change it."""
     arrays = {}
     for name, split in tiny.splits.items():
         arrays[f"{name}_images"] = split.images.permute(0, 2, 3, 1).numpy()
         arrays[f"{name}_labels"] = split.labels.numpy().astype(np.uint8)[:, None]
-    path = tmp_path / "own.npz"
+    path = tmp_path_factory.mktemp("data") / "own.npz"
     np.savez(path, **arrays)
     return path
 
 
-@pytest.fixture
-def trained(tmp_path, own_file, capsys):
-    """A weights file that `medzoo train` made, and what it printed."""
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, own_file):
+    """A weights file that `medzoo train` made, and what it printed. Do not change it."""
     arguments = ["train", "simple_cnn", "--dataset", str(own_file), "--epochs", "1"]
-    assert main([*arguments, "--output", str(tmp_path / "out"), "--json"]) == 0
-    return json.loads(capsys.readouterr().out)
+    output, printed = tmp_path_factory.mktemp("trained") / "out", io.StringIO()
+    with redirect_stdout(printed):
+        assert main([*arguments, "--output", str(output), "--json"]) == 0
+    return json.loads(printed.getvalue())
 
 
 def test_unknown_name_is_one_line_and_exit_code_1(capsys):

@@ -220,6 +220,7 @@ def test_a_full_disk_behind_standard_output_is_one_line(tmp_path):
     assert b"cannot write the result to 'standard output': No space left" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="needs a shell")
 def test_a_program_without_standard_streams_writes_its_files(image, tmp_path):
     table = tmp_path / "x.csv"

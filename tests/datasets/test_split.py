@@ -17,6 +17,7 @@ from medzoo.datasets.storage import archive
 from medzoo.datasets.storage.mmap import find_map
 from medzoo.errors import DatasetError
 from tests.datasets.conftest import make_arrays
+from tests.processes import forkserver
 
 
 def split(count, channels=3):
@@ -130,7 +131,9 @@ def test_workers_open_memory_mapped_images_themselves(tmp_path, monkeypatch):
     monkeypatch.setattr(archive, "MMAP_ABOVE", 0)
     np.savez(tmp_path / "own.npz", **make_arrays(shape=(64, 64, 3)))
     images = load_dataset(tmp_path / "own.npz").train
-    loader = DataLoader(Subset(images, range(6)), 3, num_workers=2, multiprocessing_context="spawn")
+    loader = DataLoader(
+        Subset(images, range(6)), 3, num_workers=2, multiprocessing_context=forkserver()
+    )
     batches = list(loader)
     assert torch.equal(torch.cat([x for x, _ in batches]), images.images)
     assert torch.equal(torch.cat([y for _, y in batches]), images.labels)

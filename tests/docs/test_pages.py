@@ -5,14 +5,19 @@ cannot have: the reader's own images and the data sets are small and made up, an
 after its first epoch.
 """
 
+import importlib
 import importlib.util
 import re
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
 import medzoo
+from medzoo import deployment
+from medzoo.deployment import Description
+from medzoo.deployment.cache import cache_path
 from medzoo.training import Callback, Trainer
 from tests.docs.reader_files import write_datasets, write_files
 
@@ -78,8 +83,29 @@ def data_folder(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="session")
+def files_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("files") / "reader"
+    write_files(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def export_once():
+    """Export a network to ONNX as medzoo does, but the same network only once."""
+    exported = {}
+
+    def export_onnx(model, *, opset=18):
+        key = cache_path(model, Description.of(model)), opset
+        if key not in exported:
+            exported[key] = deployment.export_onnx(model, opset=opset)
+        return exported[key]
+
+    return export_onnx
+
+
 @pytest.fixture
-def reader(tmp_path, monkeypatch, data_folder, hub):
+def reader(tmp_path, monkeypatch, data_folder, files_folder, export_once, hub):
     """Make the test a reader with small data sets and own images, who trains for one epoch."""
     train = Trainer.fit
 
@@ -87,20 +113,22 @@ def reader(tmp_path, monkeypatch, data_folder, hub):
         self.callbacks.append(OneEpoch())
         return train(self, *args, **options)
 
-    folder = tmp_path / "reader"
-    write_files(folder)
+    folder = shutil.copytree(files_folder, tmp_path / "reader")
     monkeypatch.setattr(Trainer, "fit", fit)
+    module = importlib.import_module("medzoo.deployment.export")  # has a function of its name
+    monkeypatch.setattr(module, "export_onnx", export_once)
     monkeypatch.setenv("MEDZOO_DATA", str(data_folder))
     monkeypatch.setenv("HF_TOKEN", hub.token)
     monkeypatch.chdir(folder)
 
 
 @pytest.fixture
-def published(hub):
-    """Publish the repository that the pages load on the Hub, which is one on this machine."""
-    medzoo.push_to_hub("simple_cnn.breastmnist", "org/name", token=hub.token)
-    refs = hub.repositories["org/name"].refs
-    refs["v1.0"] = refs["main"]
+def published(page, hub):
+    """Publish the repository that some pages load on the Hub, which is one on this machine."""
+    if any("org/name" in block.code for block in BLOCKS[page]):
+        medzoo.push_to_hub("simple_cnn.breastmnist", "org/name", token=hub.token)
+        refs = hub.repositories["org/name"].refs
+        refs["v1.0"] = refs["main"]
 
 
 @pytest.mark.filterwarnings("ignore:.*is not the official medmnist file")
@@ -173,10 +201,9 @@ def test_outputs_are_replaced_by_what_is_printed():
     "page",
     [page for page, blocks in BLOCKS.items() if any(block.output is not None for block in blocks)],
 )
-def test_shown_outputs_are_those_of_today(page, data_root, tmp_path, monkeypatch):
+def test_shown_outputs_are_those_of_today(page, data_root, files_folder, tmp_path, monkeypatch):
     """Numbers may differ: machines round differently."""
-    monkeypatch.chdir(tmp_path)
-    write_files(tmp_path)
+    monkeypatch.chdir(shutil.copytree(files_folder, tmp_path / "reader"))
     text = PAGES[page].read_text("utf-8")
     today = gen_outputs.with_outputs(text, page)
     assert _without_numbers(today) == _without_numbers(text)

@@ -29,7 +29,9 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """Build the documentation."""
+    """The documentation, built; `MEDZOO_SITE` may name the folder of a build of today."""
+    if built := os.environ.get("MEDZOO_SITE"):
+        return Path(built)
     folder = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "-d", folder]
     done = subprocess.run(

@@ -25,8 +25,8 @@ from medzoo.prediction.sources import load_image
 
 
 def saved(name, mode="RGB", size=(64, 48), **options):
-    rows, columns = np.mgrid[: size[1], : size[0]]
-    picture = Image.fromarray(np.dstack([rows * 4, columns * 3, rows + columns]).astype(np.uint8))
+    rows, columns = np.mgrid[: size[1], : size[0]].astype(np.uint8)
+    picture = Image.fromarray(np.dstack([rows * 4, columns * 3, rows + columns]))
     buffer = io.BytesIO()
     picture.convert(mode).save(buffer, name, **options)
     return buffer.getvalue()

@@ -5,6 +5,7 @@ import torch.multiprocessing as mp
 
 import medzoo
 from medzoo.models import create_model
+from tests.processes import forkserver
 
 
 def answer(rank, models, images, path):
@@ -18,7 +19,8 @@ def test_models_work_in_spawned_processes(tmp_path):
     timms = create_model("timm/test_resnet", dataset="dermamnist").eval()
     models = [own, timms, medzoo.Ensemble([own, timms])]
     images = torch.randn(2, 3, 28, 28)
-    mp.spawn(answer, (models, images, tmp_path / "found.pt"))
+    forkserver()  # has PyTorch before its first process
+    mp.start_processes(answer, (models, images, tmp_path / "found.pt"), start_method="forkserver")
     found = torch.load(tmp_path / "found.pt")
     assert found["specs"] == [model.spec.to_dict() for model in models]
     with torch.inference_mode():

@@ -1,6 +1,5 @@
 """medzoo's models and published weights through timm alone: the same networks and logits."""
 
-import ast
 import json
 import re
 import shutil
@@ -55,13 +54,6 @@ def assert_same(model: torch.nn.Module, expected: torch.nn.Module) -> None:
 def run(code: str, *path: Path) -> subprocess.CompletedProcess[str]:
     code = f"import sys; sys.path[:0] = {[str(p) for p in path]};" + code
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-
-
-def test_timm_knows_the_models_after_medzoo_was_imported():
-    result = run("import medzoo, timm; print(timm.list_models('medzoo_*', pretrained=True))")
-    listed = [f"medzoo_{tag}" for tag in TAGS]
-    assert sorted(ast.literal_eval(result.stdout)) == sorted(listed), result.stderr
-    assert result.stderr == ""
 
 
 @pytest.mark.parametrize("imports", ["import medzoo, timm", "import timm, medzoo"])

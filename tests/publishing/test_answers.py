@@ -91,7 +91,7 @@ def test_a_push_that_trickles_is_given_up(hub, file, step, monkeypatch):
     start = time.monotonic()
     with pytest.raises(WeightsError, match=r"published: it took longer than 0\.6 s"):
         medzoo.push_to_hub(file, REPO, token=hub.token)
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 30  # of the 50 that it would take
 
 
 def test_a_repository_that_does_not_say_whether_it_is_private_is_not_taken_for_it(hub, file):

@@ -64,7 +64,7 @@ def app():
     """An application without a token."""
     from medzoo.serving import Limits, create_app
 
-    limits = Limits(max_body=1 << 20, max_images=8, queue_size=16, read_timeout=1.0)
+    limits = Limits(max_body=1 << 20, max_images=8, queue_size=16, read_timeout=2.0)
     return create_app([XRAY, LESION, f"both={LESION}+efficientnet.dermamnist"], limits=limits)
 
 

@@ -17,7 +17,7 @@ HEAD = f"POST {PREDICT} HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\n".enco
 @pytest.fixture
 def impatient(monkeypatch):
     """Times that are short enough for tests."""
-    monkeypatch.setattr(connection, "_PATIENCE", 0.3)
+    monkeypatch.setattr(connection, "_PATIENCE", 0.5)
     monkeypatch.setattr(connection, "_REST", 0.3)
 
 
@@ -114,9 +114,9 @@ def test_a_slow_body_is_given_up(connect):
     client = connect()
     client.sendall(HEAD + b"Content-Length: 1000\r\nConnection: close\r\n\r\nabc")
     start = time.monotonic()
-    status, body = answer(client)  # the application of these tests waits for a second
+    status, body = answer(client)  # the application of these tests waits for two seconds
     assert status == 408
-    assert "1 seconds" in json.loads(body)["detail"]
+    assert "2 seconds" in json.loads(body)["detail"]
     assert time.monotonic() - start < 30
 
 

@@ -76,6 +76,7 @@ def test_an_ended_replica_is_replaced_and_no_answer_is_wrong(address):
                 files = {"images": ("a.png", contents[index])}
                 answer = client.post(f"/v1/models/{MODEL}/predict", files=files)
                 statuses.append(answer.status_code)
+                time.sleep(0.02)  # leaves processors to the replica that is to come
                 if answer.status_code == 200:
                     (found,) = answer.json()["predictions"]
                     given = {p["label"]: p["probability"] for p in found["probabilities"]}

@@ -184,9 +184,9 @@ def test_broken_requests_are_refused(client, body, reason):
     ids=["an array of text would take 8 GB", "the product would take long"],
 )
 def test_a_small_request_cannot_cost_much(client, tensor):
-    start = time.monotonic()
+    start = time.process_time()
     problem(client.post(INFER, content=request(tensor=tensor)), 422)
-    assert time.monotonic() - start < 3
+    assert time.process_time() - start < 3
 
 
 def test_long_lists_are_to_be_sent_as_binary_data():

@@ -1,4 +1,4 @@
-"""What each of two processes does for test_parallel.py; started by torchrun with a folder."""
+"""What each of two processes does for test_parallel.py; started with a folder."""
 
 import io
 import json

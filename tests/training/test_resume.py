@@ -138,15 +138,22 @@ def test_damaged_checkpoint_is_a_clear_error(tiny, tmp_path, damage):
 
 
 SCRIPT = """
-import sys, torch
+import sys, time, torch
 from medzoo import synthetic
 from medzoo.training.records import run_files
 from tests.training import test_resume
 torch.set_num_threads(1)
 run_files.CHECKPOINT_SECONDS = 0  # every epoch
+write = run_files.RunFiles.write
+
+def write_slowly(*arguments, **options):  # so that it is not done before the kill arrives
+    write(*arguments, **options)
+    time.sleep(0.2)
+
+run_files.RunFiles.write = write_slowly
 test_resume.trainer(test_resume.data(), sys.argv[1], test_resume.LONG, seed=7).fit(resume=True)
 """
-LONG = RECIPE.with_changes(epochs=25)  # more than are done before the kill arrives
+LONG = RECIPE.with_changes(epochs=25)
 
 
 def data():
@@ -169,6 +176,14 @@ def start(output: Path) -> "subprocess.Popen[bytes]":
     )
 
 
+def finished_epochs(path: Path) -> int:
+    """The epochs that a checkpoint holds; 0 if it was not there, or replaced while it was read."""
+    try:
+        return load_checkpoint(path)[0]["progress"]["epoch"]
+    except TrainingError:
+        return 0
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
 def test_killed_process_is_resumed_bit_for_bit(tmp_path, one_thread):
     checkpoint = Path("models") / "run.checkpoint.safetensors"
@@ -177,7 +192,7 @@ def test_killed_process_is_resumed_bit_for_bit(tmp_path, one_thread):
     killed = start(tmp_path / "killed")
     deadline = time.monotonic() + 120
     path = tmp_path / "killed" / checkpoint
-    while not path.exists() or load_checkpoint(path)[0]["progress"]["epoch"] < 2:
+    while finished_epochs(path) < 2:
         assert killed.poll() is None, "the run ended before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.01)

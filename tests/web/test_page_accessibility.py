@@ -27,7 +27,7 @@ def axe(tmp_path_factory):
         shutil.copy(HERE / name, folder)
     install = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
     done = subprocess.run(
-        install, cwd=folder, capture_output=True, text=True, env=os.environ, timeout=120
+        install, cwd=folder, capture_output=True, text=True, env=os.environ, timeout=300
     )
     if done.returncode != 0:
         pytest.skip(f"npm cannot install axe-core: {done.stderr.strip()[-200:]}")

@@ -50,12 +50,17 @@ def entry(commit, published, monkeypatch, tmp_path):
 
 @pytest.fixture
 def impatient(monkeypatch):
-    """Take the waiting out of huggingface_hub's retries, and let nothing take long."""
+    """Take the waiting out of huggingface_hub's retries."""
     for module in ("file_download", "utils._http"):
         clock = SimpleNamespace(sleep=lambda _: None)
         monkeypatch.setattr(f"huggingface_hub.{module}.time", clock)
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_ETAG_TIMEOUT", 0.3)
-    monkeypatch.setenv("MEDZOO_HUB_TIMEOUT", "1.5")
+
+
+def hurry(monkeypatch, fault):
+    """Let nothing take long where the fault is that something does, and only there."""
+    if fault.keys() & {"delay", "drip"}:
+        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_ETAG_TIMEOUT", 0.3)
+        monkeypatch.setenv("MEDZOO_HUB_TIMEOUT", "1")
 
 
 def cached_files() -> list[str]:
@@ -147,15 +152,17 @@ def test_private_repositories_want_the_owners_token(hub, published, monkeypatch)
         ({"status": 429, "headers": {"Retry-After": "3600"}}, "too many requests"),
         ({"status": 500}, "500"),
         ({"status": 503}, "503"),
-        ({"delay": 5.0}, "check the connection"),
+        ({"delay": 60.0}, "check the connection"),
     ],
 )
-def test_a_hub_that_does_not_answer_well_is_one_error_soon(hub, entry, impatient, fault, message):
+@pytest.mark.usefixtures("impatient")
+def test_a_hub_that_does_not_answer_well_is_one_error_soon(hub, entry, fault, message, monkeypatch):
+    hurry(monkeypatch, fault)
     hub.fail("HEAD", **fault)
     start = time.monotonic()
     with pytest.raises(WeightsError, match=message) as error:
         locate_weights(entry)
-    assert time.monotonic() - start < 3
+    assert time.monotonic() - start < 30
     assert "org/small" in str(error.value)
     assert "\n" not in str(error.value)
     assert hub.asked("HEAD") == 1
@@ -167,8 +174,8 @@ def test_a_hub_that_does_not_answer_well_is_one_error_soon(hub, entry, impatient
     ("fault", "message"),
     [
         ({"cut": True}, "check the connection"),
-        ({"delay": 5.0}, "took longer than 1.5 s"),
-        ({"drip": True}, "took longer than 1.5 s"),
+        ({"delay": 60.0}, "took longer than 1 s"),
+        ({"drip": True}, "took longer than 1 s"),
         ({"status": 403}, "403"),
         ({"status": 503}, "503"),
         ({"status": 429}, "too many requests"),
@@ -176,15 +183,19 @@ def test_a_hub_that_does_not_answer_well_is_one_error_soon(hub, entry, impatient
     ],
 )
 @pytest.mark.parametrize("pinned", [True, False])
-def test_a_download_that_fails_leaves_nothing_behind(hub, entry, impatient, fault, message, pinned):
+@pytest.mark.usefixtures("impatient")
+def test_a_download_that_fails_leaves_nothing_behind(
+    hub, entry, fault, message, pinned, monkeypatch
+):
     def load():
         return locate_weights(entry) if pinned else medzoo.create_model(NAME)
 
+    hurry(monkeypatch, fault)
     hub.fail("GET /cdn", **fault)
     start = time.monotonic()
     with pytest.raises(WeightsError, match=message) as error:
         load()
-    assert time.monotonic() - start < 3
+    assert time.monotonic() - start < 30
     assert "org/small" in str(error.value)
     assert [name for name in cached_files() if not name.endswith(".incomplete")] == []
     hub.heal()

@@ -141,12 +141,12 @@ def test_a_trickle_ends(tmp_path):
         RawServer([OK + length, *(b"x" for _ in range(999))], 0.02) as server,
         pytest.raises(DatasetError, match=r"only [0-9]+ bytes per second arrive"),
     ):
-        get(server.url, tmp_path / "a.npz", MD5, timeout=0.2)
+        get(server.url, tmp_path / "a.npz", MD5, timeout=0.4)
     with (
         RawServer([OK, *(b"X: 1\r\n" for _ in range(999))], 0.02) as server,
-        pytest.raises(DatasetError, match=r"took longer than 0\.4 s"),
+        pytest.raises(DatasetError, match=r"took longer than 1\.2 s"),
     ):
-        get(server.url, tmp_path / "a.npz", MD5, timeout=0.1)
+        get(server.url, tmp_path / "a.npz", MD5, timeout=0.3)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,8 +1,6 @@
 import hashlib
 import os
 import shutil
-import subprocess
-import sys
 import tracemalloc
 import zipfile
 from functools import partial
@@ -18,6 +16,7 @@ from medzoo.datasets.storage import archive, content
 from medzoo.datasets.storage.archive import read_archive
 from medzoo.errors import DatasetError
 from tests.datasets.conftest import make_arrays
+from tests.processes import forkserver
 
 
 @pytest.fixture(autouse=True)
@@ -238,18 +237,23 @@ def test_opening_a_large_set_takes_little_memory(tmp_path):
     assert peak < 32 << 20
 
 
+def put_total(path, both_are_ready, answers):
+    archive.MMAP_ABOVE = 0
+    both_are_ready.wait()
+    answers.put(load_dataset(path).train.images.sum().item())
+
+
 def test_two_processes_at_once(write_npz):
     path = write_npz(shape=(64, 64), classes=2)
-    code = (
-        "from medzoo.datasets import load_dataset; from medzoo.datasets.storage import archive;"
-        "archive.MMAP_ABOVE = 0;"
-        f"print(load_dataset({str(path)!r}).train.images.sum().item())"
-    )
+    context = forkserver()
+    both_are_ready, answers = context.Barrier(2, timeout=60), context.Queue()
     running = [
-        subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-        for _ in range(2)
+        context.Process(target=put_total, args=(path, both_are_ready, answers)) for _ in range(2)
     ]
-    answers = {process.communicate(timeout=60)[0] for process in running}
-    assert [process.returncode for process in running] == [0, 0]
-    assert answers == {f"{np.load(path)['train_images'].sum()}\n"}
+    for process in running:
+        process.start()
+    assert {answers.get(timeout=60) for _ in running} == {np.load(path)["train_images"].sum()}
+    for process in running:
+        process.join(60)
+    assert [process.exitcode for process in running] == [0, 0]
     assert len(folders(path.parent)) == 1

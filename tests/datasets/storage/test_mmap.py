@@ -18,10 +18,10 @@ on_linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/
 
 def _resident(path: Path) -> int:
     """Bytes of a mapped file that are in this process's memory."""
-    lines = iter(Path("/proc/self/smaps").read_text().splitlines())
-    for line in lines:
-        if line.endswith(str(path)):
-            return next(int(rest.split()[1]) << 10 for rest in lines if rest.startswith("Rss:"))
+    with Path("/proc/self/smaps").open() as lines:  # whose end is slow to read
+        for line in lines:
+            if line.endswith(f"{path}\n"):
+                return next(int(rest.split()[1]) << 10 for rest in lines if rest.startswith("Rss:"))
     raise AssertionError(f"{path} is not mapped")
 
 

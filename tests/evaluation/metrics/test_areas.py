@@ -7,7 +7,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from medzoo.evaluation.metrics.areas import weighted_areas
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
     images=st.integers(2, 40),
