@@ -37,13 +37,13 @@ def latency(setting: Setting) -> list[Measurement]:
         tails |= tail
     worst = max(tails, key=tails.__getitem__)
     last = Measurement(
-        "latency of one image: 99th percentile",
+        "latency of one image, 99th percentile of the bundled models",
         "times the median",
         {OURS: tails[worst]},
         tails[worst],
         target=TARGET_OF_TAIL,
         direction="most",
-        note=f"{worst}, the highest of {len(tails)} bundled models",
+        note=f"{worst}, the highest of {len(tails)}",
         details={"times_the_median": tails},
         noisy=any(row.noisy for row in rows),
     )
@@ -79,13 +79,13 @@ def _architecture(
     arithmetic, peak = mflop(model, torch.zeros(1, *model.spec.input.shape)), peak_gflops()
     above = [name for name in compiled if name.endswith(INTEGERS)]
     row = Measurement(
-        f"latency of `predict` on one decoded image, {architecture}",
+        f"latency of one image, slowest bundled {architecture}",
         "ms",
         {OURS: medians[last], "fastest bundled model": min(medians.values())},
         kind="ms",
         target=TARGET,
         direction="most",
-        note=f"`medzoo.compile`, {last}, the slowest of {len(names)} bundled models"
+        note=f"`medzoo.compile`, {last}, the slowest of {len(names)}"
         + (f"; in 8-bit integers where float32 takes longer: {len(above)}" if above else ""),
         limit=f"Arithmetic: an image takes {arithmetic:.0f} MFLOP, which is "
         f"{arithmetic / peak:.1f} ms at the peak of a float32 matrix product ({peak:.0f} GFLOP/s).",
