@@ -44,7 +44,7 @@ class Setting:
     @property
     def seconds(self) -> float:
         """How long a contest may take."""
-        return 20 if self.quick or self.on_gpu else 120
+        return 10 if self.on_gpu else 20 if self.quick else 120
 
     @property
     def on_gpu(self) -> bool:

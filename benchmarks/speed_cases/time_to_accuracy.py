@@ -19,7 +19,7 @@ from benchmarks.timing.process import run_python
 
 ARCHITECTURE, RECIPE = "advanced_cnn", "fast"
 SEEDS = range(5)
-LIMIT_ON_GPU = 60
+LIMIT_ON_GPU = 40
 """Seconds of the official script on a GPU, which is lent for some minutes only."""
 FACTOR, MARGIN = 20, 1.1
 """How many times longer the official script may run, with a margin for whole epochs."""

@@ -95,7 +95,7 @@ def _rows(setting: Setting, network: str, runs: Mapping[str, Run], batch: int) -
     return [
         _row(title, result, (OURS, FOLDED, ONNX, OPENVINO), (FOLDED, OURS), details),
         _row(title, result, (OURS, FOLDED, ONNX, OPENVINO), (OPENVINO, OURS, ONNX), {}),
-        _row(title, result, (ONNX, ONNX_8, OPENVINO_8), (OPENVINO_8, ONNX_8, ONNX), {}),
+        _row(title, result, (OURS, ONNX, ONNX_8, OPENVINO_8), (OPENVINO_8, ONNX_8, ONNX), {}),
     ]
 
 
