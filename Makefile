@@ -1,16 +1,25 @@
 # Start with `make reproduce` or `make test`. Both set up a virtual environment.
 VENV ?= .venv
 PYTHON ?= python3
+PEER ?= .peer
 RUN := $(VENV)/bin/python
 
-.PHONY: reproduce speed wheels test test-slow lint types docs tables check-tables wheel clean
+.PHONY: reproduce speed peer wheels test test-slow lint types docs tables check-tables wheel clean
 
 reproduce: $(VENV)/.bench  ## evaluate the published weights and print the results table
 	$(RUN) benchmarks/reproduce.py
 
-speed: $(VENV)/.bench  ## measure speed against other tools; takes an hour on an idle machine
-	$(RUN) benchmarks/speed.py
+speed: $(VENV)/.bench peer  ## measure speed against other tools; takes an hour on an idle machine
+	$(RUN) benchmarks/speed.py --peer-python $(PEER)/bin/python
 	$(RUN) benchmarks/tables.py --plots
+
+# fastai needs other packages than medzoo, so it has an environment of its own.
+peer: $(PEER)/.ready  ## set up the environment of fastai, with which `make speed` compares
+
+$(PEER)/.ready:
+	$(PYTHON) -m venv $(PEER)
+	$(PEER)/bin/python -m pip install --quiet fastai
+	touch $@
 
 # Without their dependencies: the GPU machine has PyTorch and what timm and scikit-learn need.
 GPU_WHEELS := medmnist pandas python-dateutil pytz six tzdata psutil pytest pluggy iniconfig \
@@ -50,7 +59,7 @@ wheel: $(VENV)/.dev  ## build the wheel and the source distribution into dist/
 	$(RUN) -m build --outdir dist .
 
 clean:
-	rm -rf $(VENV) dist site
+	rm -rf $(VENV) $(PEER) dist site
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -77,7 +77,7 @@ def inference_table() -> str:
         for name, points in details["acc_points"].items()
     ]
     header = ("Model", "Agreement with the eager model", "Difference in validation ACC")
-    return f"{speed.speed_tables('inference')}\n\n{markdown_table(header, rows)}"
+    return f"{speed.speed_tables('inference', 'latency')}\n\n{markdown_table(header, rows)}"
 
 
 TABLES: Mapping[str, Callable[[], str]] = {

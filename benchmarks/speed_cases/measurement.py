@@ -24,15 +24,17 @@ class Setting:
 
     Attributes:
         folder: Folder of the DermaMNIST file, for medzoo and medmnist.
-        quick: Less time and smaller tasks: about two minutes, with less certain figures.
+        quick: Less time and smaller tasks, with less certain figures.
         device: Where is computed.
         temporary: Folder in which large files are written, and deleted; None for the system's.
+        peer_python: Python of an environment with fastai; None if there is none.
     """
 
     folder: Path
     quick: bool = False
     device: torch.device = CPU
     temporary: Path | None = None
+    peer_python: str | None = None
 
     @cached_property
     def clock(self) -> Clock:
@@ -42,7 +44,7 @@ class Setting:
     @property
     def seconds(self) -> float:
         """How long a contest may take."""
-        return 20 if self.quick or self.on_gpu else 240
+        return 10 if self.on_gpu else 20 if self.quick else 120
 
     @property
     def on_gpu(self) -> bool:

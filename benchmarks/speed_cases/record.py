@@ -14,7 +14,7 @@ SPEED = RESULTS / "speed.json"
 
 
 def read() -> list[dict[str, Any]]:
-    """Return the records, the newest first: each has ``machine`` and ``works``, rows by case."""
+    """Return the records, the newest first: each has ``machine``, and ``works``: rows by case."""
     if not SPEED.exists():
         return []
     records: list[dict[str, Any]] = json.loads(SPEED.read_text())["machines"]
@@ -55,7 +55,19 @@ def measured(machine: Mapping[str, Any]) -> set[str]:
     return set(same["works"]) if same and _is_current(same["machine"], machine) else set()
 
 
-def save(machine: Mapping[str, Any], case: str, rows: Sequence[Measurement]) -> None:
+def durations(machine: Mapping[str, Any]) -> dict[str, float]:
+    """Return the seconds that measuring each case took, on this processor if that is known.
+
+    Args:
+        machine: As `benchmarks.timing.machine.machine` returns it.
+    """
+    records = sorted(read(), key=lambda one: _is_same(one["machine"], machine))
+    return {case: took for one in records for case, took in one.get("durations", {}).items()}
+
+
+def save(
+    machine: Mapping[str, Any], case: str, rows: Sequence[Measurement], seconds: float
+) -> None:
     """Write the rows of a case, in place of earlier ones of the same processor.
 
     Rows of other versions of the packages, or with a note that says why they are out of date, are
@@ -65,16 +77,19 @@ def save(machine: Mapping[str, Any], case: str, rows: Sequence[Measurement]) -> 
         machine: As `benchmarks.timing.machine.machine` returns it.
         case: Name of the case.
         rows: What was measured.
+        seconds: How long that took.
     """
     others = [one for one in read() if not _is_same(one["machine"], machine)]
     same = next((one for one in read() if _is_same(one["machine"], machine)), None)
-    works, peak = {}, machine["peak_gflops"]
+    works, took, peak = {}, {}, machine["peak_gflops"]
     if same is not None:
+        took = same.get("durations", {})
         peak = max(peak, same["machine"]["peak_gflops"])  # the highest rate ever measured
         if _is_current(same["machine"], machine):
             works = same["works"]
     own = {
         "machine": {**machine, "peak_gflops": peak},
+        "durations": {**took, case: round(seconds, 1)},
         "works": {**works, case: [row.to_dict() for row in rows]},
     }
     content = json.dumps({"machines": [own, *others]}, indent=2) + "\n"

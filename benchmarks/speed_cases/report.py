@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,13 +39,15 @@ def side_by_side(measured: Sequence[tuple[Mapping[str, Any], Sequence[Measuremen
     """Lay out the results of several processors, a column for each.
 
     Args:
-        measured: Machines, and the rows that were measured on them.
+        measured: Machines, the newest first, and the rows that were measured on them.
     """
-    rows = {row.work: row for _, rows in reversed(measured) for row in rows}
+    rows: dict[str, Measurement] = {}
+    for row in chain.from_iterable(own for _, own in measured):
+        rows.setdefault(row.work, row)  # of the first machine, whose targets hold for all
     columns = [{row.work: row for row in rows} for _, rows in measured]
     header = ["Task", "Target", *(_title(machine) for machine, _ in measured)]
     lines = [
-        [work, _target(row), *(_short(column.get(work)) for column in columns)]
+        [work, _target(row), *(_short(column.get(work), row.target) for column in columns)]
         for work, row in rows.items()
     ]
     return markdown_table(header, lines)
@@ -54,10 +58,10 @@ def _title(machine: Mapping[str, Any]) -> str:
     return f"{machine['processor']}, {machine['instructions']}, {peak}"
 
 
-def _short(row: Measurement | None) -> str:
+def _short(row: Measurement | None, target: float | None) -> str:
     if row is None:
         return "not measured"
-    missed = ", **missed**" if row.met is False else ""
+    missed = ", **missed**" if replace(row, target=target).met is False else ""
     return f"{_result(row)}{missed}"
 
 

@@ -1,32 +1,34 @@
-"""The compiled model: an ONNX graph in ONNX Runtime, called like any other model."""
+"""The compiled model: an ONNX graph in a runtime for CPUs, called like any other model."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor
 
-from medzoo.deployment.description import (
-    INPUT,
-    METADATA_KEY,
-    OUTPUT,
-    CompiledPrecision,
-    Description,
-)
-from medzoo.errors import WeightsError
+from medzoo.deployment.description import CompiledPrecision, Description
+from medzoo.deployment.onnx_runtime import OnnxRuntime
+from medzoo.deployment.openvino import OpenVino
+from medzoo.errors import WeightsError, unknown_name
 from medzoo.files import regular_file
-from medzoo.lazy import import_optional
 from medzoo.models._classifier import check_prepared
 from medzoo.spec import SpecCarrier
 from medzoo.spec.checks import check_whole
 
-_ERRORS_ONLY = 3
+Backend: TypeAlias = Literal["onnxruntime", "openvino"]
+BACKENDS: Mapping[Backend, type[OnnxRuntime | OpenVino]] = {
+    "onnxruntime": OnnxRuntime,
+    "openvino": OpenVino,
+}
+"""What runs the graph of a compiled model."""
 
 
 class CompiledModel(SpecCarrier):
-    """A classifier that ONNX Runtime runs on the CPU; `medzoo.compile` makes it.
+    """A classifier that ONNX Runtime or OpenVINO runs on the CPU; `medzoo.compile` makes it.
 
     It is called like the model it was made from, and can be given to `medzoo.evaluate` and
     `medzoo.predict`. It has no parameters and no gradients.
@@ -34,60 +36,62 @@ class CompiledModel(SpecCarrier):
     Args:
         content: An ONNX file that medzoo wrote.
         threads: Threads that one call may use; by default as many as PyTorch uses.
+        backend: What runs it: ``"onnxruntime"`` or ``"openvino"``.
 
     Attributes:
         spec: What the model is.
         num_classes: Number of logits.
         precision: ``"float32"`` or ``"int8"``.
         threads: Threads that one call may use.
+        backend: ``"onnxruntime"`` or ``"openvino"``.
 
     Raises:
-        ImportError: If the extra ``medzoo[onnx]`` is missing.
+        ImportError: If the extra ``medzoo[onnx]`` or ``medzoo[openvino]`` is missing.
         TypeError: If `threads` is not a whole number.
-        ValueError: If the file was not written by medzoo, or `threads` is below 1.
+        ValueError: If the file was not written by medzoo, `threads` is below 1, or the backend
+            is unknown.
     """
 
     precision: CompiledPrecision
     threads: int
+    backend: Backend
 
-    def __init__(self, content: bytes, *, threads: int | None = None) -> None:
+    def __init__(
+        self, content: bytes, *, threads: int | None = None, backend: Backend = "onnxruntime"
+    ) -> None:
         self.threads = number_of_threads(threads)
-        runtime = import_optional("onnxruntime")
-        options = runtime.SessionOptions()
-        options.intra_op_num_threads = self.threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = _ERRORS_ONLY
-        self._session = runtime.InferenceSession(
-            content, options, providers=["CPUExecutionProvider"]
-        )
-        metadata = self._session.get_modelmeta().custom_metadata_map
-        if METADATA_KEY not in metadata:
+        check_backend(backend)
+        self.backend = backend
+        self._run = BACKENDS[backend](content, self.threads)
+        if self._run.description is None:
             raise ValueError(
                 "this ONNX file does not say how to prepare its input; give one that medzoo wrote"
             )
-        description = Description.from_json(metadata[METADATA_KEY])
-        description.check_shapes(
-            [(one.name, one.shape) for one in self._session.get_inputs()],
-            [(one.name, one.shape) for one in self._session.get_outputs()],
-        )
+        description = Description.from_json(self._run.description)
+        description.check_shapes(self._run.inputs, self._run.outputs)
         self.spec = description.spec
         self.num_classes = description.spec.num_classes
         self.precision = description.precision
 
     @classmethod
     def from_file(
-        cls, path: str | os.PathLike[str], *, threads: int | None = None
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        threads: int | None = None,
+        backend: Backend = "onnxruntime",
     ) -> CompiledModel:
         """Open an .onnx file that `medzoo.export` wrote.
 
         Args:
             path: The file.
             threads: Threads that one call may use; by default as many as PyTorch uses.
+            backend: What runs it: ``"onnxruntime"`` or ``"openvino"``.
 
         Raises:
-            ImportError: If the extra ``medzoo[onnx]`` is missing.
+            ImportError: If the extra ``medzoo[onnx]`` or ``medzoo[openvino]`` is missing.
             TypeError: If `threads` is not a whole number.
-            ValueError: If `threads` is below 1.
+            ValueError: If `threads` is below 1, or the backend is unknown.
             WeightsError: If the file does not exist, is damaged or was not written by medzoo.
 
         Example:
@@ -95,13 +99,15 @@ class CompiledModel(SpecCarrier):
             CompiledModel(simple_cnn, float32, threads=4)
         """
         threads = number_of_threads(threads)
-        import_optional("onnxruntime")
+        check_backend(backend)
         try:
-            return cls(regular_file(Path(path)).read_bytes(), threads=threads)
+            return cls(regular_file(Path(path)).read_bytes(), threads=threads, backend=backend)
+        except ImportError:
+            raise
         except OSError as error:
             reason = error.strerror or error
             raise WeightsError(f"cannot read {os.fspath(path)!r}: {reason}") from error
-        except Exception as error:  # ONNX Runtime has its own kinds of errors for damaged files
+        except Exception as error:  # runtimes have their own kinds of errors for damaged files
             reason = " ".join(str(error).split())
             raise WeightsError(
                 f"cannot load {os.fspath(path)!r} as a model: {reason}; give an .onnx file that "
@@ -126,11 +132,25 @@ class CompiledModel(SpecCarrier):
             )
         check_prepared(images)
         batch = images.detach().to("cpu", torch.float32).contiguous().numpy()
-        return torch.from_numpy(self._session.run([OUTPUT], {INPUT: batch})[0])
+        return torch.from_numpy(self._run(batch))
 
     def __repr__(self) -> str:
         name = self.spec.architecture or "model"
-        return f"CompiledModel({name}, {self.precision}, threads={self.threads})"
+        backend = f", {self.backend}" if self.backend != "onnxruntime" else ""
+        return f"CompiledModel({name}, {self.precision}{backend}, threads={self.threads})"
+
+
+def check_backend(backend: str) -> None:
+    """Refuse a backend that does not exist.
+
+    Args:
+        backend: The name.
+
+    Raises:
+        ValueError: If there is no such backend.
+    """
+    if backend not in BACKENDS:
+        raise unknown_name("backend", backend, BACKENDS)
 
 
 def number_of_threads(threads: int | None) -> int:

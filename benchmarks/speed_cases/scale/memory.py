@@ -12,8 +12,9 @@ from benchmarks.speed_cases.measurement import OURS, Measurement, Setting
 from benchmarks.timing.process import run_python
 
 _EPOCH = """
-import resource, sys
+import sys
 import torch, medzoo
+from benchmarks.timing.process import peak_gb
 from medzoo.training import Trainer
 path, folder = sys.argv[1:]
 data = medzoo.load_dataset(path)
@@ -29,7 +30,7 @@ model = medzoo.create_model(
     attention="",
 )
 Trainer(model, data, recipe, output=folder, progress=False).fit()
-print(len(data.train), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2)
+print(len(data.train), peak_gb())
 """
 SIZE, FEW = 224, 512
 

@@ -25,10 +25,14 @@ def test_nothing_is_measured_at_first():
 
 
 def test_each_processor_has_one_record_whose_cases_are_replaced_one_by_one():
-    record.save(ZEN, "loading", [row(achieved=1.0)])
-    record.save(ZEN | {"processor": "H100", "instructions": "CUDA 9.0"}, "loading", [row()])
-    record.save(ZEN | {"date": "2026-01-03", "peak_gflops": 40.0}, "training", [row(noisy=True)])
-    record.save(ZEN | {"date": "2026-01-03", "peak_gflops": 60.0}, "loading", [row(achieved=2.0)])
+    record.save(ZEN, "loading", [row(achieved=1.0)], 60)
+    record.save(ZEN | {"processor": "H100", "instructions": "CUDA 9.0"}, "loading", [row()], 60)
+    record.save(
+        ZEN | {"date": "2026-01-03", "peak_gflops": 40.0}, "training", [row(noisy=True)], 60
+    )
+    record.save(
+        ZEN | {"date": "2026-01-03", "peak_gflops": 60.0}, "loading", [row(achieved=2.0)], 60
+    )
     zen, gpu = record.read()
     assert gpu["machine"]["processor"] == "H100"
     assert zen["machine"] == ZEN | {"date": "2026-01-03", "peak_gflops": 60.0}
@@ -38,7 +42,7 @@ def test_each_processor_has_one_record_whose_cases_are_replaced_one_by_one():
 
 def test_what_was_measured_need_not_be_measured_again():
     assert record.measured(ZEN) == set()
-    record.save(ZEN, "loading", [row()])
+    record.save(ZEN, "loading", [row()], 60)
     assert record.measured(ZEN | {"date": "2027-01-01"}) == {"loading"}
     for other in ({"processor": "H100"}, {"versions": {"torch": "3"}}):
         assert record.measured(ZEN | other) == set()
@@ -46,8 +50,17 @@ def test_what_was_measured_need_not_be_measured_again():
 
 @pytest.mark.parametrize("change", [{"versions": {"torch": "1"}}, {"note": "other weights"}])
 def test_rows_that_cannot_be_compared_with_the_new_ones_go(change):
-    record.save(ZEN | change, "training", [row()])
-    record.save(ZEN, "loading", [row()])
+    record.save(ZEN | change, "training", [row()], 60)
+    record.save(ZEN, "loading", [row()], 60)
     (only,) = record.read()
     assert list(only["works"]) == ["loading"]
     assert only["machine"] == ZEN
+
+
+def test_durations_are_those_of_this_processor_if_it_has_any():
+    assert record.durations(ZEN) == {}
+    record.save(ZEN, "loading", [row()], 60)
+    record.save(ZEN | {"versions": {"torch": "3"}}, "training", [row()], 120)
+    record.save(ZEN | {"processor": "Ice", "date": "2026-02-02"}, "loading", [row()], 30)
+    record.save(ZEN | {"processor": "Ice", "date": "2026-02-02"}, "memory", [row()], 90)
+    assert record.durations(ZEN) == {"loading": 60, "training": 120, "memory": 90}

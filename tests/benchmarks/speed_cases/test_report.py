@@ -40,7 +40,7 @@ def test_processors_are_shown_side_by_side():
     text = report.side_by_side(
         [
             (machines[0], [row(work="a", target=4)]),
-            (machines[1], [row(work="a", target=4, achieved=5.0), row(work="b")]),
+            (machines[1], [row(work="b"), row(work="a", target=6, achieved=5.0)]),
         ]
     )
     assert "| Task | Target | Zen, AVX2, 60 GFLOP/s | Ice, AVX2, 60 GFLOP/s |" in text

@@ -1,0 +1,1 @@
+"""One command from the data to a trained model, beside the usual route of another library."""

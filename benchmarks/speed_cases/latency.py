@@ -1,0 +1,121 @@
+"""Latency: `predict` on one image, by every bundled model as `medzoo.compile` makes it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+
+import medzoo
+from benchmarks.speed_cases.measurement import OURS, Measurement, Setting
+from benchmarks.timing.contest import Contestant, contest
+from benchmarks.timing.machine import mflop, peak_gflops
+from medzoo.deployment import CompiledModel
+from medzoo.weights import weights_index
+
+CALLS = 100
+"""Calls of a turn, of which the 99th percentile is taken."""
+TARGET, TARGET_OF_TAIL = 3.0, 2.0
+"""Milliseconds, and how many times the median the 99th percentile may be."""
+INTEGERS = ", int8"
+_NOISE = 64
+
+
+def latency(setting: Setting) -> list[Measurement]:
+    """Measure each bundled classifier; one row per architecture, and one for the slowest calls."""
+    rows: list[Measurement] = []
+    tails: dict[str, float] = {}
+    entries = [entry for entry in weights_index().values() if entry.spec.num_classes]
+    for architecture in medzoo.list_models():
+        names = [entry.name for entry in entries if entry.architecture == architecture]
+        row, tail = _architecture(setting, architecture, names[:2] if setting.quick else names)
+        rows.append(row)
+        tails |= tail
+    worst = max(tails, key=tails.__getitem__)
+    last = Measurement(
+        "latency of one image, 99th percentile of the bundled models",
+        "times the median",
+        {OURS: tails[worst]},
+        tails[worst],
+        target=TARGET_OF_TAIL,
+        direction="most",
+        note=f"{worst}, the highest of {len(tails)}",
+        details={"times_the_median": tails},
+        noisy=any(row.noisy for row in rows),
+    )
+    return [*rows, last]
+
+
+def _architecture(
+    setting: Setting, architecture: str, names: list[str]
+) -> tuple[Measurement, dict[str, float]]:
+    """Return the row of an architecture, and the 99th percentile over the median by model."""
+    compiled: dict[str, CompiledModel] = {}
+    for name in names:
+        compiled[name] = medzoo.compile(medzoo.create_model(name, pretrained=True))
+        if float(np.median(_calls(compiled[name], 20))) > TARGET:
+            compiled[name + INTEGERS] = _in_integers(name)
+    percentiles: dict[str, list[float]] = {name: [] for name in compiled}
+
+    def turn(name: str) -> None:
+        percentiles[name].append(float(np.quantile(_calls(compiled[name]), 0.99)))
+
+    def milliseconds(seconds: Mapping[str, Any], name: str) -> Any:
+        both = [seconds[one] for one in (name, name + INTEGERS) if one in compiled]
+        return 1e3 * np.minimum.reduce(both)
+
+    def slowest(seconds: Mapping[str, Any]) -> Any:
+        return np.maximum.reduce([milliseconds(seconds, name) for name in names])
+
+    contestants = {name: Contestant(partial(turn, name), CALLS) for name in compiled}
+    result = contest(contestants, slowest, setting.clock, seconds=setting.seconds)
+    medians = {name: float(milliseconds(result.seconds, name)) for name in names}
+    last = max(names, key=medians.__getitem__)
+    model = medzoo.create_model(last, pretrained=True)
+    arithmetic, peak = mflop(model, torch.zeros(1, *model.spec.input.shape)), peak_gflops()
+    above = [name for name in compiled if name.endswith(INTEGERS)]
+    row = Measurement(
+        f"latency of one image, slowest bundled {architecture}",
+        "ms",
+        {OURS: medians[last], "fastest bundled model": min(medians.values())},
+        kind="ms",
+        target=TARGET,
+        direction="most",
+        note=f"`medzoo.compile`, {last}, the slowest of {len(names)}"
+        + (f"; in 8-bit integers where float32 takes longer: {len(above)}" if above else ""),
+        limit=f"Arithmetic: an image takes {arithmetic:.0f} MFLOP, which is "
+        f"{arithmetic / peak:.1f} ms at the peak of a float32 matrix product ({peak:.0f} GFLOP/s).",
+        details={"ms": {name: 1e3 * value for name, value in result.seconds.items()}},
+        **result.row(slowest),
+    )
+    tails = {}
+    for name in names:
+        both = [one for one in (name, name + INTEGERS) if one in compiled]
+        fastest = min(both, key=result.seconds.__getitem__)
+        tails[name] = float(np.median(percentiles[fastest])) / medians[name]
+    return row, tails
+
+
+def _calls(model: CompiledModel, count: int = CALLS) -> list[float]:
+    """Return the milliseconds of single calls of `predict`."""
+    channels, height, width = model.spec.input.shape
+    shape = (height, width) if channels == 1 else (height, width, channels)
+    image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    times = []
+    for _ in range(count):
+        start = time.perf_counter()
+        medzoo.predict(model, image)
+        times.append(1e3 * (time.perf_counter() - start))
+    return times
+
+
+def _in_integers(name: str) -> CompiledModel:
+    """Compile a model in 8-bit integers whose ranges come from noise, which takes as long."""
+    model = medzoo.create_model(name, pretrained=True)
+    shape = (_NOISE, *model.spec.input.shape)
+    noise = torch.randint(0, 256, shape, generator=torch.Generator().manual_seed(0))
+    return medzoo.compile(model, precision="int8", calibration=noise.to(torch.uint8))
