@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
@@ -96,17 +96,18 @@ class Intake:
             return
         with self._chunks(request) as chunks:
             with self._patience():
-                size = _declared(request)
-                if size is not None and size <= _SMALL:
-                    received = [chunk async for chunk in chunks]
-                    chunks = _again(received)
-                    upload = read_one_file(given, b"".join(received))
-                    uploads = [upload] if upload else await self._parts(request, chunks)
-                else:
-                    uploads = await self._parts(request, chunks)
+                uploads = await self._parts(request, given, chunks)
             yield uploads
 
-    async def _parts(self, request: Request, chunks: AsyncGenerator[bytes, None]) -> list[Upload]:
+    async def _parts(
+        self, request: Request, kind: str, chunks: AsyncGenerator[bytes, None]
+    ) -> list[Upload]:
+        size = _declared(request)
+        if size is not None and size <= _SMALL:
+            body = b"".join([chunk async for chunk in chunks])
+            if upload := read_one_file(kind, body):
+                return [upload]
+            chunks = _in_pieces(body)
         parser = MultiPartParser(
             request.headers, chunks, max_files=self._limits.max_images, max_fields=0
         )
@@ -136,8 +137,7 @@ class Intake:
 
         async def chunks() -> AsyncGenerator[bytes, None]:
             nonlocal held
-            received = _declared(request) or 0
-            self._check_size(received)
+            self._check_size(_declared(request) or 0)
             received, more_body = 0, True
             while more_body:
                 # Not Request.stream(), a second generator around the same.
@@ -239,7 +239,7 @@ def _declared(request: Request) -> int | None:
     return int(size) if size.isdecimal() else None
 
 
-async def _again(chunks: Sequence[bytes]) -> AsyncGenerator[bytes, None]:
-    for chunk in chunks:
-        yield chunk
+async def _in_pieces(body: bytes) -> AsyncGenerator[bytes, None]:
+    for start in range(0, len(body), _FREE):
+        yield body[start : start + _FREE]
         await asyncio.sleep(0)  # others have a turn
