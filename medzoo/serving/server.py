@@ -134,8 +134,8 @@ def _log_to_stderr() -> None:
     access.setLevel(logging.INFO)
     for name in ("uvicorn", "python_multipart"):
         logging.getLogger(name).setLevel(logging.ERROR)  # not a line per malformed request
-    # What no line says need not be found out, as "Optimization" in Python's HOWTO of logging has it.
-    logging._srcfile = None  # type: ignore[attr-defined]
+    # What no line says need not be found out ("Optimization" in Python's HOWTO of logging).
+    logging._srcfile = None
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 

@@ -13,7 +13,8 @@ from tests.fuzz.readers import Case
 
 _FILE = (
     b"multipart/form-data; boundary=x\n"
-    b'--x\r\nContent-Disposition: form-data; name="images"; filename="a.png"\r\n\r\nPNG\r\n--x--\r\n'
+    b'--x\r\nContent-Disposition: form-data; name="images"; filename="a.png"\r\n\r\n'
+    b"PNG\r\n--x--\r\n"
 )
 _FORM = (
     b"multipart/form-data; boundary=x\n"

@@ -84,12 +84,17 @@ def test_large_forms_are_read_as_well(size):
 def test_what_a_task_awaits_ends_with_the_first_error_and_never_after_the_context():
     async def run():
         loop = asyncio.get_running_loop()
-        with pytest.raises(KeyError), interruptible(60, TimeoutError()) as interrupt:
-            loop.call_soon(interrupt, KeyError())
-            loop.call_soon(interrupt, ValueError())
-            await asyncio.sleep(60)
-        with pytest.raises(TimeoutError), interruptible(0, TimeoutError()):
-            await asyncio.sleep(60)
+
+        async def wait(seconds, *errors):
+            with interruptible(seconds, TimeoutError()) as interrupt:
+                for error in errors:
+                    loop.call_soon(interrupt, error)
+                await asyncio.sleep(60)
+
+        with pytest.raises(KeyError):
+            await wait(60, KeyError(), ValueError())
+        with pytest.raises(TimeoutError):
+            await wait(0)
         with interruptible(0, TimeoutError()) as interrupt:
             pass
         interrupt(ValueError())

@@ -76,7 +76,7 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
 }
 
 Name = Annotated[str, Path(description="The name of a model.")]
-_DEFAULTS = PredictOptions()
+_DEFAULTS = PredictOptions.model_validate({})
 
 
 def create_v1(service: Service, protected: Sequence[Any]) -> APIRouter:
@@ -145,7 +145,7 @@ def create_v1(service: Service, protected: Sequence[Any]) -> APIRouter:
 
 def _options(request: Request) -> PredictOptions:
     """Read the options of an address, in a tenth of the time that FastAPI takes for it."""
-    if not request.scope["query_string"]:
+    if not request.scope.get("query_string"):
         return _DEFAULTS
     given = request.query_params
     if len(given) < len(given.multi_items()):
