@@ -27,7 +27,6 @@ _IDLE = 15  # seconds after which a connection without a request is closed
 _HEALTH = 20  # seconds in which a process has to react, also while it starts
 _ONCE = 10**9  # seconds between two announcements
 _SPINS = "1000"  # some ten microseconds
-_GARBAGE = 20_000  # new objects after which garbage is looked for; a request makes some hundred
 
 
 @dataclass(frozen=True)
@@ -117,7 +116,6 @@ def _create(server: Server) -> FastAPI:
         # and again, while a request of many small values is read.
         gc.collect()
         gc.freeze()
-        gc.set_threshold(_GARBAGE)
         return app
     except (ImportError, OSError, TypeError, ValueError, WeightsError) as error:
         if server.workers == 1:
