@@ -44,10 +44,10 @@ def _load(port: int) -> None:
             time.sleep(0.2)
         run_wrk(address, bodies, 1, clients=CLIENTS[-1])  # all threads have started
         for clients in CLIENTS:
-            before = _seconds()
+            before = _nanoseconds()
             load = run_wrk(address, bodies, _SECONDS, clients=clients)
-            spent = _seconds() - before
-            parts = (1000 * spent[part] / load.requests for part in _PARTS.values())
+            spent = _nanoseconds() - before
+            parts = (spent[part] / 1e6 / load.requests for part in _PARTS.values())
             rows.append((str(clients), *(f"{part:.2f}" for part in parts)))
     header = ("Clients", *(f"{part}, ms per image" for part in _PARTS.values()))
     print(markdown_table(header, rows), flush=True)
@@ -59,7 +59,7 @@ def _is_ready(port: int) -> bool:
         return client.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _seconds() -> Counter[str]:
+def _nanoseconds() -> Counter[str]:
     """Return the processor time of this process so far, by part."""
     spent: Counter[str] = Counter()
     names = {str(thread.native_id): thread.name for thread in threading.enumerate()}
@@ -67,7 +67,7 @@ def _seconds() -> Counter[str]:
         name = names.get(task.name, "medzoo-models")  # others are threads of PyTorch
         for prefix, part in _PARTS.items():
             if name.startswith(prefix):
-                spent[part] += int((task / "schedstat").read_text().split()[0]) / 1e9
+                spent[part] += int((task / "schedstat").read_text().split()[0])
     return spent
 
 
