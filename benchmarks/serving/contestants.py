@@ -42,7 +42,7 @@ class Contestant:
     @contextmanager
     def serving(self) -> Iterator[str]:
         """Start the service and yield its address, when it answers; end it afterwards."""
-        port = _free_port()
+        port = free_port()
         command = [sys.executable, *(part.format(port=port) for part in self.command)]
         with tempfile.TemporaryFile() as log:
             process = subprocess.Popen(
@@ -77,7 +77,8 @@ CONTESTANTS: Mapping[str, Contestant] = {
 """All keep their defaults: one process runs the model, with as many threads as PyTorch chooses."""
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody listens at."""
     with socket.socket() as listener:
         listener.bind((_HOST, 0))
         return int(listener.getsockname()[1])

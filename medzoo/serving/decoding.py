@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,12 +13,11 @@ from typing import TypeAlias
 
 import numpy as np
 import torch
-from PIL import Image
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from medzoo.images import ImageLike, adapt_channels, center_crop_resize, read_image, to_uint8
-from medzoo.images.decoding.bounded import BOUNDED_FORMATS, is_bounded
+from medzoo.images.decoding.bounded import is_bounded
 from medzoo.images.decoding.limits import MAX_WORKERS, PixelBudget
 from medzoo.images.depth import DepthCheck
 from medzoo.spec import InputSpec
@@ -27,6 +25,20 @@ from medzoo.spec import InputSpec
 _THREADS = min(4, os.cpu_count() or 1)
 _LIGHT = 1 << 22
 """Pixels up to which a plain file counts as ordinary."""
+
+
+class _HeavyError(BaseException):
+    """Not an `Exception`, which `read_image` would take for a fault of the file."""
+
+
+class _LightBudget(PixelBudget):
+    """Lets images of ordinary size in, when their header was read on the way to the pixels."""
+
+    def reserve(self, pixels: int, held: ExitStack) -> None:
+        """Reserve pixels as `PixelBudget` does, unless they are too many."""
+        if pixels > _LIGHT:
+            raise _HeavyError
+        super().reserve(pixels, held)
 
 
 @dataclass(frozen=True)
@@ -84,9 +96,11 @@ class Decoding:
             return True
         outcome: Decoded | BaseException
         try:
-            if light and not _is_light(content):
+            if light and not is_bounded(content):
                 return False
             outcome = _decode(content, self._expected, light)
+        except _HeavyError:
+            return False
         except BaseException as error:
             outcome = error
         with self._lock:
@@ -110,7 +124,7 @@ class Decoder:
         self._heavy = ThreadPoolExecutor(
             MAX_WORKERS, "medzoo-decode-heavy", compute_in_threads, (1,)
         )
-        self._budget = PixelBudget()  # of the light ones, so that no heavy one holds it
+        self._budget = _LightBudget()  # of the light ones, so that no heavy one holds it
 
     def start(
         self, contents: Sequence[bytes], expected: InputSpec, done: Callable[[Outcomes], None]
@@ -180,13 +194,3 @@ def _decode(content: bytes, expected: InputSpec, budget: PixelBudget | None = No
         pixels = read_image(content, name="the file", depth=depth, held=held, budget=budget)
         image = _fit(pixels, expected, depth).clone()  # without the memory of the large image
     return Decoded(image, depth.message())
-
-
-def _is_light(content: bytes) -> bool:
-    if not is_bounded(content):
-        return False
-    try:
-        with Image.open(io.BytesIO(content), formats=BOUNDED_FORMATS) as image:
-            return image.width * image.height <= _LIGHT
-    except Exception:  # decoders raise many kinds of errors; decoding it will say which
-        return False

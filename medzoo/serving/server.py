@@ -132,6 +132,9 @@ def _log_to_stderr() -> None:
     access.setLevel(logging.INFO)
     for name in ("uvicorn", "python_multipart"):
         logging.getLogger(name).setLevel(logging.ERROR)  # not a line per malformed request
+    # What no line says need not be found out ("Optimization" in Python's HOWTO of logging).
+    logging._srcfile = None
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 
 async def _announce(address: str) -> None:

@@ -19,7 +19,7 @@ from medzoo.inference import TTA
 from medzoo.prediction import Explanation
 from medzoo.serving.batching import Batcher
 from medzoo.serving.decoding import Decoded, Decoder, Outcomes, compute_in_threads
-from medzoo.serving.intake import Intake, Upload
+from medzoo.serving.intake import Intake, Upload, interruptible
 from medzoo.serving.limits import Limits
 from medzoo.serving.metrics import Metrics
 from medzoo.serving.models import Answer, ServedModel
@@ -171,22 +171,15 @@ class Service:
             ClientDisconnect: If the client has gone.
             Problem: If it takes too long; otherwise what `work` raises.
         """
-        task = asyncio.ensure_future(work)
-        gone = asyncio.ensure_future(_gone(request))
-        try:
-            await asyncio.wait(
-                (task, gone),
-                timeout=self.limits.answer_timeout,
-                return_when=asyncio.FIRST_COMPLETED,
-            )
-            if task.done():
-                return task.result()
-            if gone.done():
-                raise ClientDisconnect
-            raise overloaded(f"there was no answer within {self.limits.answer_timeout:g} seconds")
-        finally:
-            task.cancel()
-            gone.cancel()
+        seconds = self.limits.answer_timeout
+        late = overloaded(f"there was no answer within {seconds:g} seconds")
+        with interruptible(seconds, late) as interrupt:
+            gone = asyncio.ensure_future(_gone(request))
+            gone.add_done_callback(lambda _: interrupt(ClientDisconnect()))
+            try:
+                return await work
+            finally:
+                gone.cancel()
 
     @contextmanager
     def admitted(self, images: int) -> Iterator[None]:

@@ -11,6 +11,11 @@ from tests.fuzz.headers import damaged_json
 from tests.fuzz.image_files import damaged
 from tests.fuzz.readers import Case
 
+_FILE = (
+    b"multipart/form-data; boundary=x\n"
+    b'--x\r\nContent-Disposition: form-data; name="images"; filename="a.png"\r\n\r\n'
+    b"PNG\r\n--x--\r\n"
+)
 _FORM = (
     b"multipart/form-data; boundary=x\n"
     b'--x\r\nContent-Disposition: form-data; name="images"; filename="a.png"\r\n'
@@ -33,7 +38,7 @@ def cases() -> dict[str, Case]:
         return {}
 
     def form(number: int) -> bytes:
-        return damaged(number, {"form": [_FORM]})[2]
+        return damaged(number, {"form": [_FORM, _FILE]})[2]
 
     def binary(number: int) -> bytes:
         """The size of the JSON, the JSON, and what follows it."""
@@ -64,7 +69,8 @@ def _uploads(path: Path) -> object:
     from medzoo.serving.limits import Limits
 
     kind, _, body = path.read_bytes().partition(b"\n")
-    scope = {"type": "http", "headers": [(b"content-type", kind)]}
+    size = (b"content-length", b"%d" % len(body))
+    scope = {"type": "http", "headers": [(b"content-type", kind), size]}
 
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": body, "more_body": False}

@@ -76,6 +76,7 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
 }
 
 Name = Annotated[str, Path(description="The name of a model.")]
+_DEFAULTS = PredictOptions.model_validate({})
 
 
 def create_v1(service: Service, protected: Sequence[Any]) -> APIRouter:
@@ -144,6 +145,8 @@ def create_v1(service: Service, protected: Sequence[Any]) -> APIRouter:
 
 def _options(request: Request) -> PredictOptions:
     """Read the options of an address, in a tenth of the time that FastAPI takes for it."""
+    if not request.scope.get("query_string"):
+        return _DEFAULTS
     given = request.query_params
     if len(given) < len(given.multi_items()):
         raise Problem(422, "an option is given more than once")
@@ -209,6 +212,8 @@ def _prediction(
 
 def _risks(served: ServedModel, options: PredictOptions) -> SelectiveSpec | None:
     """Return the bounds of a model's risk, if they hold for what is asked."""
+    if served.spec.selective is None:
+        return None
     settings = Settings(tta=options.tta)
     return selective_for(served.spec, settings, threshold=options.threshold)
 
