@@ -68,6 +68,7 @@ def _predict(arguments: argparse.Namespace) -> tuple[Any, str]:
     from PIL import Image
 
     from medzoo.deployment import load_model
+    from medzoo.inference.ood_scores import has_ood_scores
     from medzoo.prediction import iter_predictions
     from medzoo.prediction.sources import expand
 
@@ -89,7 +90,7 @@ def _predict(arguments: argparse.Namespace) -> tuple[Any, str]:
         classes,
         sets=model.spec.conformal is not None,
         abstains=(arguments.min_confidence, arguments.abstain_above) != (None, None),
-        scored=getattr(model, "ood_detector", None) is not None,
+        scored=has_ood_scores(model),
         risks=model.spec.selective is not None,
     )
     growing, known = None, 0

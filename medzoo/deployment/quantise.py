@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import tempfile
+import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -65,6 +66,24 @@ def quantise(
             nodes_to_exclude=better_in_float32(prepared.read_bytes()),
         )
         return describe(target.read_bytes(), replace(description, precision="int8"))
+
+
+def without_ood_scores(description: Description) -> Description:
+    """Return the description of a quantised model, with a warning if the model has a detector.
+
+    Rounding moves features by little, but the detector measures them in units of the variation
+    that they had: all images may become unfamiliar.
+
+    Args:
+        description: The description of the model.
+    """
+    if description.has_ood_scores:
+        warnings.warn(
+            "in 8-bit integers, features are too inexact for the out-of-distribution detector: the "
+            "result does not say which images are unfamiliar. precision='float32' keeps it",
+            stacklevel=3,
+        )
+    return replace(description, has_ood_scores=False)
 
 
 def better_in_float32(content: bytes) -> list[str]:

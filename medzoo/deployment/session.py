@@ -11,6 +11,7 @@ from torch import Tensor
 from medzoo.deployment.description import (
     INPUT,
     METADATA_KEY,
+    OOD_SCORE,
     OUTPUT,
     CompiledPrecision,
     Description,
@@ -40,6 +41,7 @@ class CompiledModel(SpecCarrier):
         num_classes: Number of logits.
         precision: ``"float32"`` or ``"int8"``.
         threads: Threads that one call may use.
+        has_ood_scores: Whether it says how unfamiliar an image is.
 
     Raises:
         ImportError: If the extra ``medzoo[onnx]`` is missing.
@@ -49,6 +51,7 @@ class CompiledModel(SpecCarrier):
 
     precision: CompiledPrecision
     threads: int
+    has_ood_scores: bool
 
     def __init__(self, content: bytes, *, threads: int | None = None) -> None:
         self.threads = number_of_threads(threads)
@@ -73,6 +76,7 @@ class CompiledModel(SpecCarrier):
         self.spec = description.spec
         self.num_classes = description.spec.num_classes
         self.precision = description.precision
+        self.has_ood_scores = description.has_ood_scores
 
     @classmethod
     def from_file(
@@ -115,6 +119,31 @@ class CompiledModel(SpecCarrier):
             TypeError: If the images are not floats, or not dense.
             ValueError: If the images have another shape than the model was compiled for.
         """
+        return self._run(images, OUTPUT)[0]
+
+    def with_ood_scores(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Map normalised images, float (N, C, H, W), to logits (N, K) and their scores (N,).
+
+        Args:
+            images: The images.
+
+        Returns:
+            Logits and out-of-distribution scores, float32, on the CPU; above 1, an image is
+            farther away than 95 % of the validation images. `medzoo.predict` uses this.
+
+        Raises:
+            TypeError: As a call.
+            ValueError: As a call; also if the model has no scores.
+        """
+        if not self.has_ood_scores:
+            raise ValueError(
+                "the model had no out-of-distribution detector when it was compiled; fit one with "
+                "medzoo.fit_ood_detector, and compile or export it again"
+            )
+        logits, scores = self._run(images, OUTPUT, OOD_SCORE)
+        return logits, scores
+
+    def _run(self, images: Tensor, *outputs: str) -> list[Tensor]:
         expected = self.spec.input.shape
         if not isinstance(images, Tensor) or images.shape[1:] != expected or not len(images):
             found = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
@@ -126,7 +155,7 @@ class CompiledModel(SpecCarrier):
             )
         check_prepared(images)
         batch = images.detach().to("cpu", torch.float32).contiguous().numpy()
-        return torch.from_numpy(self._session.run([OUTPUT], {INPUT: batch})[0])
+        return list(map(torch.from_numpy, self._session.run(outputs, {INPUT: batch})))
 
     def __repr__(self) -> str:
         name = self.spec.architecture or "model"
