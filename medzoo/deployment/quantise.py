@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 import tempfile
-import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from medzoo.deployment.description import INPUT, Description, describe
 from medzoo.deployment.onnx_graph import quiet
+from medzoo.errors import warn_caller
 from medzoo.files import writing
 from medzoo.lazy import import_optional
 from medzoo.transforms import prepare_batch
@@ -78,10 +78,9 @@ def without_ood_scores(description: Description) -> Description:
         description: The description of the model.
     """
     if description.has_ood_scores:
-        warnings.warn(
+        warn_caller(
             "in 8-bit integers, features are too inexact for the out-of-distribution detector: the "
-            "result does not say which images are unfamiliar. precision='float32' keeps it",
-            stacklevel=3,
+            "result does not say which images are unfamiliar. precision='float32' keeps it"
         )
     return replace(description, has_ood_scores=False)
 
