@@ -48,7 +48,7 @@ from benchmarks.studies import (
 from benchmarks.studies.architectures import design_trials, gate_ablation
 from benchmarks.studies.ood import near
 from benchmarks.studies.ood import report as report_of_ood
-from benchmarks.studies.published import coverage, differences
+from benchmarks.studies.published import abstention, coverage, differences
 
 _NOT_YET = "Not measured yet."
 _BLOCK = re.compile(r"(<!-- table:(\w+) -->\n).*?(<!-- /table -->)", re.DOTALL)
@@ -105,6 +105,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "small_folders": small_folders.table,
     "coverage_90": lambda: coverage.table(0.9),
     "coverage_95": lambda: coverage.table(0.95),
+    "abstention": abstention.table,
     "trainings": comparison.trainings,
     "teachers": teachers.table,
     "explanations": explanations.table,

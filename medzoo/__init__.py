@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         dataset_info,
         list_datasets,
         load_dataset,
+        show,
         synthetic,
     )
     from medzoo.errors import DatasetError, TrainingError, WeightsError
@@ -124,6 +125,7 @@ __all__ = [
     "recipe_for",
     "save_weights",
     "search",
+    "show",
     "spec_of",
     "synthetic",
     "train",
@@ -137,6 +139,7 @@ _HOME = {
         "dataset_info",
         "list_datasets",
         "load_dataset",
+        "show",
         "synthetic",
     ),
     "deployment": ("compile", "export"),

@@ -29,6 +29,7 @@ from benchmarks.studies.leakage import LEAKAGE
 from benchmarks.studies.ood import OOD
 from benchmarks.studies.ood.near import OOD_NEAR
 from benchmarks.studies.precision import PRECISION
+from benchmarks.studies.published.abstention import ABSTENTION
 from benchmarks.studies.published.coverage import COVERAGE
 from benchmarks.studies.published.differences import DIFFERENCES
 from benchmarks.studies.search.better_than_luck import SEARCH_STUDY
@@ -57,6 +58,7 @@ STUDIES: dict[str, Study[Any]] = {
         OOD_NEAR,
         PRECISION,
         COVERAGE,
+        ABSTENTION,
         DIFFERENCES,
         ROBUSTNESS,
         ROBUST_RECIPE,

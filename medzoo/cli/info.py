@@ -260,7 +260,8 @@ def _exported_facts(name: str, model: CompiledModel) -> Iterator[tuple[str, str]
     yield "what", f"{spec.architecture}: exported model, {model.precision}, {size}"
     yield "data", spec.dataset.title if spec.dataset else "unknown"
     yield from _spec_facts(spec)
-    yield "unfamiliar", "not recognised: exported files give logits alone"
+    marked = "recognised" if model.has_ood_scores else "not recognised: exported without a detector"
+    yield "unfamiliar", marked
     yield "licence", f"{_licence(spec.licence)}; {_NOT_CLINICAL}"
     yield "use", f'medzoo.predict("{name}", "image.png")'
     yield "", f"medzoo predict {name} image.png"

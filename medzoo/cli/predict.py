@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from medzoo.prediction.predict import ModelSource
 
 _LONGEST = 240  # bytes of an image's name that the name of its overlay begins with
+_UNMARKED = "unfamiliar images are not marked: the model has no out-of-distribution detector"
 _ROWS = 1024  # files after which the table is written
 
 
@@ -68,6 +69,7 @@ def _predict(arguments: argparse.Namespace) -> tuple[Any, str]:
     from PIL import Image
 
     from medzoo.deployment import load_model
+    from medzoo.inference.ood_scores import has_ood_scores
     from medzoo.prediction import iter_predictions
     from medzoo.prediction.sources import expand
 
@@ -89,7 +91,7 @@ def _predict(arguments: argparse.Namespace) -> tuple[Any, str]:
         classes,
         sets=model.spec.conformal is not None,
         abstains=(arguments.min_confidence, arguments.abstain_above) != (None, None),
-        scored=getattr(model, "ood_detector", None) is not None,
+        scored=has_ood_scores(model),
         risks=model.spec.selective is not None,
     )
     growing, known = None, 0
@@ -129,6 +131,8 @@ def _predict(arguments: argparse.Namespace) -> tuple[Any, str]:
         text = f"in the table already: {known:,}\n{text}" if arguments.resume else text
     else:
         text = "\n".join(f"{for_display(str(one.source))}\n{one}" for one in kept)
+    if not columns.scored:
+        text += f"\n\n{_UNMARKED}"
     return list(map(_values, kept)), text
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from medzoo.datasets.provenance import Provenance
     from medzoo.datasets.readers import ReadingOptions
     from medzoo.datasets.resplit import disjoint_split, read_groups, resplit
-    from medzoo.datasets.split import Split
+    from medzoo.datasets.split import Split, show
     from medzoo.datasets.synthetic import synthetic
     from medzoo.datasets.to_torch import to_torch
 
@@ -40,6 +40,7 @@ __all__ = [
     "preview",
     "read_groups",
     "resplit",
+    "show",
     "synthetic",
     "to_torch",
 ]
@@ -56,7 +57,7 @@ export_lazily(
         "provenance": ("Provenance",),
         "readers": ("ReadingOptions",),
         "resplit": ("disjoint_split", "read_groups", "resplit"),
-        "split": ("Split",),
+        "split": ("Split", "show"),
         "synthetic": ("synthetic",),
         "to_torch": ("to_torch",),
     },

@@ -264,3 +264,27 @@ def as_positions(indices: Any, count: int) -> Tensor:
         )
     rows = torch.from_numpy(array.astype(np.int64))
     return torch.where(rows < 0, rows + count, rows)
+
+
+def show(split: Split, *, per_class: int = 10) -> Image:
+    """Draw a few images of each class of a split: the contact sheet of `Split.plot`.
+
+    Args:
+        split: The images, e.g. ``data.train``.
+        per_class: Number of images per class.
+
+    Returns:
+        An RGB image, which notebooks show.
+
+    Raises:
+        TypeError: If `split` is not a `Split`.
+        ValueError: If `per_class` is below 1.
+
+    Example:
+        >>> import medzoo
+        >>> medzoo.show(medzoo.synthetic("breastmnist").train, per_class=3).size
+        (268, 212)
+    """
+    if not isinstance(split, Split):
+        raise TypeError(f"split is a {type(split).__name__}; give one split, e.g. data.train")
+    return split.plot(per_class=per_class)

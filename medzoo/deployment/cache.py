@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,6 +16,8 @@ from medzoo.cache import cache_dir, locked
 from medzoo.deployment.description import Description
 from medzoo.deployment.quantise import needs_reduced_range
 from medzoo.files import sha256_of, write_atomically
+from medzoo.models import Classifier
+from medzoo.weights import OODDetector
 
 _KNOWN = {"medzoo", "timm", "torch", "torchvision"}
 _PACKAGES = ("medzoo", "onnx", "onnxruntime", "onnxscript", "timm", "torch", "torchvision")
@@ -48,6 +50,7 @@ def cache_path(
         "code": {name: sha256_of(str(sys.modules[name].__file__)) for name in sorted(modules)},
         "versions": {name: _version(name) for name in _PACKAGES},
         "reduced_range": needs_reduced_range(),
+        "ood_detectors": [one.to_dict() for one in _detectors(model)],
     }
     digest.update(json.dumps(facts, sort_keys=True).encode())
     tensors = {**dict(model.named_buffers()), **model.state_dict()}
@@ -58,6 +61,12 @@ def cache_path(
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(memoryview(tensor.numpy()).cast("B") if tensor.numel() else b"")
     return cache_dir() / "compiled" / digest.hexdigest()
+
+
+def _detectors(model: nn.Module) -> Iterator[OODDetector]:
+    for module in model.modules():
+        if isinstance(module, Classifier) and module.ood_detector is not None:
+            yield module.ood_detector
 
 
 def cached(slot: Path | None, make: Callable[[], bytes]) -> bytes:

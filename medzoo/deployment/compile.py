@@ -12,7 +12,7 @@ from medzoo.deployment.cache import cache_path, cached
 from medzoo.deployment.description import CompiledPrecision, Description
 from medzoo.deployment.images import CALIBRATION_IMAGES, evenly_spaced, raw_images
 from medzoo.deployment.onnx_graph import export_onnx, resolve
-from medzoo.deployment.quantise import quantise
+from medzoo.deployment.quantise import quantise, without_ood_scores
 from medzoo.deployment.session import (
     Backend,
     CompiledModel,
@@ -41,6 +41,7 @@ def compile(
     ``"float32"`` gives the same logits up to rounding, and is faster for single images. ``"int8"``
     computes in 8-bit integers, which is also faster for batches on processors with the necessary
     instructions (VNNI), and changes a few predictions: evaluate the result before you rely on it.
+    It does not mark unfamiliar images, which ``"float32"`` does.
     Needs ``pip install 'medzoo[onnx]'``, and for OpenVINO ``'medzoo[openvino]'``, which is faster
     for large batches of 8-bit models.
 
@@ -68,12 +69,14 @@ def compile(
         raise unknown_name("precision", precision, get_args(CompiledPrecision))
     model, description = resolve(model, spec)
     images = _calibration_images(calibration, precision, description)
+    if precision == "int8":
+        description = without_ood_scores(description)
     threads = number_of_threads(threads)
     check_backend(backend)
     import_optional("onnxruntime")
 
     def exported() -> bytes:
-        content = export_onnx(model)
+        content = export_onnx(model, with_ood_scores=description.has_ood_scores)
         check_agreement(model, CompiledModel(content), example_images(description.spec.input))
         return content
 

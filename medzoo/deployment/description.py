@@ -11,6 +11,7 @@ from torch import nn
 
 from medzoo.errors import unknown_name
 from medzoo.files import parse_json
+from medzoo.inference.ood_scores import has_ood_scores
 from medzoo.lazy import import_optional
 from medzoo.spec import ModelSpec, spec_of
 
@@ -22,6 +23,8 @@ METADATA_FILE = "medzoo.json"
 """The extra file of a .pt2 file that holds its `Description`, as JSON."""
 INPUT, OUTPUT = "images", "logits"
 """Names of the graph's input, float32 (N, C, H, W), and output, float32 (N, K)."""
+OOD_SCORE = "ood_score"
+"""Name of the second output, float32 (N,), of a model that recognises unfamiliar images."""
 _STEPS = [
     "convert the image to 8 bits, in this colour mode",
     "crop the central square, whose side is the shorter side of the image",
@@ -29,8 +32,11 @@ _STEPS = [
     "multiply by scale, subtract mean, divide by std, for each channel",
     "arrange as (N, channels, size, size)",
 ]
-
-
+_OOD_RULE = {
+    "name": OOD_SCORE,
+    "unfamiliar": "above 1, the image is unlike those that the model was trained on, and its "
+    "probabilities mean nothing",
+}
 _WORDED = ("steps", "interpolation", "probabilities", "prediction_set")
 """Parts of a description that explain to people what to do."""
 
@@ -43,10 +49,12 @@ class Description:
         spec: What the model is. The graph gives raw logits, which its user divides by the
             temperature.
         precision: ``"float32"``, or ``"int8"`` if quantised.
+        has_ood_scores: Whether the graph also says how unfamiliar an image is.
     """
 
     spec: ModelSpec
     precision: CompiledPrecision = "float32"
+    has_ood_scores: bool = False
 
     @classmethod
     def of(cls, model: nn.Module, spec: ModelSpec | None = None) -> Description:
@@ -67,7 +75,7 @@ class Description:
                 "need; make one with medzoo.create_model(..., dataset=...) and without "
                 "features_only"
             )
-        return cls(spec)
+        return cls(spec, has_ood_scores=has_ood_scores(model))
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-safe values that explain how to use the model without medzoo.
@@ -95,6 +103,7 @@ class Description:
                 "probabilities": "activation(logits / temperature)",
                 **({"prediction_set": _set_rule(spec)} if spec.conformal else {}),
             },
+            **({OOD_SCORE: _OOD_RULE} if self.has_ood_scores else {}),
             "spec": spec.to_dict(),
         }
 
@@ -121,7 +130,7 @@ class Description:
             ) from error
         if precision not in get_args(CompiledPrecision):
             raise unknown_name("precision", precision, get_args(CompiledPrecision))
-        return cls(spec, precision)
+        return cls(spec, precision, OOD_SCORE in values)
 
     def check_shapes(
         self, inputs: Sequence[tuple[str, Any]], outputs: Sequence[tuple[str, Any]]
@@ -136,6 +145,7 @@ class Description:
             ValueError: If there are others.
         """
         expected = [(INPUT, [*self.spec.input.shape]), (OUTPUT, [self.spec.num_classes])]
+        expected += [(OOD_SCORE, [])] * self.has_ood_scores
         found = [(name, list(shape)[1:]) for name, shape in (*inputs, *outputs)]
         if found != expected:
             raise ValueError(

@@ -13,7 +13,7 @@ from medzoo.datasets import Split
 from medzoo.deployment.description import CompiledPrecision, Description
 from medzoo.deployment.images import CALIBRATION_IMAGES, evenly_spaced, raw_images
 from medzoo.deployment.onnx_graph import DEFAULT_OPSET, export_onnx, resolve
-from medzoo.deployment.quantise import quantise
+from medzoo.deployment.quantise import quantise, without_ood_scores
 from medzoo.deployment.session import CompiledModel
 from medzoo.deployment.torch_export import export_program, run_program
 from medzoo.deployment.verify import check_agreement, largest_difference
@@ -73,8 +73,10 @@ def export(
 
     The file maps any number of normalised images to logits. It describes in JSON how to prepare
     images, and how to turn logits into probabilities of named classes: an .onnx file in its
-    metadata, under ``"medzoo"``; a .pt2 file in its extra file ``"medzoo.json"``. It is loaded
-    again and compared with the model before it replaces an existing file.
+    metadata, under ``"medzoo"``; a .pt2 file in its extra file ``"medzoo.json"``. If the model has
+    an ``ood_detector``, .onnx files in float32 have a second output that says how unfamiliar an
+    image is. The file is loaded again and compared with the model before it replaces an existing
+    one.
 
     Args:
         model: A medzoo or timm classifier, or a `medzoo.Ensemble`, float32 and on the CPU; it is
@@ -105,6 +107,8 @@ def export(
     given = None if images is None else raw_images(images, "images", description)
     if precision == "int8" and given is None:
         raise ValueError("precision='int8' needs images to set its ranges; give images=data.train")
+    if precision == "int8":
+        description = without_ood_scores(description)
     batch = _batch(given, description)
 
     exported: Callable[[Tensor], Tensor]
@@ -113,7 +117,7 @@ def export(
         exported = run_program(content)
     else:
         opset = DEFAULT_OPSET if opset is None else opset
-        content = export_onnx(model, opset=opset)
+        content = export_onnx(model, opset=opset, with_ood_scores=description.has_ood_scores)
         exported = CompiledModel(content)
     difference = check_agreement(model, exported, batch)
     if precision == "int8" and given is not None:

@@ -6,11 +6,13 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
-from medzoo.deployment.description import INPUT, OUTPUT, Description, describe
+from medzoo.deployment.description import INPUT, OOD_SCORE, OUTPUT, Description, describe
+from medzoo.inference.ood_scores import WithScores
 from medzoo.inference.output_check import example_images
 from medzoo.lazy import import_optional
 from medzoo.models import Specified
@@ -20,15 +22,19 @@ DEFAULT_OPSET = 18
 """The opset that PyTorch's exporter writes; it can convert to newer ones, not to older ones."""
 
 
-def export_onnx(model: nn.Module, *, opset: int = DEFAULT_OPSET) -> bytes:
+def export_onnx(
+    model: nn.Module, *, opset: int = DEFAULT_OPSET, with_ood_scores: bool = True
+) -> bytes:
     """Write a classifier as an ONNX graph in float32, as it computes in evaluation mode.
 
     The graph takes any number of images: ``images`` (N, C, H, W) to ``logits`` (N, K). C, H and W
-    are those of the model's spec. The model itself is not changed.
+    are those of the model's spec. A second output, ``ood_score`` (N,), says how unfamiliar they
+    are, if the model has a detector. The model itself is not changed.
 
     Args:
         model: A medzoo or timm model, float32 and on the CPU.
         opset: The version of ONNX's operators, at least 18.
+        with_ood_scores: Whether the graph has the second output.
 
     Returns:
         The ONNX file, with a `Description` in its metadata.
@@ -44,13 +50,15 @@ def export_onnx(model: nn.Module, *, opset: int = DEFAULT_OPSET) -> bytes:
     import_optional("onnx")
     import_optional("onnxscript")
     with traceable(model) as (description, example), quiet():
+        scored = with_ood_scores and description.has_ood_scores
+        description = replace(description, has_ood_scores=scored)
         try:
             program = torch.onnx.export(
-                model,
+                WithScores(model) if scored else model,
                 (example,),
                 dynamo=True,
                 input_names=[INPUT],
-                output_names=[OUTPUT],
+                output_names=[OUTPUT, OOD_SCORE] if scored else [OUTPUT],
                 opset_version=opset,
                 dynamic_shapes=({0: torch.export.Dim("n")},),
                 verbose=False,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from medzoo.deployment.description import INPUT, METADATA_KEY, OUTPUT
+from medzoo.deployment.description import INPUT, METADATA_KEY
 from medzoo.lazy import import_optional
 
 _ERRORS_ONLY = 3
@@ -46,7 +47,6 @@ class OnnxRuntime:
             (one.name, one.shape) for one in self._session.get_outputs()
         ]
 
-    def __call__(self, batch: np.ndarray) -> np.ndarray:
-        """Map float32 (N, C, H, W) to float32 (N, K)."""
-        logits: np.ndarray = self._session.run([OUTPUT], {INPUT: batch})[0]
-        return logits
+    def __call__(self, batch: np.ndarray, outputs: Sequence[str]) -> list[np.ndarray]:
+        """Map float32 (N, C, H, W) to the outputs of these names, float32 (N, ...)."""
+        return list(self._session.run(outputs, {INPUT: batch}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -43,11 +44,11 @@ class OpenVino:
         self.inputs: list[tuple[str, Any]] = _shapes(graph.inputs)
         self.outputs: list[tuple[str, Any]] = _shapes(graph.outputs)
 
-    def __call__(self, batch: np.ndarray) -> np.ndarray:
-        """Map float32 (N, C, H, W) to float32 (N, K)."""
+    def __call__(self, batch: np.ndarray, outputs: Sequence[str]) -> list[np.ndarray]:
+        """Map float32 (N, C, H, W) to the outputs of these names, float32 (N, ...)."""
         request = self._compiled.create_infer_request()  # threads must not share one
-        logits: np.ndarray = request.infer(batch)[0]
-        return logits.copy()  # what the request owns ends with it
+        found = request.infer(batch)
+        return [found[name].copy() for name in outputs]  # what the request owns ends with it
 
 
 def _shapes(ports: Any) -> list[tuple[str, Any]]:

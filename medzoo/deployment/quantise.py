@@ -14,6 +14,7 @@ from torch import Tensor
 
 from medzoo.deployment.description import INPUT, Description, describe
 from medzoo.deployment.onnx_graph import quiet
+from medzoo.errors import warn_caller
 from medzoo.files import writing
 from medzoo.lazy import import_optional
 from medzoo.transforms import prepare_batch
@@ -65,6 +66,23 @@ def quantise(
             nodes_to_exclude=better_in_float32(prepared.read_bytes()),
         )
         return describe(target.read_bytes(), replace(description, precision="int8"))
+
+
+def without_ood_scores(description: Description) -> Description:
+    """Return the description of a quantised model, with a warning if the model has a detector.
+
+    Rounding moves features by little, but the detector measures them in units of the variation
+    that they had: all images may become unfamiliar.
+
+    Args:
+        description: The description of the model.
+    """
+    if description.has_ood_scores:
+        warn_caller(
+            "in 8-bit integers, features are too inexact for the out-of-distribution detector: the "
+            "result does not say which images are unfamiliar. precision='float32' keeps it"
+        )
+    return replace(description, has_ood_scores=False)
 
 
 def better_in_float32(content: bytes) -> list[str]:

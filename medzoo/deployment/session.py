@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor
 
-from medzoo.deployment.description import CompiledPrecision, Description
+from medzoo.deployment.description import OOD_SCORE, OUTPUT, CompiledPrecision, Description
 from medzoo.deployment.onnx_runtime import OnnxRuntime
 from medzoo.deployment.openvino import OpenVino
 from medzoo.errors import WeightsError, unknown_name
@@ -44,6 +44,7 @@ class CompiledModel(SpecCarrier):
         precision: ``"float32"`` or ``"int8"``.
         threads: Threads that one call may use.
         backend: ``"onnxruntime"`` or ``"openvino"``.
+        has_ood_scores: Whether it says how unfamiliar an image is.
 
     Raises:
         ImportError: If the extra ``medzoo[onnx]`` or ``medzoo[openvino]`` is missing.
@@ -55,6 +56,7 @@ class CompiledModel(SpecCarrier):
     precision: CompiledPrecision
     threads: int
     backend: Backend
+    has_ood_scores: bool
 
     def __init__(
         self, content: bytes, *, threads: int | None = None, backend: Backend = "onnxruntime"
@@ -62,16 +64,17 @@ class CompiledModel(SpecCarrier):
         self.threads = number_of_threads(threads)
         check_backend(backend)
         self.backend = backend
-        self._run = BACKENDS[backend](content, self.threads)
-        if self._run.description is None:
+        self._runtime = BACKENDS[backend](content, self.threads)
+        if self._runtime.description is None:
             raise ValueError(
                 "this ONNX file does not say how to prepare its input; give one that medzoo wrote"
             )
-        description = Description.from_json(self._run.description)
-        description.check_shapes(self._run.inputs, self._run.outputs)
+        description = Description.from_json(self._runtime.description)
+        description.check_shapes(self._runtime.inputs, self._runtime.outputs)
         self.spec = description.spec
         self.num_classes = description.spec.num_classes
         self.precision = description.precision
+        self.has_ood_scores = description.has_ood_scores
 
     @classmethod
     def from_file(
@@ -121,6 +124,31 @@ class CompiledModel(SpecCarrier):
             TypeError: If the images are not floats, or not dense.
             ValueError: If the images have another shape than the model was compiled for.
         """
+        return self._run(images, OUTPUT)[0]
+
+    def with_ood_scores(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Map normalised images, float (N, C, H, W), to logits (N, K) and their scores (N,).
+
+        Args:
+            images: The images.
+
+        Returns:
+            Logits and out-of-distribution scores, float32, on the CPU; above 1, an image is
+            farther away than 95 % of the validation images. `medzoo.predict` uses this.
+
+        Raises:
+            TypeError: As a call.
+            ValueError: As a call; also if the model has no scores.
+        """
+        if not self.has_ood_scores:
+            raise ValueError(
+                "the model had no out-of-distribution detector when it was compiled; fit one with "
+                "medzoo.fit_ood_detector, and compile or export it again"
+            )
+        logits, scores = self._run(images, OUTPUT, OOD_SCORE)
+        return logits, scores
+
+    def _run(self, images: Tensor, *outputs: str) -> list[Tensor]:
         expected = self.spec.input.shape
         if not isinstance(images, Tensor) or images.shape[1:] != expected or not len(images):
             found = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
@@ -132,7 +160,7 @@ class CompiledModel(SpecCarrier):
             )
         check_prepared(images)
         batch = images.detach().to("cpu", torch.float32).contiguous().numpy()
-        return torch.from_numpy(self._run(batch))
+        return list(map(torch.from_numpy, self._runtime(batch, outputs)))
 
     def __repr__(self) -> str:
         name = self.spec.architecture or "model"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -45,6 +46,7 @@ def export_program(model: nn.Module) -> bytes:
                 for node in module.graph.nodes:  # traces name files and folders of this machine
                     node.meta.pop("stack_trace", None)
         file = io.BytesIO()
+        description = replace(description, has_ood_scores=False)  # a program gives one tensor
         text = json.dumps(description.to_dict(), indent=2)
         torch.export.save(program, file, extra_files={METADATA_FILE: text})
         return file.getvalue()

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from medzoo.deployment.onnx_graph import in_evaluation_mode
+from medzoo.inference.ood_scores import ScoresItself, WithScores
 from medzoo.inference.output_check import refuse_probabilities
 from medzoo.spec import find_spec
 
@@ -57,7 +58,8 @@ def check_agreement(
         The largest absolute difference of a logit.
 
     Raises:
-        ValueError: If it is above `TOLERANCE`, a logit is NaN, or the model gives probabilities.
+        ValueError: If it is above `TOLERANCE`, a logit is NaN, the model gives probabilities, or
+            an out-of-distribution score is another one.
     """
     difference, largest = largest_difference(model, exported, images)
     allowed = TOLERANCE * max(1.0, largest)
@@ -69,4 +71,21 @@ def check_agreement(
             f"{difference:.2g}, and rounding explains at most {allowed:.2g}; use the model itself, "
             "and please report this"
         )
+    _check_scores(model, exported, images)
     return difference
+
+
+def _check_scores(model: nn.Module, exported: object, images: Tensor) -> None:
+    """Raise an error if the out-of-distribution scores of an exported model are others."""
+    if not (isinstance(exported, ScoresItself) and exported.has_ood_scores):
+        return
+    with in_evaluation_mode(model), torch.inference_mode():
+        _, expected = WithScores(model)(images)
+    found = exported.with_ood_scores(images)[1]
+    difference = float(((found - expected).abs() / expected.clamp(min=1)).max())
+    if not difference <= TOLERANCE:
+        raise ValueError(
+            "the exported model does not score unfamiliar images as the model does: scores differ "
+            f"by {difference:.2g}, and rounding explains at most {TOLERANCE}; export it without "
+            "its detector (model.ood_detector = None), and please report this"
+        )

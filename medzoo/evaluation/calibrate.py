@@ -17,6 +17,7 @@ from medzoo.inference.calibration import (
     uncalibrated_logits,
 )
 from medzoo.inference.conformal import fit_conformal
+from medzoo.inference.options import check_options
 from medzoo.spec import ConformalMethod, ConformalSpec, SelectiveSpec, SpecCarrier
 from medzoo.spec.conformal import COVERAGE
 
@@ -134,6 +135,7 @@ def calibrate(
         >>> medzoo.predict(model, data.test.images[0]).coverage
         0.8
     """
+    check_options(calibrate, options)
     if not isinstance(model, SpecCarrier):
         raise TypeError(
             f"model is a {type(model).__name__}, which has no temperature to set; give the "

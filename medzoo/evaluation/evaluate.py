@@ -16,7 +16,7 @@ from medzoo.evaluation.operating_points.threshold import ThresholdLike, threshol
 from medzoo.evaluation.report import Report
 from medzoo.inference import Model, SplitOptions, probabilities, split_logits
 from medzoo.inference.conformal import conformal_for
-from medzoo.inference.options import Settings
+from medzoo.inference.options import Settings, check_options
 from medzoo.spec import spec_of
 from medzoo.spec.find import find_spec
 
@@ -79,6 +79,7 @@ def evaluate(
         >>> medzoo.evaluate(medzoo.create_model("simple_cnn", dataset=data), data.test).n
         14
     """
+    check_options(evaluate, options)
     if resamples < 0:
         raise ValueError(f"resamples={resamples!r} must be 0 (no intervals) or more")
     above = threshold_for(threshold, split)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from copy import copy
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
 from timm.utils import ModelEmaV3
@@ -26,6 +26,22 @@ M = TypeVar("M", bound=nn.Module)
 # was compiled would be run without what the compiler gains.
 _PASSING_ON = (nn.DataParallel, DistributedDataParallel, AveragedModel, ModelEmaV3)
 _VIEWS: dict[TTA, int] = {"none": 1, "flip": 2, "dihedral": 8}
+
+
+@runtime_checkable
+class ScoresItself(Protocol):
+    """A model outside PyTorch that computes logits and out-of-distribution scores together."""
+
+    spec: ModelSpec
+
+    @property
+    def has_ood_scores(self) -> bool:
+        """Whether it knows the scores."""
+        ...
+
+    def with_ood_scores(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Map a batch (N, C, H, W) to logits (N, K) and out-of-distribution scores (N,)."""
+        ...
 
 
 class Recorder(nn.Module):
@@ -62,6 +78,55 @@ class Recorder(nn.Module):
         return torch.cat([self.network.ood_detector.score(x) for x in self.features[::views]])
 
 
+class _Listener:
+    """A model outside PyTorch, and the scores that it has given; like a `Recorder`."""
+
+    def __init__(self, model: ScoresItself) -> None:
+        self.model, self.spec = model, model.spec
+        self.given: list[Tensor] = []
+
+    def __call__(self, x: Tensor) -> Tensor:
+        logits, scores = self.model.with_ood_scores(x)
+        self.given.append(scores)
+        return logits
+
+    def scores(self, views: int) -> Tensor:
+        return torch.cat(self.given[::views])
+
+
+class WithScores(nn.Module):
+    """A model that gives logits and out-of-distribution scores at once, to be exported.
+
+    Args:
+        model: A model in evaluation mode that `has_ood_scores`; it is not changed.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self._recorders: list[Recorder] = []
+        self.model = _recording(model, spec_of(model), self._recorders)
+        self.training = False  # not by .eval(), which the layers would share
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Map a batch (N, C, H, W) to logits (N, K) and scores (N,)."""
+        logits = self.model(x)
+        scores = torch.stack([one.scores(views=1) for one in self._recorders]).mean(dim=0)
+        for one in self._recorders:
+            one.features.clear()
+        return logits, scores
+
+
+def has_ood_scores(model: Model) -> bool:
+    """Whether a model says how unfamiliar an image is, if it is run as its own spec says.
+
+    Args:
+        model: Any model with a spec.
+    """
+    recorders: list[Any] = []
+    _recording(model, spec_of(model), recorders)
+    return bool(recorders)
+
+
 def run_with_scores(
     model: Model, batches: Iterable[Tensor], spec: ModelSpec, settings: Settings
 ) -> tuple[Tensor, list[float | None]]:
@@ -82,7 +147,7 @@ def run_with_scores(
         ValueError: As `run_batches`.
         RuntimeError: As `run_batches`.
     """
-    recorders: list[Recorder] = []
+    recorders: list[Any] = []
     runs = _recording(model, spec, recorders)
     logits = run_batches(runs, batches, spec, settings)
     if not recorders:
@@ -93,7 +158,7 @@ def run_with_scores(
         return logits, scores.mean(dim=0).tolist()
 
 
-def _recording(model: Model, spec: ModelSpec, recorders: list[Recorder]) -> Any:
+def _recording(model: Any, spec: ModelSpec, recorders: list[Any]) -> Any:
     """Return a model that notes features, or the model itself; the layers are its own.
 
     Args:
@@ -101,6 +166,10 @@ def _recording(model: Model, spec: ModelSpec, recorders: list[Recorder]) -> Any:
         spec: How its images are prepared.
         recorders: To which what notes the features is added.
     """
+    if isinstance(model, ScoresItself) and model.has_ood_scores:
+        if model.spec.input == spec.input:
+            recorders.append(model := _Listener(model))
+        return model
     if not isinstance(model, nn.Module) or find_spec(model) is None:
         return model
     network = network_of(model) if isinstance(model, _PASSING_ON) else model
@@ -116,7 +185,7 @@ def _recording(model: Model, spec: ModelSpec, recorders: list[Recorder]) -> Any:
     return recorders[-1]
 
 
-def _ensemble(ensemble: Ensemble, recorders: list[Recorder]) -> Ensemble:
+def _ensemble(ensemble: Ensemble, recorders: list[Any]) -> Ensemble:
     """Return an ensemble with the same members, which note their features.
 
     A member that gets images in a smaller size than its own would find each of them unfamiliar.

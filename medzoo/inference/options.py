@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, SupportsIndex, TypedDict, get_args
 
@@ -97,3 +97,19 @@ class Settings:
             if name not in known:
                 raise TypeError(str(unknown_name("option", name, known)))
         return cls(**{**defaults, **options})
+
+
+def check_options(function: Callable[..., Any], options: Mapping[str, Any]) -> None:
+    """Refuse options that a function over a split does not have, before it does anything.
+
+    Args:
+        function: It takes `SplitOptions` besides its own options, which have to be keywords.
+        options: Those that are not its own.
+
+    Raises:
+        TypeError: If a name is unknown; the message lists close matches among all of them.
+    """
+    known = SplitOptions.__annotations__.keys() | (function.__kwdefaults__ or {}).keys()
+    for name in options:
+        if name not in known:
+            raise TypeError(str(unknown_name("option", name, known)))

@@ -80,7 +80,7 @@ def web_network(name: str, model: nn.Module) -> WebNetwork:
     """
     network, description = resolve(model, None)
     spec = description.spec
-    full = export_onnx(network)
+    full = export_onnx(network, with_ood_scores=False)
     map_size: tuple[int, int] | None = None
     image = prepare_batch(check_image()[None], spec.input).contiguous()
     features = _features(network, image)

@@ -81,9 +81,8 @@ class OODDetector:
         # In few operations, each of which takes a single image longer than its arithmetic.
         standardised = (features.float() - mean) / scale
         along = standardised @ axes
-        rest = torch.addmm(standardised, along, axes.T, alpha=-1).norm(dim=1)
-        whitened = (along * variances.rsqrt()).norm(dim=1)
-        return torch.hypot(whitened, rest / self.rest_variance**0.5) / self.threshold
+        rest = torch.addmm(standardised, along, axes.T, alpha=-1) / self.rest_variance**0.5
+        return torch.cat((along * variances.rsqrt(), rest), dim=1).norm(dim=1) / self.threshold
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-safe values; tensors are base64 of little-endian numbers."""

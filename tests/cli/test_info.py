@@ -204,7 +204,7 @@ def test_an_exported_file_is_a_card(tmp_path, capsys):
     for part in (
         "simple_cnn: exported model, float32",
         "28 x 28 pixels, RGB",
-        "not recognised: exported files give logits alone",
+        "not recognised: exported without a detector",
         "not for clinical use",
     ):
         assert part in card

@@ -61,7 +61,8 @@ def test_patterns_and_plain_text(folder, plain, capsys):
     assert lines[0] == str(folder / "a.png")
     assert lines[2] == str(folder / "broken.png")
     assert lines[3].startswith("error: cannot read")
-    assert len(lines) == 4
+    assert lines[5].startswith("unfamiliar images are not marked")
+    assert len(lines) == 6
 
 
 @pytest.fixture

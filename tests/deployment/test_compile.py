@@ -115,7 +115,7 @@ def test_a_damaged_file_in_the_cache_is_made_again(model, compiled, content, dam
     whole = slot.read_bytes()
     slot.write_bytes(whole[: len(whole) // 2] if damage is None else damage)
     calls = []
-    monkeypatch.setattr(compiling, "export_onnx", lambda model: calls.append(model) or content)
+    monkeypatch.setattr(compiling, "export_onnx", lambda model, **_: calls.append(model) or content)
     assert torch.equal(logits_of(medzoo.compile(model)), logits_of(compiled))
     assert calls == [model]
     assert slot.read_bytes() == whole
@@ -156,12 +156,12 @@ def test_a_cache_that_cannot_be_written_does_no_harm(
 ):
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    monkeypatch.setattr(compiling, "export_onnx", lambda model: content)
+    monkeypatch.setattr(compiling, "export_onnx", lambda model, **_: content)
     assert torch.equal(logits_of(medzoo.compile(model)), logits_of(compiled))
 
 
 def test_a_graph_that_computes_something_else_is_refused(content, monkeypatch):
-    monkeypatch.setattr(compiling, "export_onnx", lambda model: content)
+    monkeypatch.setattr(compiling, "export_onnx", lambda model, **_: content)
     other = tiny_model("advanced_cnn").eval()
     nn.init.ones_(other.get_classifier().bias)
     with pytest.raises(ValueError, match=r"advanced_cnn does not compute what the model does"):

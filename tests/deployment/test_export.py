@@ -196,7 +196,7 @@ def test_a_file_that_computes_something_else_is_not_written(
     other = tiny_model("simple_cnn", "retinamnist").eval()
     torch.nn.init.constant_(other.get_classifier().bias, 3.0)
     content = exported.path.read_bytes()
-    monkeypatch.setattr(exporting, "export_onnx", lambda model, opset: content)
+    monkeypatch.setattr(exporting, "export_onnx", lambda model, **_: content)
     write = exporting.export_program
     monkeypatch.setattr(exporting, "export_program", lambda _: write(model))
     if before:
@@ -224,7 +224,8 @@ def test_int8_keeps_the_accuracy_of_trained_weights(data_root, tmp_path):
         warnings.simplefilter("ignore")
         data = medzoo.load_dataset("dermamnist", root=data_root, download=False)
     images = data.train.images[::50]
-    exported = medzoo.export(model, tmp_path / "model.onnx", precision="int8", images=images)
+    with pytest.warns(UserWarning, match="which images are unfamiliar"):
+        exported = medzoo.export(model, tmp_path / "model.onnx", precision="int8", images=images)
     assert 1e-4 < exported.difference < 1
     assert exported.bytes < 0.3 * 4 * sum(p.numel() for p in model.parameters())
     some = replace(data.val, images=data.val.images[::4], labels=data.val.labels[::4])
@@ -277,7 +278,7 @@ def test_the_command_calibrates_on_the_training_split(
     monkeypatch.setattr(exporting, "quantise", spied)
     monkeypatch.setattr(quantising, "needs_reduced_range", lambda: False)
     content = exported.path.read_bytes()  # of the same model, as it is checked to be
-    monkeypatch.setattr(exporting, "export_onnx", lambda model, opset: content)
+    monkeypatch.setattr(exporting, "export_onnx", lambda model, **_: content)
     out = tmp_path / "model.onnx"
     assert main([*command, str(out), "--int8", "--json"]) == 0
     values = json.loads(capsys.readouterr().out)

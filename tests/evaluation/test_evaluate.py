@@ -1,6 +1,7 @@
 import dataclasses
 import os
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import torch
 from medmnist.evaluator import Evaluator
 from torch import nn
 
+import medzoo
 from medzoo.datasets import load_dataset, synthetic
 from medzoo.evaluation import evaluate
 from medzoo.inference import Ensemble, predict_logits, probabilities
@@ -308,3 +310,19 @@ def test_a_whole_data_set_is_refused_with_advice():
     data = synthetic("breastmnist", n_train=4, n_val=4, n_test=4)
     with pytest.raises(TypeError, match=r"give one split, e\.g\. data\.test"):
         evaluate(Net(data.info), data)
+
+
+@pytest.mark.parametrize(
+    ("function", "wrong", "right"),
+    [
+        (medzoo.evaluate, "grups", "groups"),
+        (medzoo.evaluate_robustness, "lik", "like"),
+        (medzoo.compare, "score", "scores"),
+        (medzoo.calibrate, "coverages", "coverage"),
+        (medzoo.choose_threshold, "min_sensitivty", "min_sensitivity"),
+        (partial(medzoo.choose_confidence, max_risk=0.1), "confidence", "confidence_level"),
+    ],
+)
+def test_a_misspelt_option_is_refused_before_anything_is_loaded(function, wrong, right):
+    with pytest.raises(TypeError, match=f"unknown option '{wrong}'; did you mean '{right}'"):
+        function("no model", None, **{wrong: 0})

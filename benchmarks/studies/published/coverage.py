@@ -10,31 +10,22 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from matplotlib.figure import Figure
 
-import medzoo
 from benchmarks.reporting.format import markdown_table
 from benchmarks.reporting.palette import BLUE, ORANGE
 from benchmarks.reporting.paths import RESULTS
 from benchmarks.reporting.results_file import ResultsFile
 from benchmarks.reproduction.source import Source
+from benchmarks.studies.published.answers import answers, trials
 from benchmarks.studies.study import NamedTrial, Study
-from medzoo.datasets import Split
 from medzoo.evaluation import score_sets
-from medzoo.inference import probabilities, split_logits
 from medzoo.inference.conformal import fit_conformal
 from medzoo.spec import ConformalMethod
-from medzoo.weights import weights_index
 
 RECORDS = ResultsFile(RESULTS / "coverage.json")
 TARGETS = (0.9, 0.95)
 METHODS: tuple[ConformalMethod, ...] = ("lac", "aps")
-
-
-def trials() -> list[NamedTrial]:
-    """Return one trial per published classifier."""
-    return [NamedTrial(name) for name, entry in weights_index().items() if entry.metrics]
 
 
 def run(trial: NamedTrial, source: Source) -> dict[str, Any]:
@@ -44,14 +35,7 @@ def run(trial: NamedTrial, source: Source) -> dict[str, Any]:
         trial: Its key is the name of the model.
         source: Source of the images.
     """
-    data = source.load(weights_index()[trial.key].tag)
-    model = medzoo.create_model(trial.key, pretrained=True)
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)  # so that the same machine gives the same logits
-    try:
-        val, test = _probabilities(model, data.val), _probabilities(model, data.test)
-    finally:
-        torch.set_num_threads(before)
+    data, val, test = answers(trial.key, source)
     info = data.info
     sets = []
     for method in METHODS[:1] if info.multi_label else METHODS:
@@ -157,10 +141,6 @@ def _cells(record: Mapping[str, Any], sets: Mapping[str, Any]) -> list[str]:
 def _interval(value: float, bounds: tuple[float, float], shape: str = "{:.3f}") -> str:
     low, high = map(shape.format, bounds)
     return f"{shape.format(value)} [{low}, {high}]"
-
-
-def _probabilities(model: torch.nn.Module, split: Split) -> torch.Tensor:
-    return probabilities(split_logits(model, split, device="cpu"), split.info.task)
 
 
 def _without_nan(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from medzoo.evaluation.intervals import Interval, percentiles, resample
 from medzoo.evaluation.metrics import ScoredPredictions, compute_metrics, score_predictions
 from medzoo.evaluation.report_text import SCORE_LABELS, digits
 from medzoo.inference import Model, SplitOptions, probabilities, split_logits
+from medzoo.inference.options import check_options
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -158,6 +159,7 @@ def compare(
         >>> medzoo.compare(models, data.test).differences[0].test
         'delong'
     """
+    check_options(compare, options)
     named = _named(models)
     if not scores or isinstance(scores, str):
         raise TypeError(f"scores={scores!r} must be a list of names, e.g. ['auc']")

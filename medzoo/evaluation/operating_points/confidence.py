@@ -16,6 +16,7 @@ from medzoo.evaluation.metrics import Floats, check_threshold, score_predictions
 from medzoo.evaluation.metrics.selective import confidence_and_loss, confidence_of
 from medzoo.evaluation.operating_points.threshold import ThresholdLike, threshold_for
 from medzoo.inference import Model, SplitOptions, probabilities, split_logits
+from medzoo.inference.options import check_options
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -104,6 +105,7 @@ def choose_confidence(
         >>> point.bound <= 0.9
         True
     """
+    check_options(choose_confidence, options)
     for name, value in (("max_risk", max_risk), ("confidence_level", confidence_level)):
         if not (isinstance(value, SupportsFloat) and 0 < float(value) < 1):
             raise ValueError(f"{name}={value!r} must be a number between 0 and 1")

@@ -18,6 +18,7 @@ from medzoo.deployment import load_model
 from medzoo.escape import for_display
 from medzoo.evaluation.metrics import THRESHOLD, Floats, check_threshold, score_predictions
 from medzoo.inference import Model, SplitOptions, probabilities, split_logits
+from medzoo.inference.options import check_options
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -119,6 +120,7 @@ def choose_threshold(
         >>> medzoo.evaluate(model, data.test, threshold=point).threshold == point.threshold
         True
     """
+    check_options(choose_threshold, options)
     criterion = _criterion(min_sensitivity, min_specificity)
     runs = load_model(model)
     logits = split_logits(runs, split, **options)

@@ -26,6 +26,7 @@ from medzoo.evaluation.robustness.balanced_error import (
 from medzoo.evaluation.robustness.report import CorruptionErrors, RobustnessReport
 from medzoo.images.corruptions import SEVERITIES, Corruption, corruptions_for
 from medzoo.inference import Model, SplitOptions, probabilities, split_logits
+from medzoo.inference.options import check_options
 from medzoo.spec.checks import check_whole
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ def evaluate_robustness(
         >>> [row["name"] for row in report.corruptions][:2]
         ['pixelate', 'jpeg_compression']
     """
+    check_options(evaluate_robustness, options)
     check_whole("resamples", resamples, 0)
     check_whole("seed", seed, 0)
     if not isinstance(split, Split):

@@ -65,3 +65,10 @@ def test_what_cannot_be_written_is_an_error(data, tmp_path):
     with pytest.raises(WriteError, match="cannot write the picture"):
         data.train.plot(tmp_path / "folder.png")
     assert [path.name for path in tmp_path.iterdir()] == ["folder.png"]
+
+
+def test_show_is_the_sheet_of_a_split(data):
+    shown, drawn = medzoo.show(data.train, per_class=3), data.train.plot(per_class=3)
+    assert np.array_equal(np.asarray(shown), np.asarray(drawn))
+    with pytest.raises(TypeError, match="split is a Dataset; give one split"):
+        medzoo.show(data)
