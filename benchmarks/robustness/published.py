@@ -1,4 +1,4 @@
-"""The published models of 28 pixels on damaged images of the test split.
+"""The published models on damaged images of the test split.
 
 Thresholds of binary and multi-label models are those with the best balanced accuracy on the
 validation split, as in MedMNIST-C. Of larger test splits, `IMAGES` images are used, evenly spaced.
@@ -32,12 +32,17 @@ _MULTI_LABEL_OR_BINARY = ("binary-class", "multi-label, binary-class")
 
 
 def trials() -> list[NamedTrial]:
-    """Return the published models of 28 pixels, those of small networks first."""
-    names = medzoo.list_models(pretrained=True)
+    """Return the published models: those of small images first, and of these, small networks."""
     architectures = ("simple_cnn", "efficientnet", "advanced_cnn", "attention_unet")
-    ranked = sorted(names, key=lambda name: architectures.index(name.partition(".")[0]))
-    known = medzoo.list_datasets()
-    return [NamedTrial(name) for name in ranked if name.partition(".")[2] in known]
+    index = weights_index()
+    ranked = sorted(
+        (name for name in index if index[name].spec.dataset),  # not a backbone
+        key=lambda name: (
+            index[name].spec.input.size,
+            architectures.index(name.partition(".")[0]),
+        ),
+    )
+    return list(map(NamedTrial, ranked))
 
 
 def run(trial: NamedTrial, source: Source) -> dict[str, Any]:
