@@ -1,12 +1,14 @@
 """Whatever goes wrong is said in a problem document, and harms nobody else."""
 
+import asyncio
 import json
 import struct
 import zlib
 
 import pytest
 
-from tests.serving.conftest import LESION, PREDICT, XRAY, encoded, picture
+from medzoo.serving import Limits, create_app
+from tests.serving.conftest import LESION, PREDICT, XRAY, encoded, httpx, picture
 
 
 def problem(response, status):
@@ -154,3 +156,23 @@ def test_a_failure_inside_leaks_nothing_and_is_observed(client, monkeypatch, acc
     assert json.loads(access_log.messages[-1])["status"] == 500
     assert "/home/secret" in access_log.text  # in the log alone
     assert 'status="500"' in client.get("/metrics").text
+
+
+def test_a_full_queue_refuses_what_comes_then_and_answers_what_it_has():
+    app = create_app([XRAY], limits=Limits(max_images=2, queue_size=2))
+    files = [("images", ("a.png", encoded()))] * 2
+
+    async def ask_at_once():
+        transport = httpx.ASGITransport(app)
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=transport, base_url="http://x") as client,
+        ):
+            return await asyncio.gather(*(client.post(PREDICT, files=files) for _ in range(6)))
+
+    responses = asyncio.run(ask_at_once())
+    refused = [one for one in responses if one.status_code != 200]
+    assert 0 < len(refused) < len(responses)
+    for response in refused:
+        assert "2 images are in progress" in problem(response, 503)["detail"]
+        assert response.headers["Retry-After"] == "1"
