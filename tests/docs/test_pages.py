@@ -95,10 +95,10 @@ def export_once():
     """Export a network to ONNX as medzoo does, but the same network only once."""
     exported = {}
 
-    def export_onnx(model, *, opset=18):
-        key = cache_path(model, Description.of(model)), opset
+    def export_onnx(model, **options):
+        key = cache_path(model, Description.of(model)), *sorted(options.items())
         if key not in exported:
-            exported[key] = deployment.export_onnx(model, opset=opset)
+            exported[key] = deployment.export_onnx(model, **options)
         return exported[key]
 
     return export_onnx
