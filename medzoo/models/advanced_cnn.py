@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from timm.layers import (
     BatchNormAct2d,
-    ClassifierHead,
     DropPath,
     calculate_drop_path_rates,
 )
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 
 from medzoo.models._base import ImageClassifier, pyramid_levels
 from medzoo.models._build import build, small_image_cfg
+from medzoo.models._head import Head
 from medzoo.models._pretrained import published_cfgs
 from medzoo.models._stages import (
     check_factor,
@@ -139,7 +139,7 @@ class AdvancedCNN(ImageClassifier):
         self.stages = nn.Sequential(*stages)
         self.feature_info = pyramid_levels(widths, strides, stem_stride)
         self.final = BatchNormAct2d(in_chs)
-        self.head = ClassifierHead(in_chs, num_classes, global_pool, drop_rate)
+        self.head = Head(in_chs, num_classes, global_pool, drop_rate)
         self.apply(_initialise)
 
 

@@ -8,12 +8,13 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from timm.layers import ClassifierHead, ConvNormAct
+from timm.layers import ConvNormAct
 from timm.models import register_model
 from torch import Tensor, nn
 
 from medzoo.models._base import ImageClassifier, pyramid_levels
 from medzoo.models._build import build, small_image_cfg
+from medzoo.models._head import Head
 from medzoo.models._pretrained import published_cfgs
 from medzoo.models._stages import check_kernel, check_positive, per_stage
 
@@ -112,7 +113,7 @@ class AttentionUNet(ImageClassifier):
             for fine, coarse in zip(widths[-2::-1], widths[:0:-1], strict=True)
         )
         self.final = ConvNormAct(widths[0], head_width, 1)
-        self.head = ClassifierHead(head_width, num_classes, global_pool, drop_rate)
+        self.head = Head(head_width, num_classes, global_pool, drop_rate)
 
     def combine_maps(self, maps: list[Tensor]) -> Tensor:
         """Decode from the coarsest map, one gated skip at a time.

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from timm.layers import ClassifierHead, ConvNormAct, calculate_drop_path_rates
+from timm.layers import ConvNormAct, calculate_drop_path_rates
 from timm.models import register_model
 from timm.models._efficientnet_blocks import EdgeResidual, InvertedResidual, SqueezeExcite
 from torch import nn
 
 from medzoo.models._base import ImageClassifier, pyramid_levels
 from medzoo.models._build import build, small_image_cfg
+from medzoo.models._head import Head
 from medzoo.models._pretrained import published_cfgs
 from medzoo.models._stages import (
     check_factor,
@@ -117,7 +118,7 @@ class EfficientNet(ImageClassifier):
         self.stages = nn.Sequential(*stages)
         self.feature_info = pyramid_levels(widths, strides, stem_stride)
         self.final = ConvNormAct(in_chs, head_width, 1, act_layer=act_layer)
-        self.head = ClassifierHead(head_width, num_classes, global_pool, drop_rate)
+        self.head = Head(head_width, num_classes, global_pool, drop_rate)
 
 
 def _gate(attention: str, expansion: float, channels: int, **layer: Any) -> nn.Module:

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from timm.layers import ClassifierHead, ConvNormAct
+from timm.layers import ConvNormAct
 from timm.models import register_model
 from torch import nn
 
 from medzoo.models._base import ImageClassifier, pyramid_levels
 from medzoo.models._build import build, small_image_cfg
+from medzoo.models._head import Head
 from medzoo.models._pretrained import published_cfgs
 from medzoo.models._stages import check_kernel, check_positive, per_stage
 
@@ -63,7 +64,7 @@ class SimpleCNN(ImageClassifier):
         self.stages = nn.Sequential(*stages)
         self.feature_info = pyramid_levels(widths[1:], [2] * len(stages), stem_stride)
         self.final = nn.Identity()
-        self.head = ClassifierHead(widths[-1], num_classes, global_pool, drop_rate)
+        self.head = Head(widths[-1], num_classes, global_pool, drop_rate)
 
 
 default_cfgs = {

@@ -6,7 +6,7 @@ import timm.optim.muon as timm_muon
 import torch
 from torch import nn
 
-from medzoo.training.optim import Muon, create, create_optimizer
+from medzoo.training.optim import Muon, create, create_optimizer, muon
 from medzoo.training.optim.muon import QUINTIC, is_orthogonalised, orthogonalise
 from medzoo.training.state import optimizer_state, restore_optimizer
 
@@ -40,9 +40,20 @@ def steps(model, optimizer, count=3):
     return model.state_dict()
 
 
-@pytest.mark.parametrize("name", ["muon", "nmuon", "adamuon", "nadamuon", "lookahead_muon"])
-def test_in_bfloat16_muon_is_timms_bit_for_bit(monkeypatch, name):
+@pytest.fixture
+def timms_iteration(monkeypatch):
+    """Muon in bfloat16, with timm's own iteration."""
+
+    def iterate(gradient, steps, **settings):
+        return timm_muon.zeropower_via_newtonschulz(gradient, steps, list(QUINTIC), **settings)
+
     monkeypatch.setattr(create, "has_fast_bfloat16", lambda device: True)
+    monkeypatch.setattr(muon, "orthogonalise", iterate)
+
+
+@pytest.mark.parametrize("name", ["muon", "nmuon", "adamuon", "nadamuon", "lookahead_muon"])
+@pytest.mark.usefixtures("timms_iteration")
+def test_but_for_the_iteration_muon_is_timms_bit_for_bit(name):
     one, other = network(), network()
     found, expected = steps(one, ours(one, name), 13), steps(other, timms(other, name), 13)
     for key, value in expected.items():
@@ -69,8 +80,8 @@ def test_timms_own_function_stays_in_its_place_during_a_step():
 
 
 @pytest.mark.parametrize("name", ["muon", "adamuon"])
-def test_the_state_has_timms_names_and_goes_on_from_timms(monkeypatch, name):
-    monkeypatch.setattr(create, "has_fast_bfloat16", lambda device: True)
+@pytest.mark.usefixtures("timms_iteration")
+def test_the_state_has_timms_names_and_goes_on_from_timms(name):
     model = network()
     former = timms(model, name)
     steps(model, former)
@@ -136,6 +147,21 @@ def test_the_shorter_way_gives_the_same_as_timms(shape, kind, scale):
 
 def test_a_gradient_of_zeros_stays_one():
     assert torch.equal(orthogonalise(torch.zeros(4, 36), 5), torch.zeros(4, 36))
+
+
+@pytest.mark.parametrize("shape", [(48, 432), (432, 48), (48, 96)])
+@pytest.mark.parametrize("decades", [0, 2, 4], ids="{} decades".format)
+def test_in_bfloat16_the_shorter_way_is_as_exact_as_timms(shape, decades):
+    torch.manual_seed(0)
+    left, _, right = torch.linalg.svd(torch.randn(shape), full_matrices=False)
+    gradient = left @ torch.diag(torch.logspace(0, -decades, 48)) @ right
+    exact = orthogonalise(gradient, 5, dtype=torch.float32)
+    found = orthogonalise(gradient, 5, dtype=torch.bfloat16)
+    timms = timm_muon.zeropower_via_newtonschulz(gradient, 5, list(QUINTIC), dtype=torch.bfloat16)
+    assert found.dtype is torch.bfloat16
+    error, theirs = (float((one.float() - exact).norm()) for one in (found, timms))
+    assert error < 2 * theirs
+    assert error < 0.2 * float(exact.norm())
 
 
 def test_biases_are_not_decayed():

@@ -70,8 +70,8 @@ def test_a_slower_processor_is_found_though_it_is_all_ours(machine):
     cost = 0.01
     clock = machine.clock(calibrate=lambda: machine.work(cost))
     turns = [clock.time(lambda: machine.work(1))]
-    cost = 0.012
-    turns.append(clock.time(lambda: machine.work(1.2)))
+    cost = 0.013
+    turns.append(clock.time(lambda: machine.work(1.3)))
     assert clock.undisturbed(turns) == turns[:1]
 
 
