@@ -22,6 +22,7 @@ from medzoo.images import read_image, to_uint8
 from medzoo.prediction.result import UNFAMILIAR
 from medzoo.transforms import prepare_batch
 from medzoo.web import Sample, export_web
+from tests.web.conftest import noise, upload
 from tests.web.image_files import encode, readable, textured, unreadable
 
 pytestmark = pytest.mark.slow
@@ -178,9 +179,8 @@ def test_dark_16_bit_images_give_a_warning(page):
 
 
 def test_an_unfamiliar_image_is_marked(page):
-    picture = encode(Image.fromarray(textured(90, 90)), "PNG")
-    kind = {"name": "cat.png", "mimeType": "image/png", "buffer": picture}
-    page.set_input_files("#choose", [kind])
+    picture = noise(0)
+    page.set_input_files("#choose", [upload("noise.png", picture)])
     wait_for_answer(page)
     score = medzoo.predict(GRAY, picture).ood_score
     assert page.locator("#verdict .warning").inner_text() == UNFAMILIAR.format(score)

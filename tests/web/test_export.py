@@ -136,8 +136,8 @@ def test_weights_that_are_float16_lose_nothing():
     written = web_network("model", model)
     assert len(written.content) < 2.3e6
     assert written.difference < 1e-5
-    said = medzoo.predict(model, check_image()).ood_score
-    assert written.ood_score == pytest.approx(said, rel=1e-5)
+    (said,) = medzoo.predict(model, check_image()[None])
+    assert written.ood_score == pytest.approx(said.ood_score, rel=1e-5)
 
 
 @pytest.mark.slow
