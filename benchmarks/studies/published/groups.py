@@ -137,7 +137,7 @@ def _scored(data: Dataset, test: Tensor, names: list[str]) -> dict[str, Any]:
         )
     return {
         "groups": rows,
-        "worst": {score: worst_group(groups, score)["name"] for score in SCORES},
+        "worst": {s: one["name"] for s in SCORES if (one := worst_group(groups, s))},
         "gap": {score: largest_gap(groups, score) for score in SCORES},
     }
 
