@@ -32,6 +32,7 @@ from benchmarks.studies.precision import PRECISION
 from benchmarks.studies.published.abstention import ABSTENTION
 from benchmarks.studies.published.coverage import COVERAGE
 from benchmarks.studies.published.differences import DIFFERENCES
+from benchmarks.studies.published.groups import GROUPS
 from benchmarks.studies.search.better_than_luck import SEARCH_STUDY
 from benchmarks.studies.search.newcomer import NEWCOMER
 from benchmarks.studies.small_folders import SMALL_FOLDERS
@@ -60,6 +61,7 @@ STUDIES: dict[str, Study[Any]] = {
         COVERAGE,
         ABSTENTION,
         DIFFERENCES,
+        GROUPS,
         ROBUSTNESS,
         ROBUST_RECIPE,
     )

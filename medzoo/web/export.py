@@ -16,6 +16,7 @@ from torch import nn
 
 import medzoo
 from medzoo.models import create_model
+from medzoo.prediction.result import UNFAMILIAR
 from medzoo.web.describe import NOTICE, describe_model
 from medzoo.web.folder import MANIFEST, check_folder, write_folder
 from medzoo.web.network import WebNetwork, web_network
@@ -132,6 +133,7 @@ def export_web(
         "models": descriptions,
         "medzoo": medzoo.__version__,
         "notice": NOTICE,
+        "unfamiliar": UNFAMILIAR,
         "runtime": {
             kind: dict(zip(("module", "glue", "binary"), paths, strict=True))
             | {"bytes": len(content[paths[2]])}

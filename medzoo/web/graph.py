@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from medzoo.deployment.description import INPUT
+from medzoo.deployment.description import INPUT, OUTPUT
 from medzoo.lazy import import_optional
 
 SCALE = "scale"
@@ -84,7 +84,8 @@ def with_scale(content: bytes, image: np.ndarray, features: np.ndarray) -> bytes
     """Add the input `SCALE`, with which a heat map can be computed without gradients.
 
     HiResCAM is the derivative of a logit by the scale of each place, and is 0 where nothing
-    changes. In the graph the map is recognised by its values, since it has no name there.
+    changes. In the graph the map is recognised by its values, since it has no name there. With
+    several scales, a score of unfamiliar images is that of the image with the first one.
 
     Args:
         content: An ONNX file that `medzoo.deployment.export_onnx` wrote.
@@ -105,16 +106,49 @@ def with_scale(content: bytes, image: np.ndarray, features: np.ndarray) -> bytes
     if source is None:
         return None
     scaled = f"{source}..scaled"
+    to_logits = _leading_to(OUTPUT, graph)
+    changed, first = {scaled}, set[str]()  # what depends on the scales; of which there is a part
+    nodes = []
     for node in graph.node:
-        node.input[:] = [scaled if name == source else name for name in node.input]
-    made = next(i for i, node in enumerate(graph.node) if source in node.output)
-    graph.node.insert(made + 1, onnx.helper.make_node("Mul", [source, SCALE], [scaled]))
+        if to_logits.intersection(node.output):
+            node.input[:] = [scaled if name == source else name for name in node.input]
+            changed.update(node.output if changed.intersection(node.input) else ())
+        else:  # a score has features of layers before the map, too: of as many images as are given
+            for name in sorted(changed.intersection(node.input) - first):
+                nodes += _first_rows(name)
+                first.add(name)
+            node.input[:] = [f"{name}..first" if name in changed else name for name in node.input]
+        nodes.append(node)
+        if source in node.output:
+            nodes.append(onnx.helper.make_node("Mul", [source, SCALE], [scaled]))
+    del graph.node[:]
+    graph.node.extend(nodes)
     shape = ["m", 1, *features.shape[2:]]
     graph.input.append(onnx.helper.make_tensor_value_info(SCALE, onnx.TensorProto.FLOAT, shape))
     # From here on there may be as many results as scales, not as images; the runtime relies on it.
     del graph.value_info[:]
     graph.output[0].type.tensor_type.shape.dim[0].dim_param = "results"
     return bytes(model.SerializeToString(deterministic=True))
+
+
+def _leading_to(output: str, graph: Any) -> set[str]:
+    """Return the values from which one of the outputs of a graph is computed, and the output."""
+    needed = {output}
+    for node in reversed(graph.node):  # each stands behind those whose results it needs
+        if needed.intersection(node.output):
+            needed.update(node.input)
+    return needed
+
+
+def _first_rows(name: str) -> list[Any]:
+    """Return nodes that keep as many rows of a value as there are images."""
+    make_node = import_optional("onnx").helper.make_node
+    zero, count = f"{name}..zero", f"{name}..count"
+    return [
+        make_node("Constant", [], [zero], value_ints=[0]),
+        make_node("Shape", [INPUT], [count], start=0, end=1),
+        make_node("Slice", [name, zero, count, zero], [f"{name}..first"]),
+    ]
 
 
 def _equal_to(features: np.ndarray, model: Any, names: list[str], image: np.ndarray) -> str | None:

@@ -19,8 +19,10 @@ from PIL import Image
 
 import medzoo
 from medzoo.images import read_image, to_uint8
+from medzoo.prediction.result import UNFAMILIAR
 from medzoo.transforms import prepare_batch
 from medzoo.web import Sample, export_web
+from tests.web.conftest import noise, upload
 from tests.web.image_files import encode, readable, textured, unreadable
 
 pytestmark = pytest.mark.slow
@@ -151,6 +153,9 @@ def test_answers_are_those_of_predict(source, page, models):
             worst, compared = max(worst, difference), compared + 1
             assert difference < 0.01, (name, answer["model"])
             assert answer["labels"] == list(expected.labels), name
+            assert answer["oodScore"] == pytest.approx(expected.ood_score, rel=1e-3), name
+            said = UNFAMILIAR.format(answer["oodScore"]) in (answer["warning"] or "")
+            assert said == answer["unfamiliar"] == expected.unfamiliar, name
             # Not only the answer: every number that goes into the model is the same.
             batch = prepare_batch(pixels[None], model.spec.input).contiguous().flatten()
             np.testing.assert_allclose(answer["input"], batch, atol=1e-5, err_msg=name)
@@ -170,7 +175,16 @@ def test_dark_16_bit_images_give_a_warning(page):
     (answer,) = ask(page, [GRAY], encode(Image.fromarray(dark), "PNG"))
     assert "12-bit" in answer["warning"]
     (answer,) = ask(page, [GRAY], encode(Image.fromarray(dark * 16), "PNG"))
-    assert answer["warning"] is None
+    assert "12-bit" not in answer["warning"]
+
+
+def test_an_unfamiliar_image_is_marked(page):
+    picture = noise(0)
+    page.set_input_files("#choose", [upload("noise.png", picture)])
+    wait_for_answer(page)
+    score = medzoo.predict(GRAY, picture).ood_score
+    assert page.locator("#verdict .warning").inner_text() == UNFAMILIAR.format(score)
+    assert page.locator("#list .state").inner_text().startswith("unfamiliar image: ")
 
 
 def test_altered_canvases_are_noticed(open_page, address):

@@ -14,10 +14,11 @@ import torch
 import medzoo
 from medzoo.cli import main
 from medzoo.errors import WeightsError, WriteError
+from medzoo.transforms import prepare_batch
 from medzoo.web import Sample, export, export_web, page_files
 from medzoo.web.folder import check_folder, write_folder
 from medzoo.web.graph import half_weights
-from medzoo.web.network import WebNetwork, web_network
+from medzoo.web.network import WebNetwork, check_image, web_network
 from medzoo.web.runtime import NEEDED, pinned_version, runtime_files
 from tests.deployment.networks import tiny_model
 
@@ -135,6 +136,22 @@ def test_weights_that_are_float16_lose_nothing():
     written = web_network("model", model)
     assert len(written.content) < 2.3e6
     assert written.difference < 1e-5
+    (said,) = medzoo.predict(model, check_image()[None])
+    assert written.ood_score == pytest.approx(said.ood_score, rel=1e-5)
+
+
+@pytest.mark.slow
+def test_scales_of_a_map_do_not_change_how_unfamiliar_an_image_is():
+    model = medzoo.create_model("advanced_cnn.bloodmnist", pretrained=True)
+    written = web_network("model", model)  # whose map is followed by layers that are scored, too
+    session = onnxruntime.InferenceSession(written.content)
+    images = prepare_batch(check_image()[None], model.spec.input).numpy()
+    scale = np.random.default_rng(0).uniform(0, 2, (5, 1, *written.map_size)).astype(np.float32)
+    scale[0] = 1
+    logits, scores = session.run(None, {"images": images, "scale": scale})
+    assert logits.shape == (5, 8)
+    assert np.ptp(logits, axis=0).min() > 0.01
+    assert scores == pytest.approx([written.ood_score], rel=1e-5)
 
 
 def graph_of(weights):

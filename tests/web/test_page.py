@@ -57,7 +57,8 @@ def test_a_chosen_image_gets_the_bars_that_predict_says(page):
     answered(page)
     check_bars(page, MODELS[0], content)
     expect(page.locator("#latency")).to_contain_text("ms")
-    expect(page.locator("#live")).to_contain_text("scan.png: ")
+    expect(page.locator("#live")).to_contain_text("scan.png: unfamiliar image: ")
+    expect(page.locator("#verdict .warning")).to_contain_text("do not rely on this answer")
     expect(page.locator("#scope")).to_contain_text("PneumoniaMNIST")
 
 

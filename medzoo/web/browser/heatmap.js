@@ -27,7 +27,7 @@ export async function explain(network, input, logits, index, signal) {
   for (let first = 0; first < values.length; first += BATCH) {
     signal?.throwIfAborted();
     const count = Math.min(BATCH, values.length - first);
-    const all = await network.run(...changed(network.model, input, first, count));
+    const { logits: all } = await network.run(...changed(network.model, input, first, count));
     for (let i = 0; i < count; i++) {
       const change = all[i * logits.length + index] - logits[index];
       values[first + i] = network.model.map ? change / STEP : -change;

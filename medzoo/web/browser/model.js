@@ -5,7 +5,7 @@ import { prepare } from "./preprocess.js";
 
 const SLOW = 50; // milliseconds of a run
 const SLOW_RUNS = 2; // after which the graphics card is tried
-const TOLERANCE = 1e-3; // of a logit, or of the largest if that is above 1
+const TOLERANCE = 1e-3; // of a logit or score, or of the largest if that is above 1
 const CHECK_SIDE = 47; // pixels of the image that is used for the check
 
 const networks = new Map();
@@ -50,7 +50,8 @@ class Network {
    * @param {Float32Array} input N x channels x size x size.
    * @param {Float32Array?} scale M x height x width of the model's map: by what its places are
    *   multiplied. Then there is one image, and there are M logits of each class.
-   * @returns {Promise<Float32Array>} Logits, one image after the other.
+   * @returns {Promise<{logits: Float32Array, scores: Float32Array?}>} Logits, one image after the
+   *   other, and how unfamiliar each image is, if the model says it.
    */
   async run(input, scale = null) {
     const start = performance.now();
@@ -109,7 +110,7 @@ async function loadRuntime(backend, onProgress) {
   return ort;
 }
 
-/** Return a function that runs a model: (model, input, scale) -> logits. */
+/** Return a function that runs a model: (model, input, scale) -> {logits, scores}. */
 async function sessionOf(ort, backend, content) {
   const session = await ort.InferenceSession.create(content, {
     executionProviders: [backend],
@@ -135,21 +136,23 @@ async function runSession(ort, session, model, input, scale) {
   }
   const outputs = await session.run(feeds);
   const logits = outputs.logits.data.slice();
+  const scores = outputs.ood_score?.data.slice();
   for (const tensor of [...Object.values(feeds), ...Object.values(outputs)]) tensor.dispose();
-  return logits;
+  return { logits, scores };
 }
 
 /** Compare the answer to a made-up image with that of Python; see `medzoo.web.network`. */
 async function check(model, session) {
-  const logits = await session(model, checkInput(model));
-  const expected = model.check.logits;
-  const largest = Math.max(1, ...expected.map(Math.abs));
-  const differs = expected.some(
-    (value, i) => !(Math.abs(value - logits[i]) <= TOLERANCE * largest),
-  );
-  if (differs) {
+  const { logits, scores } = await session(model, checkInput(model));
+  const { logits: expected, ood_score: score } = model.check;
+  if (differ(logits, expected) || (score !== null && differ(scores, [score]))) {
     throw new Error(`${model.name} does not compute in this browser what it does in Python`);
   }
+}
+
+function differ(found, expected) {
+  const largest = Math.max(1, ...expected.map(Math.abs));
+  return expected.some((value, i) => !(Math.abs(value - found[i]) <= TOLERANCE * largest));
 }
 
 function checkInput(model) {

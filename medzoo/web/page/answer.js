@@ -6,6 +6,11 @@ const TOP = 5;
 
 /** What the answer says in a few words, for the list of images and for screen readers. */
 export function summary(model, answer, threshold) {
+  const words = decision(model, answer, threshold);
+  return answer.unfamiliar ? `unfamiliar image: ${words}` : words;
+}
+
+function decision(model, answer, threshold) {
   if (!model.multi_label) {
     const best = answer.probabilities[0];
     return `${nameOf(best.label, model)}, ${percent(best.probability)}`;

@@ -38,7 +38,7 @@ export async function predict(model, file, { explain = false, signal } = {}) {
   const start = performance.now();
   const square = await centralSquare(file);
   const input = toInput(square, model.input);
-  const logits = await network.run(input);
+  const { logits, scores } = await network.run(input);
   if (!logits.every(Number.isFinite)) throw new Error("the model gives no number for this image");
   const values = probabilities(logits, model);
   const order = values.map((_, index) => index).sort((a, b) => values[b] - values[a]);
@@ -57,10 +57,19 @@ export async function predict(model, file, { explain = false, signal } = {}) {
     const { method, map } = await explained(network, input, logits, best, signal);
     explanation = { label: model.classes[best], method, url: await heatMapUrl(map) };
   }
-  const { warning } = square;
-  const set = predictionSet(ranked, model);
-  const { coverage } = model.conformal ?? {};
-  return { milliseconds, probabilities: ranked, labels, set, coverage, explanation, warning };
+  const unfamiliar = scores ? scores[0] > 1 : undefined;
+  const words = unfamiliar && (await about()).unfamiliar.replace("{:.2f}", scores[0].toFixed(2));
+  return {
+    milliseconds,
+    probabilities: ranked,
+    labels,
+    set: predictionSet(ranked, model),
+    coverage: model.conformal?.coverage,
+    oodScore: scores?.[0],
+    unfamiliar,
+    warning: [square.warning, words].filter(Boolean).join("; ") || null,
+    explanation,
+  };
 }
 
 function probabilities(logits, model) {

@@ -28,13 +28,14 @@ export async function predict(model, file, { explain = false, signal } = {}) {
   const request = ask(address, { method: "POST", body, signal });
   const { milliseconds, predictions } = await request.catch((error) => blame(file, error));
   const { probabilities, labels, label, explanation, warning } = predictions[0];
-  const { prediction_set: set, coverage } = predictions[0];
+  const { prediction_set: set, coverage, unfamiliar } = predictions[0];
   return {
     milliseconds,
     probabilities,
     labels: labels ?? [label],
     set,
     coverage,
+    unfamiliar,
     warning,
     explanation: explanation && {
       label: explanation.label,
