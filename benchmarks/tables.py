@@ -49,6 +49,7 @@ from benchmarks.studies.architectures import design_trials, gate_ablation
 from benchmarks.studies.ood import near
 from benchmarks.studies.ood import report as report_of_ood
 from benchmarks.studies.published import abstention, coverage, differences, groups
+from benchmarks.studies.search import better_than_luck
 
 _NOT_YET = "Not measured yet."
 _BLOCK = re.compile(r"(<!-- table:(\w+) -->\n).*?(<!-- /table -->)", re.DOTALL)
@@ -107,6 +108,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "coverage_95": lambda: coverage.table(0.95),
     "abstention": abstention.table,
     "groups": groups.table,
+    "search": better_than_luck.table,
     "trainings": comparison.trainings,
     "teachers": teachers.table,
     "explanations": explanations.table,
@@ -136,6 +138,7 @@ PLOTS: Mapping[str, tuple[Callable[[], Figure], int]] = {
     "serving.png": (serving.plot, 120),
     "coverage.png": (coverage.plot, 120),
     "groups.png": (groups.plot, 120),
+    "search.png": (better_than_luck.plot, 120),
     "ood.png": (report_of_ood.plot, 100),
     "robustness.png": (published.plot, 120),
 }

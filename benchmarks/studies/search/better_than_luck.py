@@ -144,10 +144,10 @@ def table(records: Mapping[str, Mapping[str, Any]] | None = None) -> str:
     records = RECORDS.read() if records is None else records
     rows = []
     for seed, dataset in product(_TRIALS["seeds"], DATASETS):
-        pair = [records.get(SearchTrial(dataset, one, seed).key) for one in (SEARCH, LUCK)]
-        if None in pair:
+        pair = [SearchTrial(dataset, one, seed) for one in (SEARCH, LUCK)]
+        if not all(one.key in records for one in pair):
             continue
-        found, luck = (one["curve"] for one in pair if one is not None)
+        found, luck = (records[one.key]["curve"] for one in pair)
         when = seconds_to(found, luck[-1][1])
         rows.append(
             (
@@ -156,7 +156,7 @@ def table(records: Mapping[str, Mapping[str, Any]] | None = None) -> str:
                 f"{found[0][1]:.4f}",
                 f"{luck[-1][1]:.4f}",
                 f"{found[-1][1]:.4f}",
-                "not reached" if when is None else f"{100 * when / luck[-1][0]:.0f} %",
+                "not reached" if when is None else f"{100 * when / pair[0].seconds:.0f} % of the time",
             )
         )
     header = (
