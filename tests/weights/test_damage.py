@@ -254,11 +254,11 @@ def test_more_tensors_than_any_network_has_are_refused(unnamed):
 
 
 def test_a_network_that_replaces_parameters_while_it_is_built_is_not_refused():
-    """Of timm's, this one replaces the most."""
+    """Its scales, where there are none, are replaced by an identity."""
     spec = create_model("simple_cnn", dataset="dermamnist", size=224).spec
-    spec = replace(spec, architecture="timm/caformer_b36", model_args={})
+    spec = replace(spec, architecture="timm/caformer_s18", model_args={})
     with torch.device("meta"):
-        network = timm.create_model("caformer_b36", num_classes=7)
+        network = timm.create_model("caformer_s18", num_classes=7)
     shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     assert network_shapes(spec, shapes) == shapes
 
