@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ CompiledPrecision = Literal["float32", "int8"]
 
 METADATA_KEY = "medzoo"
 """The entry of an ONNX file's metadata that holds its `Description`, as JSON."""
+DIGEST_KEY = "medzoo_digest"
+"""The entry of an ONNX file's metadata that holds the sha256 of everything else in the file."""
 METADATA_FILE = "medzoo.json"
 """The extra file of a .pt2 file that holds its `Description`, as JSON."""
 INPUT, OUTPUT = "images", "logits"
@@ -37,6 +40,10 @@ _OOD_RULE = {
     "unfamiliar": "above 1, the image is unlike those that the model was trained on, and its "
     "probabilities mean nothing",
 }
+_HEX = 64  # digits of a sha256
+_ENTRY = b"\x0a%c%b\x12%c" % (len(DIGEST_KEY), DIGEST_KEY.encode(), _HEX)
+# How the entry is encoded up to its digits: as field 14 of the file, metadata_props.
+_BEFORE_DIGEST = b"\x72%c%b" % (len(_ENTRY) + _HEX, _ENTRY)
 _WORDED = ("steps", "interpolation", "probabilities", "prediction_set")
 """Parts of a description that explain to people what to do."""
 
@@ -172,7 +179,7 @@ def _numbers(part: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def describe(content: bytes, description: Description) -> bytes:
-    """Write a description into an ONNX file's metadata, instead of any other metadata.
+    """Write a description, and a digest, into an ONNX file's metadata, instead of all others.
 
     The exporter's notes at each node are removed: they name files and folders of this machine.
 
@@ -194,4 +201,43 @@ def describe(content: bytes, description: Description) -> bytes:
         part.ClearField("doc_string")
     text = json.dumps(description.to_dict(), indent=2)
     onnx.helper.set_model_props(model, {METADATA_KEY: text})
-    return model.SerializeToString(deterministic=True)
+    return with_digest(model)
+
+
+def with_digest(model: Any) -> bytes:
+    """Return the content of an ONNX file, with its digest in the metadata.
+
+    Args:
+        model: The ``onnx.ModelProto``; a digest in its metadata is replaced.
+
+    Returns:
+        The file. Equal arguments give equal bytes.
+    """
+    for entry in [one for one in model.metadata_props if one.key == DIGEST_KEY]:
+        model.metadata_props.remove(entry)
+    content = model.SerializeToString(deterministic=True)
+    return b"".join((content, _BEFORE_DIGEST, hashlib.sha256(content).hexdigest().encode()))
+
+
+def check_digest(content: bytes) -> None:
+    """Refuse an ONNX file whose content is not that of its digest.
+
+    Args:
+        content: The file. One without a digest, which another program or an earlier version of
+            medzoo wrote, is not refused.
+
+    Raises:
+        ValueError: If it does not have the digest that it states.
+    """
+    entry = content.rfind(_BEFORE_DIGEST)
+    if entry < 0:
+        return
+    start = entry + len(_BEFORE_DIGEST)
+    rest = memoryview(content)
+    digest = hashlib.sha256(rest[:entry])
+    digest.update(rest[start + _HEX :])
+    if digest.hexdigest().encode() != rest[start : start + _HEX]:
+        raise ValueError(
+            "its content does not have the digest that its metadata state: it is damaged, or "
+            f"another program changed it (if you wanted that, remove the entry {DIGEST_KEY!r})"
+        )

@@ -10,7 +10,13 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor
 
-from medzoo.deployment.description import OOD_SCORE, OUTPUT, CompiledPrecision, Description
+from medzoo.deployment.description import (
+    OOD_SCORE,
+    OUTPUT,
+    CompiledPrecision,
+    Description,
+    check_digest,
+)
 from medzoo.deployment.onnx_runtime import OnnxRuntime
 from medzoo.deployment.openvino import OpenVino
 from medzoo.errors import WeightsError, unknown_name
@@ -104,7 +110,9 @@ class CompiledModel(SpecCarrier):
         threads = number_of_threads(threads)
         check_backend(backend)
         try:
-            return cls(regular_file(Path(path)).read_bytes(), threads=threads, backend=backend)
+            content = regular_file(Path(path)).read_bytes()
+            check_digest(content)
+            return cls(content, threads=threads, backend=backend)
         except ImportError:
             raise
         except OSError as error:

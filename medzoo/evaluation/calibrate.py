@@ -127,8 +127,8 @@ def calibrate(
 
     Example:
         >>> import medzoo
-        >>> data = medzoo.synthetic("breastmnist")
-        >>> model = medzoo.train("simple_cnn", data, {"epochs": 3}).model
+        >>> data = medzoo.synthetic("breastmnist", n_train=64)
+        >>> model = medzoo.train("simple_cnn", data, {"epochs": 1}).model
         >>> found = medzoo.calibrate(model, data.val, coverage=0.8)
         >>> model.temperature == found.temperature
         True

@@ -66,8 +66,8 @@ def fit_ood_detector(
 
     Example:
         >>> import medzoo
-        >>> data = medzoo.synthetic("breastmnist")
-        >>> model = medzoo.train("simple_cnn", data, {"epochs": 3}).model
+        >>> data = medzoo.synthetic("breastmnist", n_train=64)
+        >>> model = medzoo.train("simple_cnn", data, {"epochs": 1}).model
         >>> model.ood_detector = medzoo.fit_ood_detector(model, data)
     """
     check_dataset("data", data)

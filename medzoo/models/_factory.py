@@ -288,8 +288,9 @@ def _check_overrides(plan: _Plan) -> None:
     if stored is None or tensors is None or not plan.model_args:
         return
     given = building_args(stored.architecture, plan.model_args)
-    wanted = network_shapes(replace(stored, model_args=plan.known_args | given), len(tensors))
-    if differences := shape_differences({k: tuple(t.shape) for k, t in tensors.items()}, wanted):
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    wanted = network_shapes(replace(stored, model_args=plan.known_args | given), shapes)
+    if differences := shape_differences(shapes, wanted):
         raise WeightsError(
             f"the weights do not fit {stored.architecture} with {given}: {differences}"
         )

@@ -41,8 +41,8 @@ from medzoo.training.recipes.recipe import Recipe
 from medzoo.training.records.fingerprint import name_of_loss, run_fingerprint
 from medzoo.training.records.lineage import (
     architecture_name,
+    learns_from,
     lineage,
-    sources_of,
     with_arguments_of,
 )
 from medzoo.training.records.run_files import RunFiles, default_name
@@ -199,7 +199,7 @@ class Trainer:
             self.files.claimed(
                 resume=resume,
                 overwrite=overwrite,
-                sources=sources_of(self.recipe.backbone, self.teacher),
+                is_source=lambda path: learns_from(path, self.recipe.backbone, self.teacher),
             ),
         ):
             self.name = self.files.name

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from medzoo.deployment.description import INPUT, OUTPUT
+from medzoo.deployment.description import INPUT, OUTPUT, with_digest
 from medzoo.lazy import import_optional
 
 SCALE = "scale"
@@ -61,7 +61,7 @@ def half_weights(content: bytes, original: Mapping[str, np.ndarray]) -> bytes | 
     nodes += graph.node
     del graph.node[:]
     graph.node.extend(nodes)
-    return bytes(model.SerializeToString(deterministic=True))
+    return with_digest(model)
 
 
 def _split(values: np.ndarray, original: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
@@ -128,7 +128,7 @@ def with_scale(content: bytes, image: np.ndarray, features: np.ndarray) -> bytes
     # From here on there may be as many results as scales, not as images; the runtime relies on it.
     del graph.value_info[:]
     graph.output[0].type.tensor_type.shape.dim[0].dim_param = "results"
-    return bytes(model.SerializeToString(deterministic=True))
+    return with_digest(model)
 
 
 def _leading_to(output: str, graph: Any) -> set[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,12 +14,13 @@ from typing import TYPE_CHECKING, BinaryIO
 from safetensors import SafetensorError
 
 from medzoo.errors import WeightsError
-from medzoo.files import parse_json, regular_file
+from medzoo.files import regular_file
 from medzoo.spec import ModelSpec
 from medzoo.weights.digest import HEADER_KEY, digest_in, digest_of, with_digest
 from medzoo.weights.header import WeightsConfig
 from medzoo.weights.index import weights_index
 from medzoo.weights.precision import Precision, full_precision, shapes_in, stored_tensors
+from medzoo.weights.safetensors_header import read_safetensors_header, size_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -139,7 +139,7 @@ def read_content(path: str | Path) -> bytes:
 
 
 def _content(path: str | Path, stream: BinaryIO) -> bytes:
-    size = _size(stream)
+    size = size_of(stream)
     if size > _MAX_FILE:
         raise WeightsError(f"{path} is {size:,} bytes, expected at most {_MAX_FILE:,}")
     stream.seek(0)
@@ -163,21 +163,11 @@ class _Header:
 
 def _read_header(path: str | Path, stream: BinaryIO) -> _Header:
     """Read the header, which ends where the tensors begin."""
-    start = stream.read(8)
-    length = int.from_bytes(start, "little")
     try:
-        if length > _MAX_HEADER:
-            raise ValueError(f"a header of {length:,} bytes, expected at most {_MAX_HEADER:,}")
-        content = stream.read(length)
-        values = parse_json(content.decode())
-        metadata = values.pop("__metadata__", {})
+        content, values = read_safetensors_header(stream, _MAX_HEADER)
+        text = values.pop("__metadata__", {}).get(HEADER_KEY)
         shapes = {name: tuple(value["shape"]) for name, value in values.items()}
         types = {str(value["dtype"]) for value in values.values()}
-        end = max((value["data_offsets"][1] for value in values.values()), default=0)
-        size = _size(stream)
-        if size != 8 + length + end:
-            raise ValueError(f"{size:,} bytes, expected {8 + length + end:,}")
-        text = metadata.get(HEADER_KEY)
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise WeightsError(
             f"weights file {path} is not a readable safetensors file ({error}); "
@@ -196,14 +186,7 @@ def _read_header(path: str | Path, stream: BinaryIO) -> _Header:
             "fetch the file again or update medzoo"
         ) from error
     precision: Precision = "int8" if "I8" in types else "float16" if "F16" in types else "float32"
-    return _Header(start + content, replace(config, precision=precision), shapes_in(shapes))
-
-
-def _size(stream: BinaryIO) -> int:
-    here = stream.tell()
-    size = stream.seek(0, os.SEEK_END)
-    stream.seek(here)
-    return size
+    return _Header(content, replace(config, precision=precision), shapes_in(shapes))
 
 
 def _verify(

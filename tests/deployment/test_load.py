@@ -1,5 +1,6 @@
 """A name or a file becomes a model, in Python and on the command line."""
 
+import hashlib
 import json
 import sys
 
@@ -74,6 +75,36 @@ def test_what_cannot_be_loaded_is_named(folder, tmp_path):
         CompiledModel.from_file(folder / "model.onnx", threads="2")
 
 
+def test_every_flipped_bit_is_refused(folder, tmp_path):
+    content = (folder / "model.onnx").read_bytes()
+    entry = content.index(b"medzoo_digest")
+    rng = np.random.default_rng(0)
+    path = tmp_path / "flipped.onnx"
+    for place in [*rng.integers(entry - 2, size=60), *range(entry + 15, len(content))]:
+        changed = bytearray(content)
+        changed[place] ^= 1 << rng.integers(8)
+        path.write_bytes(changed)
+        with pytest.raises(WeightsError, match=r"flipped\.onnx.* does not have the digest"):
+            load_model(path)
+
+
+def test_the_digest_is_that_of_the_file_without_it(folder, tmp_path):
+    """As the onnx package sees it; files without one are loaded, those of other tools included."""
+    model = onnx.load(folder / "model.onnx")
+    (digest,) = (one for one in model.metadata_props if one.key == "medzoo_digest")
+    onnx.save(model, tmp_path / "again.onnx")
+    assert (tmp_path / "again.onnx").read_bytes() == (folder / "model.onnx").read_bytes()
+    model.metadata_props.remove(digest)
+    assert hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest() == digest.value
+    model.graph.initializer[0].raw_data = bytes(len(model.graph.initializer[0].raw_data))
+    onnx.save(model, tmp_path / "without.onnx")
+    assert load_model(tmp_path / "without.onnx").num_classes == 7
+    model.metadata_props.append(digest)
+    onnx.save(model, tmp_path / "changed.onnx")
+    with pytest.raises(WeightsError, match=r"another program changed it .*'medzoo_digest'"):
+        load_model(tmp_path / "changed.onnx")
+
+
 def test_without_onnx_runtime_the_extra_is_named(folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(ImportError, match=r"pip install 'medzoo\[onnx\]'"):
@@ -136,8 +167,8 @@ def test_a_description_that_contradicts_the_graph_is_refused(folder, tmp_path, p
 
 def _write_description(path, target, change):
     graph = onnx.load_model_from_string(path.read_bytes())
-    (entry,) = graph.metadata_props
-    description = json.loads(entry.value)
+    values = {entry.key: entry.value for entry in graph.metadata_props}
+    description = json.loads(values["medzoo"])
     change(description)
-    entry.value = json.dumps(description)
+    onnx.helper.set_model_props(graph, {"medzoo": json.dumps(description)})
     onnx.save(graph, target)

@@ -1,6 +1,8 @@
 """A checkpoint that is not as it was written is refused, and written no more often than needed."""
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -42,6 +44,41 @@ def test_every_flipped_bit_is_found(path, content):
         path.write_bytes(damaged)
         with pytest.raises(TrainingError, match=r"run\.checkpoint\.safetensors cannot be read"):
             load_checkpoint(path)
+
+
+def test_what_is_verified_is_what_is_loaded(path, content, tmp_path, monkeypatch):
+    """The run replaces the file while it is read."""
+    state, fingerprint = load_checkpoint(path)
+    state["optimizer_numbers"]["more"] = [0.0] * 100  # the tensors are elsewhere in the file
+    other = tmp_path / "other"
+    other.write_bytes(Checkpoint.of(state, fingerprint).content())
+    opened, mapped = Path.open, torch.UntypedStorage.from_file
+
+    def replace():
+        shutil.copy(other, tmp_path / "new").replace(path)
+
+    def open_then_replace(self, *args, **kwargs):
+        stream = opened(self, *args, **kwargs)
+        replace()
+        return stream
+
+    def replace_then_map(*args, **kwargs):  # safetensors has read the header before
+        replace()
+        return mapped(*args, **kwargs)
+
+    monkeypatch.setattr(Path, "open", open_then_replace)
+    monkeypatch.setattr(torch.UntypedStorage, "from_file", replace_then_map)
+    loaded = load_checkpoint(path)
+    monkeypatch.undo()
+    assert path.read_bytes() != content
+    assert Checkpoint.of(*loaded).content() == content
+
+
+def test_a_size_that_is_only_declared_takes_no_memory(path):
+    with path.open("ab") as file:
+        file.truncate(1 << 40)  # sparse
+    with pytest.raises(TrainingError, match=r"cannot be read .*1,099,511,627,776 bytes, expected"):
+        load_checkpoint(path)
 
 
 def test_a_cut_file_is_found(path, content):

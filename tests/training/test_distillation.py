@@ -121,6 +121,13 @@ def test_a_teacher_does_not_learn(tiny):
     assert all(value.equal(before[name]) for name, value in teacher.state_dict().items())
 
 
+def test_a_model_is_not_its_own_teacher(tiny):
+    model = small(tiny)
+    for teacher in (model, Ensemble([small(tiny), model])):
+        with pytest.raises(ValueError, match=r"has parameters of the model.*deepcopy"):
+            Trainer(model, tiny, QUICK, teacher=teacher)
+
+
 def test_a_run_is_not_resumed_with_another_teacher(tiny, tmp_path):
     first, other = small(tiny), small(tiny)
     Trainer(small(tiny), tiny, QUICK, output=tmp_path, teacher=first).fit()

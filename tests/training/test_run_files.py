@@ -15,6 +15,7 @@ import pytest
 from medzoo import Ensemble, TrainingError, train
 from medzoo.errors import WriteError
 from medzoo.files import sha256_of
+from medzoo.models import create_model
 from medzoo.training import Callback, Trainer
 from medzoo.training.records.checkpoint import load_checkpoint
 from medzoo.training.records.run_files import RunFiles, check_name, default_name
@@ -124,13 +125,16 @@ def test_a_trainer_goes_on_with_its_own_run(tiny, tmp_path):
     assert files_of(tmp_path) == before
 
 
-@pytest.mark.parametrize("role", ["backbone", "teacher"])
+@pytest.mark.parametrize("role", ["backbone", "teacher", "member", "loaded teacher"])
 def test_a_run_does_not_replace_what_it_learns_from(role, tiny, tmp_path):
     weights = run(tiny, tmp_path).weights
     kept = files_of(tmp_path)
     recipe, options = ONCE.with_changes(backbone=str(weights)), {}
-    if role == "teacher":
-        recipe, options = ONCE.with_changes(distillation=0.5), {"teacher": Ensemble([weights])}
+    if role != "backbone":
+        teacher = create_model(weights) if role == "loaded teacher" else Ensemble([weights])
+        if role == "member":
+            teacher = Ensemble([small(tiny, seed=7), create_model(weights)])
+        recipe, options = ONCE.with_changes(distillation=0.5), {"teacher": teacher}
     options |= {"output": tmp_path, "name": "run", "device": "cpu", "progress": False}
     with pytest.raises(TrainingError, match=rf"would remove {weights}, from which this run learns"):
         train("simple_cnn", tiny, recipe, overwrite=True, **options)

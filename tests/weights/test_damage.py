@@ -3,6 +3,7 @@
 import json
 import resource
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,9 +11,11 @@ import safetensors.torch
 import timm
 import torch
 from safetensors.torch import load_file, save, save_file
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from medzoo.errors import WeightsError
 from medzoo.models import create_model, save_weights
+from medzoo.models._checkpoints.find import network_shapes
 from medzoo.weights import bundled_path, read_config, read_weights, weights_index
 from tests.weights.headers import read_header, write_header
 
@@ -223,6 +226,41 @@ def test_a_giant_that_a_few_bytes_name_takes_no_memory(unnamed, architecture, ar
     with pytest.raises(WeightsError, match=r"unnamed\.safetensors"):
         create_model(unnamed)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000  # kilobytes
+
+
+@pytest.mark.parametrize("number", [0, 3000])
+def test_a_giant_is_not_built_to_its_end(unnamed, number):
+    """However many tensors the file has: what counts is whether they are those of the network."""
+    header = read_header(unnamed)
+    header["spec"] |= {"architecture": "timm/vit_tiny_patch16_224", "model_args": {"depth": 60_000}}
+    others = {f"other.{n}": torch.empty(0) for n in range(number)}
+    save_file(load_file(unnamed) | others, unnamed)
+    write_header(unnamed, header)
+    built = []
+    count = register_module_parameter_registration_hook(lambda *_: built.append(1))
+    try:
+        with pytest.raises(WeightsError, match="more than 500 of its parameters have other shapes"):
+            create_model(unnamed)
+    finally:
+        count.remove()
+    assert len(built) < 600
+
+
+def test_more_tensors_than_any_network_has_are_refused(unnamed):
+    header = read_header(unnamed)
+    save_file({f"other.{n}": torch.empty(0) for n in range(10_001)}, unnamed)
+    with pytest.raises(WeightsError, match=r"unnamed\..* 10,001 tensors, expected at most 10,000"):
+        create_model(write_header(unnamed, header))
+
+
+def test_a_network_that_replaces_parameters_while_it_is_built_is_not_refused():
+    """Its scales, where there are none, are replaced by an identity."""
+    spec = create_model("simple_cnn", dataset="dermamnist", size=224).spec
+    spec = replace(spec, architecture="timm/caformer_s18", model_args={})
+    with torch.device("meta"):
+        network = timm.create_model("caformer_s18", num_classes=7)
+    shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    assert network_shapes(spec, shapes) == shapes
 
 
 def test_sizes_that_are_only_declared_take_no_memory(path):

@@ -74,7 +74,7 @@ def evaluate_robustness(
 
     Example:
         >>> import medzoo
-        >>> data = medzoo.synthetic("breastmnist")
+        >>> data = medzoo.synthetic("breastmnist", n_test=20)
         >>> model = medzoo.create_model("simple_cnn", dataset=data)
         >>> report = medzoo.evaluate_robustness(model, data.test, like="breastmnist")
         >>> [row["name"] for row in report.corruptions][:2]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from threading import get_ident
+from typing import TypeAlias
 
 import timm
 import torch
@@ -47,7 +49,8 @@ _BUILD_ERRORS = (
 """What a constructor raises if it is given wrong arguments."""
 _MAX_DERIVED = 512 << 20  # bytes of buffers that no file contains
 _NAMED = 3  # tensors that an error names
-_SPARE = 100  # parameters that a constructor may create and replace
+_MAX_TENSORS = 10_000  # timm's largest networks have 2,000
+_MAX_OTHERS = 500  # parameters of other shapes: those replaced later, or of a network that differs
 
 
 @dataclass(frozen=True)
@@ -205,13 +208,15 @@ def check_fit(spec: ModelSpec, shapes: Shapes) -> None:
         shapes: The shapes of its tensors.
 
     Raises:
-        ValueError: If the architecture is unknown, or has other tensors.
+        ValueError: If the architecture is unknown, or has other tensors, or there are too many.
         WeightsError: If it cannot be built as described.
     """
     check_architecture(spec.architecture)
+    if len(shapes) > _MAX_TENSORS:
+        raise ValueError(f"it has {len(shapes):,} tensors, expected at most {_MAX_TENSORS:,}")
     kwargs = constructor_args(spec)
     try:
-        wanted = network_shapes(spec, len(shapes))
+        wanted = network_shapes(spec, shapes)
     except _BUILD_ERRORS as error:
         raise WeightsError(
             f"it says that {spec.architecture} is built with {kwargs!r:.200}, which fails "
@@ -234,7 +239,8 @@ def check_types(spec: ModelSpec, tensors: Mapping[str, Tensor]) -> None:
     Raises:
         WeightsError: If some are whole numbers where the network has others, or the reverse.
     """
-    for name, own in _network_tensors(spec, len(tensors)).items():
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    for name, own in _network_tensors(spec, _counted(shapes)).items():
         found = tensors[name].dtype
         if found != own.dtype and not (found.is_floating_point and own.is_floating_point()):
             raise WeightsError(
@@ -260,26 +266,34 @@ def shape_differences(shapes: Shapes, wanted: Shapes) -> str:
     return ", ".join(wrong[:_NAMED]) + more
 
 
-def network_shapes(spec: ModelSpec, expected: int) -> Shapes:
+def network_shapes(spec: ModelSpec, shapes: Shapes) -> Shapes:
     """Return the shapes of the tensors of the network that a spec describes.
 
     Args:
         spec: What the model is.
-        expected: How many tensors it should have; a network of many more is not built.
+        shapes: Those that it should have; a network of many others is not built to its end.
 
     Raises:
-        ValueError: If it has many more, or needs much memory for what no file contains.
+        ValueError: If it has many others, or needs much memory for what no file contains.
         Exception: What the constructor raises if it is given wrong arguments.
     """
-    tensors = _network_tensors(spec, expected)
+    tensors = _network_tensors(spec, _counted(shapes))
     return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
 
 
+_Counted: TypeAlias = frozenset[tuple[tuple[int, ...], int]]
+"""Shapes, and how many tensors have each."""
+
+
+def _counted(shapes: Shapes) -> _Counted:
+    return frozenset(Counter(shapes.values()).items())
+
+
 @lru_cache(maxsize=16)
-def _network_tensors(spec: ModelSpec, expected: int) -> Mapping[str, Tensor]:
+def _network_tensors(spec: ModelSpec, expected: _Counted) -> Mapping[str, Tensor]:
     kwargs = constructor_args(spec)
     kwargs |= {"num_classes": spec.num_classes, "in_chans": spec.input.channels}
-    with torch.device("meta"), _at_most(_SPARE + 2 * expected):
+    with torch.device("meta"), _stopped_unless(expected):
         if spec.architecture.startswith(TIMM_PREFIX):
             network = create_timm(spec.architecture, spec.input.size, False, spec, None, kwargs)
         else:
@@ -292,15 +306,19 @@ def _network_tensors(spec: ModelSpec, expected: int) -> Mapping[str, Tensor]:
 
 
 @contextmanager
-def _at_most(most: int) -> Iterator[None]:
-    """Stop a constructor of this thread that creates more parameters than a number."""
-    count, thread = 0, get_ident()
+def _stopped_unless(expected: _Counted) -> Iterator[None]:
+    """Stop a constructor of this thread that creates many parameters of other shapes."""
+    left, others, thread = dict(expected), 0, get_ident()
 
     def register(module: nn.Module, name: str, parameter: nn.Parameter) -> None:
-        nonlocal count
-        count += get_ident() == thread
-        if count > most:
-            raise ValueError(f"it has more than {most} parameters")
+        nonlocal others
+        if get_ident() != thread:
+            return
+        shape = tuple(parameter.shape)
+        left[shape] = left.get(shape, 0) - 1
+        others += left[shape] < 0
+        if others > _MAX_OTHERS:
+            raise ValueError(f"more than {_MAX_OTHERS} of its parameters have other shapes")
 
     handle = register_module_parameter_registration_hook(register)
     try:

@@ -163,7 +163,7 @@ def _difference_of_tensors(tensors: Mapping[str, Tensor], spec: ModelSpec, error
     """Say which tensors do not fit the architecture."""
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     try:
-        wanted = network_shapes(spec, len(shapes))
+        wanted = network_shapes(spec, shapes)
     except Exception:  # whatever the architecture raises: the first error says why
         return _line(error)
     differences = shape_differences(shapes, wanted)

@@ -104,6 +104,11 @@ def check_run(
             + "; a share above 0 and a teacher go together"
         )
     if teacher is not None:
+        if isinstance(teacher, nn.Module) and set(teacher.parameters()) & set(model.parameters()):
+            raise ValueError(
+                "the teacher has parameters of the model, and would change with it; give "
+                "teacher=copy.deepcopy(model)"
+            )
         check_teacher(teacher, high_res or data, device)
 
 

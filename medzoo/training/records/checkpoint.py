@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor
 
 from medzoo.errors import TrainingError
@@ -17,8 +17,10 @@ from medzoo.files import parse_json, regular_file
 from medzoo.training.recipes.recipe import Recipe
 from medzoo.training.records.fingerprint import digest_of
 from medzoo.training.state import Progress
+from medzoo.weights.safetensors_header import read_safetensors_header
 
 _KEY = "medzoo"  # of the only entry in the file's metadata
+_MAX_HEADER = 100_000_000  # bytes; safetensors reads no more
 _NUMBERS = ("progress", "optimizer_numbers")  # groups of a state that hold no tensors
 
 
@@ -96,9 +98,11 @@ def load_checkpoint(path: Path) -> tuple[dict[str, dict[str, Any]], dict[str, An
         TrainingError: If a bit of it has changed, or it is not a checkpoint.
     """
     try:
-        with safe_open(regular_file(path), framework="pt") as file:
-            entry = parse_json(file.metadata()[_KEY])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        with regular_file(path).open("rb") as file:  # once: a run may replace it meanwhile
+            _, values = read_safetensors_header(file, _MAX_HEADER)
+            file.seek(0)
+            tensors = load(file.read())
+        entry = parse_json(values["__metadata__"][_KEY])
         if entry["digest"] != _digest(tensors, entry["header"]):
             raise ValueError("its content differs from its digest")
         numbers = parse_json(entry["header"])

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from medzoo.datasets import Dataset, DatasetInfo
+from medzoo.errors import WeightsError
 from medzoo.inference import Ensemble
 from medzoo.inference.model import Model
 from medzoo.spec import find_spec, network_of
 from medzoo.training.recipes.recipe import Recipe
-from medzoo.weights import DIGESTS, image_digests
+from medzoo.weights import DIGESTS, image_digests, read_weights
 from medzoo.weights.licence import strictest
 
 
@@ -82,16 +86,35 @@ def lineage(
     }
 
 
-def sources_of(backbone: str, teacher: Model | None) -> list[str]:
-    """Return the names and files of the weights that a run learns from, as far as they are known.
+def learns_from(path: Path, backbone: str, teacher: Model | None) -> bool:
+    """Whether a weights file is one that a run learns from, as backbone or teacher.
+
+    A model does not know its file, so the weights of a teacher, or of its members, are compared.
 
     Args:
-        backbone: The recipe's; empty if there is none.
-        teacher: The teacher, if any. Only an `Ensemble` knows where its members come from.
+        path: The file, which exists.
+        backbone: Name or file of the recipe's; empty if there is none.
+        teacher: The teacher, if any.
     """
+    if backbone and Path(backbone).exists() and path.samefile(backbone):
+        return True
     network = network_of(teacher) if teacher is not None else None
-    taught_by = network.sources if isinstance(network, Ensemble) else ()
-    return [*([backbone] if backbone else []), *taught_by]
+    members = network.members if isinstance(network, Ensemble) else (network,)
+    modules = [one for one in map(network_of, members) if isinstance(one, nn.Module)]
+    if not modules:
+        return False
+    try:
+        _, stored = read_weights(path)
+    except WeightsError:
+        return False
+    return any(_are_equal(stored, module.state_dict()) for module in modules)
+
+
+def _are_equal(stored: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> bool:
+    return stored.keys() == tensors.keys() and all(
+        torch.equal(tensor, tensors[name].to("cpu", tensor.dtype))
+        for name, tensor in stored.items()
+    )
 
 
 def describe_members(model: Model) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ import math
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from copy import copy
 from itertools import chain, count
@@ -82,7 +82,7 @@ class RunFiles:
 
     @contextmanager
     def claimed(
-        self, *, resume: bool, overwrite: bool, sources: Sequence[str] = ()
+        self, *, resume: bool, overwrite: bool, is_source: Callable[[Path], bool] | None = None
     ) -> Iterator[None]:
         """Choose the run's name so that nothing is lost, and keep other processes from using it.
 
@@ -92,11 +92,11 @@ class RunFiles:
             resume: Whether to take over its name if it has a checkpoint.
             overwrite: Whether to take over its name; its files are removed once there is a first
                 epoch to replace them.
-            sources: Names and files of the weights that the run learns from.
+            is_source: Whether the run learns from a weights file.
 
         Raises:
             TrainingError: If it has not finished and neither is given, another process or thread
-                is training a run of this name, or `overwrite` would remove one of the sources.
+                is training a run of this name, or `overwrite` would remove a source.
             WriteError: If its files cannot be written.
         """
         if self.folder is None:
@@ -107,7 +107,7 @@ class RunFiles:
             if self.writes:
                 try:
                     until_the_end.enter_context(hold_run(self.folder, self.name))
-                    if not self._is_own and self._choose_name(resume, overwrite, sources):
+                    if not self._is_own and self._choose_name(resume, overwrite, is_source):
                         until_the_end.enter_context(hold_run(self.folder, self.name))
                     self._check_writable()
                 except (TrainingError, OSError) as error:
@@ -130,7 +130,9 @@ class RunFiles:
                     pass
             remove_leftovers(path)
 
-    def _choose_name(self, resume: bool, overwrite: bool, sources: Sequence[str]) -> bool:
+    def _choose_name(
+        self, resume: bool, overwrite: bool, is_source: Callable[[Path], bool] | None
+    ) -> bool:
         """Set the name; return whether it got a number."""
         given, latest = self.name, None
         for free in chain([self], map(self._numbered, count(2))):
@@ -140,7 +142,8 @@ class RunFiles:
         if latest is not None and (overwrite or (resume and latest._has_checkpoint())):
             free = latest
             if overwrite:
-                latest._check_is_none_of(sources)
+                if is_source is not None:
+                    latest._check_is_no_source(is_source)
                 events = latest.tensorboard.glob("events.out.tfevents.*")
                 self._replaced = [*latest._paths(), *events]
         elif latest is not None and (done := latest._unfinished()) is not None:
@@ -151,14 +154,13 @@ class RunFiles:
         self.name = free.name
         return self.name != given
 
-    def _check_is_none_of(self, sources: Sequence[str]) -> None:
+    def _check_is_no_source(self, is_source: Callable[[Path], bool]) -> None:
         """Refuse to be replaced by a run that starts from these weights or is taught by them."""
-        for source in filter(os.path.exists, sources):
-            if any(path.exists() and path.samefile(source) for path in self._paths()):
-                raise TrainingError(
-                    f"overwrite=True (--overwrite) would remove {source}, from which this run "
-                    "learns, as backbone or teacher; give another name, seed or output folder"
-                )
+        if self.weights is not None and self.weights.exists() and is_source(self.weights):
+            raise TrainingError(
+                f"overwrite=True (--overwrite) would remove {self.weights}, from which this run "
+                "learns, as backbone or teacher; give another name, seed or output folder"
+            )
 
     def _numbered(self, number: int) -> RunFiles:
         numbered = copy(self)
