@@ -143,12 +143,13 @@ def table(records: Mapping[str, Mapping[str, Any]] | None = None) -> str:
     """
     records = RECORDS.read() if records is None else records
     rows = []
-    for seed, dataset in product(_TRIALS["seeds"], DATASETS):
+    for dataset, seed in product(DATASETS, _TRIALS["seeds"]):
         pair = [SearchTrial(dataset, one, seed) for one in (SEARCH, LUCK)]
         if not all(one.key in records for one in pair):
             continue
         found, luck = (records[one.key]["curve"] for one in pair)
         when = seconds_to(found, luck[-1][1])
+        share = "not reached" if when is None else f"{100 * when / pair[0].seconds:.0f} %"
         rows.append(
             (
                 dataset,
@@ -156,16 +157,16 @@ def table(records: Mapping[str, Mapping[str, Any]] | None = None) -> str:
                 f"{found[0][1]:.4f}",
                 f"{luck[-1][1]:.4f}",
                 f"{found[-1][1]:.4f}",
-                "not reached" if when is None else f"{100 * when / pair[0].seconds:.0f} % of the time",
+                share,
             )
         )
     header = (
         "Data set",
         "Seed",
         "First recipe",
-        "Random search",
-        "medzoo.search",
-        "Random search's final value reached after",
+        "Random search, end",
+        "medzoo.search, end",
+        "Value of random search reached after",
     )
     return markdown_table(header, rows)
 
