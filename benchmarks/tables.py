@@ -48,7 +48,7 @@ from benchmarks.studies import (
 from benchmarks.studies.architectures import design_trials, gate_ablation
 from benchmarks.studies.ood import near
 from benchmarks.studies.ood import report as report_of_ood
-from benchmarks.studies.published import abstention, coverage, differences, groups
+from benchmarks.studies.published import abstention, coverage, differences, groups, operating_points
 
 _NOT_YET = "Not measured yet."
 _BLOCK = re.compile(r"(<!-- table:(\w+) -->\n).*?(<!-- /table -->)", re.DOTALL)
@@ -107,6 +107,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "coverage_95": lambda: coverage.table(0.95),
     "abstention": abstention.table,
     "groups": groups.table,
+    "operating_points": operating_points.table,
     "trainings": comparison.trainings,
     "teachers": teachers.table,
     "explanations": explanations.table,
@@ -136,6 +137,7 @@ PLOTS: Mapping[str, tuple[Callable[[], Figure], int]] = {
     "serving.png": (serving.plot, 120),
     "coverage.png": (coverage.plot, 120),
     "groups.png": (groups.plot, 120),
+    "risk_coverage.png": (abstention.plot, 120),
     "ood.png": (report_of_ood.plot, 100),
     "robustness.png": (published.plot, 120),
 }
