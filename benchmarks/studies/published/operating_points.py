@@ -1,13 +1,14 @@
 """What thresholds of the published binary models, chosen on validation, give on the test split.
 
 All figures are those of the finding: cancer in BreastMNIST, pneumonia in PneumoniaMNIST. Nothing is
-chosen by the figures of the test split.
+chosen by the figures of the test split. Intervals are Wilson's: bootstrap intervals have no width
+where a share is 1.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import medzoo
 from benchmarks.reporting.format import markdown_table
@@ -17,13 +18,16 @@ from benchmarks.reproduction.source import Source
 from benchmarks.studies.published.answers import one_thread
 from benchmarks.studies.published.answers import trials as all_trials
 from benchmarks.studies.study import NamedTrial, Study
-from medzoo.datasets import Dataset
-from medzoo.evaluation.operating_points import ThresholdLike
+from medzoo.datasets import Dataset, Split
+from medzoo.inference import Model
+
+if TYPE_CHECKING:
+    from scipy.stats._result_classes import BinomTestResult
 
 RECORDS = ResultsFile(RESULTS / "operating_points.json")
 FINDINGS = {"breastmnist": "malignant", "pneumoniamnist": "pneumonia"}
 SPECIFICITY = 0.9
-SCORES = {"recall": "Sensitivity", "specificity": "Specificity", "precision": "PPV", "npv": "NPV"}
+SCORES = ("Sensitivity", "Specificity", "PPV", "NPV")
 
 
 def trials() -> list[NamedTrial]:
@@ -52,17 +56,30 @@ def run(trial: NamedTrial, source: Source) -> dict[str, Any]:
 
 def table() -> str:
     """Return what each threshold gives on the validation and the test split of each model."""
-    header = ("Model", "Finding", "Threshold", "Validation: specificity", *SCORES.values())
+    header = ("Model", "Finding", "Threshold", "Validation: specificity", *SCORES)
     rows = []
     for name, record in sorted(RECORDS.read().items()):
         for point in record["points"]:
-            cells = [_cell(point, score) for score in SCORES]
-            threshold = f"{point['criterion']}: {point['threshold']:.3f}"
-            if point["criterion"] == "fixed":
-                threshold = f"{point['threshold']:g}"
-            validation = f"{point['val']['specificity']:.3f}"
-            rows.append((f"`{name}`", record["finding"], threshold, validation, *cells))
+            criterion = f"{point['criterion']}: " if point["criterion"] else ""
+            threshold = f"{criterion}{point['threshold']:.3g}"
+            specificity = f"{shares(point['val'])['Specificity'].statistic:.3f}"
+            cells = [_cell(share) for share in shares(point["test"]).values()]
+            rows.append((f"`{name}`", record["finding"], threshold, specificity, *cells))
     return markdown_table(header, rows)
+
+
+def shares(counts: Mapping[str, int]) -> dict[str, BinomTestResult]:
+    """Return sensitivity, specificity, PPV and NPV, each with its interval.
+
+    Args:
+        counts: True and false positives and negatives: tp, fp, tn, fn.
+    """
+    from scipy.stats import binomtest
+
+    tp, fp, tn, fn = (counts[name] for name in ("tp", "fp", "tn", "fn"))
+    pairs = ((tp, fn), (tn, fp), (tp, fp), (tn, fn))
+    found = (binomtest(right, right + wrong) for right, wrong in pairs)
+    return dict(zip(SCORES, found, strict=True))
 
 
 def _points(name: str, data: Dataset, finding: int) -> list[dict[str, Any]]:
@@ -70,38 +87,41 @@ def _points(name: str, data: Dataset, finding: int) -> list[dict[str, Any]]:
     # A threshold is one of the second class, whose sensitivity is the specificity of the first.
     minimum = "min_specificity" if finding == 1 else "min_sensitivity"
     specific = medzoo.choose_threshold(model, data.val, device="cpu", **{minimum: SPECIFICITY})
-    chosen: dict[str, ThresholdLike] = {
-        f"specificity ≥ {SPECIFICITY:g}": specific,
-        "Youden": medzoo.choose_threshold(model, data.val, device="cpu"),
-        "fixed": 0.5,
+    youden = medzoo.choose_threshold(model, data.val, device="cpu")
+    chosen = {f"specificity ≥ {SPECIFICITY:g}": specific.threshold, "Youden": youden.threshold}
+    return [
+        {
+            "criterion": criterion,
+            "threshold": above if finding == 1 else 1 - above,  # of the finding
+            "val": _counts(model, data.val, above, finding),
+            "test": _counts(model, data.test, above, finding),
+        }
+        for criterion, above in {**chosen, "": 0.5}.items()
+    ]
+
+
+def _counts(model: Model, split: Split, above: float, finding: int) -> dict[str, int]:
+    report = medzoo.evaluate(model, split, threshold=above, resamples=0, device="cpu")
+    confusion, other = report.confusion, 1 - finding
+    return {
+        "tp": confusion[finding][finding],
+        "fp": confusion[other][finding],
+        "tn": confusion[other][other],
+        "fn": confusion[finding][other],
     }
-    points = []
-    for criterion, point in chosen.items():
-        test = medzoo.evaluate(model, data.test, threshold=point, device="cpu")
-        above = test.threshold
-        val = medzoo.evaluate(model, data.val, threshold=above, resamples=0, device="cpu")
-        points.append(
-            {
-                "criterion": criterion,
-                "threshold": above if finding == 1 else 1 - above,  # of the finding
-                "val": {score: val.per_class[finding][score] for score in SCORES},
-                "test": {score: test.per_class[finding][score] for score in SCORES},
-                "intervals": {score: test.class_intervals[score][finding] for score in SCORES},
-            }
-        )
-    return points
 
 
-def _cell(point: Mapping[str, Any], score: str) -> str:
-    low, high = point["intervals"][score]
-    return f"{point['test'][score]:.3f} [{low:.3f}, {high:.3f}]"
+def _cell(share: BinomTestResult) -> str:
+    low, high = share.proportion_ci(method="wilson")
+    return f"{share.statistic:.3f} [{low:.3f}, {high:.3f}]"
 
 
 def _summary(record: Mapping[str, Any]) -> str:
+    points = [(one["criterion"] or "0.5", shares(one["test"])) for one in record["points"]]
     return ", ".join(
-        f"{one['criterion']}: sensitivity {one['test']['recall']:.3f}, "
-        f"specificity {one['test']['specificity']:.3f}"
-        for one in record["points"]
+        f"{criterion}: sensitivity {found['Sensitivity'].statistic:.3f}, "
+        f"specificity {found['Specificity'].statistic:.3f}"
+        for criterion, found in points
     )
 
 
