@@ -103,7 +103,8 @@ def plot() -> Figure:
     figure.supxlabel("images answered, the most confident first, in %")
     figure.supylabel("wrong answers among them, in %")
     lines = {line.get_label(): line for axes in figure.axes for line in axes.get_lines()}
-    figure.legend(lines.values(), lines, loc="outside upper center", ncols=len(lines))
+    handles = [lines[architecture] for architecture in COLOURS]
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
     return figure
 
 
