@@ -8,6 +8,7 @@ where a share is 1.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import medzoo
@@ -84,20 +85,28 @@ def shares(counts: Mapping[str, int]) -> dict[str, BinomTestResult]:
 
 def _points(name: str, data: Dataset, finding: int) -> list[dict[str, Any]]:
     model = medzoo.create_model(name, pretrained=True)
+    choose = partial(medzoo.choose_threshold, model, data.val, device="cpu")
     # A threshold is one of the second class, whose sensitivity is the specificity of the first.
-    minimum = "min_specificity" if finding == 1 else "min_sensitivity"
-    specific = medzoo.choose_threshold(model, data.val, device="cpu", **{minimum: SPECIFICITY})
-    youden = medzoo.choose_threshold(model, data.val, device="cpu")
-    chosen = {f"specificity ≥ {SPECIFICITY:g}": specific.threshold, "Youden": youden.threshold}
-    return [
-        {
-            "criterion": criterion,
-            "threshold": above if finding == 1 else 1 - above,  # of the finding
-            "val": _counts(model, data.val, above, finding),
-            "test": _counts(model, data.test, above, finding),
-        }
-        for criterion, above in {**chosen, "": 0.5}.items()
-    ]
+    specific = (
+        choose(min_specificity=SPECIFICITY) if finding == 1 else choose(min_sensitivity=SPECIFICITY)
+    )
+    chosen = {
+        f"specificity ≥ {SPECIFICITY:g}": specific.threshold,
+        "Youden": choose().threshold,
+        "": 0.5,
+    }
+    points = []
+    for criterion, above in chosen.items():
+        assert isinstance(above, float)  # both tasks are binary
+        points.append(
+            {
+                "criterion": criterion,
+                "threshold": above if finding == 1 else 1 - above,  # of the finding
+                "val": _counts(model, data.val, above, finding),
+                "test": _counts(model, data.test, above, finding),
+            }
+        )
+    return points
 
 
 def _counts(model: Model, split: Split, above: float, finding: int) -> dict[str, int]:
