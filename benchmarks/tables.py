@@ -48,7 +48,7 @@ from benchmarks.studies import (
 from benchmarks.studies.architectures import design_trials, gate_ablation
 from benchmarks.studies.ood import near
 from benchmarks.studies.ood import report as report_of_ood
-from benchmarks.studies.published import abstention, coverage, differences, groups
+from benchmarks.studies.published import abstention, coverage, differences, groups, operating_points
 from benchmarks.studies.search import better_than_luck
 
 _NOT_YET = "Not measured yet."
@@ -109,6 +109,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "abstention": abstention.table,
     "groups": groups.table,
     "search": better_than_luck.table,
+    "operating_points": operating_points.table,
     "trainings": comparison.trainings,
     "teachers": teachers.table,
     "explanations": explanations.table,
@@ -139,6 +140,7 @@ PLOTS: Mapping[str, tuple[Callable[[], Figure], int]] = {
     "coverage.png": (coverage.plot, 120),
     "groups.png": (groups.plot, 120),
     "search.png": (better_than_luck.plot, 120),
+    "risk_coverage.png": (abstention.plot, 120),
     "ood.png": (report_of_ood.plot, 100),
     "robustness.png": (published.plot, 120),
 }

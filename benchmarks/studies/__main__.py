@@ -33,6 +33,7 @@ from benchmarks.studies.published.abstention import ABSTENTION
 from benchmarks.studies.published.coverage import COVERAGE
 from benchmarks.studies.published.differences import DIFFERENCES
 from benchmarks.studies.published.groups import GROUPS
+from benchmarks.studies.published.operating_points import OPERATING_POINTS
 from benchmarks.studies.search.better_than_luck import SEARCH_STUDY
 from benchmarks.studies.search.newcomer import NEWCOMER
 from benchmarks.studies.small_folders import SMALL_FOLDERS
@@ -62,6 +63,7 @@ STUDIES: dict[str, Study[Any]] = {
         ABSTENTION,
         DIFFERENCES,
         GROUPS,
+        OPERATING_POINTS,
         ROBUSTNESS,
         ROBUST_RECIPE,
     )

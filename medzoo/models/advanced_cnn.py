@@ -14,9 +14,8 @@ from timm.layers import (
 from timm.models import register_model
 from torch import Tensor, nn
 
-from medzoo.models._base import ImageClassifier, pyramid_levels
+from medzoo.models._base import Head, ImageClassifier, pyramid_levels
 from medzoo.models._build import build, small_image_cfg
-from medzoo.models._head import Head
 from medzoo.models._pretrained import published_cfgs
 from medzoo.models._stages import (
     check_factor,

@@ -4,7 +4,7 @@ import pytest
 import torch
 from timm.layers import ClassifierHead
 
-from medzoo.models._head import Head
+from medzoo.models._base import Head
 
 
 @pytest.mark.parametrize("pool", ["avg", "max", "avgmax", ""])

@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from benchmarks.reporting.format import markdown_table, percent
+from benchmarks.reporting.palette import BLUE, GREEN, ORANGE, YELLOW
 from benchmarks.reporting.paths import RESULTS
 from benchmarks.reporting.results_file import ResultsFile
 from benchmarks.reproduction.source import Source
@@ -23,6 +25,12 @@ from medzoo.evaluation.operating_points.risk import fit_selective
 
 RECORDS = ResultsFile(RESULTS / "abstention.json")
 RISKS = (0.05, 0.1, 0.2)
+COLOURS = {
+    "simple_cnn": BLUE,
+    "advanced_cnn": ORANGE,
+    "efficientnet": GREEN,
+    "attention_unet": YELLOW,
+}
 
 
 def run(trial: NamedTrial, source: Source) -> dict[str, Any]:
@@ -44,6 +52,10 @@ def run(trial: NamedTrial, source: Source) -> dict[str, Any]:
         "lowest_bound": min(risks.bounds),
         "aurc": metrics.aurc,
         "wrong": float(loss.mean()),
+        "curve": {
+            axis: [round(point[axis], 5) for point in metrics.risk_coverage]
+            for axis in ("coverage", "risk")
+        },
         "risks": [_answered(risk, loss[bounds <= risk], len(loss)) for risk in RISKS],
     }
 
@@ -64,6 +76,41 @@ def table() -> str:
             row += [percent(one["answered"]), percent(one["wrong"]) + above]
         rows.append(tuple(row))
     return markdown_table(tuple(header), rows)
+
+
+def plot() -> Figure:
+    """Draw the risk-coverage curves of the classifiers for 28 px, a panel per data set."""
+    records = RECORDS.read().items()
+    panels = sorted({record["title"] for name, record in records if _is_small(name)})
+    figure = Figure(figsize=(9, 4.8), layout="constrained")
+    grid = figure.subplots(2, -(-len(panels) // 2)).ravel()
+    for axes, title in zip(grid, panels, strict=False):
+        for name, record in sorted(records):
+            if record["title"] == title:
+                architecture = name.partition(".")[0]
+                curve = record["curve"]
+                axes.plot(
+                    *(100 * np.array(curve[axis]) for axis in ("coverage", "risk")),
+                    color=COLOURS[architecture],
+                    label=architecture,
+                )
+        axes.set_title(title.partition(" (")[0], fontsize=10)
+        axes.set_xlim(0, 100)
+        axes.set_ylim(bottom=0)
+        axes.spines[["top", "right"]].set_visible(False)
+    for axes in grid[len(panels) :]:
+        axes.remove()
+    figure.supxlabel("images answered, the most confident first, in %")
+    figure.supylabel("wrong answers among them, in %")
+    lines = {line.get_label(): line for axes in figure.axes for line in axes.get_lines()}
+    handles = [lines[architecture] for architecture in COLOURS]
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+    return figure
+
+
+def _is_small(name: str) -> bool:
+    """Return whether a model is for 28 px: names of data sets in other sizes end with the size."""
+    return "_" not in name.partition(".")[2]
 
 
 def _answered(risk: float, loss: np.ndarray, images: int) -> dict[str, Any]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor
 
@@ -30,10 +33,17 @@ def answers(name: str, source: Source) -> tuple[Dataset, Tensor, Tensor]:
     """
     data = source.load(weights_index()[name].tag)
     model = medzoo.create_model(name, pretrained=True)
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)  # so that the same machine gives the same logits
-    try:
+    with one_thread():
         return data, _probabilities(model, data.val), _probabilities(model, data.test)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let PyTorch compute in one thread, so that the same machine gives the same logits."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
     finally:
         torch.set_num_threads(before)
 

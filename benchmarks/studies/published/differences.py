@@ -12,13 +12,12 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-import torch
-
 import medzoo
 from benchmarks.reporting.format import markdown_table
 from benchmarks.reporting.paths import RESULTS
 from benchmarks.reporting.results_file import ResultsFile
 from benchmarks.reproduction.source import Source
+from benchmarks.studies.published.answers import one_thread
 from benchmarks.studies.study import NamedTrial, Study
 from medzoo.weights import weights_index
 
@@ -53,12 +52,8 @@ def run(trial: NamedTrial, source: Source) -> dict[str, Any]:
     """
     models = models_of(trial.key)
     data = source.load(trial.key)
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)  # so that the same machine gives the same logits
-    try:
+    with one_thread():
         found = medzoo.compare(list(models), data.test, scores=SCORES, device="cpu")
-    finally:
-        torch.set_num_threads(before)
     return {"models": models, **found.to_dict()}
 
 

@@ -24,4 +24,13 @@ def test_it_is_measured_as_predict_answers(monkeypatch):
     right = [p.label == name for p, name in zip(found, names, strict=True) if not p.abstained]
     assert some["answered"] == len(right) / len(found) > 0
     assert some["wrong"] == 1 - sum(right) / len(right)
-    assert record["aurc"] == medzoo.evaluate(model, data.test, resamples=0).aurc
+    report = medzoo.evaluate(model, data.test, resamples=0)
+    assert record["aurc"] == report.aurc
+    for axis, values in record["curve"].items():
+        assert values == [round(point[axis], 5) for point in report.risk_coverage]
+
+
+def test_the_picture_has_the_curve_of_every_classifier_for_28_px():
+    drawn = sum(len(axes.get_lines()) for axes in abstention.plot().axes)
+    small = [trial for trial in abstention.trials() if "_" not in trial.key.partition(".")[2]]
+    assert drawn == len(small)
