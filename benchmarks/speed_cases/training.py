@@ -123,7 +123,8 @@ def _contest(
             runs[name] = _other(setting, name, other(), count)
         contestants = {name: Contestant(run, count) for name, run in runs.items()}
         against = faster(OURS, *(set(runs) & {PLAIN, LIGHTNING}))
-        return contest(contestants, against, setting.clock, seconds=setting.seconds)
+        seconds = setting.seconds * len(runs) / 2
+        return contest(contestants, against, setting.clock, seconds=seconds)
 
 
 def _medzoo(setting: Setting, model: nn.Module, optimizer: str, count: int, pause: Pause) -> None:

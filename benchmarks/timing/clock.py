@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
@@ -14,6 +15,7 @@ from benchmarks.timing.machine import CPU, wait
 _DEVIATES = 1.25  # times the fastest calibration; clock rates of idle virtual machines vary too
 _WAITS = 1.15  # turns whose seconds per processor second are this many times the smallest
 _GETS = 0.9  # the least share of its threads' time that a calibration runs
+_SETTLES = 0.1  # seconds after which no thread pool of a contestant waits for work in a loop
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Clock:
         children: Returns the processor seconds of its children.
         calibrate: Does the same work whenever it is called; by default a matrix product.
         threads: Threads that the calibration uses; 0 if it does not use the processor.
+        rest: Waits before a calibration until the contestants' threads have come to rest.
 
     Attributes:
         fastest: Seconds of the fastest calibration so far.
@@ -57,8 +60,9 @@ class Clock:
         children: Callable[[], float] | None = None,
         calibrate: Callable[[], object] | None = None,
         threads: int | None = None,
+        rest: Callable[[], object] | None = None,
     ) -> None:
-        self.device = device
+        self.device, self.rest = device, rest or partial(time.sleep, _SETTLES)
         self.wall, self.processor = wall, processor
         self.children = children or _children_seconds
         self.calibrate = calibrate or _product(device)
@@ -104,6 +108,7 @@ class Clock:
     def _calibration(self) -> tuple[float, float]:
         """Return the seconds of a calibration, and which share of them its threads ran."""
         wait(self.device)
+        self.rest()
         start, used = self.wall(), self.processor()
         self.calibrate()
         wait(self.device)

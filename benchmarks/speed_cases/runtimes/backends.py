@@ -57,7 +57,7 @@ def runtimes(setting: Setting, checkpoint: str) -> dict[str, Run]:
     """
     model = medzoo.create_model(checkpoint, pretrained=True).eval()
     images = setting.data.train.head(CALIBRATION).images
-    content = export_onnx(model)
+    content = export_onnx(model, with_ood_scores=False)  # logits only, as from the model
     integers = quantise(content, Description(model.spec), images)
     return {
         OURS: model,

@@ -24,5 +24,6 @@ class FakeMachine:
             "children": lambda: 0.0,
             "calibrate": lambda: self.work(0.01),
             "threads": 1,
+            "rest": lambda: None,
         }
         return Clock(torch.device("cpu"), **values | changes)

@@ -75,6 +75,23 @@ def test_a_slower_processor_is_found_though_it_is_all_ours(machine):
     assert clock.undisturbed(turns) == turns[:1]
 
 
+def test_threads_that_still_wait_for_work_are_given_time_to_rest(machine):
+    """Runtimes' threads keep a processor busy for a while after their last call."""
+
+    def run():
+        machine.work(1)
+        machine.slowness = 2
+
+    def rest():
+        machine.slowness = 1
+
+    for clock, count in ((machine.clock(), 1), (machine.clock(rest=rest), 3)):
+        rest()
+        turns = [clock.time(run) for _ in range(3)]
+        assert len(clock.undisturbed(turns)) <= count
+    assert clock.undisturbed(turns) == turns
+
+
 def test_the_real_clock_counts_work_and_children():
     clock = Clock()
     turn = clock.time(lambda: sum(range(300_000)))

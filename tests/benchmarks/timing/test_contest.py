@@ -61,6 +61,23 @@ def test_a_contest_that_is_always_disturbed_is_noisy(machine):
     assert not found.enough
 
 
+def test_one_that_is_always_disturbed_leaves_the_others_their_turns(machine):
+    spinning = []  # threads that the peer leaves behind, until the next calibration
+
+    def peer():
+        machine.work(1)
+        spinning.append(True)
+
+    runs = {"medzoo": Contestant(lambda: machine.work(1)), "peer": Contestant(peer)}
+    clock = machine.clock(
+        calibrate=lambda: machine.work(0.03 if spinning and spinning.pop() else 0.01)
+    )
+    found = contest(runs, RATIO, clock, seconds=60)
+    assert not found.enough
+    assert found.disturbed["peer"] == len(found.turns["peer"]) > 10
+    assert len(found.turns["medzoo"]) > 10
+
+
 def test_more_turns_make_it_certain(machine):
     rng = np.random.default_rng(0)
     varied = (float(value) for value in rng.uniform(2.4, 3.6, 10_000))
