@@ -101,7 +101,7 @@ def _run_on_synthetic_data(rows: list[Row], options: Options) -> None:
 
 def _results(rows: list[Row], options: Options) -> dict[str, Any]:
     mode = "train" if options.train else "published weights"
-    return {"mode": mode, **environment(), "rows": [row.to_dict() for row in rows]}
+    return {"mode": mode, **environment(options.device), "rows": [row.to_dict() for row in rows]}
 
 
 def _options(arguments: argparse.Namespace) -> Options:

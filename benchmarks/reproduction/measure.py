@@ -20,6 +20,8 @@ from benchmarks.reproduction.source import Source
 from benchmarks.reproduction.summary import write_row_plots
 from benchmarks.reproduction.teachers import TEACHERS, teach, trained
 from benchmarks.reproduction.uncalibrated import uncalibrated
+from benchmarks.timing.machine import processor
+from medzoo.device import resolve_device
 from medzoo.files import sha256_of
 from medzoo.training import load_recipe
 from medzoo.weights import find_entry
@@ -205,12 +207,16 @@ def train_row(
         }
         _add_run(row, data, run.model, values, report, output, run.history)
         if record:
-            details = {"parameters": row.parameters, "history": run.history, **environment()}
-            record.save(row.runs[-1] | details)
+            details = {"parameters": row.parameters, "history": run.history}
+            record.save(row.runs[-1] | details | environment(options.device))
 
 
-def environment() -> dict[str, Any]:
-    """Return date, versions and machine of a measurement."""
+def environment(device: str) -> dict[str, Any]:
+    """Return date, versions and machine of a measurement.
+
+    Args:
+        device: Device, as in `medzoo.train`.
+    """
     return {
         "date": datetime.now(timezone.utc).date().isoformat(),
         "versions": {
@@ -218,7 +224,10 @@ def environment() -> dict[str, Any]:
             "torch": torch.__version__,
             "python": platform.python_version(),
         },
-        "machine": {"processor": platform.machine(), "threads": torch.get_num_threads()},
+        "machine": {
+            "processor": processor(resolve_device(device)),
+            "threads": torch.get_num_threads(),
+        },
     }
 
 

@@ -40,7 +40,7 @@ def machine(device: torch.device = CPU) -> dict[str, Any]:
     """
     on_gpu = device.type == "cuda"
     return {
-        "processor": torch.cuda.get_device_name(device) if on_gpu else _processor(),
+        "processor": processor(device),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "instructions": (
@@ -55,6 +55,23 @@ def machine(device: torch.device = CPU) -> dict[str, Any]:
         "peak_gflops": peak_gflops(device, dtype := training_dtype(device)),
         "peak_dtype": str(dtype).removeprefix("torch."),
     }
+
+
+def processor(device: torch.device = CPU) -> str:
+    """Return what computes: "AMD EPYC (family 23, model 1)", or the name of a GPU.
+
+    Args:
+        device: Where is computed.
+    """
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    path = Path("/proc/cpuinfo")
+    if not path.exists():
+        return platform.processor() or platform.machine()
+    pairs = (line.split(":", 1) for line in path.read_text().splitlines() if ":" in line)
+    known = {key.strip(): value.strip() for key, value in pairs}
+    name = known.get("model name", platform.machine())
+    return f"{name} (family {known.get('cpu family', '?')}, model {known.get('model', '?')})"
 
 
 def mflop(model: nn.Module, images: Tensor) -> float:
@@ -117,14 +134,3 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
-
-
-def _processor() -> str:
-    """Return model name and generation of the processor, e.g. "AMD EPYC (family 23, model 1)"."""
-    path = Path("/proc/cpuinfo")
-    if not path.exists():
-        return platform.processor() or platform.machine()
-    pairs = (line.split(":", 1) for line in path.read_text().splitlines() if ":" in line)
-    known = {key.strip(): value.strip() for key, value in pairs}
-    name = known.get("model name", platform.machine())
-    return f"{name} (family {known.get('cpu family', '?')}, model {known.get('model', '?')})"
