@@ -39,7 +39,7 @@ WITH_MUON = "medzoo with Muon"
 MBCONV = "timm's MBConv net, plain loop + DataLoader"
 OFFICIAL = "official script's ResNet-18, its own loop"
 TARGET, TARGET_ON_GPU = 1.2, 3.0
-BATCHES = {"simple_cnn": 20, "attention_unet": 4, "efficientnet": 4, "advanced_cnn": 4}
+BATCHES = {"simple_cnn": 8, "attention_unet": 4, "efficientnet": 4, "advanced_cnn": 4}
 """Networks, and batches of an epoch on a CPU, so that each takes some seconds."""
 RESNET = "ResNet-18"
 BATCHES_ON_GPU = 20

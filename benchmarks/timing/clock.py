@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,9 +13,9 @@ import torch
 
 from benchmarks.timing.machine import CPU, wait
 
-_DEVIATES = 1.25  # times the fastest calibration; clock rates of idle virtual machines vary too
+_DEVIATES = 1.5  # times the fastest calibration; clock rates of idle virtual machines vary too
 _WAITS = 1.15  # turns whose seconds per processor second are this many times the smallest
-_GETS = 0.9  # the least share of its threads' time that a calibration runs
+_GETS = 0.8  # the least share of its threads' time that a calibration runs
 _SETTLES = 0.1  # seconds after which no thread pool of a contestant waits for work in a loop
 
 
@@ -89,9 +90,9 @@ class Clock:
     def undisturbed(self, turns: Sequence[Turn]) -> list[Turn]:
         """Return the turns during which nothing else kept the processor busy.
 
-        A turn counts as disturbed if a calibration beside it was slow, did not get all of its
-        threads' time, or if the turn waited longer for the processor than others of the same
-        contestant.
+        This is for turns that stand alone; see `is_busy` for those that are compared. A turn counts
+        as disturbed if a calibration beside it was slow, did not get all of its threads' time, or
+        if the turn waited longer for the processor than others of the same contestant.
 
         Args:
             turns: The turns of one contestant.
@@ -104,6 +105,17 @@ class Clock:
             and turn.share >= _GETS
             and turn.seconds <= _WAITS * least * max(turn.processor, 1e-9)
         ]
+
+    def is_busy(self, turns: Sequence[Turn]) -> bool:
+        """Return whether other programs used the processor during most of some turns.
+
+        Turns that are compared with those beside them may be disturbed now and then, and the clock
+        rate may change: that only makes the comparison less certain.
+
+        Args:
+            turns: The turns.
+        """
+        return statistics.median(turn.share for turn in turns) < _GETS
 
     def _calibration(self) -> tuple[float, float]:
         """Return the seconds of a calibration, and which share of them its threads ran."""

@@ -5,16 +5,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from benchmarks.timing.clock import Clock, Turn
 
-NARROW = 0.1
+NARROW = 0.15
 """Width of an interval, relative to its value, up to which the value is shown."""
 RESAMPLES = 2000
-_TURNS = 7  # of each contestant, undisturbed, at least
+_ROUNDS = 7  # at least
 _SEED = 0
 
 Statistic: TypeAlias = Callable[[Mapping[str, Any]], Any]
@@ -41,7 +42,7 @@ class Estimate:
     Attributes:
         achieved: The statistic of the medians.
         interval: Its 95 % bootstrap interval.
-        noisy: Whether the interval is too wide, or too few turns were undisturbed.
+        noisy: Whether the interval is too wide, there were too few rounds, or the machine was busy.
     """
 
     achieved: float
@@ -51,24 +52,29 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Contest:
-    """The turns of all contestants.
+    """Rounds, in each of which every contestant had one turn.
+
+    The turns of a round follow each other, so that what changes slowly (the clock rate, other
+    guests of a virtual machine) is the same for all of them. It is taken out before medians are
+    taken: of what a round has in common, and of how each contestant differs from it.
 
     Attributes:
-        turns: By contestant: the undisturbed turns, or all if these are too few.
+        turns: By contestant: its turn of each round.
         items: By contestant: images or calls per turn.
-        disturbed: By contestant: how many turns were disturbed.
-        enough: Whether each contestant has enough undisturbed turns.
+        enough: Whether there were enough rounds.
+        busy: Whether other programs used the processor most of the time.
     """
 
     turns: Mapping[str, list[Turn]]
     items: Mapping[str, float]
-    disturbed: Mapping[str, int]
     enough: bool
+    busy: bool = False
 
     @property
     def seconds(self) -> dict[str, float]:
-        """By contestant: the median of the seconds per item."""
-        return {name: float(np.median(values)) for name, values in self._samples().items()}
+        """By contestant: the seconds per item."""
+        everything = np.arange(len(self._logarithms))[None]
+        return {name: float(value[0]) for name, value in self._typical(everything).items()}
 
     @property
     def rates(self) -> dict[str, float]:
@@ -76,21 +82,20 @@ class Contest:
         return {name: 1 / value for name, value in self.seconds.items()}
 
     def estimate(self, statistic: Statistic, width: float | None = None) -> Estimate:
-        """Resample the turns of each contestant.
+        """Resample the rounds.
 
         Args:
             statistic: What is to be known.
             width: Of an interval that is narrow enough; by default `NARROW` times the value.
         """
-        rng = np.random.default_rng(_SEED)
-        medians = {}
-        for name, values in self._samples().items():
-            rows = rng.integers(0, len(values), (RESAMPLES, len(values)))
-            medians[name] = np.median(values[rows], axis=1)
-        low, high = map(float, np.quantile(statistic(medians), (0.025, 0.975)))
+        count = len(self._logarithms)
+        rounds = np.random.default_rng(_SEED).integers(0, count, (RESAMPLES, count))
+        values = statistic(self._typical(rounds))
+        low, high = map(float, np.quantile(values, (0.025, 0.975)))
         achieved = float(statistic(self.seconds))
         width = NARROW * abs(achieved) if width is None else width
-        return Estimate(achieved, (low, high), not self.enough or high - low > width)
+        noisy = not self.enough or self.busy or high - low > width
+        return Estimate(achieved, (low, high), noisy)
 
     def row(self, statistic: Statistic, width: float | None = None) -> dict[str, Any]:
         """Return the fields of a `Measurement` that say how certain it is.
@@ -104,18 +109,33 @@ class Contest:
             name: float(np.median([turn.processor for turn in turns])) / self.items[name]
             for name, turns in self.turns.items()
         }
+        calibrations = [turn.calibration for turns in self.turns.values() for turn in turns]
         timing = {
-            "turns": {name: len(turns) for name, turns in self.turns.items()},
-            "disturbed": dict(self.disturbed),
+            "rounds": len(self._logarithms),
+            "busy": self.busy,
+            "calibration": float(np.median(calibrations) / min(calibrations)),
             "seconds": self.seconds,
             "processor_seconds": processor,
         }
         return {**vars(estimate), "timing": timing}
 
-    def _samples(self) -> dict[str, np.ndarray]:
-        return {
-            name: np.array([turn.seconds for turn in turns]) / self.items[name]
+    @cached_property
+    def _logarithms(self) -> np.ndarray:
+        """(rounds, contestants): of the seconds per item."""
+        columns = [
+            [turn.seconds / self.items[name] for turn in turns]
             for name, turns in self.turns.items()
+        ]
+        return np.log(np.array(columns).T)
+
+    def _typical(self, rounds: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the seconds per item of each contestant, for each row of numbers of rounds."""
+        level = self._logarithms.mean(axis=1)
+        apart = self._logarithms - level[:, None]
+        common = np.median(level[rounds], axis=1)
+        return {
+            name: np.exp(common + np.median(apart[rounds, column], axis=1))
+            for column, name in enumerate(self.turns)
         }
 
 
@@ -127,10 +147,9 @@ def contest(
     seconds: float = 120,
     width: float | None = None,
 ) -> Contest:
-    """Let contestants take turns until the interval of a statistic is narrow.
+    """Let contestants take turns, round by round, until the interval of a statistic is narrow.
 
-    The one with the fewest undisturbed turns is next: they alternate, and disturbed turns are
-    repeated. Each runs once untimed first.
+    Each runs once untimed first. Every other round is in reverse order.
 
     Args:
         contestants: By name.
@@ -141,27 +160,21 @@ def contest(
     """
     for contestant in contestants.values():
         contestant.run()
+    items = {name: contestant.items for name, contestant in contestants.items()}
     start = clock.wall()
     turns: dict[str, list[Turn]] = {name: [] for name in contestants}
     while True:
-        clean = {name: clock.undisturbed(own) for name, own in turns.items()}
-        enough = min(map(len, clean.values())) >= _TURNS
-        found = Contest(
-            clean if enough else turns,
-            {name: contestant.items for name, contestant in contestants.items()},
-            {name: len(turns[name]) - len(clean[name]) for name in turns},
-            enough,
-        )
+        count = len(next(iter(turns.values())))
+        for name in reversed(contestants) if count % 2 else contestants:
+            turns[name].append(clock.time(contestants[name].run))
+        enough = count + 1 >= _ROUNDS
+        busy = clock.is_busy([turn for own in turns.values() for turn in own])
+        found = Contest(turns, items, enough, busy)
         done = enough and not found.estimate(statistic, width).noisy
-        if done or (all(turns.values()) and clock.wall() - start > seconds):
+        if done or clock.wall() - start > seconds:
             if not done:
                 print("  still noisy when the time was over", file=sys.stderr, flush=True)
             return found
-        # One that is always disturbed does not take the others' time.
-        least = min(map(len, turns.values()))
-        waiting = [name for name, own in turns.items() if len(own) <= 2 * least + 1]
-        name = min(waiting, key=lambda name: (len(clean[name]), len(turns[name])))
-        turns[name].append(clock.time(contestants[name].run))
 
 
 def faster(ours: str, *others: str) -> Statistic:

@@ -70,9 +70,20 @@ def test_a_slower_processor_is_found_though_it_is_all_ours(machine):
     cost = 0.01
     clock = machine.clock(calibrate=lambda: machine.work(cost))
     turns = [clock.time(lambda: machine.work(1))]
-    cost = 0.013
-    turns.append(clock.time(lambda: machine.work(1.3)))
+    cost = 0.016
+    turns.append(clock.time(lambda: machine.work(1.6)))
     assert clock.undisturbed(turns) == turns[:1]
+    assert not clock.is_busy(turns)
+
+
+def test_a_machine_is_busy_if_others_take_most_of_its_time(machine):
+    clock = machine.clock()
+    turns = []
+    for slowness in (1, 1, 2, 2, 2):
+        machine.slowness = slowness
+        turns.append(clock.time(lambda: machine.work(1)))
+    assert clock.is_busy(turns)
+    assert not clock.is_busy(turns[:3])
 
 
 def test_threads_that_still_wait_for_work_are_given_time_to_rest(machine):
