@@ -80,9 +80,11 @@ def table(rows: list[Measurement]) -> str:
 
 
 def _cells(row: Measurement) -> list[str]:
-    values = {name: "noisy" if row.noisy else _number(value) for name, value in row.values.items()}
+    values = {name: _number(value) for name, value in row.values.items()}
     ours = f"{values.pop(OURS)} {row.unit}"
     others = "<br>".join(f"{value} {name}" for name, value in values.items())
+    if row.noisy:
+        ours = others = "-"
     return [row.work, ours, others, f"{_result(row)}, {row.note}", _target(row), _MET[row.met]]
 
 

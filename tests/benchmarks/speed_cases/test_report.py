@@ -29,7 +29,7 @@ def test_intervals_are_shown_and_noisy_rows_have_no_figure():
     certain = report.table([row(interval=(2.9, 3.1), target=2)])
     assert "| **3x** (2.9x to 3.1x), " in certain
     noisy = report.table([row(interval=(1.2, 4.8), target=2, noisy=True)])
-    assert "| noisy images/s | noisy peer | **noisy** (1.2x to 4.8x), " in noisy
+    assert "| - | - | **noisy** (1.2x to 4.8x), " in noisy
     assert noisy.endswith("| at least 2x |  |")
 
 
