@@ -102,7 +102,7 @@ def plot() -> Figure:
         for place, group in enumerate(one[index] for one in groups):
             value, (low, high) = group["scores"]["acc"], group["intervals"]["acc"]
             axes.errorbar(
-                *(100 * value, place + 0.2 * index),
+                *(100 * value, place + 0.2 * (index - 1)),
                 xerr=[[100 * (value - low)], [100 * (high - value)]],
                 fmt="o",
                 color=colour,
@@ -110,7 +110,7 @@ def plot() -> Figure:
                 label=None if place else group["name"],
             )
     axes.set_yticks(range(len(records)), list(records))
-    axes.invert_yaxis()
+    axes.set_ylim(len(records) - 0.5, -0.5)  # the first one on top
     axes.set_xlabel("accuracy in %, with 95 % interval")
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside lower center", title="photographs of the lesion", ncols=3)
