@@ -16,12 +16,18 @@ from medzoo.device import resolve_device
 from medzoo.distributed import is_torchrun
 from medzoo.lazy import import_optional
 from medzoo.models import architecture_of
-from medzoo.search.architectures import check_searchable
+from medzoo.search.architectures import check_fixed_args, check_searchable
 from medzoo.search.folds import validation_parts
 from medzoo.search.goals import Goal, check_goals
 from medzoo.search.result import SearchResult
 from medzoo.search.setting import Setting
-from medzoo.search.space import Space, check_model_args, check_space, default_space
+from medzoo.search.space import (
+    Space,
+    check_model_args,
+    check_space,
+    default_space,
+    model_args_of,
+)
 from medzoo.spec.checks import check_whole, is_finite
 from medzoo.training import Recipe, load_recipe
 
@@ -88,8 +94,10 @@ def search(
             but less a matter of luck.
         groups: With `folds`, patient or lesion of each training and then each validation image; the
             images of a group stay in one fold.
-        architecture: Also search widths, depths and other arguments of the architectures.
-        max_params: Largest number of parameters of a model; implies `architecture`.
+        architecture: Also search widths, depths and other arguments of the architectures, which
+            neither the recipe nor the space may set then.
+        max_params: Largest number of parameters of a model; implies `architecture`. The networks of
+            the first trials are made narrower if they have more.
         max_mflop: Most floating-point operations for one image, in millions; implies
             `architecture`.
         storage: A file ending in ``.db`` (SQLite) or ``.log`` (a journal); the URL of a database,
@@ -148,6 +156,9 @@ def search(
     for model, base in recipes.items():
         check_space(space, base)
         check_model_args(space, model, data)
+        if architecture:
+            varied = model_args_of(space)
+            check_fixed_args(model, data.info, parts[0].size, base.model_args, varied)
     setting = Setting(
         parts,
         recipes,

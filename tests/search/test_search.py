@@ -276,7 +276,7 @@ def test_validation_images_of_one_class_are_refused_before_the_first_trial(run, 
 def test_architectures_are_searched_within_the_budget(run, monkeypatch):
     asked = []
 
-    def suggest_architecture(trial, model, info, size, *, max_params, max_mflop):
+    def suggest_architecture(trial, model, info, size, *, max_params, max_mflop, model_args):
         asked.append((model, size, max_params, max_mflop))
         width = trial.suggest_int("simple_cnn.width", 1, 9)
         if trial.number == 2:
@@ -284,6 +284,7 @@ def test_architectures_are_searched_within_the_budget(run, monkeypatch):
         return {"widths": [width]}
 
     stand_in = SimpleNamespace(
+        check_fixed_args=lambda *_: None,
         suggest_architecture=suggest_architecture,
         default_architecture_params=lambda *_: {"simple_cnn.width": 7},
     )
