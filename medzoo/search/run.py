@@ -103,7 +103,8 @@ def search(
         storage: A file ending in ``.db`` (SQLite) or ``.log`` (a journal); the URL of a database,
             ``"postgresql://user@host/name"``; or None to keep nothing.
         sampler: ``"tpe"``, ``"random"`` or one of Optuna's, which counts by its class: with other
-            arguments, it goes on with the same search.
+            arguments, it goes on with the same search. One that stops the study, as a grid does at
+            its end, ends the search.
         pruner: ``"successive_halving"`` (the default for one objective), ``"hyperband"``,
             ``"none"`` or one of Optuna's, which counts by its class, too. Steps are percent of a
             trial's epochs.
@@ -171,11 +172,13 @@ def search(
         seed,
     )
     with quiet():
-        create_sampler(sampler, seed, len(goals) > 1)  # to find out now whether there is one
+        # Optuna asks the sampler before a trial begins, too: a grid then says what comes next.
+        first_sampler = create_sampler(sampler, seed, len(goals) > 1)
         created = create_pruner(pruner, len(goals) > 1)
         study = open_study(
             setting.study_name(sampler, created), setting, open_storage(storage), created
         )
+        study.sampler = first_sampler
         left = None if time_limit is None else max(0.0, time_limit - seconds_spent(study))
         deadline = math.inf if left is None else time.monotonic() + left
         done = len(result_of(study, setting).trials)
