@@ -37,10 +37,7 @@ class Head(ClassifierHead):
         is_mean = False
         if not torch.jit.is_scripting():  # TorchScript cannot ask about hooks
             is_mean = self.training and _is_mean(self.global_pool)
-        if is_mean:
-            x = x.sum((2, 3)) / (x.shape[2] * x.shape[3])
-        else:
-            x = self.global_pool(x)
+        x = x.sum((2, 3)) / (x.shape[2] * x.shape[3]) if is_mean else self.global_pool(x)
         x = self.drop(x)
         return x if pre_logits else self.fc(x)
 
