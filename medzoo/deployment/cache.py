@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from torch import Tensor, nn
+from torch.fx import GraphModule
 
 from medzoo.cache import cache_dir, locked
 from medzoo.deployment.description import Description
@@ -27,7 +28,10 @@ _DIGEST = 64
 
 
 def cache_path(
-    model: nn.Module, description: Description, images: Tensor | None = None
+    model: nn.Module,
+    description: Description,
+    images: Tensor | None = None,
+    graph: bytes | None = None,
 ) -> Path | None:
     """Return the file in the cache for a compiled model, whether it exists or not.
 
@@ -35,13 +39,16 @@ def cache_path(
         model: The model; its weights, its layers and their code are hashed.
         description: The description that the file will carry.
         images: Calibration images, uint8 (N, C, H, W), or None.
+        graph: The file that is quantised, or None.
 
     Returns:
-        The path; None for a model with layers that are not from medzoo, timm or PyTorch, since no
-        version number shows when their code changes.
+        The path; None for a model with layers that are not from medzoo, timm or PyTorch, or that
+        run code of their own, since no version number shows when this code changes.
     """
     modules = {type(module).__module__ for module in model.modules()}
     if {name.partition(".")[0] for name in modules} - _KNOWN:
+        return None
+    if any(map(_has_own_code, model.modules())):
         return None
     digest = hashlib.sha256()
     facts = {
@@ -50,6 +57,7 @@ def cache_path(
         "code": {name: sha256_of(str(sys.modules[name].__file__)) for name in sorted(modules)},
         "versions": {name: _version(name) for name in _PACKAGES},
         "reduced_range": needs_reduced_range(),
+        "graph": graph and hashlib.sha256(graph).hexdigest(),
         "ood_detectors": [one.to_dict() for one in _detectors(model)],
     }
     digest.update(json.dumps(facts, sort_keys=True).encode())
@@ -61,6 +69,16 @@ def cache_path(
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(memoryview(tensor.numpy()).cast("B") if tensor.numel() else b"")
     return cache_dir() / "compiled" / digest.hexdigest()
+
+
+def _has_own_code(module: nn.Module) -> bool:
+    """Return whether a module runs code that is not its class's."""
+    return bool(
+        isinstance(module, GraphModule)
+        or module._forward_hooks
+        or module._forward_pre_hooks
+        or any(callable(getattr(type(module), name, None)) for name in vars(module))
+    )
 
 
 def _detectors(model: nn.Module) -> Iterator[OODDetector]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import get_args
 
@@ -74,26 +75,40 @@ def compile(
     threads = number_of_threads(threads)
     check_backend(backend)
     import_optional("onnxruntime")
-
-    def exported() -> bytes:
-        content = export_onnx(model, with_ood_scores=description.has_ood_scores)
-        check_agreement(model, CompiledModel(content), example_images(description.spec.input))
-        return content
-
-    def float32() -> bytes:
-        return cached(cache_path(model, description) if cache else None, exported)
-
+    content, compiled = _float32(model, description, threads, cache)
     if images is None:
-        compiled = CompiledModel(float32(), threads=threads, backend=backend)
-        if backend != "onnxruntime":  # by which the file in the cache was checked
+        if backend != "onnxruntime":  # by which the file was checked
+            compiled = CompiledModel(content, threads=threads, backend=backend)
             check_agreement(model, compiled, example_images(description.spec.input))
         return compiled
     quantised = replace(description, precision="int8")
     content = cached(
-        cache_path(model, quantised, images) if cache else None,
-        lambda: quantise(float32(), description, images),
+        cache_path(model, quantised, images, content) if cache else None,
+        lambda: quantise(content, description, images),
     )
     return CompiledModel(content, threads=threads, backend=backend)
+
+
+def _float32(
+    model: nn.Module, description: Description, threads: int, cache: bool
+) -> tuple[bytes, CompiledModel]:
+    """Return the graph in float32, and what runs it; it computes what the model does."""
+    examples = example_images(description.spec.input)
+
+    def exported() -> bytes:
+        content = export_onnx(model, with_ood_scores=description.has_ood_scores)
+        check_agreement(model, CompiledModel(content), examples)
+        return content
+
+    if cache and (slot := cache_path(model, description)) is not None:
+        content = cached(slot, exported)
+        compiled = CompiledModel(content, threads=threads)
+        # Not everything that a model computes by can be hashed, e.g. attributes of its layers.
+        with suppress(ValueError):
+            check_agreement(model, compiled, examples)
+            return content, compiled
+    content = exported()
+    return content, CompiledModel(content, threads=threads)
 
 
 def _calibration_images(

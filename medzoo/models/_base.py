@@ -9,7 +9,7 @@ from operator import mul
 from typing import TYPE_CHECKING, Any
 
 import torch
-from timm.layers import ClassifierHead
+from timm.layers import ClassifierHead, SelectAdaptivePool2d
 from timm.models import checkpoint
 from timm.models._features import feature_take_indices
 from torch import Tensor, nn
@@ -34,12 +34,29 @@ class Head(ClassifierHead):
             x: The final map.
             pre_logits: Leave out the classifier.
         """
-        if self.training and self.global_pool.pool_type == "avg":
-            x = x.sum((2, 3)) / (x.shape[2] * x.shape[3])
-        else:
-            x = self.global_pool(x)
+        is_mean = False
+        if not torch.jit.is_scripting():  # TorchScript cannot ask about hooks
+            is_mean = self.training and _is_mean(self.global_pool)
+        x = x.sum((2, 3)) / (x.shape[2] * x.shape[3]) if is_mean else self.global_pool(x)
         x = self.drop(x)
         return x if pre_logits else self.fc(x)
+
+
+def _is_mean(pool: nn.Module) -> bool:
+    """Return whether a pooling is timm's mean over a map, and nothing else happens in it."""
+    if type(pool) is not SelectAdaptivePool2d or pool.pool_type != "avg":
+        return False
+    if not isinstance(pool.flatten, nn.Flatten) or getattr(pool.pool, "output_size", None) != 1:
+        return False
+    # What was changed or added on the module itself is what users expect to run.
+    return not any(
+        "forward" in vars(one)
+        or one._forward_hooks
+        or one._forward_pre_hooks
+        or one._backward_hooks
+        or one._backward_pre_hooks
+        for one in pool.modules()
+    )
 
 
 class ImageClassifier(Classifier):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +39,7 @@ def suggest_architecture(
     *,
     max_params: float | None = None,
     max_mflop: float | None = None,
+    model_args: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Let a trial of an Optuna study choose the arguments of an architecture.
 
@@ -53,13 +54,15 @@ def suggest_architecture(
         size: Height and width of its images, in pixels.
         max_params: Largest number of parameters, or None.
         max_mflop: Most operations for one image, in millions (`medzoo.models.ModelCost`), or None.
+        model_args: Arguments that stay as they are, e.g. ``{"global_pool": "catavgmax"}``.
 
     Returns:
-        Arguments for `medzoo.create_model` and `medzoo.Recipe.model_args`.
+        Arguments for `medzoo.create_model` and `medzoo.Recipe.model_args`, `model_args` included.
 
     Raises:
         TypeError: If a limit is not a number.
-        ValueError: If the architecture is unknown or not medzoo's, or a limit is not above 0.
+        ValueError: If the architecture is unknown or not medzoo's, a limit is not above 0, or
+            `model_args` has other values of what is chosen here than `create_model` has.
         optuna.TrialPruned: If it costs more than allowed although all widths are 8.
         ImportError: If Optuna is not installed: ``pip install 'medzoo[search]'``.
 
@@ -75,7 +78,9 @@ def suggest_architecture(
     for name, limit in (("max_params", max_params), ("max_mflop", max_mflop)):
         if limit is not None:
             check_factor(name, limit)
-    chosen = _choose(_Chooser(architecture, trial), architecture, info, size)
+    check_fixed_args(architecture, info, size, model_args or {})
+    fixed = dict(model_args or {})
+    chosen = fixed | _choose(_Chooser(architecture, trial), architecture, info, size)
     args, factor = chosen, 1.0
     while True:
         cost = model_cost(architecture, dataset=info, size=size, **args)
@@ -132,6 +137,44 @@ def check_searchable(architecture: str) -> None:
         raise unknown_name("architecture for a search", architecture, _SPACES)
 
 
+def check_fixed_args(
+    architecture: str,
+    info: DatasetInfo,
+    size: int,
+    fixed: Mapping[str, Any],
+    varied: Iterable[str] = (),
+) -> None:
+    """Make sure that arguments are not those that an architecture search chooses itself.
+
+    Args:
+        architecture: One of medzoo's.
+        info: The data set.
+        size: Height and width of its images, in pixels.
+        fixed: Arguments of a recipe. They may have the values of the network that `create_model`
+            builds, which the search starts from.
+        varied: Arguments that a space of recipes changes.
+
+    Raises:
+        ValueError: If an argument is chosen by the architecture search.
+    """
+    own = _choose(_Chooser(architecture), architecture, info, size)
+    default = _default_args(architecture, info, size)
+    for name in own:
+        if name in varied:
+            raise ValueError(
+                f"space= changes model_args {name!r}, which the search for an architecture of "
+                f"{architecture} changes, too; leave it out of the space, or leave out "
+                "architecture=, max_params= and max_mflop="
+            )
+        if name in fixed and _plain(fixed[name]) not in map(_plain, (default[name], own[name])):
+            raise ValueError(
+                f"model_args: {name}={fixed[name]!r:.100} is not where the search for an "
+                f"architecture of {architecture} starts, {name}={_plain(default[name])!r}, and "
+                "would be replaced; leave it out of the recipe, or leave out architecture=, "
+                "max_params= and max_mflop="
+            )
+
+
 class _Chooser:
     """Asks a trial for values; without one, takes the defaults and remembers them by name."""
 
@@ -169,10 +212,20 @@ class _Chooser:
 
 def _choose(choose: _Chooser, architecture: str, info: DatasetInfo, size: int) -> dict[str, Any]:
     """Choose an architecture's arguments; the defaults are those that `create_model` has."""
+    default = _default_args(architecture, info, size)
+    return _SPACES[architecture][1](choose, default, size)
+
+
+def _default_args(architecture: str, info: DatasetInfo, size: int) -> dict[str, Any]:
     check_searchable(architecture)
-    cls, space = _SPACES[architecture]
-    default = {name: one.default for name, one in signature(cls).parameters.items()}
-    return space(choose, default | network_args(architecture, info.name, size), size)
+    parameters = signature(_SPACES[architecture][0]).parameters
+    default = {name: one.default for name, one in parameters.items()}
+    return default | network_args(architecture, info.name, size)
+
+
+def _plain(value: Any) -> Any:
+    """Return sequences as lists, as recipes have them."""
+    return [*map(_plain, value)] if isinstance(value, list | tuple) else value
 
 
 def _advanced_cnn(choose: _Chooser, default: Mapping[str, Any], size: int) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Mapping
 from typing import Any, cast
 
 import optuna
@@ -148,6 +149,7 @@ class Objective:
         setting, models = self.setting, list(self.setting.recipes)
         model = trial.suggest_categorical("model", models) if len(models) > 1 else models[0]
         base = setting.recipes[model]
+        changes: Mapping[str, Any] = {}
         if "baseline" in trial.user_attrs:
             for name, (domain, _) in parameters_of(base, setting.space).items():
                 suggest(trial, name, domain)
@@ -156,13 +158,23 @@ class Objective:
             changes = suggest_changes(trial, setting.space, base)
             recipe = with_last_validation(base, base.with_changes(**changes))
         if setting.architecture:
-            recipe = recipe.with_changes(model_args=self._architecture(trial, model))
+            varied = changes.get("model_args", {})
+            args = self._architecture(trial, model, recipe.model_args, varied)
+            recipe = recipe.with_changes(model_args=args)
         return model, recipe
 
-    def _architecture(self, trial: optuna.Trial, model: str) -> dict[str, Any]:
-        from medzoo.search.architectures import suggest_architecture
+    def _architecture(
+        self,
+        trial: optuna.Trial,
+        model: str,
+        fixed: Mapping[str, Any],
+        varied: Mapping[str, Any],
+    ) -> dict[str, Any]:
+        from medzoo.search.architectures import check_fixed_args, suggest_architecture
 
         part = self.setting.parts[0]
+        # What a function changes is not known before its trial.
+        check_fixed_args(model, part.info, part.size, fixed, varied)
         return suggest_architecture(
             trial,
             model,
@@ -170,6 +182,7 @@ class Objective:
             part.size,
             max_params=self.setting.max_params,
             max_mflop=self.setting.max_mflop,
+            model_args=fixed,
         )
 
 

@@ -16,12 +16,18 @@ from medzoo.device import resolve_device
 from medzoo.distributed import is_torchrun
 from medzoo.lazy import import_optional
 from medzoo.models import architecture_of
-from medzoo.search.architectures import check_searchable
+from medzoo.search.architectures import check_fixed_args, check_searchable
 from medzoo.search.folds import validation_parts
 from medzoo.search.goals import Goal, check_goals
 from medzoo.search.result import SearchResult
 from medzoo.search.setting import Setting
-from medzoo.search.space import Space, check_model_args, check_space, default_space
+from medzoo.search.space import (
+    Space,
+    check_model_args,
+    check_space,
+    default_space,
+    model_args_of,
+)
 from medzoo.spec.checks import check_whole, is_finite
 from medzoo.training import Recipe, load_recipe
 
@@ -88,14 +94,17 @@ def search(
             but less a matter of luck.
         groups: With `folds`, patient or lesion of each training and then each validation image; the
             images of a group stay in one fold.
-        architecture: Also search widths, depths and other arguments of the architectures.
-        max_params: Largest number of parameters of a model; implies `architecture`.
+        architecture: Also search widths, depths and other arguments of the architectures, which
+            neither the recipe nor the space may set then.
+        max_params: Largest number of parameters of a model; implies `architecture`. The networks of
+            the first trials are made narrower if they have more.
         max_mflop: Most floating-point operations for one image, in millions; implies
             `architecture`.
         storage: A file ending in ``.db`` (SQLite) or ``.log`` (a journal); the URL of a database,
             ``"postgresql://user@host/name"``; or None to keep nothing.
         sampler: ``"tpe"``, ``"random"`` or one of Optuna's, which counts by its class: with other
-            arguments, it goes on with the same search.
+            arguments, it goes on with the same search. One that stops the study, as a grid does at
+            its end, ends the search.
         pruner: ``"successive_halving"`` (the default for one objective), ``"hyperband"``,
             ``"none"`` or one of Optuna's, which counts by its class, too. Steps are percent of a
             trial's epochs.
@@ -148,6 +157,9 @@ def search(
     for model, base in recipes.items():
         check_space(space, base)
         check_model_args(space, model, data)
+        if architecture:
+            varied = model_args_of(space)
+            check_fixed_args(model, data.info, parts[0].size, base.model_args, varied)
     setting = Setting(
         parts,
         recipes,
@@ -160,11 +172,13 @@ def search(
         seed,
     )
     with quiet():
-        create_sampler(sampler, seed, len(goals) > 1)  # to find out now whether there is one
+        # Optuna asks the sampler before a trial begins, too: a grid then says what comes next.
+        first_sampler = create_sampler(sampler, seed, len(goals) > 1)
         created = create_pruner(pruner, len(goals) > 1)
         study = open_study(
             setting.study_name(sampler, created), setting, open_storage(storage), created
         )
+        study.sampler = first_sampler
         left = None if time_limit is None else max(0.0, time_limit - seconds_spent(study))
         deadline = math.inf if left is None else time.monotonic() + left
         done = len(result_of(study, setting).trials)

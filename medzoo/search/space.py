@@ -13,7 +13,7 @@ from medzoo.lazy import import_optional
 from medzoo.models import create_model
 from medzoo.models._registry import ARCHITECTURES
 from medzoo.training import Augmentation, Recipe
-from medzoo.training.recipes.recipe import known_fields
+from medzoo.training.recipes.recipe import known_fields, merge
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -110,14 +110,15 @@ def choose(
     for field, domain in space.items():
         here = (*path, field)
         if here in {(name,) for name in _NESTED}:
-            changes[field] = choose(domain, pick, here, suffix)
+            changes = merge(changes, {field: choose(domain, pick, here, suffix)})
             continue
         value = pick(".".join(here) + suffix, here, domain)
         if value is _KEEP:
             continue
         changes[field] = value
         if isinstance(domain, Mapping):
-            changes |= choose(domain[value], pick, path, f"[{value}]")
+            # What depends on it may be in a mapping of which other fields have been chosen.
+            changes = merge(changes, choose(domain[value], pick, path, f"{suffix}[{value}]"))
     return changes
 
 
@@ -200,7 +201,8 @@ def check_space(space: object, recipe: Recipe) -> None:
 
     Raises:
         TypeError: If it, or one of its domains, is of the wrong type.
-        ValueError: If it is empty, a field is unknown, or a value is out of its range.
+        ValueError: If it is empty, a field is unknown or given twice, or a value is out of its
+            range.
     """
     if callable(space):
         return
@@ -214,12 +216,40 @@ def check_space(space: object, recipe: Recipe) -> None:
     known_fields(Augmentation, space.get("augmentation", {}))
     if not names:
         raise ValueError("space= holds nothing to search; give fields with choices or ranges")
+    _check_places(space)
+    for name in names:
+        if names.count(name) > 1:  # Optuna knows parameters by their names
+            raise ValueError(
+                f"space: two parameters have the same name, {name!r:.200}; let the choices that "
+                "they depend on differ as text, too"
+            )
     for _, path, domain in domains(space):
         for value in _ends(".".join(path), domain):
             change = value
             for key in reversed(path):
                 change = {key: change}
             recipe.with_changes(**change)
+
+
+def _check_places(space: Mapping[str, Any], path: tuple[str, ...] = ()) -> set[tuple[str, ...]]:
+    """Return the places in the recipe that a space may fill, if none is filled twice at once."""
+    filled: set[tuple[str, ...]] = set()
+    for field, domain in space.items():
+        here = (*path, field)
+        if here in {(name,) for name in _NESTED}:
+            more = _check_places(domain, here)
+        else:
+            # One choice excludes the others, so what depends on them may fill the same place.
+            rest = domain.values() if isinstance(domain, Mapping) else ()
+            more = set().union(*(_check_places(one, path) for one in rest))
+            filled, more = filled | {here}, more | ({here} & filled)
+        if twice := sorted(filled & more):
+            raise ValueError(
+                f"space: {'.'.join(twice[0])} is given twice for the same trial, so that only one "
+                "of its values would count; give it once, or once with each choice of one field"
+            )
+        filled |= more
+    return filled
 
 
 def check_model_args(space: Space, model: str, data: Dataset) -> None:
@@ -233,7 +263,7 @@ def check_model_args(space: Space, model: str, data: Dataset) -> None:
     Raises:
         ValueError: If it lacks one.
     """
-    if callable(space) or not (given := space.get("model_args")):
+    if not (given := model_args_of(space)):
         return
     if model in ARCHITECTURES:
         known = [*signature(ARCHITECTURES[model]).parameters]
@@ -247,6 +277,17 @@ def check_model_args(space: Space, model: str, data: Dataset) -> None:
         create_model(model, dataset=data, **first)
     except TypeError as error:
         raise ValueError(f"space: model_args={first} do not fit {model}: {error}") from error
+
+
+def model_args_of(space: Space) -> dict[str, Domain]:
+    """Return the arguments of the architecture that a space changes, also those under a choice.
+
+    Args:
+        space: The space; what a function returns is not known before its trial.
+    """
+    if callable(space):
+        return {}
+    return {path[1]: domain for _, path, domain in domains(space) if path[0] == "model_args"}
 
 
 def domains(
@@ -275,7 +316,7 @@ def domains(
         yield ".".join(here) + suffix, here, domain
         if isinstance(domain, Mapping):
             for value, more in domain.items():
-                yield from domains(more, path, f"[{value}]")
+                yield from domains(more, path, f"{suffix}[{value}]")
 
 
 def describe_space(space: Space) -> object:

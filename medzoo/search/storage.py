@@ -49,7 +49,7 @@ ALIVE = "alive"
 _BUSY = 60  # seconds that a process waits for another one that writes into an SQLite file
 _ATTEMPTS, _PAUSE = 20, 0.25  # to open a database that another process makes, and seconds between
 _EXISTS = re.compile("already exists|duplicate key|unique constraint", re.IGNORECASE)
-_KEPT_BY_RETRY = ("fixed_params", "failed_trial", "retry_history")
+_KEPT_BY_RETRY = ("fixed_params", "failed_trial", "retry_history", "grid_id", "search_space")
 _FILES = {"sqlite": (".db", ".sqlite", ".sqlite3"), "journal": (".log", ".journal")}
 
 

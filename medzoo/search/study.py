@@ -12,6 +12,7 @@ from typing import Any
 import optuna
 from optuna.exceptions import DuplicatedStudyError, ExperimentalWarning, UpdateFinishedTrialError
 from optuna.pruners import BasePruner
+from optuna.samplers import GridSampler
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
@@ -82,7 +83,7 @@ def run_trials(
     display: SearchDisplay,
     trials: int | None,
 ) -> None:
-    """Run trials until the study has enough of them or the time is over.
+    """Run trials until the study has enough of them, is stopped, or the time is over.
 
     Args:
         study: The study, in which other processes may work at the same time.
@@ -96,6 +97,8 @@ def run_trials(
     """
     failures, is_waiting = 0, False
     while time.monotonic() < objective.deadline:
+        if _is_exhausted(study):
+            return
         if trials is not None:
             known = study.get_trials(deepcopy=False)
             finished, running = len(finished_trials(known)), _numbers(known, TrialState.RUNNING)
@@ -114,7 +117,9 @@ def run_trials(
         result = result_of(study, objective.setting)
         best = next(iter(result.ranked), None)
         display.trial(record, best, len(result.trials), result.goals)
-        if record.reason.startswith(LATE):
+        # A sampler may stop the study; what was interrupted and is repeated is still missing.
+        is_stopped = study._stop_flag and not _waiting(study)
+        if record.reason.startswith(LATE) or is_stopped:
             return
         failures = failures + 1 if record.state == "failed" else 0
         if failures == FAILURES:
@@ -150,6 +155,16 @@ def _run_one(study: optuna.Study, objective: Objective) -> TrialRecord | None:
         retry(study, last[0])  # for a later call that wants more trials
         return None
     return TrialRecord.of(last[0], objective.setting.goals)
+
+
+def _is_exhausted(study: optuna.Study) -> bool:
+    """Return whether the sampler has nothing left to try, as a grid that an earlier call tried."""
+    sampler = study.sampler
+    return isinstance(sampler, GridSampler) and sampler.is_exhausted(study) and not _waiting(study)
+
+
+def _waiting(study: optuna.Study) -> list[int]:
+    return _numbers(study.get_trials(deepcopy=False), TrialState.WAITING)
 
 
 def finished_trials(trials: list[FrozenTrial]) -> list[FrozenTrial]:

@@ -8,7 +8,11 @@ import torch
 
 import medzoo
 from medzoo.models import create_model
-from medzoo.search.architectures import default_architecture_params, suggest_architecture
+from medzoo.search.architectures import (
+    check_fixed_args,
+    default_architecture_params,
+    suggest_architecture,
+)
 
 optuna = pytest.importorskip("optuna")
 
@@ -150,3 +154,73 @@ def test_errors_name_what_was_expected():
         suggest_architecture(trial, "simple_cnn", DERMA, 28, max_params=0)
     with pytest.raises(TypeError, match="max_mflop='5' must be a finite number"):
         suggest_architecture(trial, "simple_cnn", DERMA, 28, max_mflop="5")
+
+
+def test_arguments_that_stay_count_in_the_budget():
+    params = default_architecture_params("simple_cnn", DERMA, 28)
+    kept = {"global_pool": "catavgmax", "drop_rate": 0.1}
+    limit = 1000 + suggest_cost(params, {})
+    args = suggest_architecture(
+        optuna.trial.FixedTrial(params), "simple_cnn", DERMA, 28, max_params=limit, model_args=kept
+    )
+    assert args.items() >= kept.items()
+    assert parameters(build("simple_cnn", DERMA, 28, args)) <= limit < suggest_cost(params, kept)
+
+
+def suggest_cost(params, kept):
+    trial = optuna.trial.FixedTrial(params)
+    suggest_architecture(trial, "simple_cnn", DERMA, 28, model_args=kept)
+    return trial.user_attrs["parameters"]
+
+
+@pytest.mark.parametrize("architecture", medzoo.list_models())
+@pytest.mark.parametrize("size", [28, 64])
+def test_the_arguments_of_a_bundled_recipe_are_where_the_search_starts(architecture, size):
+    for name in ("dermamnist", "breastmnist"):
+        recipe = medzoo.recipe_for(architecture, f"{name}_{size}")
+        info = medzoo.dataset_info(name)
+        check_fixed_args(architecture, info, size, recipe.model_args)
+
+
+def space_by_function(trial, recipe):
+    return {"model_args": {"depth": trial.suggest_int("depth", 1, 3)}}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"recipe": {"model_args": {"widths": [16, 32, 64]}}},
+            r"model_args: widths=\[16, 32, 64\] is not where .* of simple_cnn starts, widths=\[",
+        ),
+        ({"space": {"model_args": {"depth": [1, 2]}}}, r"space= changes model_args 'depth'"),
+        (
+            {"space": {"optimizer": {"adamw": {"model_args": {"depth": [1]}}}}},
+            r"space= changes model_args 'depth'",
+        ),
+    ],
+    ids=["recipe", "space", "under a choice"],
+)
+@pytest.mark.parametrize("limit", [{"architecture": True}, {"max_params": 1e5}])
+def test_arguments_that_the_search_chooses_are_not_set_beside_it(run, options, message, limit):
+    with pytest.raises(ValueError, match=message):
+        run(trials=1, **options, **limit)
+
+
+def test_a_search_keeps_the_recipes_other_arguments(run):
+    recipe = {"model_args": {"global_pool": "catavgmax"}}
+    space = {"model_args": {"drop_rate": [0.1, 0.2]}}
+    result = run(trials=3, recipe=recipe, space=space, max_params=3e5)
+    assert [trial.state for trial in result.trials] == ["complete"] * 3
+    for number, trial in enumerate(result.trials):
+        args = dict(trial.recipe.model_args)
+        assert args["global_pool"] == "catavgmax"
+        assert number == 0 or args["drop_rate"] == trial.params["model_args.drop_rate"]
+        info = medzoo.dataset_info("breastmnist")
+        assert parameters(build("simple_cnn", info, 28, args)) <= 3e5
+
+
+def test_a_function_that_sets_what_the_search_chooses_is_told(run):
+    result = run(trials=2, space=space_by_function, architecture=True)
+    assert result.trials[1].state == "failed"
+    assert "space= changes model_args 'depth'" in result.trials[1].reason

@@ -276,7 +276,7 @@ def test_validation_images_of_one_class_are_refused_before_the_first_trial(run, 
 def test_architectures_are_searched_within_the_budget(run, monkeypatch):
     asked = []
 
-    def suggest_architecture(trial, model, info, size, *, max_params, max_mflop):
+    def suggest_architecture(trial, model, info, size, *, max_params, max_mflop, model_args):
         asked.append((model, size, max_params, max_mflop))
         width = trial.suggest_int("simple_cnn.width", 1, 9)
         if trial.number == 2:
@@ -284,6 +284,7 @@ def test_architectures_are_searched_within_the_budget(run, monkeypatch):
         return {"widths": [width]}
 
     stand_in = SimpleNamespace(
+        check_fixed_args=lambda *_: None,
         suggest_architecture=suggest_architecture,
         default_architecture_params=lambda *_: {"simple_cnn.width": 7},
     )
@@ -346,3 +347,46 @@ def test_without_optuna_the_extra_is_named(data, monkeypatch):
         medzoo.search(data, trials=1)
     with pytest.raises(ImportError, match=r"medzoo\[search\]"):
         default_space(Recipe(), data.info, 10)
+
+
+def grid():
+    return optuna.samplers.GridSampler({"learning_rate": [1e-3, 1e-2, 1e-1, 1.0]}, seed=0)
+
+
+def rates(result):
+    return sorted(trial.params["learning_rate"] for trial in result.trials if not trial.is_baseline)
+
+
+def test_a_sampler_of_ones_own_sees_every_trial_and_may_end_the_search(run, tmp_path):
+    kept = {"space": RATES, "storage": tmp_path / "study.db"}
+    for trials in (3, 20, 20):  # the last call finds the grid exhausted
+        result = run(trials=trials, sampler=grid(), **kept)
+    assert [trial.state for trial in result.trials] == ["complete"] * 5
+    assert rates(result) == [1e-3, 1e-2, 1e-1, 1.0]
+
+
+@pytest.mark.parametrize("interruptions", [(1,), (2,), (3, 4), (5,)])
+def test_an_interrupted_grid_is_finished(run, monkeypatch, tmp_path, interruptions):
+    kept, calls = {"space": RATES, "storage": tmp_path / "study.db"}, []
+
+    def interrupted(*arguments, **more):
+        calls.append(1)
+        if len(calls) in interruptions:
+            raise KeyboardInterrupt
+        return formulas.train(*arguments, **more)
+
+    monkeypatch.setattr(objective, "train", interrupted)
+    for _ in interruptions:
+        with pytest.raises(KeyboardInterrupt):
+            run(trials=20, sampler=grid(), **kept)
+    result = run(trials=20, sampler=grid(), **kept)
+    assert [trial.state for trial in result.trials] == ["complete"] * 5
+    assert rates(result) == [1e-3, 1e-2, 1e-1, 1.0]
+
+
+def test_a_function_may_end_the_search(run):
+    def space(trial, recipe):
+        trial.study.stop()
+        return {"warmup": trial.suggest_float("warmup", 0, 0.1)}
+
+    assert numbers(run(trials=5, space=space)) == [0, 1]

@@ -181,3 +181,79 @@ def test_an_argument_that_an_architecture_lacks_is_named_before_the_first_trial(
     with pytest.raises(ValueError, match=said):
         medzoo.search(data, model, space, trials=1, storage=None, progress=False)
     check_model_args({"model_args": {"drop_rate": [0.0, 0.2]}}, model, data)
+
+
+NOISE = {"optimizer": {"muon": {"augmentation": {"noise": [0.05]}}, "adamw": {}}}
+DROP = {"optimizer": {"muon": {"model_args": {"drop_rate": [0.3]}}, "adamw": {}}}
+
+
+def with_muon(name, path, domain):
+    return next(iter(domain))
+
+
+@pytest.mark.parametrize(
+    ("rest", "conditional", "expected"),
+    [
+        ({"augmentation": {"rotation": [9]}}, NOISE, {"rotation": 9, "noise": 0.05}),
+        ({"model_args": {"depth": [2]}}, DROP, {"depth": 2, "drop_rate": 0.3}),
+    ],
+    ids=["augmentation", "model_args"],
+)
+def test_what_depends_on_a_choice_is_added_to_what_does_not(rest, conditional, expected):
+    for space in (rest | conditional, conditional | rest):
+        check_space(space, Recipe())
+        changes = choose(space, with_muon)
+        assert changes[next(iter(rest))] == expected
+
+
+def test_names_tell_every_choice_that_a_parameter_depends_on():
+    space = {
+        "optimizer": {
+            "muon": {"warmup": {0.0: {"learning_rate": [0.01]}, 0.1: {}}},
+            "adamw": {"warmup": {0.0: {"learning_rate": [0.001]}}},
+        }
+    }
+    check_space(space, Recipe())
+    names = [name for name, *_ in domains(space)]
+    assert "learning_rate[muon][0.0]" in names
+    assert len(set(names)) == len(names) == 5
+    picked = []
+    choose(space, lambda name, _, domain: picked.append(name) or next(iter(domain)))
+    assert picked == ["optimizer", "warmup[muon]", "learning_rate[muon][0.0]"]
+
+
+@pytest.mark.parametrize(
+    ("space", "message"),
+    [
+        (
+            {"optimizer": {"sgd": {"warmup": [0.1]}, "adamw": {}}, "warmup": [0.2]},
+            "warmup is given twice for the same trial",
+        ),
+        (
+            {"augmentation": {"noise": [0.1]}} | NOISE,
+            r"augmentation\.noise is given twice for the same trial",
+        ),
+        (
+            {
+                "optimizer": {"sgd": {"warmup": [0.1]}, "adamw": {}},
+                "class_weights": {"balanced": {"warmup": [0.2]}, "none": {}},
+            },
+            "warmup is given twice for the same trial",
+        ),
+        ({"optimizer": {"sgd": {"optimizer": ["adamw"]}}}, "optimizer is given twice"),
+        (
+            {"freeze": {1: {"warmup": [0.1]}, "1": {"warmup": [0.2]}}},
+            r"two parameters have the same name, 'warmup\[1\]'",
+        ),
+    ],
+    ids=["also at the top", "also nested", "under two fields", "under itself", "equal as text"],
+)
+def test_a_place_that_would_be_filled_twice_is_refused(space, message):
+    with pytest.raises(ValueError, match=message):
+        check_space(space, Recipe())
+
+
+def test_an_argument_under_a_choice_that_an_architecture_lacks_is_named_too(data):
+    space = {"optimizer": {"adamw": {"model_args": {"drop_rat": [0.0]}}}}
+    with pytest.raises(ValueError, match=r"unknown argument of simple_cnn .* 'drop_rat'"):
+        check_model_args(space, "simple_cnn", data)
