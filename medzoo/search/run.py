@@ -66,7 +66,8 @@ def search(
     All trials are kept in `storage`. If the process is killed, the same call goes on, and several
     processes, on one machine or many, may work on a search together: each makes the same call.
     Calls with other data, models or options begin searches of their own in the same storage; only
-    `trials` and `time_limit` may change, and count for all calls together.
+    `trials` and `time_limit` may change, and count for all calls together. A trial that the end of
+    the time cut off is trained again by the next call that has time left, and counts once.
 
     Args:
         data: Training and validation images. Without a validation split, a part of the training
@@ -114,8 +115,8 @@ def search(
             validation images are all of one class.
         ImportError: If Optuna is not installed: ``pip install 'medzoo[search]'``.
         DatasetError: If the data cannot be divided into `folds`.
-        TrainingError: If the storage cannot be opened, or ten trials fail one after the other. One
-            that fails is recorded, and the search goes on.
+        TrainingError: If the storage cannot be opened or fails, or ten trials fail one after the
+            other. One that fails is recorded, and the search goes on.
 
     Example:
         >>> result = medzoo.search(data, "simple_cnn", time_limit=3600)  # doctest: +SKIP

@@ -8,49 +8,78 @@ sign of life; here, one implementation serves both kinds of storage.
 
 from __future__ import annotations
 
-import copy
 import json
 import re
+import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial, wraps
+from inspect import getattr_static
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import optuna
-from optuna.storages import (
-    BaseStorage,
-    InMemoryStorage,
-    JournalStorage,
-    RDBStorage,
-    RetryHeartbeatStaleTrialCallback,
-)
+from optuna.exceptions import StorageInternalError
+from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBStorage
 from optuna.storages._heartbeat import BaseHeartbeat
 from optuna.storages.journal import JournalFileBackend
 from optuna.storages.journal._file import get_lock_file
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import URL, make_url
+from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from medzoo.errors import TrainingError
-from medzoo.escape import for_display
-from medzoo.lazy import import_optional
+from medzoo.search.address import as_url, is_secret, shown_address, shown_reason
+from medzoo.search.repeats import ALIVE, last_sign, repeat
 
 INTERVAL = 10
 """Seconds between signs of life."""
 GRACE = 60
 """Seconds of silence after which a process counts as dead."""
-RETRIES = 2
-"""How often a trial whose process died is tried again; it may be what kills the process."""
-ALIVE = "alive"
-"""The attribute of a trial with the time of its last sign of life, in seconds since 1970."""
 
 _BUSY = 60  # seconds that a process waits for another one that writes into an SQLite file
 _ATTEMPTS, _PAUSE = 20, 0.25  # to open a database that another process makes, and seconds between
 _EXISTS = re.compile("already exists|duplicate key|unique constraint", re.IGNORECASE)
-_KEPT_BY_RETRY = ("fixed_params", "failed_trial", "retry_history")
-_FILES = {"sqlite": (".db", ".sqlite", ".sqlite3"), "journal": (".log", ".journal")}
+_BROKEN = (StorageInternalError, SQLAlchemyError, OSError, json.JSONDecodeError)
+
+
+class StorageError(TrainingError):
+    """A storage cannot be read or written any more, unlike a training that fails."""
+
+
+class _Explained:
+    """Turns what drivers and files raise into one error, which names the storage."""
+
+    address: str | Path = ""
+
+    def __init_subclass__(cls) -> None:
+        inside = threading.local()  # parts of Optuna call one another, and catch what they raise
+
+        def explained(method: Callable[..., Any]) -> Callable[..., Any]:
+            @wraps(method)
+            def call(self: _Explained, *args: Any, **kwargs: Any) -> Any:
+                if not self.address or getattr(inside, "is_inside", False):
+                    return method(self, *args, **kwargs)
+                inside.is_inside = True
+                try:
+                    return method(self, *args, **kwargs)
+                except _BROKEN as error:
+                    raise StorageError(
+                        f"the storage {shown_address(self.address)} failed: "
+                        f"{shown_reason(error, self.address)}; once that is mended, the same "
+                        "command goes on"
+                    ) from _shown_cause(error, self.address)
+                finally:
+                    inside.is_inside = False
+
+            return call
+
+        for name in dir(cls):
+            if isinstance(method := getattr_static(cls, name), FunctionType) and name[:2] != "__":
+                setattr(cls, name, explained(method))
 
 
 class _SignsOfLife(BaseHeartbeat):
@@ -69,76 +98,15 @@ class _SignsOfLife(BaseHeartbeat):
         return INTERVAL
 
     def get_heartbeat_stale_trial_callback(self) -> Callable[[optuna.Study, FrozenTrial], None]:
-        return retry
+        return partial(repeat, died=True)
 
 
-class _Journal(_SignsOfLife, JournalStorage):
+class _Journal(_Explained, _SignsOfLife, JournalStorage):
     """A journal file."""
 
 
-class _Database(_SignsOfLife, RDBStorage):
+class _Database(_Explained, _SignsOfLife, RDBStorage):
     """A database."""
-
-
-def retry(study: optuna.Study, trial: FrozenTrial) -> None:
-    """Put a trial that did not end by itself back into the queue, but not for ever.
-
-    Args:
-        study: The study.
-        trial: The trial.
-    """
-    again = copy.deepcopy(trial)
-    # Without the rungs that it had climbed: it has to compete on each of them again.
-    again.system_attrs = {k: v for k, v in trial.system_attrs.items() if k in _KEPT_BY_RETRY}
-    RetryHeartbeatStaleTrialCallback(max_retry=RETRIES)(study, again)
-
-
-def replaced(trials: Iterable[FrozenTrial]) -> set[int]:
-    """Return the numbers of the trials that have been put back into the queue, as new trials.
-
-    Args:
-        trials: All trials of a study.
-    """
-    return {
-        number for one in trials for number in RetryHeartbeatStaleTrialCallback.retry_history(one)
-    }
-
-
-def begun_before(number: int, trials: Iterable[FrozenTrial]) -> int:
-    """Count the trials with smaller numbers that are running, or have ended by themselves.
-
-    Args:
-        number: Number of a trial.
-        trials: All trials of its study.
-    """
-    trials = list(trials)
-    again = replaced(trials)
-    return sum(
-        one.number < number and one.number not in again and one.state != TrialState.WAITING
-        for one in trials
-    )
-
-
-def number_without_repeats(number: int, trials: Sequence[FrozenTrial]) -> int:
-    """Return the number that a trial would have if none had been put back into the queue.
-
-    Args:
-        number: Number of the trial; one that repeats another gets the number of that one.
-        trials: All trials of its study, by number.
-    """
-    history = [RetryHeartbeatStaleTrialCallback.retry_history(one) for one in trials]
-    first = min([number, *history[number]])
-    return first - sum(map(bool, history[:first]))
-
-
-def last_sign(trial: FrozenTrial) -> float:
-    """Return when a trial was last known to be alive, in seconds since 1970.
-
-    Args:
-        trial: A trial that has started.
-    """
-    assert trial.datetime_start is not None
-    return max(trial.system_attrs.get(ALIVE, 0.0), trial.datetime_start.timestamp())
 
 
 def open_storage(storage: str | Path | None) -> BaseStorage:
@@ -161,19 +129,27 @@ def open_storage(storage: str | Path | None) -> BaseStorage:
             f"storage={storage!r:.80} is a {type(storage).__name__}; expected a file such as "
             "'study.db', the URL of a database, or None"
         )
-    url = _as_url(storage)
+    url = as_url(storage)
     try:
         if url.startswith("journal:"):
-            return _open_journal(Path(url.removeprefix("journal:")))
-        return _open_database(url)
+            opened: _Journal | _Database = _open_journal(Path(url.removeprefix("journal:")))
+        else:
+            opened = _open_database(url)
     except ImportError:
         raise
     except Exception as error:  # whatever the database's driver raises
-        shown = re.sub("://[^/@]*@", "://", str(storage))  # without the password
         raise TrainingError(
-            f"the study cannot be opened at {for_display(shown)}: "
-            f"{for_display(str(error))[:300]}; give another storage="
-        ) from error
+            f"the study cannot be opened at {shown_address(storage)}: "
+            f"{shown_reason(error, storage)}; give another storage="
+        ) from _shown_cause(error, storage)
+    opened.address = storage
+    return opened
+
+
+def _shown_cause(error: Exception, storage: str | Path) -> Exception | None:
+    """Return an error if a traceback may show it: no password is in it."""
+    texts = f"{error} {error.__cause__} {error.__context__}"
+    return None if is_secret(texts, storage) else error
 
 
 def _open_journal(path: Path) -> _Journal:
@@ -197,7 +173,8 @@ def _open_database(url: str) -> _Database:
     options: dict[str, Any] = {"pool_pre_ping": True}
     if url.startswith("sqlite:"):
         options["connect_args"] = {"timeout": _BUSY}
-        Path(make_url(url).database or "").parent.mkdir(parents=True, exist_ok=True)
+        if not (path := make_url(url).database or "").startswith("file:"):  # a URI of SQLite's own
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
     for attempt in range(_ATTEMPTS):
         try:
             return _Database(url, options)
@@ -207,33 +184,3 @@ def _open_database(url: str) -> _Database:
                 raise
             time.sleep(_PAUSE)
     raise AssertionError
-
-
-def _as_url(storage: str | Path) -> str:
-    text = str(storage)
-    if "://" not in text:
-        for kind, endings in _FILES.items():
-            if text.endswith(endings):
-                return _sqlite_url(text) if kind == "sqlite" else f"journal:{text}"
-        raise ValueError(
-            f"storage={text!r} is neither a URL nor a file whose ending says what it is; expected "
-            f"{' or '.join(_FILES['sqlite'])} for SQLite, {' or '.join(_FILES['journal'])} for a "
-            "journal"
-        )
-    if text.startswith(
-        "postgresql://"
-    ):  # SQLAlchemy's own choice of a driver needs another package
-        text = text.replace("postgresql://", "postgresql+pg8000://", 1)
-    if text.startswith("postgresql+pg8000:"):
-        import_optional("pg8000", "PostgreSQL needs", "search")
-    return text
-
-
-def _sqlite_url(path: str) -> str:
-    url = URL.create("sqlite", database=path)
-    if make_url(str(url)) != url:
-        raise ValueError(
-            f"storage={path!r} has characters that SQLAlchemy before 2.1 cannot open; rename the "
-            "file or its folder, or upgrade SQLAlchemy"
-        )
-    return str(url)
