@@ -111,8 +111,9 @@ def search(
 
     Raises:
         TypeError: If an argument is of the wrong type.
-        ValueError: If an argument is wrong, neither `trials` nor `time_limit` is given, or the
-            validation images are all of one class.
+        ValueError: If an argument is wrong, neither `trials` nor `time_limit` is given, the
+            validation images are all of one class, or no network of an architecture is as small
+            as `max_params` and `max_mflop` demand.
         ImportError: If Optuna is not installed: ``pip install 'medzoo[search]'``.
         DatasetError: If the data cannot be divided into `folds`.
         TrainingError: If the storage cannot be opened or fails, or ten trials fail one after the
@@ -123,6 +124,7 @@ def search(
         >>> run = medzoo.train(result.model, data, result.recipe)  # doctest: +SKIP
     """
     import_optional("optuna", "medzoo.search needs", "search")
+    from medzoo.search.budget import check_budget
     from medzoo.search.objective import Objective, create_sampler
     from medzoo.search.progress import SearchDisplay
     from medzoo.search.pruning import create_pruner
@@ -161,6 +163,8 @@ def search(
         seed,
     )
     with quiet():
+        for name in names if max_params is not None or max_mflop is not None else ():
+            check_budget(name, parts[0], max_params, max_mflop)
         create_sampler(sampler, seed, len(goals) > 1)  # to find out now whether there is one
         created = create_pruner(pruner, len(goals) > 1)
         study = open_study(

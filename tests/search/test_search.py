@@ -10,7 +10,7 @@ from optuna.distributions import FloatDistribution
 
 import medzoo
 from medzoo.errors import TrainingError
-from medzoo.search import default_space, objective, pruning
+from medzoo.search import budget, default_space, objective, pruning
 from medzoo.search import run as run_module
 from medzoo.search import study as loop
 from medzoo.training import Recipe, load_recipe, recipe_for
@@ -395,12 +395,21 @@ def test_architectures_are_searched_within_the_budget(run, monkeypatch):
         suggest_architecture=suggest_architecture,
         default_architecture_params=lambda *_: {"simple_cnn.width": 7},
     )
+    monkeypatch.setattr(budget, "suggest_architecture", suggest_architecture)
     monkeypatch.setitem(sys.modules, "medzoo.search.architectures", stand_in)
     result = run(trials=4, max_params=5e5)
-    assert asked == [("simple_cnn", 28, 5e5, None)] * 4
+    assert asked == [("simple_cnn", 28, 5e5, None)] * 5  # first for the budget alone
     assert [trial.state for trial in result.trials] == ["complete"] * 2 + ["pruned", "complete"]
     assert result.trials[0].recipe.model_args["widths"] == [7]
     assert result.trials[2].reason == "over the budget"
+
+
+def test_a_budget_that_nothing_fits_is_refused_before_the_first_trial(run, tmp_path):
+    with pytest.raises(ValueError, match=r"no network .* simple_cnn has .* max_params=1000"):
+        run(trials=1, max_params=1000, storage=tmp_path / "study.db")
+    with pytest.raises(ValueError, match="max_params=0 must be above 0"):
+        run(trials=1, max_params=0)
+    assert not (tmp_path / "study.db").exists()
 
 
 def test_lines_show_the_best_trial_and_the_time_left(run, capsys):
