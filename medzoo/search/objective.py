@@ -13,10 +13,10 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from medzoo.errors import unknown_name
 from medzoo.search.goals import SCORES, Cost, Goal, Score, cost_of, score_of
 from medzoo.search.pruning import EndEarly, OutOfTimeError
-from medzoo.search.repeats import begun_before, mark_beginning, number_without_repeats
 from medzoo.search.setting import Setting
 from medzoo.search.space import parameters_of, suggest, suggest_changes
-from medzoo.search.storage import StorageError
+from medzoo.search.storage.opening import StorageError
+from medzoo.search.storage.repeats import begun_before, mark_beginning, number_without_repeats
 from medzoo.training import Callback, Recipe, Run, train
 
 _SAMPLERS = ("tpe", "random")

@@ -128,7 +128,7 @@ def search(
     from medzoo.search.objective import Objective, create_sampler
     from medzoo.search.progress import SearchDisplay
     from medzoo.search.pruning import create_pruner
-    from medzoo.search.storage import open_storage
+    from medzoo.search.storage.opening import open_storage
     from medzoo.search.study import open_study, quiet, result_of, run_trials, seconds_spent
 
     check_dataset("data", data)

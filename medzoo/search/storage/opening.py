@@ -32,8 +32,8 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from medzoo.errors import TrainingError
-from medzoo.search.address import as_url, is_secret, shown_address, shown_reason
-from medzoo.search.repeats import ALIVE, last_sign, repeat
+from medzoo.search.storage.address import as_url, is_secret, shown_address, shown_reason
+from medzoo.search.storage.repeats import ALIVE, last_sign, repeat
 
 INTERVAL = 10
 """Seconds between signs of life."""
