@@ -13,13 +13,16 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 
 from medzoo.errors import unknown_name
 from medzoo.search.goals import SCORES, Cost, Goal, Score, cost_of, score_of
-from medzoo.search.pruning import EndEarly
+from medzoo.search.pruning import EndEarly, OutOfTimeError
 from medzoo.search.setting import Setting
 from medzoo.search.space import parameters_of, suggest, suggest_changes
-from medzoo.search.storage import begun_before, number_without_repeats
+from medzoo.search.storage.opening import StorageError
+from medzoo.search.storage.repeats import begun_before, mark_beginning, number_without_repeats
 from medzoo.training import Callback, Recipe, Run, train
 
 _SAMPLERS = ("tpe", "random")
+INTERRUPTED = "interrupted"
+"""Why a trial ended that the user interrupted."""
 _LONGEST = 500  # characters of a reason
 
 
@@ -58,8 +61,9 @@ class Objective:
         trials: Number of trials that the study is to have; None if it is not limited.
 
     Attributes:
-        number: Number of the last trial.
+        number: Number of the last trial; None before it is known.
         is_surplus: Whether that was not run, because other processes had begun enough trials.
+        failure: What the storage raised during it, which says nothing about the trial.
     """
 
     def __init__(
@@ -74,6 +78,7 @@ class Objective:
         self.deadline, self.callback = deadline, callback
         self.trials, self.is_surplus = trials, False
         self.number: int | None = None
+        self.failure: StorageError | None = None
 
     def __call__(self, trial: optuna.Trial) -> float | tuple[float, ...]:
         """Train a model, or as many as there are folds, and return the values of the objectives.
@@ -83,9 +88,23 @@ class Objective:
 
         Raises:
             optuna.TrialPruned: If the trial ends early.
+            OutOfTimeError: If it cannot end in time.
             Exception: Whatever the training raises.
         """
+        try:
+            return self._run(trial)
+        except StorageError as error:
+            self.failure = error
+            raise
+
+    def reset(self) -> None:
+        """Forget the last trial, before the next one is asked for."""
+        self.number, self.is_surplus, self.failure = None, False, None
+
+    def _run(self, trial: optuna.Trial) -> float | tuple[float, ...]:
+        """Train, and keep how it went."""
         self.number, several = trial.number, len(self.setting.goals) > 1
+        mark_beginning(trial)
         # Choices depend on the trial's number alone, so they are the same after a restart.
         known = trial.study.get_trials(deepcopy=False)
         number = number_without_repeats(trial.number, known)
@@ -101,10 +120,10 @@ class Objective:
         try:
             return self._train(trial)
         except KeyboardInterrupt:
-            reason = "interrupted"
+            reason = INTERRUPTED
             raise
-        except optuna.TrialPruned as pruned:
-            reason = str(pruned)
+        except (optuna.TrialPruned, OutOfTimeError) as early:
+            reason = str(early)
             raise
         except Exception as error:
             reason = _reason(error)

@@ -13,6 +13,7 @@ from optuna.pruners import BasePruner, HyperbandPruner, NopPruner, SuccessiveHal
 from medzoo.datasets import Dataset
 from medzoo.errors import unknown_name
 from medzoo.search.goals import Score
+from medzoo.search.result import LATE
 from medzoo.training import Callback, RunState
 from medzoo.training.loop import validate
 
@@ -22,13 +23,20 @@ FIRST_RUNG = 11
 """Percent of its epochs after which a trial is compared with others for the first time."""
 FACTOR = 3
 """The best third goes on; the next rung is at three times the percentage."""
-LATE = "out of time"
-"""How the reason begins with which a trial ends that cannot finish another epoch in time."""
+_END = FIRST_RUNG * FACTOR**2
+"""Percent from which on no trial is compared: what is so close to its end may reach it."""
 _PRUNERS: dict[str, Callable[[], BasePruner]] = {
     "successive_halving": lambda: SuccessiveHalvingPruner(FIRST_RUNG, FACTOR),
     "hyperband": lambda: HyperbandPruner(FIRST_RUNG, 100, FACTOR),
     "none": NopPruner,
 }
+
+
+class OutOfTimeError(Exception):
+    """A trial cannot finish another epoch in time.
+
+    It is not pruned, in Optuna's words, because this says nothing against what it tries.
+    """
 
 
 def create_pruner(pruner: Pruner | BasePruner | None, several: bool) -> BasePruner:
@@ -85,17 +93,29 @@ class EndEarly(Callback):
         self.trial, self.data, self.score, self.device = trial, data, score, device
         self.deadline, self.spare = deadline, spare
         self._rung: float = FIRST_RUNG
+        self._compared = 0  # percent; of more than 100 epochs, several are at the same one
 
     def on_epoch_end(self, state: RunState) -> None:
-        """Compare, and end the run if it is behind or late."""
+        """Compare, and end the run if it is behind or late.
+
+        Args:
+            state: What is known about the run.
+
+        Raises:
+            OutOfTimeError: If it cannot finish another epoch in time.
+            optuna.TrialPruned: If it is behind.
+        """
         if state.epoch == state.recipe.epochs:
             return
         if time.monotonic() + state.row["seconds"] > self.deadline:
-            raise optuna.TrialPruned(f"{LATE} after {_epochs(state)}")
+            raise OutOfTimeError(f"{LATE} after {_epochs(state)}")
         percent = 100 * state.epoch // state.recipe.epochs
         is_rung = percent >= self._rung
-        if self.trial is None or not (is_rung or self.score in state.row):
+        if self.trial is None or not self._compared < percent < _END:
             return
+        if not (is_rung or self.score in state.row):
+            return
+        self._compared = percent
         while percent >= self._rung:
             self._rung *= FACTOR
         value = state.row.get(self.score)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 State = Literal["complete", "pruned", "failed"]
+LATE = "out of time"
+"""How the reason begins with which a trial ends that cannot finish another epoch in time."""
 _STATES: dict[str, State] = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
 
 
@@ -54,7 +56,8 @@ class TrialRecord:
             trial: The trial.
             goals: The objectives of the study.
         """
-        about, state = trial.user_attrs, _STATES[trial.state.name]
+        about = trial.user_attrs
+        state = "pruned" if is_late(trial) else _STATES[trial.state.name]
         recipe = about.get("recipe")
         return cls(
             trial.number,
@@ -71,6 +74,15 @@ class TrialRecord:
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes as JSON-safe values."""
         return vars(self) | {"recipe": self.recipe and self.recipe.to_dict()}
+
+
+def is_late(trial: FrozenTrial) -> bool:
+    """Return whether a trial was cut off because the time was over.
+
+    Args:
+        trial: The trial.
+    """
+    return trial.state.name == "FAIL" and trial.user_attrs.get("reason", "").startswith(LATE)
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,8 @@ def search(
     All trials are kept in `storage`. If the process is killed, the same call goes on, and several
     processes, on one machine or many, may work on a search together: each makes the same call.
     Calls with other data, models or options begin searches of their own in the same storage; only
-    `trials` and `time_limit` may change, and count for all calls together.
+    `trials` and `time_limit` may change, and count for all calls together. A trial that the end of
+    the time cut off is trained again by the next call that has time left, and counts once.
 
     Args:
         data: Training and validation images. Without a validation split, a part of the training
@@ -119,22 +120,24 @@ def search(
 
     Raises:
         TypeError: If an argument is of the wrong type.
-        ValueError: If an argument is wrong, neither `trials` nor `time_limit` is given, or the
-            validation images are all of one class.
+        ValueError: If an argument is wrong, neither `trials` nor `time_limit` is given, the
+            validation images are all of one class, or no network of an architecture is as small
+            as `max_params` and `max_mflop` demand.
         ImportError: If Optuna is not installed: ``pip install 'medzoo[search]'``.
         DatasetError: If the data cannot be divided into `folds`.
-        TrainingError: If the storage cannot be opened, or ten trials fail one after the other. One
-            that fails is recorded, and the search goes on.
+        TrainingError: If the storage cannot be opened or fails, or ten trials fail one after the
+            other. One that fails is recorded, and the search goes on.
 
     Example:
         >>> result = medzoo.search(data, "simple_cnn", time_limit=3600)  # doctest: +SKIP
         >>> run = medzoo.train(result.model, data, result.recipe)  # doctest: +SKIP
     """
     import_optional("optuna", "medzoo.search needs", "search")
+    from medzoo.search.budget import check_budget
     from medzoo.search.objective import Objective, create_sampler
     from medzoo.search.progress import SearchDisplay
     from medzoo.search.pruning import create_pruner
-    from medzoo.search.storage import open_storage
+    from medzoo.search.storage.opening import open_storage
     from medzoo.search.study import open_study, quiet, result_of, run_trials, seconds_spent
 
     check_dataset("data", data)
@@ -172,6 +175,8 @@ def search(
         seed,
     )
     with quiet():
+        for name in names if max_params is not None or max_mflop is not None else ():
+            check_budget(name, parts[0], max_params, max_mflop, recipes[name].model_args)
         # Optuna asks the sampler before a trial begins, too: a grid then says what comes next.
         first_sampler = create_sampler(sampler, seed, len(goals) > 1)
         created = create_pruner(pruner, len(goals) > 1)

@@ -6,7 +6,7 @@ import math
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import optuna
@@ -19,13 +19,13 @@ from optuna.trial import FrozenTrial, TrialState
 from medzoo.errors import TrainingError
 from medzoo.escape import for_display
 from medzoo.search.goals import direction
-from medzoo.search.objective import Objective
+from medzoo.search.objective import INTERRUPTED, Objective
 from medzoo.search.progress import SearchDisplay
-from medzoo.search.pruning import LATE
-from medzoo.search.result import SearchResult, TrialRecord
+from medzoo.search.result import SearchResult, TrialRecord, is_late
 from medzoo.search.setting import Setting
 from medzoo.search.space import parameters_of
-from medzoo.search.storage import GRACE, last_sign, replaced, retry
+from medzoo.search.storage.opening import GRACE, StorageError
+from medzoo.search.storage.repeats import beginning, in_queue_again, last_sign, repeat, replaced
 
 FAILURES = 10
 """Trials that may fail one after the other before the search gives up."""
@@ -112,14 +112,15 @@ def run_trials(
                 time.sleep(_PAUSE)
                 optuna.storages.fail_stale_trials(study)
                 continue
-        if (record := _run_one(study, objective)) is None:
+        if (trial := _run_one(study, objective)) is None:
             continue
+        record = TrialRecord.of(trial, objective.setting.goals)
         result = result_of(study, objective.setting)
         best = next(iter(result.ranked), None)
         display.trial(record, best, len(result.trials), result.goals)
         # A sampler may stop the study; what was interrupted and is repeated is still missing.
         is_stopped = study._stop_flag and not _waiting(study)
-        if record.reason.startswith(LATE) or is_stopped:
+        if is_late(trial) or is_stopped:
             return
         failures = failures + 1 if record.state == "failed" else 0
         if failures == FAILURES:
@@ -129,21 +130,24 @@ def run_trials(
             )
 
 
-def _run_one(study: optuna.Study, objective: Objective) -> TrialRecord | None:
+def _run_one(study: optuna.Study, objective: Objective) -> FrozenTrial | None:
     """Run one trial; None if it is surplus, or was taken over, because this process seemed dead."""
     last: list[FrozenTrial] = []
+    objective.reset()
     try:
-        study.optimize(
-            objective,
-            n_trials=1,
-            catch=(Exception,),
-            callbacks=[lambda _, trial: last.append(trial)],
-            gc_after_trial=objective.setting.device.type != "cpu",
-        )
+        with _unmasked():
+            study.optimize(
+                objective,
+                n_trials=1,
+                catch=(Exception,),
+                callbacks=[lambda _, trial: last.append(trial)],
+                gc_after_trial=objective.setting.device.type != "cpu",
+            )
     except KeyboardInterrupt:
-        for trial in study.get_trials(deepcopy=False):
-            if trial.number == objective.number and trial.state == TrialState.FAIL:
-                retry(study, trial)
+        if objective.number is not None:
+            # If nothing can be kept now, the trial counts as that of a dead process.
+            with suppress(StorageError):
+                _leave(study, objective.number)
         raise
     except UpdateFinishedTrialError:
         return None
@@ -151,10 +155,42 @@ def _run_one(study: optuna.Study, objective: Objective) -> TrialRecord | None:
         if str(error).startswith("Cannot tell"):
             return None
         raise
+    if objective.failure is not None:
+        repeat(study, last[0], died=False)
+        raise objective.failure
     if objective.is_surplus:
-        retry(study, last[0])  # for a later call that wants more trials
+        repeat(study, last[0], died=False)  # for a later call that wants more trials
         return None
-    return TrialRecord.of(last[0], objective.setting.goals)
+    if is_late(last[0]):
+        repeat(study, last[0], died=False)  # for a later call that has more time
+    return last[0]
+
+
+@contextmanager
+def _unmasked() -> Iterator[None]:
+    """Raise what happened while the end of a trial was noted, which Optuna stumbles over."""
+    try:
+        yield
+        return
+    except (AssertionError, UnboundLocalError) as error:
+        masked = error.__context__
+        if not isinstance(masked, KeyboardInterrupt | StorageError):
+            raise
+    raise masked
+
+
+def _leave(study: optuna.Study, number: int) -> None:
+    """Put a trial back into the queue that was interrupted, if it had not ended before."""
+    if study.get_trials(deepcopy=False)[number].state == TrialState.RUNNING:
+        # It was interrupted while its end was being noted, and another process may have done that.
+        with suppress(UpdateFinishedTrialError, ValueError):
+            study.tell(number, state=TrialState.FAIL)
+    trials = study.get_trials(deepcopy=False)
+    trial = trials[number]
+    if trial.state != TrialState.FAIL or number in replaced(trials):
+        return
+    if is_late(trial) or trial.user_attrs.get("reason", INTERRUPTED) in (INTERRUPTED, ""):
+        repeat(study, trial, died=False)
 
 
 def _is_exhausted(study: optuna.Study) -> bool:
@@ -170,7 +206,7 @@ def _waiting(study: optuna.Study) -> list[int]:
 def finished_trials(trials: list[FrozenTrial]) -> list[FrozenTrial]:
     """Return the trials that have ended by themselves.
 
-    Those of processes that died are not among them if they were put back into the queue.
+    Those that were put back into the queue, because they did not, are not among them.
 
     Args:
         trials: All trials of a study.
@@ -195,8 +231,7 @@ def seconds_spent(study: optuna.Study) -> float:
 
 def _span(trial: FrozenTrial) -> tuple[float, float]:
     """Return from when to when a trial ran; if its process died, until its last sign of life."""
-    assert trial.datetime_start is not None
-    start = trial.datetime_start.timestamp()
+    start = beginning(trial)
     ended_itself = trial.state.is_finished() and "seconds" in trial.user_attrs
     return start, start + trial.user_attrs["seconds"] if ended_itself else last_sign(trial)
 
@@ -208,8 +243,12 @@ def result_of(study: optuna.Study, setting: Setting) -> SearchResult:
         study: The study.
         setting: What decided the search.
     """
-    trials = finished_trials(study.get_trials(deepcopy=False))
-    records = tuple(TrialRecord.of(one, setting.goals) for one in trials)
+    trials = study.get_trials(deepcopy=False)
+    # Until a trial that was cut off is trained again, what it was is all that is known about it.
+    late = [[trials[number] for number in runs] for runs in in_queue_again(trials)]
+    cut_off = [run for runs in late for run in list(filter(is_late, runs))[-1:]]
+    known = sorted([*finished_trials(trials), *cut_off], key=lambda one: one.number)
+    records = tuple(TrialRecord.of(one, setting.goals) for one in known)
     return SearchResult(setting.goals, records, study)
 
 

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 import medzoo
-from medzoo.models import create_model
+from medzoo.models import create_model, model_cost
+from medzoo.search import budget
 from medzoo.search.architectures import (
     check_fixed_args,
     default_architecture_params,
@@ -117,6 +118,27 @@ def test_a_narrower_network_has_the_same_shape():
 def test_what_cannot_get_narrow_enough_is_pruned():
     with pytest.raises(optuna.TrialPruned, match="with 8 channels everywhere, simple_cnn has"):
         suggest_architecture(random_study().ask(), "simple_cnn", DERMA, 28, max_params=1000)
+
+
+@pytest.mark.parametrize("architecture", medzoo.list_models())
+def test_a_budget_is_refused_only_if_no_suggestion_fits(architecture):
+    data = medzoo.synthetic("dermamnist", n_train=8, n_val=8, n_test=8)
+    least = random_study()
+    least.sampler = budget._Least()
+    args = suggest_architecture(least.ask(), architecture, data.info, 28)
+    narrow = {"widths": [8] * len(args["widths"])}
+    narrow |= {"head_width": 8} if "head_width" in args else {}
+    cost = model_cost(architecture, dataset=data.info, size=28, **args | narrow)
+    budget.check_budget(architecture, data, cost.parameters, cost.mflop)
+    for limits in [(cost.parameters - 1, None), (None, 0.99 * cost.mflop)]:
+        with pytest.raises(ValueError, match=f"leave {architecture} out of models="):
+            budget.check_budget(architecture, data, *limits)
+    study = random_study()
+    for _ in range(10):
+        other = suggest_architecture(study.ask(), architecture, data.info, 28)
+        found = model_cost(architecture, dataset=data.info, size=28, **other | narrow)
+        assert found.parameters >= cost.parameters
+        assert found.mflop >= cost.mflop
 
 
 def test_a_study_begins_with_the_default_and_goes_on_by_itself():

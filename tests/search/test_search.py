@@ -10,7 +10,7 @@ from optuna.distributions import FloatDistribution
 
 import medzoo
 from medzoo.errors import TrainingError
-from medzoo.search import default_space, objective, pruning
+from medzoo.search import budget, default_space, objective, pruning
 from medzoo.search import run as run_module
 from medzoo.search import study as loop
 from medzoo.training import Recipe, load_recipe, recipe_for
@@ -196,7 +196,7 @@ def test_time_of_all_calls_counts_together(run, monkeypatch, tmp_path):
     monkeypatch.setattr(objective, "train", slow)
     result = run(**limits)
     assert len(result.trials) == 4  # the last one began in time
-    spans = [(one.datetime_start.timestamp(), one.user_attrs["seconds"]) for one in
+    spans = [(one.user_attrs["began"], one.user_attrs["seconds"]) for one in
              result.study.get_trials()]  # fmt: skip
     first = min(start for start, _ in spans)
     # All of them began within the same second, and overlap.
@@ -215,6 +215,61 @@ def test_an_epoch_that_would_be_late_is_not_begun(data):
     assert result.trials[0].reason.startswith("out of time after ")
     with pytest.raises(TrainingError, match=r"none of 1 trials .*out of time"):
         result.best  # noqa: B018
+
+
+def out_of_time(*_, **__):
+    raise pruning.OutOfTimeError("out of time after 1 of 9 epochs")
+
+
+def test_a_trial_without_enough_time_is_trained_by_a_call_that_has_more(run, monkeypatch, tmp_path):
+    kept = {"space": RATES, "storage": tmp_path / "study.db"}
+    whole = run(trials=4, space=RATES)
+    for _ in range(4):  # more often than a trial whose process dies is repeated
+        with monkeypatch.context() as patch:
+            patch.setattr(objective, "train", out_of_time)
+            (late,) = run(trials=1, time_limit=1000, **kept).trials
+            assert (late.state, late.is_baseline) == ("pruned", True)
+    first = run(trials=1, **kept)
+    assert [(one.state, one.is_baseline) for one in first.trials] == [("complete", True)]
+    with monkeypatch.context() as patch:
+        patch.setattr(objective, "train", out_of_time)
+        result = run(trials=4, **kept)
+        assert [trial.state for trial in result.trials] == ["complete", "pruned"]
+    result = run(trials=4, **kept)
+    assert [trial.state for trial in result.trials] == ["complete"] * 4
+    assert params(result) == params(whole)
+
+
+def test_a_repeated_trial_does_not_look_like_the_one_before(run, monkeypatch, tmp_path):
+    kept = {"space": RATES, "storage": tmp_path / "study.db"}
+    with monkeypatch.context() as patch:
+        patch.setattr(objective, "train", out_of_time)
+        study = run(trials=1, **kept).study
+    (_, again) = study.get_trials()
+    assert again.state.name == "WAITING"
+    assert not {"seconds", "reason", "began"} & set(again.user_attrs)
+
+
+@pytest.mark.parametrize("pruner", ["successive_halving", "hyperband"])
+def test_a_trial_is_not_compared_just_before_its_end(data, pruner):
+    study = optuna.create_study(
+        direction="maximize", pruner=pruning.create_pruner(pruner, several=False)
+    )
+
+    def epochs(trial, score, count):
+        early = pruning.EndEarly(trial, data, "val_auc", float("inf"), None)
+        recipe = SimpleNamespace(epochs=count)
+        for epoch in range(1, count + 1):
+            row = {"seconds": 0.0, "val_auc": score}
+            early.on_epoch_end(SimpleNamespace(epoch=epoch, recipe=recipe, row=row))
+        return score
+
+    for count in (100, 300):
+        study.optimize(lambda trial, count=count: epochs(trial, 0.5, count), n_trials=4)
+    assert all(max(trial.intermediate_values) < 99 for trial in study.get_trials())
+    if pruner == "successive_halving":
+        study.optimize(lambda trial: epochs(trial, 0.1, 100), n_trials=1)
+        assert max(study.get_trials()[-1].intermediate_values) == 11
 
 
 def test_an_interrupted_trial_is_repeated(run, monkeypatch, tmp_path):
@@ -254,6 +309,59 @@ def test_interruptions_within_trials_change_nothing(run, monkeypatch, tmp_path, 
     assert params(result) == params(whole)
 
 
+def test_interruptions_do_not_count_as_deaths_of_the_process(run, monkeypatch, tmp_path):
+    kept = {"space": RATES, "storage": tmp_path / "study.db"}
+
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(objective, "train", interrupt)
+        for _ in range(5):
+            with pytest.raises(KeyboardInterrupt):
+                run(trials=2, **kept)
+    result = run(trials=2, **kept)
+    assert [one.state for one in result.trials] == ["complete", "complete"]
+    assert result.trials[0].is_baseline
+
+
+def test_an_interruption_between_trials_repeats_none(run, monkeypatch, tmp_path):
+    kept = {"space": RATES, "storage": tmp_path / "study.db"}
+
+    def fail(*_, **__):
+        raise RuntimeError("no luck")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(objective, "train", fail)
+        run(trials=1, **kept)
+        ask = optuna.Study.ask
+
+        def ask_once(study, **options):
+            if len(study.get_trials()) == 2:
+                raise KeyboardInterrupt
+            return ask(study, **options)
+
+        patch.setattr(optuna.Study, "ask", ask_once)
+        with pytest.raises(KeyboardInterrupt):
+            run(trials=5, **kept)
+    result = run(trials=3, **kept)
+    assert [trial.state for trial in result.trials] == ["failed", "failed", "complete"]
+
+
+def test_an_interruption_while_the_end_of_a_trial_is_noted_repeats_it(run, monkeypatch, tmp_path):
+    kept = {"space": RATES, "storage": tmp_path / "study.db"}
+
+    def interrupt(**_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("optuna.study._optimize._tell_with_warning", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            run(trials=1, **kept)
+    result = run(trials=1, **kept)
+    assert [(one.number, one.state) for one in result.trials] == [(1, "complete")]
+
+
 def test_functions_of_one_name_begin_searches_of_their_own(run, tmp_path):
     names = set()
     for source in ("{'warmup': 0.1}", "{'warmup': 0.2}"):
@@ -288,12 +396,21 @@ def test_architectures_are_searched_within_the_budget(run, monkeypatch):
         suggest_architecture=suggest_architecture,
         default_architecture_params=lambda *_: {"simple_cnn.width": 7},
     )
+    monkeypatch.setattr(budget, "suggest_architecture", suggest_architecture)
     monkeypatch.setitem(sys.modules, "medzoo.search.architectures", stand_in)
     result = run(trials=4, max_params=5e5)
-    assert asked == [("simple_cnn", 28, 5e5, None)] * 4
+    assert asked == [("simple_cnn", 28, 5e5, None)] * 5  # first for the budget alone
     assert [trial.state for trial in result.trials] == ["complete"] * 2 + ["pruned", "complete"]
     assert result.trials[0].recipe.model_args["widths"] == [7]
     assert result.trials[2].reason == "over the budget"
+
+
+def test_a_budget_that_nothing_fits_is_refused_before_the_first_trial(run, tmp_path):
+    with pytest.raises(ValueError, match=r"no network .* simple_cnn has .* max_params=1000"):
+        run(trials=1, max_params=1000, storage=tmp_path / "study.db")
+    with pytest.raises(ValueError, match="max_params=0 must be above 0"):
+        run(trials=1, max_params=0)
+    assert not (tmp_path / "study.db").exists()
 
 
 def test_lines_show_the_best_trial_and_the_time_left(run, capsys):

@@ -1,16 +1,21 @@
 """Storages: what is opened, what is refused, and trials of processes that died."""
 
+import sqlite3
 import sys
 import time
+import traceback
+from contextlib import closing
 
 import optuna
 import pytest
 
 from medzoo.errors import TrainingError
 from medzoo.search import objective
-from medzoo.search import storage as storages
 from medzoo.search import study as studies
-from medzoo.search.storage import open_storage
+from medzoo.search.storage import opening as storages
+from medzoo.search.storage import repeats
+from medzoo.search.storage.address import shown_reason
+from medzoo.search.storage.opening import open_storage
 from medzoo.search.study import quiet
 from tests.search.formula import train
 from tests.search.test_search import RATES
@@ -74,7 +79,7 @@ def test_the_trial_of_a_dead_process_is_repeated(run, tmp_path, die, file):
 
 def test_a_trial_that_kills_its_process_is_not_repeated_for_ever(run, kept, die):
     study = run(trials=1, **kept).study
-    for _ in range(1 + storages.RETRIES):
+    for _ in range(1 + repeats.RETRIES):
         with quiet():
             die(study)
             optuna.storages.fail_stale_trials(study)
@@ -95,7 +100,7 @@ def test_a_living_trial_is_left_alone(run, kept):
 def test_signs_of_life_are_given_during_a_trial(run, tmp_path, monkeypatch, file):
     monkeypatch.setattr(storages, "INTERVAL", 1)
     (trial,) = run(trials=1, storage=tmp_path / file).study.get_trials()
-    assert trial.system_attrs[storages.ALIVE] == pytest.approx(
+    assert trial.system_attrs[repeats.ALIVE] == pytest.approx(
         trial.datetime_start.timestamp(), abs=5
     )
 
@@ -113,6 +118,141 @@ def test_a_trial_that_another_process_took_over_does_not_count(run, kept, monkey
     monkeypatch.setattr(objective, "train", overtaken)
     result = run(trials=2, **kept)
     assert [(one.number, one.state) for one in result.trials] == [(0, "complete"), (2, "complete")]
+
+
+def shift_clock(path, hours):
+    """Write when trials began as a machine in another time zone does."""
+    with closing(sqlite3.connect(path)) as file, file:
+        file.execute(
+            "UPDATE trials SET datetime_start = datetime(datetime_start, ?)", [f"{hours} hours"]
+        )
+
+
+@pytest.mark.parametrize("hours", [-5, 5])
+def test_machines_in_other_time_zones_share_a_search(run, kept, monkeypatch, die, hours):
+    def elsewhere(*arguments, **options):
+        monkeypatch.setattr(objective, "train", train)
+        shift_clock(kept["storage"], hours)
+        spans.append(studies.seconds_spent(study))
+        with quiet():
+            optuna.storages.fail_stale_trials(study)  # this one is alive
+        return train(*arguments, **options)
+
+    spans = []
+    study = run(trials=1, **kept).study
+    monkeypatch.setattr(objective, "train", elsewhere)
+    result = run(trials=2, **kept)
+    assert [(one.number, one.state) for one in result.trials] == [(0, "complete"), (1, "complete")]
+    assert 0 < studies.seconds_spent(study) < 600
+    assert 0 < spans[0] < 600
+    repeats.mark_beginning(die(study))
+    shift_clock(kept["storage"], hours)
+    assert [one.number for one in run(trials=3, **kept).trials] == [0, 1, 3]
+
+
+def break_file(path):
+    """Let nothing be read or written any more; returns what takes that back."""
+    kept = path.read_bytes()
+    if path.suffix == ".log":
+        path.unlink()
+        path.mkdir()
+        return lambda: (path.rmdir(), path.write_bytes(kept))
+    with closing(sqlite3.connect(path)) as file:
+        file.execute("ALTER TABLE trial_user_attributes RENAME TO gone")
+
+    def mend():
+        with closing(sqlite3.connect(path)) as file:
+            file.execute("ALTER TABLE gone RENAME TO trial_user_attributes")
+
+    return mend
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_a_storage_that_fails_is_said_and_the_same_call_goes_on(run, tmp_path, monkeypatch, file):
+    kept = {"space": RATES, "storage": tmp_path / file}
+    mends = []
+
+    def breaking(*arguments, **options):
+        mends.append(break_file(tmp_path / file))
+        return train(*arguments, **options)
+
+    run(trials=1, **kept)
+    with monkeypatch.context() as patch:
+        patch.setattr(objective, "train", breaking)
+        with pytest.raises(TrainingError, match=rf"storage .*{file} failed: .*command goes on"):
+            run(trials=2, **kept)
+    for mend in mends:
+        mend()
+    monkeypatch.setattr(storages, "GRACE", 0)
+    assert [trial.state for trial in run(trials=2, **kept).trials] == ["complete"] * 2
+
+
+def test_a_storage_that_fails_for_a_moment_does_not_fail_the_trial(run, kept, monkeypatch):
+    def breaking(*_, **__):
+        mend = break_file(kept["storage"])
+        try:
+            study.get_trials()
+        finally:
+            mend()
+
+    study = run(trials=1, **kept).study
+    with monkeypatch.context() as patch:
+        patch.setattr(objective, "train", breaking)
+        for _ in range(4):
+            with pytest.raises(TrainingError, match="failed: no such table"):
+                run(trials=2, **kept)
+    assert [trial.state for trial in run(trials=2, **kept).trials] == ["complete"] * 2
+
+
+def test_an_error_of_the_training_is_not_one_of_the_storage(run, kept, monkeypatch):
+    def fail(*_, **__):
+        raise OSError("no such image")
+
+    monkeypatch.setattr(objective, "train", fail)
+    assert run(trials=1, **kept).trials[0].reason == "OSError: no such image"
+
+
+def test_a_study_that_may_not_be_written_is_refused_in_one_line(run, kept):
+    run(trials=1, **kept)
+    url = f"sqlite:///file:{kept['storage']}?mode=ro&uri=true"
+    with pytest.raises(TrainingError, match="failed: attempt to write a readonly database"):
+        run(trials=2, **kept | {"storage": url})
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:se/cret@127.0.0.1:1/x",
+        "postgresql://me:p/se@cret@127.0.0.1:1/x",
+        "postgresql://me:se:cret/9@127.0.0.1:1/x",
+        "postgresql://me@127.0.0.1:1/x?password=secret",
+        "postgresql://me:se%2Fcret@127.0.0.1:1/x",
+        "postgresql://me:secret@127.0.0.1:port/x",
+        "nosuch://me:secret@[/x",
+    ],
+)
+def test_a_password_is_not_shown_whatever_is_in_it(url):
+    with pytest.raises(TrainingError, match="cannot be opened at") as raised:
+        open_storage(url)
+    shown = "".join(traceback.format_exception(raised.value, limit=0))
+    assert "cret" not in shown
+    assert "me:" not in shown
+
+
+@pytest.mark.parametrize(
+    ("url", "quoted"),
+    [
+        ("postgresql://me:p/se@cret@host/x", "cret"),
+        ("postgresql://me:p/se@cret@host/x", "p/se@cret"),
+        ("postgresql://me:se%2Fcret@host/x", "se/cret"),
+        ("postgresql://me:se%2Fcret@host/x", "se%2Fcret"),
+        ("postgresql://me@host/x?password=secret", "secret"),
+    ],
+)
+def test_a_password_that_a_driver_quotes_is_not_shown(url, quoted):
+    shown = shown_reason(ValueError(f"no host named {quoted}"), url)
+    assert shown.startswith("ValueError; in a password, write / as %2F")
+    assert shown_reason(ValueError("no route"), url) == "no route"
 
 
 @pytest.mark.parametrize(

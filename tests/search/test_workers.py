@@ -17,7 +17,8 @@ import optuna
 import pytest
 
 import medzoo
-from medzoo.search.storage import open_storage, replaced
+from medzoo.search.storage.opening import open_storage
+from medzoo.search.storage.repeats import replaced
 from medzoo.search.study import finished_trials, quiet
 
 pytestmark = [

@@ -13,7 +13,8 @@ from importlib import import_module
 from pathlib import Path
 
 import medzoo
-from medzoo.search import objective, storage
+from medzoo.search import objective
+from medzoo.search.storage import opening
 from tests.search.formula import train
 from tests.search.test_search import RATES
 
@@ -29,7 +30,7 @@ def work(url, trials, flag):
             time.sleep(3600)
         return train(*arguments, **options)
 
-    objective.train, storage.INTERVAL, storage.GRACE = slow, 1, 4
+    objective.train, opening.INTERVAL, opening.GRACE = slow, 1, 4
     data = medzoo.synthetic(
         task="binary-class", num_classes=2, channels=1, n_train=24, n_val=12, n_test=6
     )
