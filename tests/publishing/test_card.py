@@ -138,7 +138,7 @@ def test_the_card_of_a_distilled_checkpoint_names_teachers_and_larger_images(nam
 def test_every_distilled_checkpoint_of_the_index_has_teachers():
     for name, entry in weights_index().items():
         assert bool(entry.teacher) is (entry.recipe["distillation"] > 0), name
-        expected = entry.dataset == "dermamnist" and entry.architecture != "efficientnet"
+        expected = entry.tag == "dermamnist" and entry.architecture != "efficientnet"
         assert bool(entry.high_res) is expected, name
 
 
