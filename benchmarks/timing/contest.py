@@ -165,7 +165,7 @@ def contest(
     turns: dict[str, list[Turn]] = {name: [] for name in contestants}
     while True:
         count = len(next(iter(turns.values())))
-        for name in reversed(contestants) if count % 2 else contestants:
+        for name in list(contestants)[:: -1 if count % 2 else 1]:
             turns[name].append(clock.time(contestants[name].run))
         enough = count + 1 >= _ROUNDS
         busy = clock.is_busy([turn for own in turns.values() for turn in own])
