@@ -48,12 +48,10 @@ export async function predict(model, file, { explain = false, signal } = {}) {
 /** Throw the error, or another one if it is the file that cannot be sent. */
 async function blame(file, error) {
   if (error.name === "Unreachable") {
-    await file
-      .slice(0, 1)
-      .arrayBuffer()
-      .catch(() => {
-        throw named("UnreadableImage", "This file cannot be opened. It may have changed.");
-      });
+    // All of it: browsers return nothing, and no error, for a part of a file that is gone.
+    await file.arrayBuffer().catch(() => {
+      throw named("UnreadableImage", "This file cannot be opened. It may have changed.");
+    });
   }
   throw error;
 }
