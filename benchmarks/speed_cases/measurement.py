@@ -44,7 +44,7 @@ class Setting:
     @property
     def seconds(self) -> float:
         """How long a contest may take."""
-        return 10 if self.on_gpu else 20 if self.quick else 120
+        return 20 if self.on_gpu or self.quick else 120
 
     @property
     def on_gpu(self) -> bool:

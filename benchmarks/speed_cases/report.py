@@ -30,9 +30,15 @@ def speed_tables(*cases: str) -> str:
         *cases: Names of cases, as in speed.py.
     """
     found = [(one["machine"], rows) for one in read() if (rows := measurements(one, *cases))]
-    parts = [side_by_side(found)] if len(found) > 1 else []
+    # Apart, because targets of a GPU are not those of a CPU.
+    kinds = [[one for one in found if _is_gpu(one[0]) == gpu] for gpu in (False, True)]
+    parts = [side_by_side(kind) for kind in kinds if len(kind) > 1]
     parts += [f"{table(rows)}\n\nMeasured on: {where(machine)}." for machine, rows in found]
     return "\n\n".join(parts)
+
+
+def _is_gpu(machine: Mapping[str, Any]) -> bool:
+    return bool(machine["instructions"].startswith("CUDA"))
 
 
 def side_by_side(measured: Sequence[tuple[Mapping[str, Any], Sequence[Measurement]]]) -> str:

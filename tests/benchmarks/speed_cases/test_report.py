@@ -48,6 +48,19 @@ def test_processors_are_shown_side_by_side():
     assert "| b |  | not measured | **3x** |" in text
 
 
+def test_targets_of_a_gpu_do_not_count_for_a_cpu(tmp_path, monkeypatch):
+    monkeypatch.setattr(record, "SPEED", tmp_path / "speed.json")
+    common = {"cores": 2, "threads": 2, "python": "3.12", "peak_gflops": 60.0, "versions": {}}
+    cpu = common | {"processor": "Zen", "instructions": "AVX2", "date": "2026-01-02"}
+    gpu = common | {"processor": "H200", "instructions": "CUDA 9.0", "date": "2026-01-03"}
+    record.save(cpu, "training", [row(work="a", target=2, achieved=2.5)], 60)
+    record.save(gpu, "training", [row(work="a", target=3, achieved=2.9)], 60)
+    text = report.speed_tables("training")
+    assert "not measured" not in text  # no columns beside each other
+    assert text.count("**no**") == 1
+    assert text.index("H200") < text.index("Zen")
+
+
 def test_recorded_rows_belong_to_the_cases_and_name_the_machine():
     for recorded in record.read():
         assert set(recorded["works"]) <= set(CASES)
