@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 OFFICIAL = "official script, ResNet-18"
 HEADER = ("Task", "medzoo", "Others", "Result", "Target", "Met")
-_MET = {None: "", True: "yes", False: "**no**"}
+_MET = {None: "open", True: "yes", False: "**no**"}
 
 
 def speed_tables(*cases: str) -> str:
@@ -91,7 +91,8 @@ def _cells(row: Measurement) -> list[str]:
     others = "<br>".join(f"{value} {name}" for name, value in values.items())
     if row.noisy:
         ours = others = "-"
-    return [row.work, ours, others, f"{_result(row)}, {row.note}", _target(row), _MET[row.met]]
+    met = "" if row.target is None else _MET[row.met]
+    return [row.work, ours, others, f"{_result(row)}, {row.note}", _target(row), met]
 
 
 def _result(row: Measurement) -> str:

@@ -30,7 +30,10 @@ def test_intervals_are_shown_and_noisy_rows_have_no_figure():
     assert "| **3x** (2.9x to 3.1x), " in certain
     noisy = report.table([row(interval=(1.2, 4.8), target=2, noisy=True)])
     assert "| - | - | **noisy** (1.2x to 4.8x), " in noisy
-    assert noisy.endswith("| at least 2x |  |")
+    assert noisy.endswith("| at least 2x | open |")
+    decided = {"rounds": 9, "busy": False}
+    wide = report.table([row(interval=(2.1, 4.8), target=2, noisy=True, timing=decided)])
+    assert wide.endswith("| at least 2x | yes |")
 
 
 def test_processors_are_shown_side_by_side():
