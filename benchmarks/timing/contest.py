@@ -203,7 +203,7 @@ def difference(ours: str, other: str) -> Statistic:
 
 
 def quiet(run: Callable[[], Any], clock: Clock, attempts: int = 3) -> tuple[Any, bool]:
-    """Run something long until nothing else disturbs it; give up after some attempts.
+    """Run something long until no other program uses the processor; give up after some attempts.
 
     Args:
         run: The function.
@@ -216,6 +216,6 @@ def quiet(run: Callable[[], Any], clock: Clock, attempts: int = 3) -> tuple[Any,
     results: list[Any] = []
     for _ in range(attempts):
         turn = clock.time(lambda: results.append(run()))
-        if clock.undisturbed([turn]):
+        if not clock.is_busy([turn]):
             return results[-1], False
     return results[-1], True
