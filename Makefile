@@ -21,9 +21,8 @@ $(PEER)/.ready:
 	$(PEER)/bin/python -m pip install --quiet fastai
 	touch $@
 
-# Without their dependencies: the GPU machine has PyTorch and what timm and scikit-learn need.
-GPU_WHEELS := medmnist pandas python-dateutil pytz six tzdata psutil pytest pluggy iniconfig \
-  pygments lightning pytorch-lightning lightning-utilities torchmetrics
+# Without their dependencies, and only what is the same for every version of Python.
+GPU_WHEELS := medmnist timm
 
 wheels: | $(VENV)/bin/python  ## collect what benchmarks/gpu_pass.sh needs into wheels/
 	$(RUN) -m pip download --quiet --no-deps --only-binary :all: --dest wheels $(GPU_WHEELS)

@@ -6,12 +6,13 @@
     python benchmarks/speed.py --resume              # what this processor has no rows of
     python benchmarks/speed.py --peer-python PYTHON  # also fastai, see `make peer`
     python benchmarks/speed.py --device cuda         # on a GPU, some minutes
+    python benchmarks/speed.py --merge FILE          # add what was measured on another machine
 
 Needs ``pip install '.[bench]'``. DermaMNIST is looked up as always (``--data-root``, then
 ``MEDZOO_DATA``, then the folder of medmnist, then it is downloaded). The machine should be idle:
 turns during which something else runs are repeated, and what stays noisy is said to be so. Rows are
 written to ``benchmarks/results/speed.json`` as they are measured, in place of earlier ones of the
-same processor. ``--quick`` only prints.
+same processor; if a task fails, the others are measured all the same. ``--quick`` only prints.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -32,7 +34,7 @@ from benchmarks.speed_cases.latency import latency
 from benchmarks.speed_cases.loading import loading
 from benchmarks.speed_cases.measurement import DATASET, Measurement, Setting
 from benchmarks.speed_cases.profile import profile
-from benchmarks.speed_cases.record import durations, measured, save
+from benchmarks.speed_cases.record import durations, measured, merge, save
 from benchmarks.speed_cases.report import table
 from benchmarks.speed_cases.runtimes.backends import backends
 from benchmarks.speed_cases.scale.growth import growth
@@ -77,6 +79,9 @@ ON_GPU = ("loading", "training", "inference", "accuracy")
 def main() -> int:
     """Run the command line and return the exit code."""
     arguments = _arguments()
+    if arguments.merge:
+        print(f"added: {', '.join(merge(arguments.merge))}")
+        return 0
     medzoo.load_dataset(DATASET, root=arguments.data_root)  # download it now if necessary
     device = resolve_device(arguments.device)
     setting = Setting(
@@ -87,16 +92,25 @@ def main() -> int:
         arguments.peer_python,
     )
     here = machine(device)
-    chosen = _chosen(arguments, setting, measured(here) if arguments.resume else set())
+    done = measured(here, arguments.results) if arguments.resume else set()
+    chosen = _chosen(arguments, setting, done)
     print(_plan(chosen, durations(here)), file=sys.stderr, flush=True)
+    failed = []
     for name in chosen:
         print(f"measuring: {name} ...", file=sys.stderr, flush=True)
         start = time.perf_counter()
-        rows = CASES[name](setting)
+        try:
+            rows = CASES[name](setting)
+        except Exception:
+            traceback.print_exc()
+            failed.append(name)
+            continue
         if not arguments.quick:
-            save(here, name, rows, time.perf_counter() - start)
+            save(here, name, rows, time.perf_counter() - start, arguments.results)
         print(f"{table(rows)}\n", flush=True)
-    return 0
+    if failed:
+        print(f"failed: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
 
 
 def _chosen(arguments: argparse.Namespace, setting: Setting, done: set[str]) -> list[str]:
@@ -143,6 +157,15 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--data-root", help="folder of MedMNIST files (or set MEDZOO_DATA)")
     parser.add_argument(
         "--tmp", type=Path, metavar="DIR", help="where large files are written for a while (10 GB)"
+    )
+    parser.add_argument(
+        "--results", type=Path, metavar="FILE", help="where rows are written, instead"
+    )
+    parser.add_argument(
+        "--merge",
+        type=Path,
+        metavar="FILE",
+        help="add the rows of such a file, and do nothing else",
     )
     return parser.parse_args()
 

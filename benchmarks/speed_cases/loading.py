@@ -32,11 +32,11 @@ def loading(setting: Setting) -> list[Measurement]:
     """Load an epoch of DermaMNIST training images with flips, an affine map and colour."""
     count = 10 * BATCH if setting.quick else len(setting.data.train) // BATCH * BATCH
     train = setting.data.train.head(count)
-    augmenter = BatchAugmenter(AUGMENTATION, (0.5,) * 3, (0.5,) * 3)
+    augmenter = BatchAugmenter(AUGMENTATION, (0.5,) * 3, (0.5,) * 3, setting.device)
     ours = BatchLoader(train, BATCH, augmenter, setting.device)
     few = min(count, 20 * BATCH)
     pil = dermamnist(setting.folder, pil_augmentation(), count=few)
-    epochs = _OUR_EPOCHS * (10 if setting.on_gpu else 1)
+    epochs = _OUR_EPOCHS * (4 if setting.on_gpu else 1)
     contestants = {
         OURS: Contestant(
             lambda: _drain(chain.from_iterable(map(ours.epoch, range(epochs)))), epochs * count

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from benchmarks.reporting.paths import RESULTS
@@ -13,11 +14,16 @@ from medzoo.files import write_atomically
 SPEED = RESULTS / "speed.json"
 
 
-def read() -> list[dict[str, Any]]:
-    """Return the records, the newest first: each has ``machine``, and ``works``: rows by case."""
-    if not SPEED.exists():
+def read(path: Path | None = None) -> list[dict[str, Any]]:
+    """Return the records, the newest first: each has ``machine``, and ``works``: rows by case.
+
+    Args:
+        path: The file; by default the one of the repository. If it does not exist, it has none.
+    """
+    path = SPEED if path is None else path
+    if not path.exists():
         return []
-    records: list[dict[str, Any]] = json.loads(SPEED.read_text())["machines"]
+    records: list[dict[str, Any]] = json.loads(path.read_text())["machines"]
     return sorted(records, key=lambda record: record["machine"]["date"], reverse=True)
 
 
@@ -45,13 +51,14 @@ def newest(*cases: str) -> tuple[Mapping[str, Any], list[Measurement]]:
     return record, measurements(record, *cases)
 
 
-def measured(machine: Mapping[str, Any]) -> set[str]:
+def measured(machine: Mapping[str, Any], path: Path | None = None) -> set[str]:
     """Return the cases that were measured on this processor with these versions.
 
     Args:
         machine: As `benchmarks.timing.machine.machine` returns it.
+        path: As for `read`.
     """
-    same = next((one for one in read() if _is_same(one["machine"], machine)), None)
+    same = next((one for one in read(path) if _is_same(one["machine"], machine)), None)
     return set(same["works"]) if same and _is_current(same["machine"], machine) else set()
 
 
@@ -66,7 +73,11 @@ def durations(machine: Mapping[str, Any]) -> dict[str, float]:
 
 
 def save(
-    machine: Mapping[str, Any], case: str, rows: Sequence[Measurement], seconds: float
+    machine: Mapping[str, Any],
+    case: str,
+    rows: Sequence[Measurement],
+    seconds: float,
+    path: Path | None = None,
 ) -> None:
     """Write the rows of a case, in place of earlier ones of the same processor.
 
@@ -78,9 +89,11 @@ def save(
         case: Name of the case.
         rows: What was measured.
         seconds: How long that took.
+        path: As for `read`.
     """
-    others = [one for one in read() if not _is_same(one["machine"], machine)]
-    same = next((one for one in read() if _is_same(one["machine"], machine)), None)
+    records = read(path)
+    others = [one for one in records if not _is_same(one["machine"], machine)]
+    same = next((one for one in records if _is_same(one["machine"], machine)), None)
     works, took, peak = {}, {}, machine["peak_gflops"]
     if same is not None:
         took = same.get("durations", {})
@@ -92,8 +105,35 @@ def save(
         "durations": {**took, case: round(seconds, 1)},
         "works": {**works, case: [row.to_dict() for row in rows]},
     }
-    content = json.dumps({"machines": [own, *others]}, indent=2) + "\n"
-    write_atomically(SPEED, content.encode())
+    _write([own, *others], path)
+
+
+def merge(path: Path) -> list[str]:
+    """Add the records of another file, in place of those of the same processors.
+
+    Args:
+        path: A file that was written on another machine.
+
+    Returns:
+        The processors.
+
+    Raises:
+        ValueError: If it holds no records.
+    """
+    if not (added := read(path)):
+        raise ValueError(f"{path} holds no measurements; expected a file that speed.py has written")
+    kept = [
+        one
+        for one in read()
+        if not any(_is_same(one["machine"], other["machine"]) for other in added)
+    ]
+    _write([*added, *kept])
+    return [one["machine"]["processor"] for one in added]
+
+
+def _write(records: Sequence[Mapping[str, Any]], path: Path | None = None) -> None:
+    content = json.dumps({"machines": records}, indent=2) + "\n"
+    write_atomically(SPEED if path is None else path, content.encode())
 
 
 def _is_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

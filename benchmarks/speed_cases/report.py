@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 OFFICIAL = "official script, ResNet-18"
 HEADER = ("Task", "medzoo", "Others", "Result", "Target", "Met")
-_MET = {None: "", True: "yes", False: "**no**"}
+_MET = {None: "open", True: "yes", False: "**no**"}
 
 
 def speed_tables(*cases: str) -> str:
@@ -30,9 +30,15 @@ def speed_tables(*cases: str) -> str:
         *cases: Names of cases, as in speed.py.
     """
     found = [(one["machine"], rows) for one in read() if (rows := measurements(one, *cases))]
-    parts = [side_by_side(found)] if len(found) > 1 else []
+    # Apart, because targets of a GPU are not those of a CPU.
+    kinds = [[one for one in found if _is_gpu(one[0]) == gpu] for gpu in (False, True)]
+    parts = [side_by_side(kind) for kind in kinds if len(kind) > 1]
     parts += [f"{table(rows)}\n\nMeasured on: {where(machine)}." for machine, rows in found]
     return "\n\n".join(parts)
+
+
+def _is_gpu(machine: Mapping[str, Any]) -> bool:
+    return bool(machine["instructions"].startswith("CUDA"))
 
 
 def side_by_side(measured: Sequence[tuple[Mapping[str, Any], Sequence[Measurement]]]) -> str:
@@ -85,7 +91,8 @@ def _cells(row: Measurement) -> list[str]:
     others = "<br>".join(f"{value} {name}" for name, value in values.items())
     if row.noisy:
         ours = others = "-"
-    return [row.work, ours, others, f"{_result(row)}, {row.note}", _target(row), _MET[row.met]]
+    met = "" if row.target is None else _MET[row.met]
+    return [row.work, ours, others, f"{_result(row)}, {row.note}", _target(row), met]
 
 
 def _result(row: Measurement) -> str:

@@ -93,6 +93,8 @@ def _share(result: Contest, peak: float, dtype: torch.dtype) -> Measurement:
         kind="%",
         target=70,
         note=f"3 x the forward pass's FLOPs over a {_name(dtype)} product's {peak:,.0f} GFLOP/s",
+        limit="Backward passes of convolutions take most of the time, and their kernels stay below "
+        "the peak: see [Where the time goes](#where-the-time-goes).",
         **result.row(lambda seconds: 100 * arithmetic / peak / seconds[OURS]),
     )
 

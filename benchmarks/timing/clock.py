@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -13,8 +12,6 @@ import torch
 
 from benchmarks.timing.machine import CPU, wait
 
-_DEVIATES = 1.5  # times the fastest calibration; clock rates of idle virtual machines vary too
-_WAITS = 1.15  # turns whose seconds per processor second are this many times the smallest
 _GETS = 0.8  # the least share of its threads' time that a calibration runs
 _SETTLES = 0.1  # seconds after which no thread pool of a contestant waits for work in a loop
 
@@ -47,9 +44,6 @@ class Clock:
         calibrate: Does the same work whenever it is called; by default a matrix product.
         threads: Threads that the calibration uses; 0 if it does not use the processor.
         rest: Waits before a calibration until the contestants' threads have come to rest.
-
-    Attributes:
-        fastest: Seconds of the fastest calibration so far.
     """
 
     def __init__(
@@ -63,13 +57,14 @@ class Clock:
         threads: int | None = None,
         rest: Callable[[], object] | None = None,
     ) -> None:
-        self.device, self.rest = device, rest or partial(time.sleep, _SETTLES)
+        self.device = device
+        # A GPU's contestants leave no threads behind that keep the GPU busy.
+        self.rest = rest or partial(time.sleep, _SETTLES if device.type == "cpu" else 0)
         self.wall, self.processor = wall, processor
         self.children = children or _children_seconds
         self.calibrate = calibrate or _product(device)
         own = torch.get_num_threads() if device.type == "cpu" else 0
         self.threads = own if threads is None else threads
-        self.fastest = math.inf
 
     def time(self, run: Callable[[], object]) -> Turn:
         """Run a function between two calibrations.
@@ -87,30 +82,11 @@ class Clock:
         after, share_after = self._calibration()
         return Turn(seconds, used, max(before, after), min(share_before, share_after))
 
-    def undisturbed(self, turns: Sequence[Turn]) -> list[Turn]:
-        """Return the turns during which nothing else kept the processor busy.
-
-        This is for turns that stand alone; see `is_busy` for those that are compared. A turn counts
-        as disturbed if a calibration beside it was slow, did not get all of its threads' time, or
-        if the turn waited longer for the processor than others of the same contestant.
-
-        Args:
-            turns: The turns of one contestant.
-        """
-        least = min((turn.seconds / max(turn.processor, 1e-9) for turn in turns), default=0)
-        return [
-            turn
-            for turn in turns
-            if turn.calibration <= _DEVIATES * self.fastest
-            and turn.share >= _GETS
-            and turn.seconds <= _WAITS * least * max(turn.processor, 1e-9)
-        ]
-
     def is_busy(self, turns: Sequence[Turn]) -> bool:
         """Return whether other programs used the processor during most of some turns.
 
-        Turns that are compared with those beside them may be disturbed now and then, and the clock
-        rate may change: that only makes the comparison less certain.
+        Single turns may be disturbed, and the clock rate of a virtual machine changes all the time:
+        that only makes their median less certain.
 
         Args:
             turns: The turns.
@@ -125,18 +101,17 @@ class Clock:
         self.calibrate()
         wait(self.device)
         seconds, used = self.wall() - start, self.processor() - used
-        self.fastest = min(self.fastest, seconds)
         return seconds, used / (seconds * self.threads) if self.threads else 1.0
 
 
 def _product(device: torch.device) -> Callable[[], object]:
     """Return a function that takes some hundredths of a second, all of them arithmetic."""
-    size = 1024 if device.type == "cpu" else 8192
+    size, count = (1024, 4) if device.type == "cpu" else (8192, 1)
     a, b = torch.randn(2, size, size, device=device)
     out = torch.empty_like(a)
 
     def run() -> None:
-        for _ in range(4):
+        for _ in range(count):
             torch.mm(a, b, out=out)
 
     run()  # the first product also starts threads

@@ -15,7 +15,8 @@ from benchmarks.timing.clock import Clock, Turn
 NARROW = 0.15
 """Width of an interval, relative to its value, up to which the value is shown."""
 RESAMPLES = 2000
-_ROUNDS = 7  # at least
+ROUNDS = 7
+"""How many there are at least."""
 _SEED = 0
 
 Statistic: TypeAlias = Callable[[Mapping[str, Any]], Any]
@@ -167,7 +168,7 @@ def contest(
         count = len(next(iter(turns.values())))
         for name in list(contestants)[:: -1 if count % 2 else 1]:
             turns[name].append(clock.time(contestants[name].run))
-        enough = count + 1 >= _ROUNDS
+        enough = count + 1 >= ROUNDS
         busy = clock.is_busy([turn for own in turns.values() for turn in own])
         found = Contest(turns, items, enough, busy)
         done = enough and not found.estimate(statistic, width).noisy
@@ -202,7 +203,7 @@ def difference(ours: str, other: str) -> Statistic:
 
 
 def quiet(run: Callable[[], Any], clock: Clock, attempts: int = 3) -> tuple[Any, bool]:
-    """Run something long until nothing else disturbs it; give up after some attempts.
+    """Run something long until no other program uses the processor; give up after some attempts.
 
     Args:
         run: The function.
@@ -215,6 +216,6 @@ def quiet(run: Callable[[], Any], clock: Clock, attempts: int = 3) -> tuple[Any,
     results: list[Any] = []
     for _ in range(attempts):
         turn = clock.time(lambda: results.append(run()))
-        if clock.undisturbed([turn]):
+        if not clock.is_busy([turn]):
             return results[-1], False
     return results[-1], True

@@ -30,6 +30,7 @@ PACKAGES = (
     "litserve",
 )
 CPU = torch.device("cpu")
+_WARM_UP = 0.5  # seconds that an idle GPU needs
 
 
 def machine(device: torch.device = CPU) -> dict[str, Any]:
@@ -99,6 +100,10 @@ def peak_gflops(
     size = 8192 if device.type == "cuda" else 2048
     a, b = torch.randn(2, size, size, device=device).to(dtype)
     product = torch.empty_like(a)
+    start = time.perf_counter()
+    while time.perf_counter() - start < (_WARM_UP if device.type == "cuda" else 0):
+        torch.mm(a, b, out=product)  # until the clock rate has risen
+        wait(device)
     torch.mm(a, b, out=product)
     best = float("inf")
     for _ in range(repeats):

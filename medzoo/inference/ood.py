@@ -134,7 +134,7 @@ def _features(model: Classifier, images: Tensor, settings: Settings) -> Tensor:
         raise _without_maps(model)
     recorder.features.clear()
     batches = (
-        prepare_batch(chunk.to(device), model.spec.input)
+        prepare_batch(chunk.to(device, non_blocking=True), model.spec.input)
         for chunk in images.split(int(settings.batch_size))
     )
     run_batches(recorder, batches, model.spec, settings)

@@ -62,11 +62,11 @@ def loss_of(
         return F.binary_cross_entropy_with_logits(logits, targets, pos_weight=weights)
     known = ~targets.isnan()
     losses = F.binary_cross_entropy_with_logits(
-        logits, targets.where(known, 0.0), pos_weight=weights, reduction="none"
+        logits, targets.masked_fill(~known, 0.0), pos_weight=weights, reduction="none"
     )
     # Of all processes, so that labels count alike wherever they are, as in a single process.
     count = process_mean(known.sum().float())
-    return losses.where(known, 0.0).sum() / count.clamp(min=1)
+    return losses.masked_fill(~known, 0.0).sum() / count.clamp(min=1)
 
 
 def soft_targets(split: Split, label_smoothing: float = 0.0) -> Tensor:

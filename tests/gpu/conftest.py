@@ -5,6 +5,9 @@
 
 import os
 
+# CUDA's library reads it once, when it is first used; tests of resuming need it.
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
 import pytest
 import torch
 
@@ -36,9 +39,8 @@ def data() -> Dataset:
 
 
 @pytest.fixture
-def deterministic(monkeypatch: pytest.MonkeyPatch):
+def deterministic():
     """Only algorithms that give the same numbers again."""
-    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
     yield
     torch.use_deterministic_algorithms(False)

@@ -37,23 +37,24 @@ def test_probabilities_are_those_of_the_cpu(many, device, tta):
 
 
 def test_bfloat16_is_close(data, device):
-    model = small_model(data)
+    model = medzoo.create_model(PUBLISHED, pretrained=True)
     found, expected = (
-        predict_logits(model, data.test.images, device=device, precision=precision)
+        predict_logits(model, data.test.images, device=device, precision=precision).softmax(1)
         for precision in ("bfloat16", "float32")
     )
-    torch.testing.assert_close(found, expected, atol=0.1, rtol=0.1)
+    torch.testing.assert_close(found, expected, atol=0.05, rtol=0)
+    assert not torch.equal(found, expected)
 
 
 def test_a_compiled_network_gives_the_same_logits(data, cuda):
-    model = small_model(data)
+    model = medzoo.create_model(PUBLISHED, pretrained=True)
     expected = predict_logits(model, data.test.images, device=cuda)
     found = predict_logits(torch.compile(model), data.test.images, device=cuda)
-    torch.testing.assert_close(found, expected, atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(found, expected, atol=1e-2, rtol=1e-3)
 
 
 def test_ensembles_predictions_and_temperatures_work_on_the_gpu(data, device):
-    ensemble = medzoo.Ensemble([small_model(data), small_model(data)])
+    ensemble = medzoo.Ensemble([PUBLISHED, medzoo.create_model(PUBLISHED, pretrained=True)])
     images = data.test.images[:4]
     on_gpu, on_cpu = (medzoo.predict(ensemble, images, device=where) for where in (device, "cpu"))
     for one, other in zip(on_gpu, on_cpu, strict=True):
@@ -63,10 +64,14 @@ def test_ensembles_predictions_and_temperatures_work_on_the_gpu(data, device):
     )
 
 
-def test_images_on_the_gpu_are_not_copied_back(data, device):
-    logits = predict_logits(small_model(data), data.test.images.to(device), device=device)
-    assert logits.device.type == "cpu"
-    assert logits.shape == (56, 7)
+def test_images_may_be_on_the_gpu(data, device):
+    model = medzoo.create_model(PUBLISHED, pretrained=True)
+    images = data.test.images
+    found, expected = (
+        predict_logits(model, where, device=device) for where in (images.to(device), images)
+    )
+    assert found.device.type == "cpu"
+    assert torch.equal(found, expected)
 
 
 def test_memory_does_not_grow_with_the_number_of_images(many, cuda):

@@ -19,9 +19,9 @@ print("trained", run.model.spec.architecture)
 def torchrun(processes, device, tmp_path):
     script = tmp_path / "train.py"
     script.write_text(SCRIPT)
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--local-addr=127.0.0.1"]
     return subprocess.run(
-        [sys.executable, *launcher, str(script), device.type],
+        [sys.executable, *launcher, f"--nproc-per-node={processes}", str(script), device.type],
         capture_output=True,
         text=True,
         timeout=120,

@@ -88,6 +88,16 @@ def test_a_compiled_training_learns_what_the_eager_one_does(data, cuda):
     assert losses[1][-1]["loss"] == pytest.approx(losses[0][-1]["loss"], rel=0.05)
 
 
+def test_images_that_do_not_fit_are_copied_batch_by_batch(data, cuda, monkeypatch):
+    def losses():
+        run = Trainer(small_model(data), data, QUICK, device=cuda).fit()
+        return [row["loss"] for row in run.history]
+
+    expected = losses()
+    monkeypatch.setattr("medzoo.training.loader._fits", lambda *_: False)
+    assert losses() == pytest.approx(expected, rel=1e-3)
+
+
 def test_no_step_waits_for_the_gpu(data, cuda):
     """An epoch of many batches has as many synchronisations as one of few."""
 
@@ -95,7 +105,7 @@ def test_no_step_waits_for_the_gpu(data, cuda):
         train = data.train.subset(list(range(112)) * repeats)
         many = medzoo.Dataset(data.info, train, data.val, data.test, data.provenance)
         recipe = QUICK.with_changes(epochs=2, validate_every=2)
-        trainer = Trainer(small_model(data), many, recipe, device=cuda)
+        trainer = Trainer(small_model(data), many, recipe, device=cuda, ood_detector=False)
         torch.cuda.set_sync_debug_mode("warn")
         try:
             with warnings.catch_warnings(record=True) as caught:

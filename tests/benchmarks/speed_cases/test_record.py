@@ -57,6 +57,22 @@ def test_rows_that_cannot_be_compared_with_the_new_ones_go(change):
     assert only["machine"] == ZEN
 
 
+def test_records_of_another_machine_replace_those_of_the_same_processor(tmp_path):
+    record.save(ZEN, "loading", [row(achieved=1.0)], 60)
+    gpu = ZEN | {"processor": "H100", "instructions": "CUDA 9.0", "date": "2026-01-03"}
+    record.save(gpu, "loading", [row(achieved=2.0)], 60)
+    away = tmp_path / "away.json"
+    record.save(gpu, "training", [row(achieved=3.0)], 60, away)
+    assert record.measured(gpu, away) == {"training"}
+    assert record.merge(away) == ["H100"]
+    first, second = record.read()
+    assert first["machine"] == gpu
+    assert record.measurements(first, "loading", "training") == [row(achieved=3.0)]
+    assert record.measurements(second, "loading") == [row(achieved=1.0)]
+    with pytest.raises(ValueError, match=r"nothing\.json holds no measurements"):
+        record.merge(tmp_path / "nothing.json")
+
+
 def test_durations_are_those_of_this_processor_if_it_has_any():
     assert record.durations(ZEN) == {}
     record.save(ZEN, "loading", [row()], 60)

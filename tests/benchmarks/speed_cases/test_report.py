@@ -30,7 +30,10 @@ def test_intervals_are_shown_and_noisy_rows_have_no_figure():
     assert "| **3x** (2.9x to 3.1x), " in certain
     noisy = report.table([row(interval=(1.2, 4.8), target=2, noisy=True)])
     assert "| - | - | **noisy** (1.2x to 4.8x), " in noisy
-    assert noisy.endswith("| at least 2x |  |")
+    assert noisy.endswith("| at least 2x | open |")
+    decided = {"rounds": 9, "busy": False}
+    wide = report.table([row(interval=(2.1, 4.8), target=2, noisy=True, timing=decided)])
+    assert wide.endswith("| at least 2x | yes |")
 
 
 def test_processors_are_shown_side_by_side():
@@ -46,6 +49,19 @@ def test_processors_are_shown_side_by_side():
     assert "| Task | Target | Zen, AVX2, 60 GFLOP/s | Ice, AVX2, 60 GFLOP/s |" in text
     assert "| a | at least 4x | **3x**, **missed** | **5x** |" in text
     assert "| b |  | not measured | **3x** |" in text
+
+
+def test_targets_of_a_gpu_do_not_count_for_a_cpu(tmp_path, monkeypatch):
+    monkeypatch.setattr(record, "SPEED", tmp_path / "speed.json")
+    common = {"cores": 2, "threads": 2, "python": "3.12", "peak_gflops": 60.0, "versions": {}}
+    cpu = common | {"processor": "Zen", "instructions": "AVX2", "date": "2026-01-02"}
+    gpu = common | {"processor": "H200", "instructions": "CUDA 9.0", "date": "2026-01-03"}
+    record.save(cpu, "training", [row(work="a", target=2, achieved=2.5)], 60)
+    record.save(gpu, "training", [row(work="a", target=3, achieved=2.9)], 60)
+    text = report.speed_tables("training")
+    assert "not measured" not in text  # no columns beside each other
+    assert text.count("**no**") == 1
+    assert text.index("H200") < text.index("Zen")
 
 
 def test_recorded_rows_belong_to_the_cases_and_name_the_machine():

@@ -33,26 +33,13 @@ def test_calibrations_find_what_begins_or_ends_during_a_turn(machine):
         machine.work(1)
         machine.slowness = 1.5
 
-    turns = [clock.time(lambda: machine.work(1)), clock.time(disturbed)]
-    assert clock.undisturbed(turns) == turns[:1]
+    assert not clock.is_busy([clock.time(lambda: machine.work(1))])
+    assert clock.is_busy([clock.time(disturbed)])
 
 
-def test_a_machine_that_is_always_busy_is_found_by_processor_time(machine):
-    machine.slowness = 2  # from the beginning, so that no calibration was ever faster
-    clock = machine.clock()
-    assert clock.undisturbed([clock.time(lambda: machine.work(1))]) == []
-
-
-def test_what_comes_and_goes_within_a_turn_is_found_by_processor_time(machine):
-    clock = machine.clock()
-
-    def disturbed():
-        machine.slowness = 1.5
-        machine.work(1)
-        machine.slowness = 1
-
-    turns = [clock.time(lambda: machine.work(1)), clock.time(disturbed)]
-    assert clock.undisturbed(turns) == turns[:1]
+def test_a_machine_that_was_busy_from_the_beginning_is_found(machine):
+    machine.slowness = 2  # so that no calibration was ever faster
+    assert machine.clock().time(lambda: machine.work(1)).share == pytest.approx(0.5)
 
 
 def test_a_turn_that_sleeps_by_nature_is_not_disturbed(machine):
@@ -61,19 +48,13 @@ def test_a_turn_that_sleeps_by_nature_is_not_disturbed(machine):
         machine.now += 3
 
     clock = machine.clock()
-    turns = [clock.time(sleeps) for _ in range(3)]
-    assert clock.undisturbed(turns) == turns
+    assert not clock.is_busy([clock.time(sleeps)])
 
 
-def test_a_slower_processor_is_found_though_it_is_all_ours(machine):
+def test_a_slower_processor_is_all_ours(machine):
     """Heat slows calibrations down in processor time, too."""
-    cost = 0.01
-    clock = machine.clock(calibrate=lambda: machine.work(cost))
-    turns = [clock.time(lambda: machine.work(1))]
-    cost = 0.016
-    turns.append(clock.time(lambda: machine.work(1.6)))
-    assert clock.undisturbed(turns) == turns[:1]
-    assert not clock.is_busy(turns)
+    clock = machine.clock(calibrate=lambda: machine.work(0.016))
+    assert not clock.is_busy([clock.time(lambda: machine.work(1.6))])
 
 
 def test_a_machine_is_busy_if_others_take_most_of_its_time(machine):
@@ -96,18 +77,17 @@ def test_threads_that_still_wait_for_work_are_given_time_to_rest(machine):
     def rest():
         machine.slowness = 1
 
-    for clock, count in ((machine.clock(), 1), (machine.clock(rest=rest), 3)):
+    for clock, is_busy in ((machine.clock(), True), (machine.clock(rest=rest), False)):
         rest()
-        turns = [clock.time(run) for _ in range(3)]
-        assert len(clock.undisturbed(turns)) <= count
-    assert clock.undisturbed(turns) == turns
+        assert clock.is_busy([clock.time(run) for _ in range(3)]) is is_busy
 
 
 def test_the_real_clock_counts_work_and_children():
     clock = Clock()
     turn = clock.time(lambda: sum(range(300_000)))
     assert turn.processor > 0
-    assert 0 < clock.fastest <= turn.calibration
+    assert turn.calibration > 0
+    assert turn.share > 0
     before = _children_seconds()
     subprocess.run([sys.executable, "-c", "sum(range(3_000_000))"], check=True)
     assert _children_seconds() > before
