@@ -72,17 +72,23 @@ def _short(row: Measurement | None, target: float | None) -> str:
 
 
 def table(rows: list[Measurement]) -> str:
-    """Lay rows out as a Markdown table; below it, what limits the missed targets.
+    """Lay rows out as a Markdown table; below it, what limits those that miss their target
+    or may miss it.
 
     Args:
         rows: The rows.
     """
     lines = [markdown_table(HEADER, map(_cells, rows))]
-    limits = {row.limit: row.work for row in reversed(rows) if row.met is False and row.limit}
+    limits = {row.limit: row.work for row in reversed(rows) if row.limit and _is_limited(row)}
     if limits:
-        lines += ["", "What limits the tasks that miss their target:", ""]
+        lines += ["", "What limits the tasks whose target is missed or open:", ""]
         lines += [f"- *{work}.* {limit}" for limit, work in reversed(limits.items())]
     return "\n".join(lines)
+
+
+def _is_limited(row: Measurement) -> bool:
+    is_open = row.target is not None and row.met is None and not row.noisy
+    return row.met is False or is_open
 
 
 def _cells(row: Measurement) -> list[str]:
