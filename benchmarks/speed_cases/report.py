@@ -72,8 +72,7 @@ def _short(row: Measurement | None, target: float | None) -> str:
 
 
 def table(rows: list[Measurement]) -> str:
-    """Lay rows out as a Markdown table; below it, what limits those that miss their target
-    or may miss it.
+    """Lay rows out as a Markdown table; below it, what limits missed and open targets.
 
     Args:
         rows: The rows.
