@@ -13,7 +13,6 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 
 from medzoo.errors import unknown_name
 from medzoo.search.goals import SCORES, Cost, Goal, Score, cost_of, score_of
-from medzoo.search.neighbours import stay_close
 from medzoo.search.pruning import EndEarly, OutOfTimeError
 from medzoo.search.setting import Setting
 from medzoo.search.space import parameters_of, suggest, suggest_changes
@@ -116,10 +115,7 @@ class Objective:
         if self.is_surplus:
             raise RuntimeError("other processes have begun the last trials")
         seed = 1_000_003 * self.setting.seed + number
-        sampler = create_sampler(self.sampler, seed % (1 << 32), several)
-        if self.sampler == "tpe":
-            sampler = stay_close(sampler, self.setting, number)
-        trial.study.sampler = sampler
+        trial.study.sampler = create_sampler(self.sampler, seed % (1 << 32), several)
         reason, began = "", time.monotonic()
         try:
             return self._train(trial)

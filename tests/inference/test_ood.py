@@ -4,6 +4,7 @@ import base64
 import copy
 import dataclasses
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -15,8 +16,11 @@ from safetensors.torch import load_file
 from scipy.spatial.distance import mahalanobis
 
 import medzoo
+from medzoo.datasets.storage import pages
+from medzoo.datasets.storage.mmap import open_map
 from medzoo.inference.ood import fit_gaussian
 from medzoo.weights import OODDetector, read_config
+from tests.datasets.storage.resident import resident
 from tests.weights.headers import read_header, write_header
 
 
@@ -266,3 +270,23 @@ def test_another_input_drops_detector_and_sets(through, model):
     assert changed.spec.input.mean == mean
     assert changed.ood_detector is None
     assert changed.spec.conformal is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/smaps")
+def test_images_of_a_mapped_file_do_not_stay_in_memory(model, data, tmp_path, monkeypatch):
+    path = tmp_path / "images.npy"
+    pixels = np.random.default_rng(0).integers(0, 256, (256, 1, 256, 256), np.uint8)
+    np.save(path, pixels)
+    monkeypatch.setattr(pages, "_RELEASE_AFTER", 4 << 16)
+    images = torch.from_numpy(open_map(path))
+    labels = torch.arange(len(images))[:, None] % 2
+    train, val = (
+        dataclasses.replace(split, images=images, labels=labels) for split in (data.train, data.val)
+    )
+    many = medzoo.Dataset(data.info, train, val, data.test, data.provenance)
+    found = medzoo.fit_ood_detector(model, many)
+    assert resident(path) < images.nbytes / 4
+    in_memory = torch.from_numpy(pixels)
+    train, val = (dataclasses.replace(split, images=in_memory) for split in (train, val))
+    same = medzoo.Dataset(data.info, train, val, data.test, data.provenance)
+    assert torch.equal(found.mean, medzoo.fit_ood_detector(model, same).mean)
