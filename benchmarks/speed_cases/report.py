@@ -67,8 +67,8 @@ def _title(machine: Mapping[str, Any]) -> str:
 def _short(row: Measurement | None, target: float | None) -> str:
     if row is None:
         return "not measured"
-    missed = ", **missed**" if replace(row, target=target).met is False else ""
-    return f"{_result(row)}{missed}"
+    verdict = {True: "", False: ", **missed**", None: ", open" if target is not None else ""}
+    return f"{_result(row)}{verdict[replace(row, target=target).met]}"
 
 
 def table(rows: list[Measurement]) -> str:
@@ -78,16 +78,12 @@ def table(rows: list[Measurement]) -> str:
         rows: The rows.
     """
     lines = [markdown_table(HEADER, map(_cells, rows))]
-    limits = {row.limit: row.work for row in reversed(rows) if row.limit and _is_limited(row)}
+    unmet = [row for row in reversed(rows) if row.target is not None and row.met is not True]
+    limits = {row.limit: row.work for row in unmet if row.limit}
     if limits:
         lines += ["", "What limits the tasks whose target is missed or open:", ""]
         lines += [f"- *{work}.* {limit}" for limit, work in reversed(limits.items())]
     return "\n".join(lines)
-
-
-def _is_limited(row: Measurement) -> bool:
-    is_open = row.target is not None and row.met is None and not row.noisy
-    return row.met is False or is_open
 
 
 def _cells(row: Measurement) -> list[str]:

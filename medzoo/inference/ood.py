@@ -86,7 +86,8 @@ def fit_ood_detector(
     settings = Settings.of(options, InferenceOptions)
     count = len(data.train)
     rows = torch.linspace(0, count - 1, min(count, _MOST_IMAGES)).long()
-    detector = fit_gaussian(_features(model, data.train.take(rows), settings))
+    images = data.train.take(rows.to(data.train.images.device))
+    detector = fit_gaussian(_features(model, images, settings))
     scores = detector.score(_features(model, data.val.images, settings))
     return replace(detector, threshold=scores.double().quantile(_KEPT).item())
 

@@ -273,20 +273,26 @@ def test_another_input_drops_detector_and_sets(through, model):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/smaps")
-def test_images_of_a_mapped_file_do_not_stay_in_memory(model, data, tmp_path, monkeypatch):
-    path = tmp_path / "images.npy"
-    pixels = np.random.default_rng(0).integers(0, 256, (256, 1, 256, 256), np.uint8)
-    np.save(path, pixels)
+def test_images_of_mapped_files_do_not_stay_in_memory(model, data, tmp_path, monkeypatch):
     monkeypatch.setattr(pages, "_RELEASE_AFTER", 4 << 16)
-    images = torch.from_numpy(open_map(path))
-    labels = torch.arange(len(images))[:, None] % 2
-    train, val = (
-        dataclasses.replace(split, images=images, labels=labels) for split in (data.train, data.val)
-    )
-    many = medzoo.Dataset(data.info, train, val, data.test, data.provenance)
-    found = medzoo.fit_ood_detector(model, many)
-    assert resident(path) < images.nbytes / 4
-    in_memory = torch.from_numpy(pixels)
-    train, val = (dataclasses.replace(split, images=in_memory) for split in (train, val))
-    same = medzoo.Dataset(data.info, train, val, data.test, data.provenance)
-    assert torch.equal(found.mean, medzoo.fit_ood_detector(model, same).mean)
+    pixels = np.random.default_rng(0).integers(0, 256, (256, 1, 256, 256), np.uint8)
+    labels = torch.arange(len(pixels))[:, None] % 2
+
+    def fit(is_mapped):
+        """Fit a detector to images in files, or in memory."""
+        splits = []
+        for split in (data.train, data.val):
+            images = torch.from_numpy(pixels)
+            if is_mapped:
+                path = tmp_path / f"{split.name}.npy"
+                np.save(path, pixels)
+                images = torch.from_numpy(open_map(path))
+            splits.append(dataclasses.replace(split, images=images, labels=labels))
+        many = medzoo.Dataset(data.info, *splits, data.test, data.provenance)
+        detector = medzoo.fit_ood_detector(model, many)
+        sizes = [resident(tmp_path / f"{split.name}.npy") for split in splits] if is_mapped else []
+        return detector, sizes
+
+    found, sizes = fit(True)
+    assert max(sizes) < pixels.nbytes / 4
+    assert torch.equal(found.mean, fit(False)[0].mean)

@@ -74,6 +74,21 @@ def test_memory_stays_flat_while_rows_are_taken(mapped):
         assert resident(path) < images.nbytes / 10
 
 
+@on_linux
+def test_small_rows_count_as_the_blocks_that_they_are_in(tmp_path, monkeypatch):
+    path = tmp_path / "images.npy"
+    np.save(path, np.zeros((4096, 1, 64, 64), np.uint8))  # 16 MB, 512 rows in a block of 2 MB
+    images = torch.from_numpy(open_map(path))
+    released = []
+    monkeypatch.setattr(pages, "_RELEASE_AFTER", 8 << 20)
+    monkeypatch.setattr(pages, "_unreleased", 0)
+    monkeypatch.setattr(pages, "_release_read", lambda: released.append(True))
+    for row in range(0, 4096, 1024):
+        assert not released
+        take_rows(images, torch.tensor([row]))
+    assert released
+
+
 def read_everything(images):
     for chunk in iter_chunks(images, 4):
         chunk.sum()
