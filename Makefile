@@ -25,6 +25,7 @@ $(PEER)/.ready:
 GPU_WHEELS := medmnist timm
 
 wheels: | $(VENV)/bin/python  ## collect what benchmarks/gpu_pass.sh needs into wheels/
+	rm -rf wheels
 	$(RUN) -m pip download --quiet --no-deps --only-binary :all: --dest wheels $(GPU_WHEELS)
 
 # One process per processor, with one thread each: small networks gain little from more threads.

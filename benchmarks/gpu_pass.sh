@@ -27,8 +27,8 @@ export PYTHONPATH="$PWD:$packages" ${data:+MEDZOO_DATA="$data"}
 
 failed=0
 # An interrupt, so that pytest still says what has failed until then.
-timeout -s INT -k 10 150 python3 -m pytest tests/gpu -v -rfEs --tb=short -p no:cacheprovider \
-    --durations=5 >"$out/tests.txt" 2>&1 || failed=1
+timeout -s INT -k 10 150 env --default-signal=INT python3 -m pytest tests/gpu -vv -rfEs \
+    --tb=short -p no:cacheprovider --durations=5 >"$out/tests.txt" 2>&1 || failed=1
 tail -n 60 "$out/tests.txt"
 # shellcheck disable=SC2086  # several options
 timeout -k 10 "$(left)" python3 benchmarks/speed.py --device "$device" \

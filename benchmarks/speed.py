@@ -10,7 +10,7 @@
 
 Needs ``pip install '.[bench]'``. DermaMNIST is looked up as always (``--data-root``, then
 ``MEDZOO_DATA``, then the folder of medmnist, then it is downloaded). The machine should be idle:
-turns during which something else runs are repeated, and what stays noisy is said to be so. Rows are
+what is measured while something else runs is said to be noisy. Rows are
 written to ``benchmarks/results/speed.json`` as they are measured, in place of earlier ones of the
 same processor; if a task fails, the others are measured all the same. ``--quick`` only prints.
 """

@@ -39,7 +39,7 @@ class Setting:
 
     @cached_property
     def clock(self) -> Clock:
-        """Times all turns, so that each calibration is compared with all others."""
+        """Times all turns."""
         return Clock(self.device)
 
     @property
@@ -81,12 +81,13 @@ class Measurement:
         target: The bound on `achieved`, or None if there is no target.
         direction: Whether the target is a lower (``"least"``) or upper (``"most"``) bound.
         note: What was compared with what.
-        limit: What limits the result; shown if the target was missed.
+        limit: What limits the result; shown if the target was missed, or may be.
         details: Further values to store.
         interval: The 95 % interval of `achieved`; None if it was measured once.
-        noisy: Whether something else on the machine kept it from being measured.
-        timing: Turns of each contestant, how many others were disturbed, and their medians in
-            seconds and processor seconds per item.
+        noisy: Whether something else on the machine kept it from being measured, or its interval
+            is wide.
+        timing: Number of rounds, whether other programs used the processor, the median calibration
+            over the fastest, and seconds and processor seconds per item of each contestant.
     """
 
     work: str

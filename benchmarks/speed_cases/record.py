@@ -109,7 +109,7 @@ def save(
 
 
 def merge(path: Path) -> list[str]:
-    """Add the records of another file, in place of those of the same processors.
+    """Add the records of another file, in place of the same rows of the same processors.
 
     Args:
         path: A file that was written on another machine.
@@ -118,16 +118,27 @@ def merge(path: Path) -> list[str]:
         The processors.
 
     Raises:
-        ValueError: If it holds no records.
+        ValueError: If it holds no records, or one of other versions that is older than the one
+            here.
     """
     if not (added := read(path)):
         raise ValueError(f"{path} holds no measurements; expected a file that speed.py has written")
-    kept = [
-        one
-        for one in read()
-        if not any(_is_same(one["machine"], other["machine"]) for other in added)
-    ]
-    _write([*added, *kept])
+    known = read()
+    for one in added:
+        for other in [other for other in known if _is_same(other["machine"], one["machine"])]:
+            known.remove(other)
+            dates = [each["machine"]["date"] for each in (one, other)]
+            if _is_current(other["machine"], one["machine"]):
+                peaks = [each["machine"]["peak_gflops"] for each in (one, other)]
+                one["machine"] |= {"date": max(dates), "peak_gflops": max(peaks)}
+                for key in ("works", "durations"):
+                    one[key] = {**other[key], **one[key]}
+            elif dates[0] < dates[1]:
+                raise ValueError(
+                    f"{path} was measured on {dates[0]} with other versions than the record of "
+                    f"{dates[1]} of {one['machine']['processor']} here; delete that one to go back"
+                )
+    _write([*added, *known])
     return [one["machine"]["processor"] for one in added]
 
 

@@ -67,20 +67,21 @@ def _title(machine: Mapping[str, Any]) -> str:
 def _short(row: Measurement | None, target: float | None) -> str:
     if row is None:
         return "not measured"
-    missed = ", **missed**" if replace(row, target=target).met is False else ""
-    return f"{_result(row)}{missed}"
+    verdict = {True: "", False: ", **missed**", None: ", open" if target is not None else ""}
+    return f"{_result(row)}{verdict[replace(row, target=target).met]}"
 
 
 def table(rows: list[Measurement]) -> str:
-    """Lay rows out as a Markdown table; below it, what limits the missed targets.
+    """Lay rows out as a Markdown table; below it, what limits missed and open targets.
 
     Args:
         rows: The rows.
     """
     lines = [markdown_table(HEADER, map(_cells, rows))]
-    limits = {row.limit: row.work for row in reversed(rows) if row.met is False and row.limit}
+    unmet = [row for row in reversed(rows) if row.target is not None and row.met is not True]
+    limits = {row.limit: row.work for row in unmet if row.limit}
     if limits:
-        lines += ["", "What limits the tasks that miss their target:", ""]
+        lines += ["", "What limits the tasks whose target is missed or open:", ""]
         lines += [f"- *{work}.* {limit}" for limit, work in reversed(limits.items())]
     return "\n".join(lines)
 

@@ -12,6 +12,7 @@ import torch
 
 from benchmarks.timing.machine import CPU, wait
 
+_SLOWED = 1.5  # times the fastest calibration of a GPU
 _GETS = 0.8  # the least share of its threads' time that a calibration runs
 _SETTLES = 0.1  # seconds after which no thread pool of a contestant waits for work in a loop
 
@@ -86,12 +87,16 @@ class Clock:
         """Return whether other programs used the processor during most of some turns.
 
         Single turns may be disturbed, and the clock rate of a virtual machine changes all the time:
-        that only makes their median less certain.
+        that only makes their median less certain. Nothing says who uses a GPU, so there it is the
+        calibrations that take longer than the fastest of them.
 
         Args:
             turns: The turns.
         """
-        return statistics.median(turn.share for turn in turns) < _GETS
+        if self.threads:
+            return statistics.median(turn.share for turn in turns) < _GETS
+        calibrations = [turn.calibration for turn in turns]
+        return statistics.median(calibrations) > _SLOWED * min(calibrations)
 
     def _calibration(self) -> tuple[float, float]:
         """Return the seconds of a calibration, and which share of them its threads ran."""

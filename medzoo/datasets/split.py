@@ -192,7 +192,7 @@ class Split(TorchDataset[Sample]):
 
         Args:
             indices: Positions (negative ones count from the end), a boolean mask of length N, or a
-                slice (which does not copy).
+                slice (which does not copy, if its step is 1).
 
         Raises:
             TypeError: If they are of another kind, e.g. floats or a single number.
@@ -200,10 +200,12 @@ class Split(TorchDataset[Sample]):
                 has several dimensions.
             IndexError: If a position is out of range.
         """
-        if isinstance(indices, slice):
+        if isinstance(indices, slice) and indices.step in (None, 1):
             images = self.images[indices].contiguous(memory_format=torch.channels_last)
             labels = self.labels[indices]
         else:
+            if isinstance(indices, slice):
+                indices = torch.arange(len(self))[indices]
             rows = as_positions(indices, len(self))
             images, labels = gather_rows([self.images], rows), self.labels[rows]
         note = f"{len(images):,} of {len(self):,} {self.name} images"

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from medzoo.datasets import Split
+from medzoo.datasets.storage import take_rows
 from medzoo.deployment.description import Description
 from medzoo.images.channels import adapt_channels
 
@@ -52,4 +53,4 @@ def evenly_spaced(images: Tensor, count: int) -> Tensor:
         (min(N, count), C, H, W) on the CPU.
     """
     chosen = torch.linspace(0, len(images) - 1, min(len(images), count), dtype=torch.float64)
-    return images[chosen.long().to(images.device)].cpu()
+    return take_rows(images, chosen.long().to(images.device)).cpu()

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from medzoo.datasets import Dataset
+from medzoo.datasets.storage import iter_chunks
 from medzoo.datasets.validation import check_dataset
 from medzoo.device import resolve_device
 from medzoo.inference.model import in_precision_of
@@ -83,9 +84,10 @@ def fit_ood_detector(
                 f"{_LEAST_IMAGES} are needed to say which images are unfamiliar"
             )
     settings = Settings.of(options, InferenceOptions)
-    images = data.train.images
-    rows = torch.linspace(0, len(images) - 1, min(len(images), _MOST_IMAGES)).long()
-    detector = fit_gaussian(_features(model, images[rows], settings))
+    count = len(data.train)
+    rows = torch.linspace(0, count - 1, min(count, _MOST_IMAGES)).long()
+    images = data.train.take(rows.to(data.train.images.device))
+    detector = fit_gaussian(_features(model, images, settings))
     scores = detector.score(_features(model, data.val.images, settings))
     return replace(detector, threshold=scores.double().quantile(_KEPT).item())
 
@@ -135,7 +137,7 @@ def _features(model: Classifier, images: Tensor, settings: Settings) -> Tensor:
     recorder.features.clear()
     batches = (
         prepare_batch(chunk.to(device, non_blocking=True), model.spec.input)
-        for chunk in images.split(int(settings.batch_size))
+        for chunk in iter_chunks(images, int(settings.batch_size))
     )
     run_batches(recorder, batches, model.spec, settings)
     return torch.cat(recorder.features).float().cpu()

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from medzoo.datasets import Split
+from medzoo.datasets.storage import iter_chunks
 from medzoo.images import ImageLike, find_images, read_image
 from medzoo.images.decoding.limits import MAX_BYTES
 from medzoo.images.depth import DepthCheck
@@ -85,6 +86,9 @@ def find_sources(images: ImageSources, channels: int) -> Sources:
             images = channels_where_expected(images)
         elif not is_gray_stack(images, channels):
             return Sources([Source(images)], 1, single=True)
+        if isinstance(images, Tensor):
+            rows = (row for chunk in iter_chunks(images, _CHUNK) for row in chunk)
+            return Sources(map(Source, rows), len(images))
         return Sources(map(Source, images), len(images))
     if isinstance(images, str | os.PathLike):
         found = list(expand([images]))

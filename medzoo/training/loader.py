@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from medzoo.datasets import Dataset, Split
-from medzoo.datasets.storage import take_rows
+from medzoo.datasets.storage import iter_chunks, take_rows
 from medzoo.distributed import rank as current_rank
 from medzoo.distributed import world_size
 from medzoo.inference import InputAdapter, Model
@@ -19,6 +19,7 @@ from medzoo.training.loss import soft_targets
 from medzoo.training.recipes.recipe import Recipe
 from medzoo.transforms import input_spec
 
+_CHUNK = 64 << 20  # bytes that are copied to another device at once
 _SHARE = 0.25  # of a GPU's free memory that images may take: the network needs most of the rest
 
 
@@ -74,7 +75,7 @@ class BatchLoader:
         self.images = split.images
         self.targets = soft_targets(split) if targets is None else targets
         if _fits(device, self.images.nbytes + self.targets.nbytes):
-            self.images, self.targets = self.images.to(device), self.targets.to(device)
+            self.images, self.targets = _moved(self.images, device), self.targets.to(device)
 
     def steps_before(self, epoch: int) -> int:
         """Return the number of batches before an epoch, which is that of a run of as many epochs.
@@ -220,6 +221,18 @@ def check_shares(images: int, batch_size: int, processes: int) -> None:
         raise ValueError(
             f"{images} training images are too few for {processes} processes; start fewer"
         )
+
+
+def _moved(images: Tensor, device: torch.device) -> Tensor:
+    """Copy images to another device, without filling the memory with a mapped file."""
+    if images.device.type == device.type:
+        return images.to(device)
+    moved = torch.empty_like(images, device=device)
+    start = 0
+    for chunk in iter_chunks(images, max(1, _CHUNK // images[:1].nbytes)):
+        moved[start : start + len(chunk)] = chunk.to(device)
+        start += len(chunk)
+    return moved
 
 
 def _fits(device: torch.device, size: int) -> bool:

@@ -10,6 +10,7 @@ from tests.benchmarks.speed_cases.rows import row
 pytest.importorskip("onnxruntime", reason="needs medzoo[bench]")
 
 from benchmarks import speed
+from benchmarks.speed_cases import record
 
 
 @pytest.fixture
@@ -38,6 +39,22 @@ def test_a_task_that_fails_does_not_keep_others_from_being_measured(command, cap
     assert "made up" in printed.out
     assert "ZeroDivisionError" in printed.err
     assert printed.err.endswith("failed: loading\n")
+
+
+def test_what_was_measured_elsewhere_is_added(command, tmp_path, monkeypatch, capsys):
+    _, results = command("--only", "training")
+    monkeypatch.setattr(record, "SPEED", tmp_path / "all.json")
+    code, _ = command("--merge", str(results))
+    assert code == 0
+    assert "added: Zen" in capsys.readouterr().out
+    assert json.loads((tmp_path / "all.json").read_text()) == json.loads(results.read_text())
+
+
+def test_what_is_there_is_not_measured_again(command):
+    command("--only", "training")
+    code, _ = command("--resume", "--only", "training")
+    assert code == 0
+    assert command("--resume", "--only", "training", "loading")[0] == 1
 
 
 def test_a_quick_run_writes_nothing(command):

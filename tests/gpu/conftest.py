@@ -39,6 +39,12 @@ def data() -> Dataset:
 
 
 @pytest.fixture
+def full_precision(monkeypatch: pytest.MonkeyPatch):
+    """No units of a GPU that round float32 to fewer digits."""
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+
+
+@pytest.fixture
 def deterministic():
     """Only algorithms that give the same numbers again."""
     torch.use_deterministic_algorithms(True)

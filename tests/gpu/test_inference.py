@@ -9,6 +9,8 @@ from tests.gpu.networks import small_model
 
 PUBLISHED = "advanced_cnn.dermamnist"
 
+pytestmark = pytest.mark.usefixtures("full_precision")
+
 
 @pytest.fixture(scope="module")
 def many():

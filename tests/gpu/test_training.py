@@ -88,7 +88,7 @@ def test_a_compiled_training_learns_what_the_eager_one_does(data, cuda):
     assert losses[1][-1]["loss"] == pytest.approx(losses[0][-1]["loss"], rel=0.05)
 
 
-def test_images_that_do_not_fit_are_copied_batch_by_batch(data, cuda, monkeypatch):
+def test_images_that_do_not_fit_are_copied_batch_by_batch(data, cuda, deterministic, monkeypatch):
     def losses():
         run = Trainer(small_model(data), data, QUICK, device=cuda).fit()
         return [row["loss"] for row in run.history]

@@ -4,6 +4,7 @@ import base64
 import copy
 import dataclasses
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -15,8 +16,11 @@ from safetensors.torch import load_file
 from scipy.spatial.distance import mahalanobis
 
 import medzoo
+from medzoo.datasets.storage import pages
+from medzoo.datasets.storage.mmap import open_map
 from medzoo.inference.ood import fit_gaussian
 from medzoo.weights import OODDetector, read_config
+from tests.datasets.storage.resident import resident
 from tests.weights.headers import read_header, write_header
 
 
@@ -266,3 +270,29 @@ def test_another_input_drops_detector_and_sets(through, model):
     assert changed.spec.input.mean == mean
     assert changed.ood_detector is None
     assert changed.spec.conformal is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/smaps")
+def test_images_of_mapped_files_do_not_stay_in_memory(model, data, tmp_path, monkeypatch):
+    monkeypatch.setattr(pages, "_RELEASE_AFTER", 4 << 16)
+    pixels = np.random.default_rng(0).integers(0, 256, (256, 1, 256, 256), np.uint8)
+    labels = torch.arange(len(pixels))[:, None] % 2
+
+    def fit(is_mapped):
+        """Fit a detector to images in files, or in memory."""
+        splits = []
+        for split in (data.train, data.val):
+            images = torch.from_numpy(pixels)
+            if is_mapped:
+                path = tmp_path / f"{split.name}.npy"
+                np.save(path, pixels)
+                images = torch.from_numpy(open_map(path))
+            splits.append(dataclasses.replace(split, images=images, labels=labels))
+        many = medzoo.Dataset(data.info, *splits, data.test, data.provenance)
+        detector = medzoo.fit_ood_detector(model, many)
+        sizes = [resident(tmp_path / f"{split.name}.npy") for split in splits] if is_mapped else []
+        return detector, sizes
+
+    found, sizes = fit(True)
+    assert max(sizes) < pixels.nbytes / 4
+    assert torch.equal(found.mean, fit(False)[0].mean)

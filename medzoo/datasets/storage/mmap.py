@@ -13,7 +13,8 @@ from torch import Tensor
 from medzoo.datasets.storage.pages import count_read, find_file, register, was_written
 from medzoo.errors import DatasetError
 
-_STEP = 16 << 20  # bytes that are copied before the memory of maps may be released
+# What is copied before the memory of maps may be released. Each row can map a block of 2 MB.
+_STEP, _ROWS = 16 << 20, 128  # bytes, rows
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ def take_rows(images: Tensor, rows: Tensor, out: Tensor | None = None) -> Tensor
         out = torch.empty(
             shape, dtype=images.dtype, device=images.device, memory_format=torch.channels_last
         )
-    step = max(1, _STEP // max(1, images[:1].nbytes))
+    step = max(1, min(_STEP // max(1, images[:1].nbytes), _ROWS))
     for some, target in zip(rows.split(step), out.split(step), strict=True):
         # Copies whole rows, whereas images[rows] would visit every pixel.
         torch.index_select(images, 0, some, out=target)

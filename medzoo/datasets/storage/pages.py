@@ -15,8 +15,7 @@ from torch import Tensor
 _PAGEMAP = "/proc/self/pagemap"
 # Reading one row can map all pages of such a block (an entry of the upper page table).
 _BLOCK = 2 << 20
-# Bytes read from maps. Far below what may stay in memory, because a row is smaller than its block.
-_RELEASE_AFTER = 16 << 20
+_RELEASE_AFTER = 512 << 20  # bytes of blocks that may have been mapped
 _FIRST = np.zeros(1, np.int64)
 # Top bytes of the entries of pages that are not private: neither in memory nor swapped out
 # (bits 63 and 62), or a page of the file (bit 61).
@@ -24,7 +23,7 @@ _SHARED = bytes(byte for byte in range(256) if byte >> 5 not in (0b100, 0b010))
 
 _maps: weakref.WeakKeyDictionary[mmap.mmap, MappedFile] = weakref.WeakKeyDictionary()
 # What was read since memory was last released: rows, the address of row 0, bytes from row to row,
-# and bytes per row.
+# and bytes per row; and at most how many bytes of blocks that has mapped.
 _read: list[tuple[np.ndarray, int, int, int]] = []
 _unreleased = 0
 
@@ -109,11 +108,12 @@ def count_read(images: Tensor, rows: Tensor | None = None) -> None:
     item, address = images.element_size(), images.data_ptr()
     if rows is None:
         _read.append((_FIRST, address, 0, extent(images)))
-        _unreleased += images.numel() * item
+        _unreleased += extent(images)
     else:
-        step = images.stride(0) * item
-        _read.append((rows.numpy().copy(), address, step, extent(images, start=1)))
-        _unreleased += images.numel() // images.shape[0] * item * len(rows)
+        step, length = images.stride(0) * item, extent(images, start=1)
+        _read.append((rows.numpy().copy(), address, step, length))
+        # A row can map the whole block that it is in.
+        _unreleased += min(len(rows) * max(length, _BLOCK), extent(images))
     if _unreleased >= _RELEASE_AFTER:
         _unreleased = 0
         _release_read()

@@ -67,8 +67,14 @@ def test_records_of_another_machine_replace_those_of_the_same_processor(tmp_path
     assert record.merge(away) == ["H100"]
     first, second = record.read()
     assert first["machine"] == gpu
-    assert record.measurements(first, "loading", "training") == [row(achieved=3.0)]
+    assert record.measurements(first, "training", "loading") == [
+        row(achieved=3.0),
+        row(achieved=2.0),
+    ]
     assert record.measurements(second, "loading") == [row(achieved=1.0)]
+    record.save(gpu | {"versions": {"torch": "3"}, "date": "2026-02-01"}, "loading", [row()], 60)
+    with pytest.raises(ValueError, match="measured on 2026-01-03 with other versions"):
+        record.merge(away)
     with pytest.raises(ValueError, match=r"nothing\.json holds no measurements"):
         record.merge(tmp_path / "nothing.json")
 

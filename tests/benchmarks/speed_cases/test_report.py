@@ -23,6 +23,8 @@ def test_table_shows_limits_of_missed_targets_only_and_once():
     assert "never shown" not in text
     assert text.count("bound by sums") == 1
     assert "*first.* bound by sums" in text
+    assert "perhaps" in report.table([row(interval=(2.9, 3.1), target=3, limit="perhaps")])
+    assert "perhaps" in report.table([row(noisy=True, target=3, limit="perhaps")])
 
 
 def test_intervals_are_shown_and_noisy_rows_have_no_figure():
@@ -59,8 +61,9 @@ def test_targets_of_a_gpu_do_not_count_for_a_cpu(tmp_path, monkeypatch):
     record.save(cpu, "training", [row(work="a", target=2, achieved=2.5)], 60)
     record.save(gpu, "training", [row(work="a", target=3, achieved=2.9)], 60)
     text = report.speed_tables("training")
-    assert "not measured" not in text  # no columns beside each other
-    assert text.count("**no**") == 1
+    assert text.count("| Task |") == 2  # each has its own, and there is none for both
+    assert "| at least 2x | yes |" in text
+    assert "| at least 3x | **no** |" in text
     assert text.index("H200") < text.index("Zen")
 
 

@@ -39,7 +39,10 @@ def test_calibrations_find_what_begins_or_ends_during_a_turn(machine):
 
 def test_a_machine_that_was_busy_from_the_beginning_is_found(machine):
     machine.slowness = 2  # so that no calibration was ever faster
-    assert machine.clock().time(lambda: machine.work(1)).share == pytest.approx(0.5)
+    clock = machine.clock()
+    turn = clock.time(lambda: machine.work(1))
+    assert turn.share == pytest.approx(0.5)
+    assert clock.is_busy([turn])
 
 
 def test_a_turn_that_sleeps_by_nature_is_not_disturbed(machine):
@@ -53,8 +56,15 @@ def test_a_turn_that_sleeps_by_nature_is_not_disturbed(machine):
 
 def test_a_slower_processor_is_all_ours(machine):
     """Heat slows calibrations down in processor time, too."""
-    clock = machine.clock(calibrate=lambda: machine.work(0.016))
-    assert not clock.is_busy([clock.time(lambda: machine.work(1.6))])
+    cost = 0.01
+    clock = machine.clock(calibrate=lambda: machine.work(cost))
+    turns = [clock.time(lambda: machine.work(1))]
+    cost = 0.016
+    turns.append(clock.time(lambda: machine.work(1.6)))
+    assert not clock.is_busy(turns)
+    gpu = machine.clock(threads=0)  # of which only the calibrations tell
+    assert gpu.is_busy([*turns, turns[1]])
+    assert not gpu.is_busy(turns[:1])
 
 
 def test_a_machine_is_busy_if_others_take_most_of_its_time(machine):

@@ -1,7 +1,6 @@
 import copy
 import pickle
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,17 +11,9 @@ from medzoo.datasets.storage import archive, pages
 from medzoo.datasets.storage.archive import read_archive
 from medzoo.datasets.storage.mmap import find_map, iter_chunks, open_map, take_rows
 from medzoo.errors import DatasetError
+from tests.datasets.storage.resident import resident
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/smaps")
-
-
-def _resident(path: Path) -> int:
-    """Bytes of a mapped file that are in this process's memory."""
-    with Path("/proc/self/smaps").open() as lines:  # whose end is slow to read
-        for line in lines:
-            if line.endswith(f"{path}\n"):
-                return next(int(rest.split()[1]) << 10 for rest in lines if rest.startswith("Rss:"))
-    raise AssertionError(f"{path} is not mapped")
 
 
 @on_linux
@@ -35,11 +26,11 @@ def test_memory_of_maps_is_given_back_and_their_content_stays(tmp_path, monkeypa
     array = open_map(path)
     images = torch.from_numpy(array.view(np.uint8))[:, None]
     assert np.array_equal(array, expected)
-    assert _resident(path) >= expected.nbytes
+    assert resident(path) >= expected.nbytes
     pages.count_read(images[:-1])
-    assert _resident(path) >= expected.nbytes
+    assert resident(path) >= expected.nbytes
     pages.count_read(images[-1:])
-    assert _resident(path) < expected.nbytes / 4
+    assert resident(path) < expected.nbytes / 4
     assert np.array_equal(array, expected)
 
 
@@ -60,16 +51,16 @@ def mapped(tmp_path, monkeypatch):
 @on_linux
 def test_memory_stays_flat_while_chunks_are_read(mapped):
     path, images, expected = mapped
-    resident = []
+    sizes = []
     for chunk, same in zip(iter_chunks(images, 4), expected.split(4), strict=True):
         assert torch.equal(chunk, same)
-        resident.append(_resident(path))
+        sizes.append(resident(path))
     # The system maps whole blocks of its file cache, so more than the 4 images that were read.
-    assert 0 < max(resident) < images.nbytes / 2
-    assert _resident(path) < images.nbytes / 10
+    assert 0 < max(sizes) < images.nbytes / 2
+    assert resident(path) < images.nbytes / 10
     for chunk in images.split(4):  # without releasing, all of them stay
         chunk.sum()
-    assert _resident(path) >= images.nbytes
+    assert resident(path) >= images.nbytes
 
 
 @on_linux
@@ -80,7 +71,22 @@ def test_memory_stays_flat_while_rows_are_taken(mapped):
     for number, rows in enumerate(order.split(4)):
         taken = take_rows(images, rows, out if number % 2 else None)
         assert torch.equal(taken, expected[rows])
-        assert _resident(path) < images.nbytes / 10
+        assert resident(path) < images.nbytes / 10
+
+
+@on_linux
+def test_small_rows_count_as_the_blocks_that_they_are_in(tmp_path, monkeypatch):
+    path = tmp_path / "images.npy"
+    np.save(path, np.zeros((4096, 1, 64, 64), np.uint8))  # 16 MB, 512 rows in a block of 2 MB
+    images = torch.from_numpy(open_map(path))
+    released = []
+    monkeypatch.setattr(pages, "_RELEASE_AFTER", 8 << 20)
+    monkeypatch.setattr(pages, "_unreleased", 0)
+    monkeypatch.setattr(pages, "_release_read", lambda: released.append(True))
+    for row in range(0, 4096, 1024):
+        assert not released
+        take_rows(images, torch.tensor([row]))
+    assert released
 
 
 def read_everything(images):
@@ -127,7 +133,7 @@ def test_memory_without_edits_is_still_given_back(mapped):
     path, images, _ = mapped
     images[7, 0, 0, 0] = 1
     read_everything(images)
-    assert _resident(path) < images.nbytes / 2
+    assert resident(path) < images.nbytes / 2
     assert images[7, 0, 0, 0] == 1
 
 
