@@ -156,6 +156,7 @@ def growth_plot() -> Figure:
 def accuracy_plot() -> Figure:
     """Draw test ACC and AUC against seconds: the official script and finished runs of medzoo."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
     row = newest("accuracy")[1][-1]
     figure = Figure(figsize=(9, 3.6), layout="constrained")
@@ -176,6 +177,9 @@ def accuracy_plot() -> Figure:
             label=f"{OURS}, five seeds",
         )
         axis.set(xlabel="Seconds from process start", title=label, xscale="log")
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+        axis.xaxis.set_major_formatter(ScalarFormatter())
+        axis.xaxis.set_minor_formatter(NullFormatter())
         axis.spines[["top", "right"]].set_visible(False)
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
