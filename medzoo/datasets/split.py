@@ -205,8 +205,9 @@ class Split(TorchDataset[Sample]):
             labels = self.labels[indices]
         else:
             if isinstance(indices, slice):
-                indices = torch.arange(len(self))[indices]
-            rows = as_positions(indices, len(self))
+                rows = torch.arange(len(self))[indices]
+            else:
+                rows = as_positions(indices, len(self))
             images, labels = gather_rows([self.images], rows), self.labels[rows]
         note = f"{len(images):,} of {len(self):,} {self.name} images"
         earlier = self.provenance.note

@@ -186,6 +186,14 @@ def test_a_part_is_chosen_by_positions_a_mask_or_a_slice():
         assert part.provenance.note.endswith("2 of 5 train images")
 
 
+def test_a_slice_with_a_step_takes_some_of_the_images():
+    images = split(5)
+    part = images.subset(slice(1, None, 2))
+    assert torch.equal(part.images, images.images[1::2])
+    assert part.labels.tolist() == images.labels[1::2].tolist()
+    assert len(images.subset(slice(5, 5))) == len(images.subset(slice(5, 5, 2))) == 0
+
+
 @pytest.mark.parametrize(
     ("indices", "error", "message"),
     [

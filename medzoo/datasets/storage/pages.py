@@ -16,6 +16,7 @@ _PAGEMAP = "/proc/self/pagemap"
 # Reading one row can map all pages of such a block (an entry of the upper page table).
 _BLOCK = 2 << 20
 _RELEASE_AFTER = 512 << 20  # bytes of blocks that may have been mapped
+_LEAST = 64 << 10  # bytes that a call counts, so that there are not too many calls to remember
 _FIRST = np.zeros(1, np.int64)
 # Top bytes of the entries of pages that are not private: neither in memory nor swapped out
 # (bits 63 and 62), or a page of the file (bit 61).
@@ -108,12 +109,13 @@ def count_read(images: Tensor, rows: Tensor | None = None) -> None:
     item, address = images.element_size(), images.data_ptr()
     if rows is None:
         _read.append((_FIRST, address, 0, extent(images)))
-        _unreleased += extent(images)
+        mapped = extent(images)
     else:
         step, length = images.stride(0) * item, extent(images, start=1)
         _read.append((rows.numpy().copy(), address, step, length))
         # A row can map the whole block that it is in.
-        _unreleased += min(len(rows) * max(length, _BLOCK), extent(images))
+        mapped = min(len(rows) * max(length, _BLOCK), extent(images))
+    _unreleased += max(mapped, _LEAST)
     if _unreleased >= _RELEASE_AFTER:
         _unreleased = 0
         _release_read()

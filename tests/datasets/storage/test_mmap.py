@@ -89,6 +89,18 @@ def test_small_rows_count_as_the_blocks_that_they_are_in(tmp_path, monkeypatch):
     assert released
 
 
+@on_linux
+def test_many_calls_for_single_images_are_not_remembered_for_long(tmp_path, monkeypatch):
+    np.save(tmp_path / "images.npy", np.zeros((64, 1, 64, 64), np.uint8))
+    mapped = open_map(tmp_path / "images.npy")
+    monkeypatch.setattr(pages, "_read", [])
+    image = torch.zeros(1, 3, 28, 28, dtype=torch.uint8)  # in memory, as in a service
+    for _ in range(10_000):
+        pages.count_read(image)
+    assert len(pages._read) < 10_000
+    assert len(mapped) == 64
+
+
 def read_everything(images):
     for chunk in iter_chunks(images, 4):
         chunk.sum()
