@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from optuna.pruners import BasePruner
     from optuna.samplers import BaseSampler
 
-    from medzoo.search.pruning import Pruner
+    from medzoo.search.trial.pruning import Pruner
 
 MODELS = ("simple_cnn", "efficientnet", "advanced_cnn")
 """Architectures among which a search chooses by default."""
@@ -65,9 +65,9 @@ def search(
     """Search for the recipe that trains the best model for a data set.
 
     A trial trains one model by one recipe, and is judged on validation images. The test split is
-    not handed to it. The first trials are the models' recipes without changes; what follows is
-    chosen by Optuna, which learns from all trials before. Trials that are behind after a ninth or
-    a third of their epochs are ended.
+    not handed to it. The first trials are the models' recipes without changes, the next nine change
+    a few of their values; what follows is chosen by Optuna, which learns from all trials before.
+    Trials that are behind after a quarter or half of their epochs are ended.
 
     All trials are kept in `storage`. If the process is killed, the same call goes on, and several
     processes, on one machine or many, may work on a search together: each makes the same call.
@@ -134,11 +134,11 @@ def search(
     """
     import_optional("optuna", "medzoo.search needs", "search")
     from medzoo.search.budget import check_budget
-    from medzoo.search.objective import Objective, create_sampler
     from medzoo.search.progress import SearchDisplay
-    from medzoo.search.pruning import create_pruner
     from medzoo.search.storage.opening import open_storage
     from medzoo.search.study import open_study, quiet, result_of, run_trials, seconds_spent
+    from medzoo.search.trial.objective import Objective, create_sampler
+    from medzoo.search.trial.pruning import create_pruner
 
     check_dataset("data", data)
     _check_limits(trials, time_limit)

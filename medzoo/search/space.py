@@ -27,7 +27,8 @@ Space: TypeAlias = "Mapping[str, Any] | Callable[[Trial, Recipe], Mapping[str, A
 _NESTED = ("augmentation", "model_args")
 _SMALLEST_BATCH = 8  # for the sake of batch normalisation
 _EPOCHS_OF_BATCH = 4  # steps that an epoch has at least
-_KEEP = object()
+KEEP = object()
+"""What `choose` is told if a parameter is to have no value of its own."""
 
 
 def default_space(
@@ -113,7 +114,7 @@ def choose(
             changes = merge(changes, {field: choose(domain, pick, here, suffix)})
             continue
         value = pick(".".join(here) + suffix, here, domain)
-        if value is _KEEP:
+        if value is KEEP:
             continue
         changes[field] = value
         if isinstance(domain, Mapping):
@@ -181,9 +182,9 @@ def parameters_of(recipe: Recipe, space: Space) -> dict[str, tuple[Domain, Any]]
     def read(name: str, path: tuple[str, ...], domain: Domain) -> Any:
         value: Any = recipe.to_dict()
         for key in path:
-            value = value.get(key, _KEEP)
+            value = value.get(key, KEEP)
         if not _contains(domain, value):
-            return _KEEP
+            return KEEP
         found[name] = (domain, value)
         return value
 

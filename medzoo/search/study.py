@@ -19,13 +19,13 @@ from optuna.trial import FrozenTrial, TrialState
 from medzoo.errors import TrainingError
 from medzoo.escape import for_display
 from medzoo.search.goals import direction
-from medzoo.search.objective import INTERRUPTED, Objective
 from medzoo.search.progress import SearchDisplay
 from medzoo.search.result import SearchResult, TrialRecord, is_late
 from medzoo.search.setting import Setting
 from medzoo.search.space import parameters_of
 from medzoo.search.storage.opening import GRACE, StorageError
 from medzoo.search.storage.repeats import beginning, in_queue_again, last_sign, repeat, replaced
+from medzoo.search.trial.objective import INTERRUPTED, Objective
 
 FAILURES = 10
 """Trials that may fail one after the other before the search gives up."""

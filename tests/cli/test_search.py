@@ -9,7 +9,7 @@ import pytest
 import medzoo
 from medzoo.cli import main
 from medzoo.cli.search import seconds
-from medzoo.search import objective
+from medzoo.search.trial import objective
 
 from ..datasets.own_images import write_folder
 from ..search.formula import train

@@ -3,7 +3,7 @@
 import pytest
 
 import medzoo
-from medzoo.search import objective
+from medzoo.search.trial import objective
 from tests.search.formula import train
 
 

@@ -23,7 +23,7 @@ SPACE = {
 @pytest.fixture(scope="module")
 def result():
     import medzoo
-    from medzoo.search import objective
+    from medzoo.search.trial import objective
     from tests.search.formula import train
 
     data = medzoo.synthetic(task="binary-class", num_classes=2, n_train=24, n_val=12, n_test=6)

@@ -10,9 +10,10 @@ from optuna.distributions import FloatDistribution
 
 import medzoo
 from medzoo.errors import TrainingError
-from medzoo.search import budget, default_space, objective, pruning
+from medzoo.search import budget, default_space
 from medzoo.search import run as run_module
 from medzoo.search import study as loop
+from medzoo.search.trial import objective, pruning
 from medzoo.training import Recipe, load_recipe, recipe_for
 from tests.search import formula as formulas
 
@@ -66,7 +67,7 @@ def test_the_test_split_is_never_read(data, monkeypatch):
 
 
 def test_trials_that_are_behind_end_early_and_the_first_recipe_does_not(data):
-    scores = iter([0.6, 0.9, 0.2, 0.95, 0.9])  # at the first rung, then at the last epoch
+    scores = iter([0.6, 0.7, 0.9, 0.2, 0.95, 0.96, 0.9])  # at two rungs, then at the last epoch
 
     def validate(*_, **__):
         return {"val_loss": 0.0, "val_acc": 0.0, "val_auc": next(scores)}
@@ -269,7 +270,7 @@ def test_a_trial_is_not_compared_just_before_its_end(data, pruner):
     assert all(max(trial.intermediate_values) < 99 for trial in study.get_trials())
     if pruner == "successive_halving":
         study.optimize(lambda trial: epochs(trial, 0.1, 100), n_trials=1)
-        assert max(study.get_trials()[-1].intermediate_values) == 11
+        assert max(study.get_trials()[-1].intermediate_values) == pruning.FIRST_RUNG
 
 
 def test_an_interrupted_trial_is_repeated(run, monkeypatch, tmp_path):

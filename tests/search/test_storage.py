@@ -10,13 +10,13 @@ import optuna
 import pytest
 
 from medzoo.errors import TrainingError
-from medzoo.search import objective
 from medzoo.search import study as studies
 from medzoo.search.storage import opening as storages
 from medzoo.search.storage import repeats
 from medzoo.search.storage.address import shown_reason
 from medzoo.search.storage.opening import open_storage
 from medzoo.search.study import quiet
+from medzoo.search.trial import objective
 from tests.search.formula import train
 from tests.search.test_search import RATES
 

@@ -13,8 +13,8 @@ from importlib import import_module
 from pathlib import Path
 
 import medzoo
-from medzoo.search import objective
 from medzoo.search.storage import opening
+from medzoo.search.trial import objective
 from tests.search.formula import train
 from tests.search.test_search import RATES
 

@@ -7,7 +7,7 @@ import pytest
 import medzoo
 from benchmarks.studies.search import better_than_luck
 from benchmarks.studies.search.better_than_luck import METHODS, SearchTrial, curve, seconds_to
-from medzoo.search import objective
+from medzoo.search.trial import objective
 from tests.search.formula import train
 
 

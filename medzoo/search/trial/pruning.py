@@ -19,11 +19,11 @@ from medzoo.training.loop import validate
 
 Pruner = Literal["successive_halving", "hyperband", "none"]
 
-FIRST_RUNG = 11
+FIRST_RUNG = 25
 """Percent of its epochs after which a trial is compared with others for the first time."""
-FACTOR = 3
-"""The best third goes on; the next rung is at three times the percentage."""
-_END = FIRST_RUNG * FACTOR**2
+FACTOR = 2
+"""The better half goes on; the next rung is at twice the percentage."""
+_END = 99
 """Percent from which on no trial is compared: what is so close to its end may reach it."""
 _PRUNERS: dict[str, Callable[[], BasePruner]] = {
     "successive_halving": lambda: SuccessiveHalvingPruner(FIRST_RUNG, FACTOR),

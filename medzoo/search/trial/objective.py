@@ -13,11 +13,12 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 
 from medzoo.errors import unknown_name
 from medzoo.search.goals import SCORES, Cost, Goal, Score, cost_of, score_of
-from medzoo.search.pruning import EndEarly, OutOfTimeError
 from medzoo.search.setting import Setting
 from medzoo.search.space import parameters_of, suggest, suggest_changes
 from medzoo.search.storage.opening import StorageError
 from medzoo.search.storage.repeats import begun_before, mark_beginning, number_without_repeats
+from medzoo.search.trial.neighbours import neighbour_sampler
+from medzoo.search.trial.pruning import EndEarly, OutOfTimeError
 from medzoo.training import Callback, Recipe, Run, train
 
 _SAMPLERS = ("tpe", "random")
@@ -114,8 +115,9 @@ class Objective:
         )
         if self.is_surplus:
             raise RuntimeError("other processes have begun the last trials")
-        seed = 1_000_003 * self.setting.seed + number
-        trial.study.sampler = create_sampler(self.sampler, seed % (1 << 32), several)
+        seed = (1_000_003 * self.setting.seed + number) % (1 << 32)
+        nearby = neighbour_sampler(self.setting, number, seed) if self.sampler == "tpe" else None
+        trial.study.sampler = nearby or create_sampler(self.sampler, seed, several)
         reason, began = "", time.monotonic()
         try:
             return self._train(trial)
