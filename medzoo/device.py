@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 from contextlib import AbstractContextManager, nullcontext
-from typing import Literal, get_args
+from functools import cache
+from typing import TYPE_CHECKING, Literal, get_args
 
 import torch
 
 from medzoo.errors import unknown_name
+
+if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController
 
 Precision = Literal["auto", "float32", "bfloat16"]
 
@@ -76,6 +80,28 @@ def _refuse_lost_threads() -> None:
             "and would wait for them forever; start it with multiprocessing.get_context('spawn'), "
             "or call torch.set_num_threads(1) in it"
         )
+
+
+def compute_in_threads(count: int) -> None:
+    """Let PyTorch use so many threads for what the calling thread computes.
+
+    By default, OpenMP keeps a pool of threads for every thread that computes. That costs more than
+    it saves for one image, and with more threads than processors, those that the batches need are
+    slow to wake up.
+
+    Args:
+        count: The calling thread included.
+    """
+    torch.get_num_threads()  # when a thread first asks, PyTorch sets its own number
+    _thread_pools().limit(limits=count, user_api="openmp")  # of this thread; `torch`'s is global
+
+
+@cache
+def _thread_pools() -> ThreadpoolController:
+    """Return what controls the thread pools of all libraries, which takes milliseconds to find."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def has_fast_bfloat16(device: torch.device) -> bool:

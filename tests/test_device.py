@@ -2,13 +2,14 @@
 
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 
 import medzoo
 from medzoo import device
-from medzoo.device import autocast, has_fast_bfloat16, resolve_device
+from medzoo.device import autocast, compute_in_threads, has_fast_bfloat16, resolve_device
 from medzoo.inference import predict_logits
 
 CPU = torch.device("cpu")
@@ -137,3 +138,20 @@ def test_instruction_sets_decide_what_is_fast(monkeypatch, amx, avx512, fast):
 def test_unknown_precision():
     with pytest.raises(ValueError, match="unknown precision 'bf16'"):
         autocast(CPU, "bf16")
+
+
+@pytest.fixture
+def two_threads():
+    """Let new threads compute with two threads, also on a machine with one processor."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_threads_of_one_thread_are_its_own(two_threads):
+    with ThreadPoolExecutor(1, initializer=compute_in_threads, initargs=(1,)) as pool:
+        assert pool.submit(torch.get_num_threads).result() == 1
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(torch.get_num_threads).result() == 2
+    assert torch.get_num_threads() == 2

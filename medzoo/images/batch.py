@@ -13,6 +13,7 @@ from typing import Literal, Protocol, TypeAlias
 import torch
 from torch import Tensor
 
+from medzoo.device import compute_in_threads
 from medzoo.distributed import rank
 from medzoo.errors import DatasetError
 from medzoo.images.convert import to_uint8
@@ -66,7 +67,7 @@ def read_images(
     depth = DepthCheck()
     shown = progress if rank() == 0 else False
     with (
-        ThreadPoolExecutor(_WORKERS) as pool,
+        ThreadPoolExecutor(_WORKERS, "medzoo-read", compute_in_threads, (1,)) as pool,
         tqdm(
             total=len(files),
             desc="reading",

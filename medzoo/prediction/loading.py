@@ -13,6 +13,7 @@ from typing import TypeAlias, TypeVar
 import torch
 from torch import Tensor
 
+from medzoo.device import compute_in_threads
 from medzoo.errors import DatasetError
 from medzoo.images import to_uint8
 from medzoo.images.depth import DepthCheck
@@ -93,7 +94,8 @@ class BatchReader:
             leave=False,
             disable=count == 1 or None,
         )
-        pool = ThreadPoolExecutor(_READERS)
+        # The threads work on one image each, and the model needs the processors, too.
+        pool = ThreadPoolExecutor(_READERS, "medzoo-read", compute_in_threads, (1,))
         with bar:
             try:
                 for path, started in _ahead(self._started(pool), self.batch_size):

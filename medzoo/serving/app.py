@@ -16,7 +16,7 @@ from medzoo.serving.models import Sources, load_models
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-_PACKAGES = ("fastapi", "python_multipart", "prometheus_client", "threadpoolctl")
+_PACKAGES = ("fastapi", "python_multipart", "prometheus_client")
 
 
 def create_app(

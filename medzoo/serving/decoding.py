@@ -13,9 +13,9 @@ from typing import TypeAlias
 
 import numpy as np
 import torch
-from threadpoolctl import threadpool_limits
 from torch import Tensor
 
+from medzoo.device import compute_in_threads
 from medzoo.images import ImageLike, adapt_channels, center_crop_resize, read_image, to_uint8
 from medzoo.images.decoding.bounded import is_bounded
 from medzoo.images.decoding.limits import MAX_WORKERS, PixelBudget
@@ -159,20 +159,6 @@ class Decoder:
         """
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._light, _fit_all, images, expected)
-
-
-def compute_in_threads(count: int) -> None:
-    """Let PyTorch use so many threads for what the calling thread computes.
-
-    By default, OpenMP keeps a pool of threads for every thread that computes. That costs more than
-    it saves for one image, and with more threads than processors, those that the batches need are
-    slow to wake up.
-
-    Args:
-        count: The calling thread included.
-    """
-    torch.get_num_threads()  # when a thread first asks, PyTorch sets its own number
-    threadpool_limits(count, user_api="openmp")
 
 
 def _fit(image: ImageLike, expected: InputSpec, depth: DepthCheck) -> Tensor:

@@ -13,12 +13,13 @@ import numpy as np
 import torch
 from starlette.requests import ClientDisconnect, Request
 
+from medzoo.device import compute_in_threads
 from medzoo.errors import DatasetError, unknown_name
 from medzoo.images.shape import channels_where_expected
 from medzoo.inference import TTA
 from medzoo.prediction import Explanation
 from medzoo.serving.batching import Batcher
-from medzoo.serving.decoding import Decoded, Decoder, Outcomes, compute_in_threads
+from medzoo.serving.decoding import Decoded, Decoder, Outcomes
 from medzoo.serving.intake import Intake, Upload, interruptible
 from medzoo.serving.limits import Limits
 from medzoo.serving.metrics import Metrics

@@ -87,6 +87,22 @@ def test_the_next_batch_is_read_while_the_model_computes(model, folder, monkeypa
     assert (len(found), len(batches)) == (6, 2)
 
 
+def test_readers_leave_the_processors_to_the_model(model, folder, monkeypatch):
+    threads, load, before = set(), reading.load_image, torch.get_num_threads()
+
+    def load_image(*arguments):
+        threads.add(torch.get_num_threads())
+        return load(*arguments)
+
+    monkeypatch.setattr(reading, "load_image", load_image)
+    torch.set_num_threads(2)
+    try:
+        predict(model, folder, device="cpu")
+        assert (threads, torch.get_num_threads()) == ({1}, 2)
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_links_to_folders_are_followed_but_not_in_circles(model, folder, tmp_path_factory):
     outside = tmp_path_factory.mktemp("linked")
     (outside / "links").mkdir()
