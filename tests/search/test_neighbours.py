@@ -80,6 +80,13 @@ def test_a_search_that_goes_on_tries_the_same(run, tmp_path):
     assert [trial.params for trial in resumed.trials] == [trial.params for trial in whole.trials]
 
 
+def test_networks_stay_close_too(run):
+    first, *others = (trial.params for trial in run(trials=1 + NEIGHBOURS, max_params=1e6).trials)
+    shape = [name for name in first if name.startswith("simple_cnn.")]
+    kept = [sum(one.get(name) == first[name] for name in shape) / len(shape) for one in others]
+    assert 0.5 < sum(kept) / len(kept) < 1
+
+
 @pytest.mark.parametrize(
     "space",
     [

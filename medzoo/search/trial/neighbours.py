@@ -36,17 +36,25 @@ def neighbour_sampler(setting: Setting, number: int, seed: int) -> PartialFixedS
         seed: Seed of its random numbers.
     """
     first = len(setting.recipes)
-    if callable(setting.space) or not first <= number < first + NEIGHBOURS:
+    if not first <= number < first + NEIGHBOURS:
         return None
     model = list(setting.recipes)[number % first]
-    recipe = setting.recipes[model]
-    if not parameters_of(recipe, setting.space):
+    rng = np.random.default_rng(seed)
+    fixed: dict[str, Any] = {}
+    if not callable(setting.space):
+        fixed |= neighbour(setting.recipes[model], setting.space, rng)
+    if setting.architecture:
+        from medzoo.search.architectures import default_architecture_params
+
+        part = setting.parts[0]
+        shape = default_architecture_params(model, part.info, part.size)
+        fixed |= {name: value for name, value in shape.items() if rng.random() > _CHANGED}
+    if not fixed:
         return None
-    fixed = {"model": model, **neighbour(recipe, setting.space, np.random.default_rng(seed))}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
-        # What no recipe says is random. What has been tried so far says too little about it.
-        return PartialFixedSampler(fixed, RandomSampler(seed))
+        # What is not fixed is random. What has been tried so far says too little about it.
+        return PartialFixedSampler({"model": model, **fixed}, RandomSampler(seed))
 
 
 def neighbour(recipe: Recipe, space: Mapping[str, Any], rng: np.random.Generator) -> dict[str, Any]:
@@ -62,6 +70,8 @@ def neighbour(recipe: Recipe, space: Mapping[str, Any], rng: np.random.Generator
         such as the learning rate of another optimiser.
     """
     known = parameters_of(recipe, space)
+    if not known:
+        return {}
     names = list(known)
     changed = {name for name in names if rng.random() < _CHANGED}
     changed = changed or {names[rng.integers(len(names))]}  # otherwise nothing would be tried
