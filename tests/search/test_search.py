@@ -483,6 +483,14 @@ def test_a_sampler_of_ones_own_sees_every_trial_and_may_end_the_search(run, tmp_
     assert rates(result) == [1e-3, 1e-2, 1e-1, 1.0]
 
 
+@pytest.mark.parametrize("points", [[0.03], [0.02, 0.03]])
+def test_a_grid_of_one_point_or_two_is_searched(run, points):
+    sampler = optuna.samplers.GridSampler({"learning_rate": points})
+    result = run(trials=20, sampler=sampler, space={"learning_rate": [0.01, 0.02, 0.03]})
+    assert [trial.state for trial in result.trials] == ["complete"] * (1 + len(points))
+    assert rates(result) == points
+
+
 @pytest.mark.parametrize("interruptions", [(1,), (2,), (3, 4), (5,)])
 def test_an_interrupted_grid_is_finished(run, monkeypatch, tmp_path, interruptions):
     kept, calls = {"space": RATES, "storage": tmp_path / "study.db"}, []

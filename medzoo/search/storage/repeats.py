@@ -36,6 +36,21 @@ def mark_beginning(trial: optuna.Trial) -> None:
     trial.set_user_attr(BEGAN, time.time())
 
 
+def mark_as_no_point(trial: optuna.Trial) -> None:
+    """Say that a trial is none of the points of a grid, unless it is one.
+
+    When one point is left, Optuna compares it with that of whatever trial ends, also of one that
+    has none, because it was put into the queue.
+
+    Args:
+        trial: A trial of a search with `optuna.samplers.GridSampler`.
+    """
+    storage, number = trial.storage, trial._trial_id
+    if "grid_id" not in storage.get_trial_system_attrs(number):
+        storage.set_trial_system_attr(number, "grid_id", -1)
+        storage.set_trial_system_attr(number, "search_space", {})
+
+
 def repeat(study: optuna.Study, trial: FrozenTrial, *, died: bool) -> None:
     """Put a trial that did not end by itself back into the queue.
 

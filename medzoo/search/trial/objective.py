@@ -9,14 +9,19 @@ from typing import Any, cast
 
 import optuna
 import torch
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, GridSampler, RandomSampler, TPESampler
 
 from medzoo.errors import unknown_name
 from medzoo.search.goals import SCORES, Cost, Goal, Score, cost_of, score_of
 from medzoo.search.setting import Setting
 from medzoo.search.space import parameters_of, suggest, suggest_changes
 from medzoo.search.storage.opening import StorageError
-from medzoo.search.storage.repeats import begun_before, mark_beginning, number_without_repeats
+from medzoo.search.storage.repeats import (
+    begun_before,
+    mark_as_no_point,
+    mark_beginning,
+    number_without_repeats,
+)
 from medzoo.search.trial.neighbours import neighbour_sampler
 from medzoo.search.trial.pruning import EndEarly, OutOfTimeError
 from medzoo.training import Callback, Recipe, Run, train
@@ -106,6 +111,8 @@ class Objective:
         """Train, and keep how it went."""
         self.number, several = trial.number, len(self.setting.goals) > 1
         mark_beginning(trial)
+        if isinstance(self.sampler, GridSampler):
+            mark_as_no_point(trial)
         # Choices depend on the trial's number alone, so they are the same after a restart.
         known = trial.study.get_trials(deepcopy=False)
         number = number_without_repeats(trial.number, known)
