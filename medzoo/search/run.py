@@ -65,8 +65,9 @@ def search(
     """Search for the recipe that trains the best model for a data set.
 
     A trial trains one model by one recipe, and is judged on validation images. The test split is
-    not handed to it. The first trials are the models' recipes without changes, the next nine change
-    a few of their values; what follows is chosen by Optuna, which learns from all trials before.
+    not handed to it. The first trials are the models' recipes without changes. With the sampler
+    ``"tpe"``, nine more change a few of their values, unless `space` is a function. What follows is
+    chosen by Optuna, which learns from all trials before.
     Trials that are behind after a quarter or half of their epochs are ended.
 
     All trials are kept in `storage`. If the process is killed, the same call goes on, and several

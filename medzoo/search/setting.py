@@ -14,6 +14,9 @@ from medzoo.search.space import Space, describe_space
 from medzoo.training import Recipe
 from medzoo.training.records.fingerprint import digest_of, digest_of_split
 
+_WAY = 2
+"""Raised when trials are chosen or ended in another way, since a search compares them."""
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -54,5 +57,6 @@ class Setting:
             describe_space(self.space),
             [self.goals, self.architecture, self.max_params, self.max_mflop, self.seed],
             [one if isinstance(one, str) else type(one).__name__ for one in (sampler, pruner)],
+            _WAY,
         ]
         return f"{self.parts[0].info.name}-{digest_of([], about)[:8]}"

@@ -9,6 +9,7 @@ from optuna.distributions import FloatDistribution, IntDistribution
 import medzoo
 from medzoo.search import default_space
 from medzoo.search.space import parameters_of
+from medzoo.search.trial import objective
 from medzoo.search.trial.neighbours import NEIGHBOURS, neighbour
 from medzoo.training import Recipe, load_recipe
 
@@ -97,3 +98,50 @@ def test_networks_stay_close_too(run):
 def test_a_space_without_the_recipe_is_searched_at_once(run, space):
     rates = {trial.recipe.learning_rate for trial in run(trials=8, space=space).trials[1:]}
     assert len(rates) > 1
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        {"epochs": IntDistribution(29, 31)},
+        {"optimizer": ["muon"], "batch_size": [128], "weight_decay": FloatDistribution(0.01, 0.1)},
+        {"label_smoothing": FloatDistribution(0.05, 0.05), "weight_decay": [0.05, 0.1]},
+    ],
+)
+def test_something_always_changes(space):
+    recipe = Recipe(
+        epochs=30, optimizer="muon", batch_size=128, weight_decay=0.05, label_smoothing=0.05
+    )
+    known = parameters_of(recipe, space)
+    for seed in range(100):
+        found = neighbour(recipe, space, np.random.default_rng(seed))
+        assert any(value != known[name][1] for name, value in found.items())
+
+
+def test_nothing_is_close_where_nothing_can_change():
+    fixed = {"optimizer": ["muon"], "epochs": IntDistribution(30, 30)}
+    assert neighbour(Recipe(epochs=30, optimizer="muon"), fixed, np.random.default_rng(0)) == {}
+
+
+def test_steps_of_a_range_are_kept():
+    space = {"batch_size": IntDistribution(8, 72, step=16), "epochs": IntDistribution(1, 9)}
+    sizes = {
+        neighbour(Recipe(batch_size=30, epochs=5), space, np.random.default_rng(seed))["batch_size"]
+        for seed in range(50)
+    }
+    assert {24} < sizes <= {8, 24, 40, 56, 72}
+
+
+def test_the_whole_space_is_searched_if_the_recipe_itself_fails(run, monkeypatch):
+    given = objective.train
+
+    def train(model, data, recipe, **options):
+        if recipe.batch_size > 4:
+            raise MemoryError("not enough memory")
+        return given(model, data, recipe, **options)
+
+    monkeypatch.setattr(objective, "train", train)
+    space = {"batch_size": IntDistribution(1, 12), "learning_rate": FloatDistribution(0.01, 0.1)}
+    result = run(trials=12, space=space)
+    assert result.best.values["val_auc"] > 0
+    assert max(share_kept(result)) < 1

@@ -39,8 +39,8 @@ def mark_beginning(trial: optuna.Trial) -> None:
 def mark_as_no_point(trial: optuna.Trial) -> None:
     """Say that a trial is none of the points of a grid, unless it is one.
 
-    When one point is left, Optuna compares it with that of whatever trial ends, also of one that
-    has none, because it was put into the queue.
+    When one point of the grid is left, Optuna reads the point of each trial that ends, and fails if
+    it has none because it came from the queue.
 
     Args:
         trial: A trial of a search with `optuna.samplers.GridSampler`.

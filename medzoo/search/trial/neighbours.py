@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from optuna.distributions import FloatDistribution, IntDistribution
+from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import PartialFixedSampler, RandomSampler
+from optuna.trial import FrozenTrial, TrialState
 
 from medzoo.search.setting import Setting
 from medzoo.search.space import KEEP, Domain, choose, parameters_of
+from medzoo.search.storage.repeats import replaced
 from medzoo.training import Recipe
 
 NEIGHBOURS = 9
@@ -22,23 +24,31 @@ _CHANGED = 0.3
 """Which share of their parameters they change."""
 _SPREAD = 0.25
 """How far: standard deviation, as a share of a range."""
+_DRAWS = 20
+"""How often other changes are drawn if none changes anything, as with whole numbers."""
 
 
-def neighbour_sampler(setting: Setting, number: int, seed: int) -> PartialFixedSampler | None:
+def neighbour_sampler(
+    setting: Setting, number: int, seed: int, trials: Sequence[FrozenTrial]
+) -> PartialFixedSampler | None:
     """Return what chooses the values of one of the first trials, or None if it is a later one.
 
     A recipe that was chosen with care is better than nearly all others in a wide space, so what is
-    better still is most probably close to it.
+    better still is most probably close to it. Nothing close is tried if the recipe itself failed,
+    for example because the memory is not sufficient.
 
     Args:
         setting: What decides the search.
         number: Number of the trial; those of the unchanged recipes come first.
         seed: Seed of its random numbers.
+        trials: All trials of the study.
     """
     first = len(setting.recipes)
     if not first <= number < first + NEIGHBOURS:
         return None
     model = list(setting.recipes)[number % first]
+    if _has_failed(model, trials):
+        return None
     rng = np.random.default_rng(seed)
     fixed: dict[str, Any] = {}
     if not callable(setting.space):
@@ -57,6 +67,17 @@ def neighbour_sampler(setting: Setting, number: int, seed: int) -> PartialFixedS
         return PartialFixedSampler({"model": model, **fixed}, RandomSampler(seed))
 
 
+def _has_failed(model: str, trials: Sequence[FrozenTrial]) -> bool:
+    """Return whether the trial of a model's unchanged recipe failed, and is not repeated."""
+    again = replaced(trials)
+    return any(
+        one.user_attrs.get("baseline") == model
+        and one.state == TrialState.FAIL
+        and one.number not in again
+        for one in trials
+    )
+
+
 def neighbour(recipe: Recipe, space: Mapping[str, Any], rng: np.random.Generator) -> dict[str, Any]:
     """Return the parameters of a recipe that is close to another.
 
@@ -67,39 +88,62 @@ def neighbour(recipe: Recipe, space: Mapping[str, Any], rng: np.random.Generator
 
     Returns:
         Values by the names of parameters; without those that the other recipe says nothing about,
-        such as the learning rate of another optimiser.
+        such as the learning rate of another optimiser. Empty if nothing can change.
     """
     known = parameters_of(recipe, space)
-    if not known:
-        return {}
-    names = list(known)
-    changed = {name for name in names if rng.random() < _CHANGED}
-    changed = changed or {names[rng.integers(len(names))]}  # otherwise nothing would be tried
+    names = [name for name, (domain, _) in known.items() if _has_alternatives(domain)]
+    found: dict[str, Any] = {}
+    for _ in range(_DRAWS if names else 0):
+        changed = {name for name in names if rng.random() < _CHANGED}
+        found = _vary(known, changed or {names[rng.integers(len(names))]}, space, rng)
+        if any(value != known[name][1] for name, value in found.items()):
+            break
+    return found
+
+
+def _vary(
+    known: Mapping[str, tuple[Domain, Any]],
+    changed: Collection[str],
+    space: Mapping[str, Any],
+    rng: np.random.Generator,
+) -> dict[str, Any]:
+    """Return the known parameters, of which some are changed, and what does not depend on them."""
     found: dict[str, Any] = {}
 
     def pick(name: str, path: tuple[str, ...], domain: Domain) -> Any:
         if name not in known:
             return KEEP
         value = known[name][1]
-        found[name] = _changed(domain, value, rng) if name in changed else value
+        found[name] = _changed(domain, value, rng) if name in changed else _on_grid(domain, value)
         return found[name]
 
     choose(space, pick)
     return found
 
 
+def _has_alternatives(domain: Any) -> bool:
+    return not domain.single() if isinstance(domain, BaseDistribution) else len(list(domain)) > 1
+
+
 def _changed(domain: Any, value: Any, rng: np.random.Generator) -> Any:
+    """Return another value: any other choice, or a number that is not far away."""
     if not isinstance(domain, FloatDistribution | IntDistribution):
         choices = list(getattr(domain, "choices", domain))
-        others = [choice for choice in choices if choice != value] or choices
+        others = [choice for choice in choices if choice != value]
         return others[rng.integers(len(others))]
     low, high = (math.log(end) if domain.log else end for end in (domain.low, domain.high))
     moved = (math.log(value) if domain.log else value) + _SPREAD * (high - low) * rng.normal()
     # Folded back at the ends, which are no more probable than what lies between them.
-    width = max(high - low, 1e-12)
+    width = high - low
     moved = low + width - abs((moved - low) % (2 * width) - width)
-    result = math.exp(moved) if domain.log else moved
+    return _on_grid(domain, math.exp(moved) if domain.log else moved)
+
+
+def _on_grid(domain: Any, value: Any) -> Any:
+    """Return the closest value of a range, which may go in steps; choices stay as they are."""
+    if not isinstance(domain, FloatDistribution | IntDistribution):
+        return value
     if domain.step is not None:
-        result = domain.low + domain.step * round((result - domain.low) / domain.step)
+        value = domain.low + domain.step * round((value - domain.low) / domain.step)
     kind = int if isinstance(domain, IntDistribution) else float
-    return kind(min(max(result, domain.low), domain.high))
+    return kind(min(max(value, domain.low), domain.high))

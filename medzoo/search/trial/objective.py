@@ -123,8 +123,10 @@ class Objective:
         if self.is_surplus:
             raise RuntimeError("other processes have begun the last trials")
         seed = (1_000_003 * self.setting.seed + number) % (1 << 32)
-        nearby = neighbour_sampler(self.setting, number, seed) if self.sampler == "tpe" else None
-        trial.study.sampler = nearby or create_sampler(self.sampler, seed, several)
+        sampler = create_sampler(self.sampler, seed, several)
+        if self.sampler == "tpe":
+            sampler = neighbour_sampler(self.setting, number, seed, known) or sampler
+        trial.study.sampler = sampler
         reason, began = "", time.monotonic()
         try:
             return self._train(trial)
