@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from typing import TYPE_CHECKING, Literal, get_args
@@ -94,6 +95,16 @@ def compute_in_threads(count: int) -> None:
     """
     torch.get_num_threads()  # when a thread first asks, PyTorch sets its own number
     _thread_pools().limit(limits=count, user_api="openmp")  # of this thread; `torch`'s is global
+
+
+def reader_pool(count: int) -> ThreadPoolExecutor:
+    """Return threads that prepare an image each, and leave the other processors to the model.
+
+    Args:
+        count: Number of threads.
+    """
+    _thread_pools()  # found here, once, rather than by each of the threads
+    return ThreadPoolExecutor(count, "medzoo-read", compute_in_threads, (1,))
 
 
 @cache

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Literal, Protocol, TypeAlias
 import torch
 from torch import Tensor
 
-from medzoo.device import compute_in_threads
+from medzoo.device import reader_pool
 from medzoo.distributed import rank
 from medzoo.errors import DatasetError
 from medzoo.images.convert import to_uint8
@@ -67,7 +66,7 @@ def read_images(
     depth = DepthCheck()
     shown = progress if rank() == 0 else False
     with (
-        ThreadPoolExecutor(_WORKERS, "medzoo-read", compute_in_threads, (1,)) as pool,
+        reader_pool(_WORKERS) as pool,
         tqdm(
             total=len(files),
             desc="reading",

@@ -13,7 +13,7 @@ from typing import TypeAlias, TypeVar
 import torch
 from torch import Tensor
 
-from medzoo.device import compute_in_threads
+from medzoo.device import reader_pool
 from medzoo.errors import DatasetError
 from medzoo.images import to_uint8
 from medzoo.images.depth import DepthCheck
@@ -94,8 +94,7 @@ class BatchReader:
             leave=False,
             disable=count == 1 or None,
         )
-        # The threads work on one image each, and the model needs the processors, too.
-        pool = ThreadPoolExecutor(_READERS, "medzoo-read", compute_in_threads, (1,))
+        pool = None if count == 1 else reader_pool(_READERS)
         with bar:
             try:
                 for path, started in _ahead(self._started(pool), self.batch_size):
@@ -107,17 +106,18 @@ class BatchReader:
                         self._read.append(path)
                         yield outcome
             finally:
-                pool.shutdown(cancel_futures=True)
+                if pool:
+                    pool.shutdown(cancel_futures=True)
 
-    def _started(self, pool: ThreadPoolExecutor) -> Iterator[tuple[str | None, _Started]]:
+    def _started(self, pool: ThreadPoolExecutor | None) -> Iterator[tuple[str | None, _Started]]:
         for index, source in enumerate(self.sources.images):
             yield path_of(source.image), self._start(pool, index, source)
 
-    def _start(self, pool: ThreadPoolExecutor, index: int, source: Source) -> _Started:
+    def _start(self, pool: ThreadPoolExecutor | None, index: int, source: Source) -> _Started:
         """Read a file in a thread; prepare what is in memory at once, before it may change."""
         image = source.image
         skips = source.is_found if self.skips is None else self.skips
-        if self.sources.count != 1 and isinstance(image, str | os.PathLike | bytes):
+        if pool and isinstance(image, str | os.PathLike | bytes):
             return pool.submit(self._prepare, index, image, skips)
         return self._prepare(index, image, skips)
 
