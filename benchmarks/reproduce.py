@@ -4,9 +4,9 @@
   python benchmarks/reproduce.py --train --rows dermamnist/advanced_cnn --seeds 0,1
   python benchmarks/reproduce.py --train --rows breastmnist/simple_cnn --epochs 5
 
-Where a data set has teachers (benchmarks/reproduction/teachers.py), they are trained first, and the
-model of the row learns from them with the recipe "distilled". With --plain it learns from the
-labels only.
+Where a row has teachers (benchmarks/reproduction/teachers.py), its model learns from them with the
+recipe "distilled"; those that are not published models are trained first. With --plain it learns
+from the labels only.
 
 With --groups FILE (columns: split, index and the name of the group), models and teachers are
 trained on splits that share no group, such as a lesion. The test split stays the same.

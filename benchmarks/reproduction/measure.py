@@ -18,7 +18,7 @@ from benchmarks.reproduction.record import Record
 from benchmarks.reproduction.rows import Row
 from benchmarks.reproduction.source import Source
 from benchmarks.reproduction.summary import write_row_plots
-from benchmarks.reproduction.teachers import TEACHERS, teach, trained
+from benchmarks.reproduction.teachers import any_has_teachers, has_teachers, teach, trained
 from benchmarks.reproduction.uncalibrated import uncalibrated
 from benchmarks.timing.machine import processor
 from medzoo.device import resolve_device
@@ -56,21 +56,13 @@ class Options:
     device: str = "auto"
     output: Path = OUTPUT
 
-    def has_teachers(self, dataset: str) -> bool:
-        """Return whether models learn from teachers.
-
-        Args:
-            dataset: Name of the data set that they are trained on.
-        """
-        return dataset in TEACHERS and not self.plain
-
     def variant(self, dataset: str) -> str:
         """Return how the training differs from the default, or an empty string.
 
         Args:
             dataset: Name of the data set that is trained on.
         """
-        plain = PLAIN if self.plain and dataset in TEACHERS else ""
+        plain = PLAIN if self.plain and any_has_teachers(dataset, self.source.variant) else ""
         return "-".join(filter(None, (plain, self.source.variant)))
 
 
@@ -95,7 +87,10 @@ def measure(row: Row, options: Options) -> None:
     if row.members:
         evaluate_ensemble(row, data, options)
     elif options.train:
-        train_row(row, data, options)
+        try:
+            train_row(row, data, options)
+        except medzoo.DatasetError as error:  # its teachers need a file of larger images
+            row.problem, row.reason = "no data", str(error)
     else:
         evaluate_published(row, data, options)
 
@@ -165,7 +160,7 @@ def train_row(
     variant = options.variant(row.dataset)
     record = Record(row.dataset, row.model, variant) if options.record else None
     recipe_name, arguments, teachers = "default", dict[str, Any](), dict[str, str]()
-    if options.has_teachers(row.dataset):
+    if has_teachers(row.dataset, row.model, options.source.variant) and not options.plain:
         recipe_name = "distilled"
         arguments = teach(row.dataset, options.source, options.output, options.device, row.model)
         teachers = trained(row.dataset, options.source.variant, row.model)

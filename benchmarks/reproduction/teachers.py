@@ -72,16 +72,40 @@ TEACHERS: dict[str, tuple[Teacher, ...]] = {
         *(Teacher(seed, model="simple_cnn", view="local") for seed in (13, 14)),
     ),
 }
-"""The ensembles by data set; models of other data sets are trained without teachers."""
+"""The ensembles by data set; models of other data sets have published teachers or none."""
 
 PUBLISHED: dict[str, tuple[str, ...]] = {
     "dermamnist/efficientnet": ("advanced_cnn.dermamnist", "simple_cnn.dermamnist"),
+    "pneumoniamnist/simple_cnn": ("simple_cnn.pneumoniamnist_64", "advanced_cnn.pneumoniamnist"),
 }
-"""Rows whose teachers are published models instead, themselves students of those above.
+"""Rows whose teachers are published models instead.
 
 They have seen the whole training split, so they teach on the official split alone: elsewhere they
-would pass on what they know of images that the split leaves out.
+would pass on what they know of images that the split leaves out. A model is never its own teacher:
+the student would replace it, and could then not be trained again.
 """
+
+
+def has_teachers(dataset: str, model: str, variant: str) -> bool:
+    """Return whether a row has teachers.
+
+    Args:
+        dataset: Name of the data set.
+        model: Architecture of the row.
+        variant: Variant of the source on which it is trained.
+    """
+    return dataset in TEACHERS or bool(_published(dataset, model, variant))
+
+
+def any_has_teachers(dataset: str, variant: str) -> bool:
+    """Return whether any row of a data set has teachers.
+
+    Args:
+        dataset: Name of the data set.
+        variant: Variant of the source on which its rows are trained.
+    """
+    published = () if variant else PUBLISHED
+    return dataset in TEACHERS or any(row.split("/")[0] == dataset for row in published)
 
 
 def teach(
@@ -101,7 +125,11 @@ def teach(
         The arguments ``teacher`` and, if the teachers see larger images, ``high_res``.
     """
     if names := _published(dataset, model, source.variant):
-        return {"teacher": medzoo.Ensemble(names)}
+        sizes = {name: find_entry(*name.split(".")).spec.input.size for name in names}
+        names = tuple(sorted(names, key=sizes.__getitem__, reverse=True))  # the first one decides
+        larger = sizes[names[0]]
+        images = {"high_res": source.load(dataset, larger)} if larger > 28 else {}
+        return {"teacher": medzoo.Ensemble(names), **images}
     teachers = TEACHERS[dataset]
     size = size_of(dataset)
     folder = Path(output) / source.variant / dataset / "teachers"

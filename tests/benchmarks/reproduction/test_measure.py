@@ -5,7 +5,7 @@ from dataclasses import replace
 import medzoo
 from benchmarks.reporting.results_file import ResultsFile
 from benchmarks.reproduction import teachers
-from benchmarks.reproduction.measure import Options, evaluate_ensemble, train_row
+from benchmarks.reproduction.measure import Options, evaluate_ensemble, measure, train_row
 from benchmarks.reproduction.rows import Row
 from benchmarks.reproduction.source import Source
 from medzoo.weights import weights_index
@@ -60,6 +60,35 @@ def test_teachers_are_trained_before_their_students(tmp_path, monkeypatch):
     assert "disjoint/dermamnist/simple_cnn-64px-seed10" in teachers.RECORDS.read()
     folder = tmp_path / "disjoint" / "dermamnist"
     assert {path.name for path in folder.iterdir()} >= {"models", "teachers"}
+
+
+def test_published_teachers_get_the_size_of_their_images(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        Source, "load", lambda self, name, size=28: medzoo.synthetic(name, size=size, n_train=8)
+    )
+    given = teachers.teach("pneumoniamnist", Source(), tmp_path, "cpu", "simple_cnn")
+    assert given["high_res"].size == 64
+    assert teachers.has_teachers("pneumoniamnist", "simple_cnn", "")
+    assert not teachers.has_teachers("pneumoniamnist", "simple_cnn", "disjoint")
+    assert not teachers.has_teachers("pneumoniamnist", "advanced_cnn", "")
+
+
+def test_without_the_images_of_its_teachers_a_row_has_no_data(tmp_path, monkeypatch):
+    def load(self, name, size=28):
+        if size > 28:
+            raise medzoo.DatasetError("no file of that size")
+        return medzoo.synthetic(name, n_train=8)
+
+    monkeypatch.setattr(Source, "load", load)
+    row = Row("pneumoniamnist", "simple_cnn")
+    measure(row, Options(train=True, output=tmp_path))
+    assert (row.problem, row.reason, row.runs) == ("no data", "no file of that size", [])
+
+
+def test_no_published_model_is_its_own_teacher():
+    for row, names in teachers.PUBLISHED.items():
+        dataset, model = row.split("/")
+        assert f"{model}.{dataset}" not in names
 
 
 def test_published_teachers_teach_on_the_official_split_alone(tmp_path):
