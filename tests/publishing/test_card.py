@@ -122,10 +122,12 @@ def test_the_card_of_a_distilled_checkpoint_names_teachers_and_larger_images(nam
         "dermamnist": ("2 x advanced_cnn", "3 x 64 x 64", "64 x 64 pixels (md5 `94e200f58dee"),
         "breastmnist": ("5 x advanced_cnn", "1 x 28 x 28", ""),
         "retinamnist": ("3 x simple_cnn", "3 x 28 x 28", ""),
+        "pneumoniamnist": ("simple_cnn", "1 x 64 x 64", "64 x 64 pixels (md5 `"),
         "efficientnet.dermamnist": ("advanced_cnn", "3 x 28 x 28", ""),
     }[name if name == "efficientnet.dermamnist" else entry.dataset]
+    weight = entry.recipe["distillation"]
     assert (
-        f"a teacher had a weight of 0.8 in the targets, the mean of {len(entry.teacher)} models"
+        f"a teacher had a weight of {weight} in the targets, the mean of {len(entry.teacher)} models"
         in text
     )
     assert f"{count} (made for {entry.dataset}; input {size}; " in text
@@ -138,7 +140,8 @@ def test_the_card_of_a_distilled_checkpoint_names_teachers_and_larger_images(nam
 def test_every_distilled_checkpoint_of_the_index_has_teachers():
     for name, entry in weights_index().items():
         assert bool(entry.teacher) is (entry.recipe["distillation"] > 0), name
-        expected = entry.tag == "dermamnist" and entry.architecture != "efficientnet"
+        sizes = [one["input_size"][-1] for one in entry.teacher or ()]
+        expected = max(sizes, default=0) > entry.spec.input.size
         assert bool(entry.high_res) is expected, name
 
 
