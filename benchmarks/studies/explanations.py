@@ -10,7 +10,7 @@ validation split.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from statistics import mean
 from typing import Any
 
@@ -93,7 +93,6 @@ def run(trial: NamedTrial, source: Source) -> dict[str, Any]:
     record: dict[str, Any] = {
         "data": data.title,
         "images": len(images),
-        "sha256": weights_index()[name].sha256,
         "whole": float(whole.gather(1, classes).mean()),
     }
     for kind, heat_of in MAPS.items():
@@ -118,17 +117,6 @@ def _probabilities(model: medzoo.models.Classifier, images: Tensor) -> Tensor:
 def trials() -> list[NamedTrial]:
     """Return one trial per published classifier."""
     return [NamedTrial(name) for name, e in weights_index().items() if "test" in e.metrics]
-
-
-def is_current(record: Mapping[str, Any], trial: NamedTrial, source: Source) -> bool:
-    """Return whether a record is of the present weights.
-
-    Args:
-        record: An earlier record.
-        trial: Its key names a published checkpoint.
-        source: Not used: data sets do not change.
-    """
-    return record["sha256"] == weights_index()[trial.key].sha256
 
 
 def table() -> str:
@@ -159,5 +147,5 @@ EXPLANATIONS = Study(
         f"{record['whole']:.3f}, deleted {record['explain']['deleted']:.3f}, "
         f"inserted {record['explain']['inserted']:.3f}"
     ),
-    is_current=is_current,
+    of_weights=True,
 )

@@ -8,6 +8,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from benchmarks.reporting.results_file import ResultsStore
 from benchmarks.reproduction.source import Source
+from medzoo.weights import weights_index
 
 
 class Trial(Protocol):
@@ -50,6 +51,8 @@ class Study(Generic[TrialT]):
         summary: Returns the main figures of a record, to print when the trial ends.
         is_current: Returns whether a record is what running its trial again would measure;
             by default it always is.
+        of_weights: Whether keys of trials are names of published checkpoints. Records then say
+            which file they are of (``"sha256"``), and are not current if there is another one.
     """
 
     name: str
@@ -60,6 +63,7 @@ class Study(Generic[TrialT]):
     table: Callable[[], str]
     summary: Callable[[Mapping[str, Any]], str]
     is_current: Callable[[Mapping[str, Any], TrialT, Source], bool] = _always_current
+    of_weights: bool = False
 
     def selected(self, only: str = "") -> list[TrialT]:
         """Return the trials whose key contains a text.
@@ -84,8 +88,10 @@ class Study(Generic[TrialT]):
         """
         for trial in self.selected(only):
             known = self.results.find(trial.key)  # another process may have added it by now
-            if known is not None and not again and self.is_current(known, trial, source):
+            about = {"sha256": weights_index()[trial.key].sha256} if self.of_weights else {}
+            is_of_these = known is not None and about.items() <= known.items()
+            if known and is_of_these and not again and self.is_current(known, trial, source):
                 continue
-            record = self.run(trial, source)
+            record = about | self.run(trial, source)
             self.results.save(trial.key, record)
             yield trial, record

@@ -125,11 +125,9 @@ def test_the_card_of_a_distilled_checkpoint_names_teachers_and_larger_images(nam
         "pneumoniamnist": ("simple_cnn", "1 x 64 x 64", "64 x 64 pixels (md5 `"),
         "efficientnet.dermamnist": ("advanced_cnn", "3 x 28 x 28", ""),
     }[name if name == "efficientnet.dermamnist" else entry.dataset]
-    weight = entry.recipe["distillation"]
-    assert (
-        f"a teacher had a weight of {weight} in the targets, the mean of {len(entry.teacher)} models"
-        in text
-    )
+    weight, members = entry.recipe["distillation"], len(entry.teacher)
+    told = f"a teacher had a weight of {weight} in the targets, the mean of {members} models"
+    assert told in text
     assert f"{count} (made for {entry.dataset}; input {size}; " in text
     assert f"{entry.teacher[0]['parameters']:,} parameters" in text
     assert high_res in text

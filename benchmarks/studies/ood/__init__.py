@@ -16,6 +16,7 @@ OOD: Study[NamedTrial] = Study(
     run=run,
     table=table,
     summary=lambda record: _summary(record["kinds"]),
+    of_weights=True,
 )
 
 

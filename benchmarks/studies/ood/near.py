@@ -73,7 +73,7 @@ def run(trial: NamedTrial, source: Source) -> dict[str, Any]:
         )
         measured = comparison(known, scores) | {"images": len(scores)}
         found[case.name] = measured | {"unfamiliar": (scores > 1).double().mean().item()}
-    return found
+    return {"cases": found}
 
 
 def _cases(model: Classifier, source: Source) -> Iterator[Case]:
@@ -120,7 +120,7 @@ def table() -> str:
             percent(one["unfamiliar"]),
         )
         for name, record in RESULTS_FILE.read().items()
-        for case, one in record.items()
+        for case, one in record["cases"].items()
     ]
     return markdown_table(("Model", "Other images", "Number", "AUROC", "FPR95", "Marked"), rows)
 
@@ -132,5 +132,8 @@ OOD_NEAR: Study[NamedTrial] = Study(
     trials=trials,
     run=run,
     table=table,
-    summary=lambda record: ", ".join(f"{name} {one['auroc']:.3f}" for name, one in record.items()),
+    summary=lambda record: ", ".join(
+        f"{name} {one['auroc']:.3f}" for name, one in record["cases"].items()
+    ),
+    of_weights=True,
 )

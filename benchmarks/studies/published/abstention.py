@@ -132,4 +132,5 @@ ABSTENTION = Study(
     run=run,
     table=table,
     summary=_summary,
+    of_weights=True,
 )

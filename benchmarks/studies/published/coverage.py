@@ -165,4 +165,5 @@ COVERAGE = Study(
     run=run,
     table=lambda: "\n\n".join(map(table, TARGETS)),
     summary=_summary,
+    of_weights=True,
 )

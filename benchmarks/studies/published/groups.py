@@ -168,4 +168,5 @@ GROUPS = Study(
     run=run,
     table=table,
     summary=_summary,
+    of_weights=True,
 )

@@ -142,4 +142,5 @@ OPERATING_POINTS = Study(
     run=run,
     table=table,
     summary=_summary,
+    of_weights=True,
 )

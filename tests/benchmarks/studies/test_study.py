@@ -1,6 +1,7 @@
 """Studies: the runner runs what has no current record, and every study can be listed and shown."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -8,6 +9,7 @@ from benchmarks.reporting.results_file import ResultsFile
 from benchmarks.reproduction.source import Source
 from benchmarks.studies.__main__ import STUDIES, main
 from benchmarks.studies.study import NamedTrial, Study
+from medzoo.weights import weights_index
 
 
 @pytest.fixture
@@ -32,6 +34,21 @@ def study(tmp_path):
 
 def keys(study, **options):
     return [trial.key for trial, _ in study.run_missing(Source(), **options)]
+
+
+def test_records_of_earlier_weights_are_not_current(study):
+    first, second, third = list(weights_index().values())[:3]
+    study = replace(
+        study,
+        trials=lambda: [NamedTrial(entry.name) for entry in (first, second, third)],
+        of_weights=True,
+    )
+    study.results.save(first.name, {"recipe": "new", "sha256": first.sha256})
+    study.results.save(second.name, {"recipe": "new", "sha256": first.sha256})
+    study.results.save(third.name, {"recipe": "new"})
+    assert keys(study) == [second.name, third.name]
+    assert study.results.find(third.name)["sha256"] == third.sha256
+    assert keys(study) == []
 
 
 def test_trials_without_a_current_record_are_run(study):
