@@ -26,7 +26,8 @@ def searches(tmp_path, monkeypatch):
     def search(data, model, **options):
         calls.append(options)
         best = SimpleNamespace(values={"val_auc": 0.8})
-        return SimpleNamespace(recipe=FOUND, best=best, trials=[SimpleNamespace(seconds=7200)])
+        found = FOUND.with_changes(epochs=2)
+        return SimpleNamespace(recipe=found, best=best, trials=[SimpleNamespace(seconds=7200)])
 
     def train(model, data, recipe):
         network = medzoo.create_model(model, dataset=data, **recipe.model_args)
@@ -37,7 +38,9 @@ def searches(tmp_path, monkeypatch):
     monkeypatch.setattr(medzoo, "train", train)
     monkeypatch.setattr(Source, "load", lambda self, name: data)
     monkeypatch.setattr(
-        medzoo, "recipe_for", lambda *_: FOUND.with_changes(model_args={"widths": [16, 8]})
+        medzoo,
+        "recipe_for",
+        lambda *_: FOUND.with_changes(epochs=20, validate_every=4, model_args={"widths": [16, 8]}),
     )
     return calls
 
@@ -46,10 +49,13 @@ def test_what_was_found_is_trained_with_each_seed(searches, monkeypatch):
     for step in study.steps():
         study.RECORDS.save(step.key, study.run(step, Source()))
     assert [call["max_params"] for call in searches] == [2.45e6]
+    assert [call["recipe"].epochs for call in searches] == [4]
     records = study.RECORDS.read()
     found = [records[f"dermamnist: searched seed {seed}"] for seed in study.SEEDS]
     assert [record["recipe"]["seed"] for record in found] == [0, 1, 2]
     assert {tuple(record["recipe"]["model_args"]["widths"]) for record in found} == {(8, 16)}
+    assert {record["recipe"]["epochs"] for record in found} == {10}
+    assert {record["recipe"]["validate_every"] for record in found} == {4}
     assert [record["val_auc"] for record in found] == [0.5, 0.6, 0.7]
     assert all(study._is_current(records[s.key], s, Source()) for s in study.steps())
     table = study.table()
