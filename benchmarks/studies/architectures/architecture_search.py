@@ -1,9 +1,9 @@
 """Search an efficientnet of at most 2.45 M parameters, and compare it with the bundled one.
 
 For each data set, `medzoo.search` chooses recipe and architecture on the validation split, by
-trainings of few epochs, so that hours are enough for dozens of trials. What it finds, with as many
-epochs more, and what is bundled are then trained with the same three seeds, and their test splits are
-read once. An interrupted search goes on where it was.
+trainings of few epochs, so that hours are enough for dozens of trials. What it finds is trained for
+five times the epochs, what is bundled as it is, both with the same three seeds, and their test
+splits are read once. An interrupted search goes on where it was.
 """
 
 from __future__ import annotations
