@@ -115,8 +115,14 @@ def _probabilities(model: medzoo.models.Classifier, images: Tensor) -> Tensor:
 
 
 def trials() -> list[NamedTrial]:
-    """Return one trial per published classifier."""
-    return [NamedTrial(name) for name, e in weights_index().items() if "test" in e.metrics]
+    """Return one trial per published classifier for one class per image and for 28 px."""
+    return [
+        NamedTrial(name)
+        for name, entry in weights_index().items()
+        if "test" in entry.metrics
+        and entry.tag == entry.dataset
+        and entry.spec.task != "multi-label, binary-class"
+    ]
 
 
 def table() -> str:
