@@ -2,10 +2,11 @@
 
 import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from medzoo.datasets import Dataset, synthetic
 from tests.hub_server import HubServer
@@ -47,3 +48,11 @@ def hub(tmp_path: Path) -> Iterator[HubServer]:
     """A Hub on this machine, which huggingface_hub takes for the real one; an empty cache."""
     with HubServer() as server, server.in_place_of_the_real_one(tmp_path / "huggingface"):
         yield server
+
+
+@pytest.fixture
+def set_threads() -> Iterator[Callable[[int], None]]:
+    """Set how many threads PyTorch computes with; what they were returns after the test."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)

@@ -88,19 +88,15 @@ def in_fork(work, *threads) -> int:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows does not fork")
 @pytest.mark.filterwarnings("ignore:.*fork")
-def test_a_fork_that_would_wait_for_its_parents_threads_says_so(monkeypatch):
+def test_a_fork_that_would_wait_for_its_parents_threads_says_so(monkeypatch, set_threads):
     model = medzoo.create_model("simple_cnn", dataset="dermamnist", widths=(4, 4, 4))
     images = torch.zeros(64, 3, 28, 28, dtype=torch.uint8)
-    threads = torch.get_num_threads()
     monkeypatch.setattr(device, "_threads_of", None)
-    try:
-        torch.set_num_threads(2)
-        assert in_fork(resolve_device) == 0
-        medzoo.predict(model, images)
-        for work in (resolve_device, lambda: medzoo.predict(model, images)):
-            assert [in_fork(work), in_fork(work, 1), in_fork(work, 1, 2)] == [2, 0, 2]
-    finally:
-        torch.set_num_threads(threads)
+    set_threads(2)
+    assert in_fork(resolve_device) == 0
+    medzoo.predict(model, images)
+    for work in (resolve_device, lambda: medzoo.predict(model, images)):
+        assert [in_fork(work), in_fork(work, 1), in_fork(work, 1, 2)] == [2, 0, 2]
 
 
 @pytest.mark.parametrize("name", ["gpu", "", "cpu:x"])
@@ -140,16 +136,8 @@ def test_unknown_precision():
         autocast(CPU, "bf16")
 
 
-@pytest.fixture
-def two_threads():
-    """Let new threads compute with two threads, also on a machine with one processor."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
-
-
-def test_threads_of_one_thread_are_its_own(two_threads):
+def test_threads_of_one_thread_are_its_own(set_threads):
+    set_threads(2)  # also on a machine with one processor
     with ThreadPoolExecutor(1, initializer=compute_in_threads, initargs=(1,)) as pool:
         assert pool.submit(torch.get_num_threads).result() == 1
     with ThreadPoolExecutor(1) as pool:

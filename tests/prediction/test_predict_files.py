@@ -87,20 +87,17 @@ def test_the_next_batch_is_read_while_the_model_computes(model, folder, monkeypa
     assert (len(found), len(batches)) == (6, 2)
 
 
-def test_readers_leave_the_processors_to_the_model(model, folder, monkeypatch):
-    threads, load, before = set(), reading.load_image, torch.get_num_threads()
+def test_readers_leave_the_processors_to_the_model(model, folder, monkeypatch, set_threads):
+    threads, load = set(), reading.load_image
 
     def load_image(*arguments):
         threads.add(torch.get_num_threads())
         return load(*arguments)
 
     monkeypatch.setattr(reading, "load_image", load_image)
-    torch.set_num_threads(2)
-    try:
-        predict(model, folder, device="cpu")
-        assert (threads, torch.get_num_threads()) == ({1}, 2)
-    finally:
-        torch.set_num_threads(before)
+    set_threads(2)
+    predict(model, folder, device="cpu")
+    assert (threads, torch.get_num_threads()) == ({1}, 2)
 
 
 def test_links_to_folders_are_followed_but_not_in_circles(model, folder, tmp_path_factory):

@@ -110,6 +110,16 @@ def test_the_search_comes_closer_than_chance(run):
     assert abs(result.recipe.learning_rate / formulas.BEST_RATE - 1) < 0.2
 
 
+def test_trials_that_were_chosen_in_another_way_are_not_continued(run, tmp_path, monkeypatch):
+    kept = {"space": RATES, "storage": tmp_path / "study.db", "trials": 3}
+    first = run(**kept)
+    assert run(**kept).study.study_name == first.study.study_name
+    monkeypatch.setattr("medzoo.search.setting._WAY", 0)
+    later = run(**kept)
+    assert later.study.study_name != first.study.study_name
+    assert [trial.number for trial in later.trials] == [0, 1, 2]
+
+
 def test_the_same_call_goes_on_where_it_ended(run, tmp_path):
     whole, kept = run(trials=12, space=RATES), {"space": RATES, "storage": tmp_path / "study.db"}
     assert numbers(run(trials=4, **kept)) == [0, 1, 2, 3]

@@ -160,14 +160,6 @@ def data():
     return synthetic("dermamnist", n_train=56, n_val=28, n_test=28)
 
 
-@pytest.fixture
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def start(output: Path) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
         [sys.executable, "-c", SCRIPT, str(output)],
@@ -185,7 +177,8 @@ def finished_epochs(path: Path) -> int:
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
-def test_killed_process_is_resumed_bit_for_bit(tmp_path, one_thread):
+def test_killed_process_is_resumed_bit_for_bit(tmp_path, set_threads):
+    set_threads(1)
     checkpoint = Path("models") / "run.checkpoint.safetensors"
     trainer(data(), tmp_path / "whole", LONG, seed=7).fit()
 
