@@ -49,7 +49,7 @@ from benchmarks.studies.architectures import design_trials, gate_ablation
 from benchmarks.studies.ood import near
 from benchmarks.studies.ood import report as report_of_ood
 from benchmarks.studies.published import abstention, coverage, differences, groups, operating_points
-from benchmarks.studies.search import better_than_luck
+from benchmarks.studies.search import better_than_luck, newcomer
 
 _NOT_YET = "Not measured yet."
 _BLOCK = re.compile(r"(<!-- table:(\w+) -->\n).*?(<!-- /table -->)", re.DOTALL)
@@ -109,6 +109,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "abstention": abstention.table,
     "groups": groups.table,
     "search": better_than_luck.table,
+    "newcomer": newcomer.table,
     "operating_points": operating_points.table,
     "trainings": comparison.trainings,
     "teachers": teachers.table,

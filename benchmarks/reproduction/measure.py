@@ -24,7 +24,7 @@ from benchmarks.timing.machine import processor
 from medzoo.device import resolve_device
 from medzoo.files import sha256_of
 from medzoo.training import load_recipe
-from medzoo.weights import find_entry
+from medzoo.weights import find_entry, warn_if_trained_on
 
 PLAIN = "plain"
 """Name of the variant trained without teachers, where a data set has them."""
@@ -87,10 +87,7 @@ def measure(row: Row, options: Options) -> None:
     if row.members:
         evaluate_ensemble(row, data, options)
     elif options.train:
-        try:
-            train_row(row, data, options)
-        except medzoo.DatasetError as error:  # its teachers need a file of larger images
-            row.problem, row.reason = "no data", str(error)
+        train_row(row, data, options)
     else:
         evaluate_published(row, data, options)
 
@@ -105,6 +102,7 @@ def evaluate_published(row: Row, data: medzoo.Dataset, options: Options) -> None
     """
     print(f"{row.name}: evaluating the published weights on {data.title} ...", flush=True)
     entry = find_entry(row.model, row.dataset)
+    warn_if_trained_on(entry.name, data)
     model = medzoo.create_model(entry.name, pretrained=True)
     report = medzoo.evaluate(model, data.test, device=options.device)
     run = {"seed": entry.seed, "val_auc": entry.metrics["val"]["auc"], "sha256": entry.sha256}
@@ -152,7 +150,7 @@ def train_row(
     """Train a row with every seed and evaluate each result on the test split.
 
     Args:
-        row: The row; gets one run per seed.
+        row: The row. It gets one run per seed, or a problem if its teachers lack their images.
         data: The data set of the row.
         options: How to measure.
         changes: Changes to the bundled recipe.
@@ -162,8 +160,13 @@ def train_row(
     recipe_name, arguments, teachers = "default", dict[str, Any](), dict[str, str]()
     if has_teachers(row.dataset, row.model, options.source.variant) and not options.plain:
         recipe_name = "distilled"
-        arguments = teach(row.dataset, options.source, options.output, options.device, row.model)
-        teachers = trained(row.dataset, options.source.variant, row.model)
+        source = options.source
+        try:
+            arguments = teach(row.dataset, source, options.output, options.device, row.model)
+        except medzoo.DatasetError as error:  # there is no file of the larger images
+            row.problem, row.reason = "no data", str(error)
+            return
+        teachers = trained(row.dataset, source.variant, row.model)
     output = options.output / variant
     for seed in options.seeds:
         print(f"{row.name}: training on {data.title}, seed {seed} ...", flush=True)

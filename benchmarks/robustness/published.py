@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import torch
 from matplotlib.figure import Figure
 
 import medzoo
@@ -20,6 +19,7 @@ from benchmarks.reporting.palette import BLUE, GREEN, ORANGE, SKY, YELLOW
 from benchmarks.reporting.paths import RESULTS
 from benchmarks.reporting.results_file import ResultsFile
 from benchmarks.reproduction.source import Source
+from benchmarks.studies.published.answers import one_thread
 from benchmarks.studies.study import NamedTrial, Study
 from medzoo.images.corruptions import FAMILIES
 from medzoo.weights import weights_index
@@ -59,12 +59,8 @@ def run(trial: NamedTrial, source: Source) -> dict[str, Any]:
         test = test.subset(np.linspace(0, len(test) - 1, IMAGES).round().astype(int))
     if data.info.task in _MULTI_LABEL_OR_BINARY:
         threshold = medzoo.choose_threshold(model, data.val, device="cpu")
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with one_thread():
         report = medzoo.evaluate_robustness(model, test, threshold=threshold, device="cpu")
-    finally:
-        torch.set_num_threads(threads)
     return {"report": report.to_dict()}
 
 

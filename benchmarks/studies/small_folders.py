@@ -145,6 +145,18 @@ def run(trial: FolderTrial, source: Source) -> dict[str, Any]:
     }
 
 
+def is_current(record: Mapping[str, Any], trial: FolderTrial, source: Source) -> bool:
+    """Return whether a record is of the same recipe.
+
+    Args:
+        record: An earlier record.
+        trial: The trial.
+        source: Source of the images.
+    """
+    folder = small_folder(source.load(trial.dataset), trial.images, trial.seed)
+    return medzoo.Recipe.from_dict(record["recipe"]) == recipe_of(trial, folder)
+
+
 def table(records: Mapping[str, Mapping[str, Any]] | None = None) -> str:
     """Return mean scores over folders and seeds as a Markdown table; one row per setting.
 
@@ -175,4 +187,5 @@ SMALL_FOLDERS = Study(
     run=run,
     table=table,
     summary=lambda record: f"AUC {record['auc']:.3f}, balanced ACC {record['balanced_acc']:.3f}",
+    is_current=is_current,
 )

@@ -2,8 +2,9 @@
 
 Every start sees the same images: a stratified share of the training split, drawn by the seed.
 Fine-tuning uses the recipe ``finetune`` of advanced_cnn for the same number of steps with every
-start and share, so it compares starts in a short training, not the best that each can reach. Probes
-choose their setting on the validation split. The test split is read once per run, at its end.
+start, at least `STEPS` (somewhat more with few images, because epochs are whole), so it compares
+starts in a short training, not the best that each can reach. Probes choose their setting on the
+validation split. The test split is read once per run, at its end.
 """
 
 from __future__ import annotations

@@ -100,7 +100,7 @@ def disjoint_split(
             a split would be empty.
     """
     sizes = _sizes(data)
-    names = _named(groups, sizes)
+    names = group_names(groups, sizes)
     first = _first_positions(sizes)
     taken: set[Hashable] = set()
     kept: dict[SplitName, list[int]] = {}
@@ -176,6 +176,38 @@ def read_column(path: str | Path, data: Sizes, column: str, split: SplitName) ->
     return [values[place] for place in wanted]
 
 
+def group_names(groups: object, sizes: Mapping[str, int]) -> list[Hashable]:
+    """Return the group of each image, checked.
+
+    Args:
+        groups: A name or a number for each image, in a sequence, an array or a tensor.
+        sizes: Number of images by split, in the order of the groups.
+
+    Raises:
+        TypeError: If the groups are not a sequence.
+        ValueError: If there are not as many as images, or one is neither a name nor a number.
+    """
+    if isinstance(groups, str | bytes | Mapping | Set) or not isinstance(groups, Iterable):
+        raise TypeError(
+            f"groups is {type(groups).__name__}, expected a sequence with one name or number per "
+            "image"
+        )
+    names = groups.tolist() if isinstance(groups, np.ndarray | Tensor) else list(groups)
+    total = sum(sizes.values())
+    if len(names) != total:
+        raise ValueError(
+            f"{len(names):,} groups for {total:,} images; expected one group per image"
+        )
+    images = ((split, index) for split, size in sizes.items() for index in range(size))
+    for (split, index), name in zip(images, names, strict=True):
+        if not _is_name(name):
+            raise ValueError(
+                f"the group of {split} image {index:,} is {name!r}, expected a name or a number; "
+                "give each image without a group a unique one"
+            )
+    return names
+
+
 def _sizes(data: Sizes) -> dict[str, int]:
     if isinstance(data, Dataset):
         return {name: len(data.splits.get(name, ())) for name in SPLIT_NAMES}
@@ -190,29 +222,6 @@ def _sizes(data: Sizes) -> dict[str, int]:
     if missing := [name for name in SPLIT_NAMES if name not in data]:
         raise ValueError(f"the number of images of {', '.join(missing)} is missing")
     return {name: int(data[name]) for name in SPLIT_NAMES}
-
-
-def _named(groups: object, sizes: Mapping[str, int]) -> list[Hashable]:
-    """Return the group of each image, or raise an error."""
-    if isinstance(groups, str | bytes | Mapping | Set) or not isinstance(groups, Iterable):
-        raise TypeError(
-            f"groups is {type(groups).__name__}, expected a sequence with one name or number per "
-            "image"
-        )
-    names = groups.tolist() if isinstance(groups, np.ndarray | Tensor) else list(groups)
-    total = sum(sizes.values())
-    if len(names) != total:
-        raise ValueError(
-            f"{len(names):,} groups for {total:,} images; expected one group per image"
-        )
-    images = ((split, index) for split in SPLIT_NAMES for index in range(sizes[split]))
-    for (split, index), name in zip(images, names, strict=True):
-        if not _is_name(name):
-            raise ValueError(
-                f"the group of {split} image {index:,} is {name!r}, expected a name or a number; "
-                "give each image without a group a unique one"
-            )
-    return names
 
 
 def _is_name(group: Any) -> bool:

@@ -12,6 +12,7 @@ from torch import Tensor
 from medzoo.datasets import Dataset, Split, hold_out_validation
 from medzoo.datasets.holdout import image_digests
 from medzoo.datasets.readers.stratify import stratified_group_split
+from medzoo.datasets.resplit import group_names
 from medzoo.datasets.storage.gather import gather_rows
 from medzoo.errors import DatasetError
 from medzoo.spec.checks import check_whole
@@ -56,12 +57,8 @@ def validation_parts(
             f"{data.title} ({data.provenance.note}): folds={folds} would put images of one group "
             "into several folds, and scores would be too good; give groups=, or folds=1"
         )
-    keys = image_digests(pool.train) if groups is None else list(groups)
-    if len(keys) != len(pool.train):
-        raise ValueError(
-            f"groups= has {len(keys):,} entries, but there are {len(pool.train):,} training and "
-            "validation images; give one for each, in this order"
-        )
+    sizes = {name: len(split) for name, split in data.splits.items() if name != "test"}
+    keys = image_digests(pool.train) if groups is None else group_names(groups, sizes)
     labels = pool.train.labels
     classes = (labels == 1).long() if pool.info.multi_label else labels
     shares = cast("Mapping[SplitName, float]", {str(fold): 1 / folds for fold in range(folds)})

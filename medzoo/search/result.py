@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 State = Literal["complete", "pruned", "failed"]
 LATE = "out of time"
 """How the reason begins with which a trial ends that cannot finish another epoch in time."""
+BASELINE = "baseline"
+"""The attribute of the trial of an unchanged recipe: the name of its model."""
 _STATES: dict[str, State] = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
 
 
@@ -68,7 +70,7 @@ class TrialRecord:
             dict(zip(goals, trial.values, strict=True)) if state == "complete" else {},
             dict(trial.params),
             about.get("seconds", 0.0),
-            "baseline" in about,
+            BASELINE in about,
         )
 
     def to_dict(self) -> dict[str, Any]:

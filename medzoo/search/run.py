@@ -67,8 +67,9 @@ def search(
     A trial trains one model by one recipe, and is judged on validation images. The test split is
     not handed to it. The first trials are the models' recipes without changes. With the sampler
     ``"tpe"``, nine more change a few of their values, unless `space` is a function. What follows is
-    chosen by Optuna, which learns from all trials before.
-    Trials that are behind after a quarter or half of their epochs are ended.
+    chosen by Optuna, which learns from all trials before. Trials that are behind after a quarter or
+    half of their epochs end early; the recipe of the first model never does, and those of the other
+    models not before the half.
 
     All trials are kept in `storage`. If the process is killed, the same call goes on, and several
     processes, on one machine or many, may work on a search together: each makes the same call.

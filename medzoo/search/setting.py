@@ -14,7 +14,7 @@ from medzoo.search.space import Space, describe_space
 from medzoo.training import Recipe
 from medzoo.training.records.fingerprint import digest_of, digest_of_split
 
-_WAY = 2
+_WAY = 3
 """Raised when trials are chosen or ended in another way, since a search compares them."""
 
 
@@ -54,6 +54,7 @@ class Setting:
         about: list[Any] = [
             {model: recipe.to_dict() for model, recipe in self.recipes.items()},
             [[digest_of_split(part.train), digest_of_split(part.val)] for part in self.parts],
+            [self.parts[0].info.task, self.parts[0].info.classes],
             describe_space(self.space),
             [self.goals, self.architecture, self.max_params, self.max_mflop, self.seed],
             [one if isinstance(one, str) else type(one).__name__ for one in (sampler, pruner)],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from inspect import signature
 from types import CodeType
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -325,8 +326,11 @@ def describe_space(space: Space) -> object:
 
     Args:
         space: The space. Functions count by their name and their code (not by values that they
-            take from elsewhere), other callables by their name.
+            take from elsewhere), those of `functools.partial` also by their arguments, other
+            callables by their name.
     """
+    if isinstance(space, partial):
+        return [describe_space(space.func), repr(space.args), repr(sorted(space.keywords.items()))]
     if callable(space):
         name = getattr(space, "__qualname__", type(space).__qualname__)
         return [name, _describe_constant(getattr(space, "__code__", None))]

@@ -20,7 +20,7 @@ from medzoo.errors import TrainingError
 from medzoo.escape import for_display
 from medzoo.search.goals import direction
 from medzoo.search.progress import SearchDisplay
-from medzoo.search.result import SearchResult, TrialRecord, is_late
+from medzoo.search.result import BASELINE, SearchResult, TrialRecord, is_late
 from medzoo.search.setting import Setting
 from medzoo.search.space import parameters_of
 from medzoo.search.storage.opening import GRACE, StorageError
@@ -70,7 +70,7 @@ def open_study(
                 part = setting.parts[0]
                 choice |= default_architecture_params(model, part.info, part.size)
             study.enqueue_trial(
-                {**choice, **values}, user_attrs={"baseline": model}, skip_if_exists=True
+                {**choice, **values}, user_attrs={BASELINE: model}, skip_if_exists=True
             )
         study.set_user_attr("objectives", list(setting.goals))
         study.set_user_attr(_READY, True)

@@ -16,14 +16,19 @@ from medzoo.training.recipes.recipe import ClassWeights
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 """A function of logits and target probabilities, both float32 (N, K), to a scalar."""
+Weigh = Callable[[Tensor], Tensor]
+"""A function of target probabilities, (N, K), to the weights of losses."""
 
 
-def task_loss(split: Split, weights: ClassWeights, device: torch.device) -> Loss:
+def task_loss(
+    split: Split, weights: ClassWeights, label_smoothing: float, device: torch.device
+) -> Loss:
     """Return the loss of a data set's task.
 
     Args:
         split: The training labels.
         weights: `Recipe.class_weights`.
+        label_smoothing: Smoothing of the targets that the loss will get.
         device: Where logits and targets are.
 
     Raises:
@@ -33,7 +38,7 @@ def task_loss(split: Split, weights: ClassWeights, device: torch.device) -> Loss
     return partial(
         loss_of,
         multi_label=split.info.multi_label,
-        weights=None if values is None else values.to(device),
+        weigh=None if values is None else weigh_labels(split, values, label_smoothing, device),
         unknown=bool(split.labels.isnan().any()),
     )
 
@@ -42,7 +47,7 @@ def loss_of(
     logits: Tensor,
     targets: Tensor,
     multi_label: bool,
-    weights: Tensor | None = None,
+    weigh: Weigh | None = None,
     *,
     unknown: bool = False,
 ) -> Tensor:
@@ -52,18 +57,21 @@ def loss_of(
         logits: (N, K).
         targets: Target probabilities, float32 (N, K).
         multi_label: Whether every column is an independent label, instead of one of K classes.
-        weights: Weight of each column, (K,), as `choose_weights` gives them; None for equal ones.
+        weigh: Weights of the losses, as `weigh_labels` gives them; None for equal ones.
         unknown: Whether targets of a multi-label task may be NaN. The loss is then averaged over
             the others, in all processes; 0 if there are none.
     """
     if not multi_label:
-        return F.cross_entropy(logits, targets, weight=weights)
+        if weigh is None:
+            return F.cross_entropy(logits, targets)
+        return (F.cross_entropy(logits, targets, reduction="none") * weigh(targets)).mean()
     if not unknown:
-        return F.binary_cross_entropy_with_logits(logits, targets, pos_weight=weights)
+        weight = None if weigh is None else weigh(targets)
+        return F.binary_cross_entropy_with_logits(logits, targets, weight)
     known = ~targets.isnan()
-    losses = F.binary_cross_entropy_with_logits(
-        logits, targets.masked_fill(~known, 0.0), pos_weight=weights, reduction="none"
-    )
+    filled = targets.masked_fill(~known, 0.0)
+    weight = None if weigh is None else weigh(filled)
+    losses = F.binary_cross_entropy_with_logits(logits, filled, weight, reduction="none")
     # Of all processes, so that labels count alike wherever they are, as in a single process.
     count = process_mean(known.sum().float())
     return losses.masked_fill(~known, 0.0).sum() / count.clamp(min=1)
@@ -83,12 +91,15 @@ def soft_targets(split: Split, label_smoothing: float = 0.0) -> Tensor:
     """
     if split.info.multi_label:
         return torch.lerp(split.labels, torch.full_like(split.labels, 0.5), label_smoothing)
-    one_hot = F.one_hot(split.labels, split.info.num_classes).float()
-    if split.info.task == "ordinal-regression":
-        return torch.lerp(
-            one_hot, _neighbours(split.info.num_classes)[split.labels], label_smoothing
-        )
-    return torch.lerp(one_hot, torch.full_like(one_hot, 1 / one_hot.shape[1]), label_smoothing)
+    classes = torch.eye(split.info.num_classes)
+    return _smoothed(classes, split.info.task, label_smoothing)[split.labels]
+
+
+def _smoothed(classes: Tensor, task: str, label_smoothing: float) -> Tensor:
+    """Return the targets of each class, (K, K)."""
+    if task == "ordinal-regression":
+        return torch.lerp(classes, _neighbours(len(classes)), label_smoothing)
+    return torch.lerp(classes, torch.full_like(classes, 1 / len(classes)), label_smoothing)
 
 
 def _neighbours(grades: int) -> Tensor:
@@ -125,6 +136,40 @@ def choose_weights(split: Split, weights: ClassWeights) -> Tensor | None:
     return torch.tensor(weights, dtype=torch.float32)
 
 
+def weigh_labels(
+    split: Split, weights: Tensor, label_smoothing: float, device: torch.device
+) -> Weigh:
+    """Return the function that gives the weights of losses by their targets.
+
+    An image has the weight of its class, or each of its labels the weight of having it or not. Were
+    the smoothed targets weighed instead, column by column, the loss would be least where a model
+    takes images of frequent classes for rare ones. Of a mixture, the weight is the mean.
+
+    Args:
+        split: The training labels.
+        weights: Weights of the classes, as `choose_weights` gives them, (K,).
+        label_smoothing: Smoothing of the targets, which hides the labels.
+        device: Where the targets will be.
+
+    Returns:
+        A function of targets, (N, K), to weights: (N,), or (N, K) for multi-label sets.
+    """
+    weights = weights.to(device)
+    if split.info.multi_label:
+
+        def of_labels(targets: Tensor) -> Tensor:
+            shares = (targets - label_smoothing / 2) / (1 - label_smoothing)
+            return torch.lerp(torch.ones_like(weights), weights, shares.clamp(0, 1))
+
+        return of_labels
+    smoothed = _smoothed(torch.eye(len(weights)), split.info.task, label_smoothing)
+    # The targets of each class, times these factors, are the weight of the class.
+    factors = (torch.linalg.pinv(smoothed.double()) @ weights.double().cpu()).float().to(device)
+    low, high = weights.min(), weights.max()
+    # What a teacher answers can be further from the middle than any smoothed label.
+    return lambda targets: (targets @ factors).clamp(low, high)
+
+
 def class_weights(split: Split) -> Tensor:
     """Return weights that make every class count alike, float32 (K,).
 
@@ -133,11 +178,14 @@ def class_weights(split: Split) -> Tensor:
 
     Returns:
         For single-label sets, inverse frequencies with mean 1 over the images; for multi-label
-        sets, negatives over positives of each label, among the known ones.
+        sets, negatives over positives of each label, among the known ones; 1 for a label that all
+        or none of them have.
     """
     targets = soft_targets(split)
-    counts = targets.nansum(0).clamp(min=1)
+    counts = targets.nansum(0)
     if split.info.multi_label:
-        known = (~targets.isnan()).sum(0)
-        return (known - counts).clamp(min=0) / counts
+        others = (~targets.isnan()).sum(0) - counts
+        both = (counts > 0) & (others > 0)
+        return torch.where(both, others / counts, torch.ones_like(counts))
+    counts = counts.clamp(min=1)
     return len(split) / (len(counts) * counts)

@@ -156,7 +156,7 @@ class Trainer:
         # Any classifier will do; from here on it has the attributes of create_model's.
         self.model = bind_to_dataset(model, data)
         self.state = TrainState(self.model, r, self.batches.steps_before(r.epochs), self.device)
-        objective = loss or task_loss(data.train, r.class_weights, self.device)
+        objective = loss or task_loss(data.train, r.class_weights, r.label_smoothing, self.device)
         self.loop = TrainLoop(self.state, self.batches, objective, r, self.device)
         self.fingerprint: dict[str, Any] = {}
 
@@ -226,6 +226,8 @@ class Trainer:
             except KeyboardInterrupt:
                 done, total = self.state.progress.epoch, self.recipe.epochs
                 raise interrupted(self.name, done, total, self.files.checkpoint) from None
+            finally:
+                self.state.frozen.unfreeze()  # whatever happened, the model may be trained again
             finished = self._finish()
             for callback in self.callbacks if rank() == 0 else ():
                 self._try(partial(callback.on_fit_end, run))
@@ -313,7 +315,6 @@ class Trainer:
         state, progress = self.state, self.state.progress
         self.model.load_state_dict(state.best)
         self.model.eval().to(memory_format=torch.contiguous_format)  # as create_model's
-        state.frozen.unfreeze()
         # They may have been fitted by an earlier call of `fit`.
         self.model.spec = self.model.spec.uncalibrated()
         self.model.ood_detector = None

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+import numpy as np
 import pytest
 import torch
 from sklearn.model_selection import StratifiedGroupKFold
@@ -63,6 +64,19 @@ def test_groups_stay_together(five):
         assert not inside & {group_of[key] for key in keys(part.val)}
 
 
+@pytest.mark.parametrize("kind", [torch.tensor, np.array])
+def test_groups_may_be_a_tensor_or_an_array(five, kind):
+    groups = [number // 5 for number in range(150)]
+    given = [part.train.labels for part in validation_parts(five, 3, kind(groups))]
+    expected = [part.train.labels for part in validation_parts(five, 3, groups)]
+    assert all(map(torch.equal, given, expected))
+
+
+def test_an_image_without_a_group_is_refused(five):
+    with pytest.raises(ValueError, match="the group of val image 29 is None"):
+        validation_parts(five, 3, [*range(149), None])
+
+
 def test_a_data_set_without_validation_images_is_divided_as_well(five):
     alone = medzoo.Dataset.from_arrays((five.train.images, five.train.labels))
     assert sum(len(part.val) for part in validation_parts(alone, 2)) == 120
@@ -72,7 +86,7 @@ def test_a_data_set_without_validation_images_is_divided_as_well(five):
     ("folds", "groups", "kind", "message"),
     [
         (1, [0] * 150, ValueError, "groups= is for folds="),
-        (3, [0] * 149, ValueError, "149 entries, but there are 150"),
+        (3, [0] * 149, ValueError, "149 groups for 150 images"),
         (3, [0] * 150, DatasetError, "too few images or groups for folds=3"),
         (2.0, None, TypeError, "folds=2.0 must be a whole number"),
     ],
@@ -103,8 +117,9 @@ def test_a_split_by_patients_needs_the_patients(tmp_path):
     from tests.docs.reader_files import write_files
 
     write_files(tmp_path)
-    table = medzoo.load_dataset(tmp_path / "lesions.csv")
-    with pytest.raises(DatasetError, match=r"grouped by lesion_id.*give groups="):
-        validation_parts(table, 3)
+    for group in (None, "lesion_id"):  # found by its name, or given
+        table = medzoo.load_dataset(tmp_path / "lesions.csv", group=group)
+        with pytest.raises(DatasetError, match=r"grouped by lesion_id.*give groups="):
+            validation_parts(table, 3)
     count = len(table.train) + len(table.val)
     assert len(validation_parts(table, 3, range(count))) == 3

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import optuna
@@ -118,6 +119,14 @@ def test_trials_that_were_chosen_in_another_way_are_not_continued(run, tmp_path,
     later = run(**kept)
     assert later.study.study_name != first.study.study_name
     assert [trial.number for trial in later.trials] == [0, 1, 2]
+
+
+def test_another_task_with_the_same_images_is_another_search(run, data, tmp_path):
+    kept = {"space": RATES, "storage": tmp_path / "study.db", "trials": 1}
+    info = replace(data.info, task="ordinal-regression")
+    splits = (replace(split, info=info) for split in data.splits.values())
+    ordinal = medzoo.Dataset(info, *splits, data.provenance)
+    assert run(**kept).study.study_name != run(data=ordinal, **kept).study.study_name
 
 
 def test_the_same_call_goes_on_where_it_ended(run, tmp_path):
@@ -272,7 +281,8 @@ def test_a_trial_is_not_compared_just_before_its_end(data, pruner):
         recipe = SimpleNamespace(epochs=count)
         for epoch in range(1, count + 1):
             row = {"seconds": 0.0, "val_auc": score}
-            early.on_epoch_end(SimpleNamespace(epoch=epoch, recipe=recipe, row=row))
+            state = SimpleNamespace(epoch=epoch, recipe=recipe, row=row, stop_reason=None)
+            early.on_epoch_end(state)
         return score
 
     for count in (100, 300):
@@ -281,6 +291,18 @@ def test_a_trial_is_not_compared_just_before_its_end(data, pruner):
     if pruner == "successive_halving":
         study.optimize(lambda trial: epochs(trial, 0.1, 100), n_trials=1)
         assert max(study.get_trials()[-1].intermediate_values) == pruning.FIRST_RUNG
+
+
+def test_a_training_that_ended_by_itself_is_neither_behind_nor_late(data):
+    trial = SimpleNamespace(should_prune=lambda: True, report=lambda *_: None)
+    recipe, row = SimpleNamespace(epochs=10), {"seconds": 9.0, "val_auc": 0.1}
+    for deadline in (0.0, float("inf")):
+        early = pruning.EndEarly(trial, data, "val_auc", deadline, None)
+        state = SimpleNamespace(epoch=5, recipe=recipe, row=row, stop_reason="no better since 3")
+        early.on_epoch_end(state)
+        state.stop_reason = None
+        with pytest.raises((pruning.OutOfTimeError, optuna.TrialPruned)):
+            early.on_epoch_end(state)
 
 
 def test_an_interrupted_trial_is_repeated(run, monkeypatch, tmp_path):

@@ -6,6 +6,7 @@ import random
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 
 import optuna
 import pytest
@@ -155,6 +156,18 @@ def test_a_function_counts_by_its_code():
     assert describe_space(function(0.1)) != describe_space(function(0.2))
     inner = [lambda trial, recipe: [one + 1 for one in ()], lambda t, r: [one + 2 for one in ()]]
     assert describe_space(inner[0]) != describe_space(inner[1])
+
+
+def test_a_function_with_arguments_counts_by_both():
+    def wide(trial, recipe, limit, step=1):
+        return {"learning_rate": trial.suggest_float("rate", limit, step)}
+
+    def narrow(trial, recipe, limit):
+        return {"weight_decay": trial.suggest_float("decay", limit, 1)}
+
+    spaces = [partial(wide, limit=0.1), partial(wide, limit=0.2), partial(narrow, limit=0.1)]
+    assert len({json.dumps(describe_space(space)) for space in spaces}) == 3
+    assert describe_space(spaces[0]) == describe_space(partial(wide, limit=0.1))
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ from torch import nn
 
 import medzoo
 from medzoo.models import create_model
-from medzoo.training import Augmentation, Recipe, Trainer, finetune, load_recipe, train
+from medzoo.training import Augmentation, Callback, Recipe, Trainer, finetune, load_recipe, train
 from medzoo.training.optim import Frozen, create_optimizer, layers_of
 from medzoo.training.records.checkpoint import Checkpoint, load_checkpoint
 
@@ -84,6 +84,21 @@ def test_parameters_that_the_user_froze_stay_frozen(tiny):
     learns = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
     assert learns
     assert not any(name.startswith("stem") for name in learns)
+
+
+class Interrupting(Callback):
+    def on_epoch_end(self, state):
+        raise KeyboardInterrupt
+
+
+def test_nothing_stays_frozen_after_an_interruption(tiny):
+    model = small(tiny)
+    trainer = Trainer(
+        model, tiny, QUICK.with_changes(freeze="backbone"), callbacks=[Interrupting()]
+    )
+    with pytest.raises(KeyboardInterrupt):
+        trainer.fit()
+    assert all(parameter.requires_grad for parameter in model.parameters())
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd", "muon"])

@@ -15,6 +15,7 @@ from torch import Tensor
 import medzoo
 from benchmarks.reproduction.source import Source
 from benchmarks.studies.ood.images import artificial, other_datasets, photographs, sample
+from benchmarks.studies.published.answers import one_thread
 from benchmarks.studies.study import NamedTrial
 from medzoo.inference.ood import fit_gaussian
 from medzoo.models import Classifier
@@ -42,6 +43,7 @@ def trials() -> Sequence[NamedTrial]:
     return [NamedTrial(entry.name) for entry in entries]
 
 
+@one_thread()
 def run(trial: NamedTrial, source: Source) -> dict[str, Any]:
     """Compare methods on validation images; measure the library's on test images.
 
@@ -49,7 +51,6 @@ def run(trial: NamedTrial, source: Source) -> dict[str, Any]:
         trial: Names the model.
         source: The data sets.
     """
-    torch.set_num_threads(1)
     model = medzoo.create_model(trial.key, pretrained=True)
     spec = model.spec
     assert spec.dataset is not None

@@ -21,6 +21,7 @@ from benchmarks.reproduction.source import Source
 from benchmarks.studies.ood.images import sample
 from benchmarks.studies.ood.measure import comparison, outputs
 from benchmarks.studies.ood.measure import trials as all_trials
+from benchmarks.studies.published.answers import one_thread
 from benchmarks.studies.study import NamedTrial, Study
 from medzoo.datasets.resplit import read_column
 from medzoo.datasets.source import data_root
@@ -56,6 +57,7 @@ def trials() -> Sequence[NamedTrial]:
     return [one for one in all_trials() if one.key.partition(".")[2].startswith(_OWN)]
 
 
+@one_thread()
 def run(trial: NamedTrial, source: Source) -> dict[str, Any]:
     """Measure the detector of a model on images of nearly the same kind.
 
@@ -63,7 +65,6 @@ def run(trial: NamedTrial, source: Source) -> dict[str, Any]:
         trial: Names the model.
         source: The data sets.
     """
-    torch.set_num_threads(1)
     model = medzoo.create_model(trial.key, pretrained=True)
     found = {}
     for case in _cases(model, source):

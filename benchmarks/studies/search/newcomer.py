@@ -71,7 +71,6 @@ def run(trial: NewcomerTrial, source: Source) -> dict[str, Any]:
         began = time.perf_counter()
         trained = medzoo.train(_TRIALS["model"], folder, progress=False)
         without = _record(trained, folder, time.perf_counter() - began)
-        began = time.perf_counter()
         STORAGE.parent.mkdir(parents=True, exist_ok=True)
         found = medzoo.search(
             folder,
@@ -80,8 +79,12 @@ def run(trial: NewcomerTrial, source: Source) -> dict[str, Any]:
             seed=trial.seed,
             progress=False,
         )
+        began = time.perf_counter()
         best = medzoo.train(found.model, folder, found.recipe, progress=False)
-        searched = _record(best, folder, time.perf_counter() - began)
+        seconds = time.perf_counter() - began
+        # Not from the clock: an interrupted search goes on, with the trials that it had.
+        seconds += sum(trial.seconds for trial in found.trials)
+        searched = _record(best, folder, seconds)
     return {
         "data": data.title,
         "training_images": len(folder.train),
@@ -91,6 +94,18 @@ def run(trial: NewcomerTrial, source: Source) -> dict[str, Any]:
         DEFAULTS: without,
         SEARCH: searched | {"trials": len(found.trials)},
     }
+
+
+def is_current(record: Mapping[str, Any], trial: NewcomerTrial, source: Source) -> bool:
+    """Return whether a record is of the same model and as long a search.
+
+    Args:
+        record: An earlier record.
+        trial: The trial.
+        source: Source of the images.
+    """
+    settings = record[DEFAULTS]["model"], record["time_limit"]
+    return settings == (_TRIALS["model"], _TRIALS["time_limit"])
 
 
 def _record(trained: medzoo.Run, folder: medzoo.Dataset, seconds: float) -> dict[str, Any]:
@@ -140,4 +155,5 @@ NEWCOMER = Study(
     run=run,
     table=table,
     summary=_summary,
+    is_current=is_current,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
@@ -42,7 +43,7 @@ def contact_sheet(split: Split, per_class: int = 10) -> Image.Image:
         rows = rows_of(split, number)
         top = number * row + _GAP
         draw.text((_GAP, top), f"{for_display(name)} ({len(rows):,})", fill="black", font=font)
-        chosen = rows[:: max(1, len(rows) // per_class)][:per_class]
+        chosen = rows[torch.linspace(0, len(rows) - 1, min(len(rows), per_class)).long()]
         for place, image in enumerate(split.take(chosen) if len(chosen) else ()):
             pixels = image.expand(3, -1, -1).permute(1, 2, 0).contiguous().numpy()
             tile = Image.fromarray(pixels).resize((side, side), Image.Resampling.NEAREST)

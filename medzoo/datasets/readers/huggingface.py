@@ -116,7 +116,7 @@ def read_huggingface(
         classes,
         [splits[file.split] for file in files] if set(splits.values()) != {"train"} else None,
         [str(value) for value in groups] if group else None,
-        f"grouped by {detected}" if detected else "",
+        f"grouped by {group}" if group else "",
     )
     return read_labelled(listed, **options)
 

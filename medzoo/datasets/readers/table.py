@@ -156,7 +156,7 @@ def _list_images(
         names,
         splits=_splits(table, split) if split else None,
         groups=table.columns[group] if group else None,
-        group_note=f"grouped by {detected}" if detected else "",
+        group_note=f"grouped by {group}" if group else "",
     )
 
 

@@ -11,11 +11,11 @@ import numpy as np
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import PartialFixedSampler, RandomSampler
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from medzoo.search.setting import Setting
 from medzoo.search.space import KEEP, Domain, choose, parameters_of
-from medzoo.search.storage.repeats import replaced
+from medzoo.search.trial.unchanged import better_models
 from medzoo.training import Recipe
 
 NEIGHBOURS = 9
@@ -34,8 +34,9 @@ def neighbour_sampler(
     """Return what chooses the values of one of the first trials, or None if it is a later one.
 
     A recipe that was chosen with care is better than nearly all others in a wide space, so what is
-    better still is most probably close to it. Nothing close is tried if the recipe itself failed,
-    for example because the memory is not sufficient.
+    better still is most probably close to it. With several models, this holds for those whose
+    recipes are the better ones; nothing is tried that is close to one which failed, for example
+    because the memory is not sufficient.
 
     Args:
         setting: What decides the search.
@@ -46,9 +47,10 @@ def neighbour_sampler(
     first = len(setting.recipes)
     if not first <= number < first + NEIGHBOURS:
         return None
-    model = list(setting.recipes)[number % first]
-    if _has_failed(model, trials):
+    models = better_models(setting, trials)
+    if not models:
         return None
+    model = models[number % len(models)]
     rng = np.random.default_rng(seed)
     fixed: dict[str, Any] = {}
     if not callable(setting.space):
@@ -65,17 +67,6 @@ def neighbour_sampler(
         warnings.simplefilter("ignore", ExperimentalWarning)
         # What is not fixed is random. What has been tried so far says too little about it.
         return PartialFixedSampler({"model": model, **fixed}, RandomSampler(seed))
-
-
-def _has_failed(model: str, trials: Sequence[FrozenTrial]) -> bool:
-    """Return whether the trial of a model's unchanged recipe failed, and is not repeated."""
-    again = replaced(trials)
-    return any(
-        one.user_attrs.get("baseline") == model
-        and one.state == TrialState.FAIL
-        and one.number not in again
-        for one in trials
-    )
 
 
 def neighbour(recipe: Recipe, space: Mapping[str, Any], rng: np.random.Generator) -> dict[str, Any]:

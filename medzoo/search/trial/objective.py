@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, cast
 
 import optuna
@@ -13,6 +14,7 @@ from optuna.samplers import BaseSampler, GridSampler, RandomSampler, TPESampler
 
 from medzoo.errors import unknown_name
 from medzoo.search.goals import SCORES, Cost, Goal, Score, cost_of, score_of
+from medzoo.search.result import BASELINE
 from medzoo.search.setting import Setting
 from medzoo.search.space import parameters_of, suggest, suggest_changes
 from medzoo.search.storage.opening import StorageError
@@ -24,6 +26,7 @@ from medzoo.search.storage.repeats import (
 )
 from medzoo.search.trial.neighbours import neighbour_sampler
 from medzoo.search.trial.pruning import EndEarly, OutOfTimeError
+from medzoo.search.trial.unchanged import is_behind
 from medzoo.training import Callback, Recipe, Run, train
 
 _SAMPLERS = ("tpe", "random")
@@ -113,7 +116,7 @@ class Objective:
         mark_beginning(trial)
         if isinstance(self.sampler, GridSampler):
             mark_as_no_point(trial)
-        # Choices depend on the trial's number alone, so they are the same after a restart.
+        # Random numbers depend on the trial's number alone, so they are the same after a restart.
         known = trial.study.get_trials(deepcopy=False)
         number = number_without_repeats(trial.number, known)
         # Several processes may begin their last trials at once; the first ones are run.
@@ -159,7 +162,7 @@ class Objective:
                 cast(Score, self.setting.goals[0]),
                 self.deadline,
                 self.setting.device,
-                spare="baseline" in trial.user_attrs,
+                partial(is_behind, trial, next(iter(self.setting.recipes))),
             )
             run = train(
                 model,
@@ -167,6 +170,7 @@ class Objective:
                 recipe,
                 device=self.setting.device,
                 progress=False,
+                ood_detector=False,
                 callbacks=[self.callback, early],
             )
             for goal, values in scores.items():
@@ -180,7 +184,7 @@ class Objective:
         model = trial.suggest_categorical("model", models) if len(models) > 1 else models[0]
         base = setting.recipes[model]
         changes: Mapping[str, Any] = {}
-        if "baseline" in trial.user_attrs:
+        if BASELINE in trial.user_attrs:
             for name, (domain, _) in parameters_of(base, setting.space).items():
                 suggest(trial, name, domain)
             recipe = base

@@ -78,7 +78,8 @@ class EndEarly(Callback):
         score: What trials are compared by.
         deadline: When the search ends, on the clock ``time.monotonic``.
         device: Where it is trained.
-        spare: Whether it goes on although it is behind; the others are compared with it.
+        is_behind: Says after a share of its epochs, in percent, and if the pruner would end it,
+            whether it is behind; by default it is.
     """
 
     def __init__(
@@ -88,10 +89,10 @@ class EndEarly(Callback):
         score: Score,
         deadline: float,
         device: torch.device,
-        spare: bool = False,
+        is_behind: Callable[[int], bool] = lambda percent: True,
     ) -> None:
         self.trial, self.data, self.score, self.device = trial, data, score, device
-        self.deadline, self.spare = deadline, spare
+        self.deadline, self.is_behind = deadline, is_behind
         self._rung: float = FIRST_RUNG
         self._compared = 0  # percent; of more than 100 epochs, several are at the same one
 
@@ -105,8 +106,8 @@ class EndEarly(Callback):
             OutOfTimeError: If it cannot finish another epoch in time.
             optuna.TrialPruned: If it is behind.
         """
-        if state.epoch == state.recipe.epochs:
-            return
+        if state.stop_reason or state.epoch == state.recipe.epochs:
+            return  # it has ended by itself
         if time.monotonic() + state.row["seconds"] > self.deadline:
             raise OutOfTimeError(f"{LATE} after {_epochs(state)}")
         percent = 100 * state.epoch // state.recipe.epochs
@@ -124,7 +125,7 @@ class EndEarly(Callback):
             scores = validate(state.model, self.data.val, self.device, precision, warn=False)
             value = scores[self.score]
         self.trial.report(value, percent)
-        if self.trial.should_prune() and not self.spare:
+        if self.trial.should_prune() and self.is_behind(percent):
             raise optuna.TrialPruned(f"{self.score} {value:.4f} after {_epochs(state)}: behind")
 
 

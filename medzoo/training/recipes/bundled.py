@@ -131,7 +131,8 @@ def fit_to_images(
         images: Number of training images, at least 1.
         min_steps: Steps that the run has to take, of up to 32 images.
         keep: Names of fields that must not change: ``"batch_size"``, ``"epochs"`` (which keeps
-            the validations, too), ``"validate_every"`` or ``"patience"``.
+            the validations, too), ``"validate_every"`` or ``"patience"``. A batch that is kept gets
+            the epochs that the halved one would have got.
     """
     batch = recipe.batch_size
     least = MIN_BATCH * world_size()  # torchrun's processes share a batch

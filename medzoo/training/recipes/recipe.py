@@ -115,8 +115,7 @@ class Recipe(_KnownFields):
         class_weights: ``"balanced"`` weighs classes by inverse frequency. Or one number above 0 for
             each class: by name, as ``{"melanoma": 3.0}``, where all others count 1, or as a list in
             their order. They are the factors on the loss of the images of a class, for multi-label
-            sets on that of the images which have the label (``weight`` and ``pos_weight`` of
-            PyTorch's losses).
+            sets on that of the labels which an image has.
         distillation: Share of the target that is the teacher's answer instead of the label, in
             [0, 1] (Hinton et al., *Distilling the Knowledge in a Neural Network*, 2015). Above 0
             the Trainer needs a teacher.

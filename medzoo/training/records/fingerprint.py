@@ -57,6 +57,8 @@ def run_fingerprint(
         "loss": None if loss is None else name_of_loss(loss),
         "data": {
             "name": data.info.name,
+            "task": data.info.task,
+            "classes": list(data.info.classes),
             "md5": data.provenance.md5,
             "train": digest_of_split(data.train),
             "val": digest_of_split(data.val),

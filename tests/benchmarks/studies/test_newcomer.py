@@ -17,7 +17,8 @@ def record(monkeypatch, tmp_path):
 
     def search(folder, **options):
         seen.append((folder, options))
-        return SimpleNamespace(model="simple_cnn", recipe=short, trials=(0, 1))
+        trials = [SimpleNamespace(seconds=70.0), SimpleNamespace(seconds=20.0)]
+        return SimpleNamespace(model="simple_cnn", recipe=short, trials=trials)
 
     monkeypatch.setitem(newcomer._TRIALS, "model", "simple_cnn")
     monkeypatch.setitem(newcomer.FOLDERS, "dermamnist", 60)
@@ -36,6 +37,10 @@ def test_both_ways_are_measured_on_what_they_have_not_seen(record):
     for way in (DEFAULTS, SEARCH):
         assert all(0 <= found[way][split]["auc"] <= 1 for split in SPLITS)
     assert found[SEARCH]["trials"] == 2
+    assert found[SEARCH]["seconds"] > 90
+    assert newcomer.is_current(found, NewcomerTrial("dermamnist", 0), None)
+    shorter = found | {"time_limit": 60}
+    assert not newcomer.is_current(shorter, NewcomerTrial("dermamnist", 0), None)
     rows = newcomer.table({NewcomerTrial("dermamnist", 0).key: found}).splitlines()
     assert len(rows) == 4
     assert rows[2].startswith("| 60 of dermamnist | medzoo train | ")

@@ -30,6 +30,9 @@ def test_the_picture_shows_images_of_each_class_in_its_row(data):
         shown = pixels[top : top + side : 3, gap : gap + side : 3]
         first = data.train.images[rows[0]].expand(3, -1, -1).permute(1, 2, 0)
         assert torch.equal(shown, first)
+        shown = pixels[top : top + side : 3, -gap - side : -gap : 3]
+        last = data.train.images[rows[-1]].expand(3, -1, -1).permute(1, 2, 0)
+        assert torch.equal(shown, last)
     empty = pixels[2 * (side + head + gap) + gap + head : -gap]
     assert (empty == 255).all()
 
