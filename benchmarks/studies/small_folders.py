@@ -34,6 +34,8 @@ from medzoo.training import load_recipe
 
 RECORDS = ResultsFile(RESULTS / "small_folders.json")
 HELD_OUT = 1000
+OF_IMAGES = "images"
+"""What class weights are factors on; of records without it, columns of smoothed targets."""
 SCORES = {
     "auc": "AUC",
     "balanced_acc": "Balanced ACC",
@@ -137,6 +139,7 @@ def run(trial: FolderTrial, source: Source) -> dict[str, Any]:
         "data": data.title,
         "training_images": len(folder.train),
         "recipe": recipe.to_dict(),
+        "weights": OF_IMAGES,
         "auc": report.auc,
         "balanced_acc": report.balanced_acc,
         "worst_recall": min(row["recall"] for row in report.per_class if row["support"]),
@@ -154,7 +157,9 @@ def is_current(record: Mapping[str, Any], trial: FolderTrial, source: Source) ->
         source: Source of the images.
     """
     folder = small_folder(source.load(trial.dataset), trial.images, trial.seed)
-    return medzoo.Recipe.from_dict(record["recipe"]) == recipe_of(trial, folder)
+    recipe = recipe_of(trial, folder)
+    weighs_images = recipe.class_weights == "none" or record.get("weights") == OF_IMAGES
+    return weighs_images and medzoo.Recipe.from_dict(record["recipe"]) == recipe
 
 
 def table(records: Mapping[str, Mapping[str, Any]] | None = None) -> str:

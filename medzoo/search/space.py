@@ -15,6 +15,7 @@ from medzoo.models import create_model
 from medzoo.models._registry import ARCHITECTURES
 from medzoo.training import Augmentation, Recipe
 from medzoo.training.recipes.recipe import known_fields, merge
+from medzoo.training.records.fingerprint import without_addresses
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -330,7 +331,8 @@ def describe_space(space: Space) -> object:
             callables by their name.
     """
     if isinstance(space, partial):
-        return [describe_space(space.func), repr(space.args), repr(sorted(space.keywords.items()))]
+        arguments = repr([*space.args, *sorted(space.keywords.items())])
+        return [describe_space(space.func), without_addresses(arguments)]
     if callable(space):
         name = getattr(space, "__qualname__", type(space).__qualname__)
         return [name, _describe_constant(getattr(space, "__code__", None))]

@@ -32,7 +32,7 @@ def task_loss(
         device: Where logits and targets are.
 
     Raises:
-        ValueError: If the weights do not fit the classes.
+        ValueError: If the weights do not fit the classes or the smoothing.
     """
     values = choose_weights(split, weights)
     return partial(
@@ -153,21 +153,33 @@ def weigh_labels(
 
     Returns:
         A function of targets, (N, K), to weights: (N,), or (N, K) for multi-label sets.
+
+    Raises:
+        ValueError: If the targets of ordinal sets are smoothed too much to show the grades.
     """
-    weights = weights.to(device)
+    # Shares are clamped, because a teacher may be more certain than any smoothed label.
     if split.info.multi_label:
+        weights = weights.to(device)
 
         def of_labels(targets: Tensor) -> Tensor:
             shares = (targets - label_smoothing / 2) / (1 - label_smoothing)
             return torch.lerp(torch.ones_like(weights), weights, shares.clamp(0, 1))
 
         return of_labels
+    if split.info.task == "ordinal-regression" and label_smoothing >= 0.5:
+        raise ValueError(
+            f"label_smoothing={label_smoothing!r} hides which of two neighbouring grades an image "
+            "has, so class_weights cannot be applied; give less than 0.5, or class_weights='none'"
+        )
     smoothed = _smoothed(torch.eye(len(weights)), split.info.task, label_smoothing)
-    # The targets of each class, times these factors, are the weight of the class.
-    factors = (torch.linalg.pinv(smoothed.double()) @ weights.double().cpu()).float().to(device)
-    low, high = weights.min(), weights.max()
-    # What a teacher answers can be further from the middle than any smoothed label.
-    return lambda targets: (targets @ factors).clamp(low, high)
+    inverse = torch.linalg.inv(smoothed.double()).float().to(device)
+    weights = weights.to(device)
+
+    def of_images(targets: Tensor) -> Tensor:
+        shares = (targets @ inverse).clamp(min=0)
+        return shares @ weights / shares.sum(1)
+
+    return of_images
 
 
 def class_weights(split: Split) -> Tensor:

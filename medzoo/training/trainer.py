@@ -188,6 +188,14 @@ class Trainer:
             UserWarning: If the run has ended, but its last files cannot be written, or a callback
                 fails in `on_fit_end`. The run is returned all the same.
         """
+        self.state.frozen.freeze()  # of an earlier call, it is not frozen any more
+        try:
+            return self._fit(resume, overwrite)
+        finally:
+            self.state.frozen.unfreeze()  # whatever happened, the model may be trained again
+
+    def _fit(self, resume: bool, overwrite: bool) -> Run:
+        """Train, write, evaluate."""
         if resume and self.files.folder is None:
             raise ValueError("resume=True needs output=, the folder of the interrupted run")
         if resume and overwrite:
@@ -226,8 +234,6 @@ class Trainer:
             except KeyboardInterrupt:
                 done, total = self.state.progress.epoch, self.recipe.epochs
                 raise interrupted(self.name, done, total, self.files.checkpoint) from None
-            finally:
-                self.state.frozen.unfreeze()  # whatever happened, the model may be trained again
             finished = self._finish()
             for callback in self.callbacks if rank() == 0 else ():
                 self._try(partial(callback.on_fit_end, run))

@@ -168,6 +168,10 @@ def test_a_function_with_arguments_counts_by_both():
     spaces = [partial(wide, limit=0.1), partial(wide, limit=0.2), partial(narrow, limit=0.1)]
     assert len({json.dumps(describe_space(space)) for space in spaces}) == 3
     assert describe_space(spaces[0]) == describe_space(partial(wide, limit=0.1))
+    # Objects have another address in each process.
+    assert describe_space(partial(wide, limit=object())) == describe_space(
+        partial(wide, limit=object())
+    )
 
 
 @pytest.mark.slow

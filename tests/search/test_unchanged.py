@@ -4,10 +4,12 @@ from types import SimpleNamespace
 
 import pytest
 from optuna.distributions import FloatDistribution
+from optuna.trial import TrialState
 
 import medzoo
 from medzoo.search.trial import objective
 from medzoo.search.trial.neighbours import NEIGHBOURS
+from medzoo.search.trial.unchanged import better_models
 
 RATES = {"learning_rate": FloatDistribution(1e-4, 1.0, log=True)}
 
@@ -22,7 +24,7 @@ def search(data, monkeypatch):
             for epoch, score in enumerate(curves[model], start=1):
                 if model == fails and epoch == len(curves[model]):
                     raise MemoryError("not enough memory")
-                row = {"seconds": 0.0, "val_auc": score}
+                row = {"seconds": 0.0, "val_auc": score, "val_loss": 1 - score}
                 state = SimpleNamespace(epoch=epoch, recipe=steps, row=row, stop_reason=None)
                 callbacks[-1].on_epoch_end(state)
             nll = SimpleNamespace(nll=1 - score)
@@ -45,16 +47,20 @@ def states(trials):
     return [trial.state for trial in trials]
 
 
-def test_what_is_behind_the_first_model_halfway_ends_there(search):
-    unchanged, others, _ = search({"simple_cnn": [0.8] * 4, "advanced_cnn": [0.5] * 4})
+@pytest.mark.parametrize("goal", ["val_auc", "val_loss"])
+def test_what_is_behind_the_first_model_halfway_ends_there(search, goal):
+    curves = {"simple_cnn": [0.8] * 4, "advanced_cnn": [0.5] * 4}
+    unchanged, others, _ = search(curves, objectives=goal)
     assert states(unchanged) == ["complete", "pruned"]
-    assert unchanged[1].reason == "val_auc 0.5000 after 2 of 4 epochs: behind"
+    assert unchanged[1].reason == f"{goal} 0.5000 after 2 of 4 epochs: behind"
     assert models(others) == {"simple_cnn"}
 
 
-def test_a_model_that_learns_slowly_at_first_has_its_chance(search):
+@pytest.mark.parametrize("goal", ["val_auc", "val_loss"])
+def test_a_model_that_learns_slowly_at_first_has_its_chance(search, goal):
     slow = [0.5, 0.9, 0.9, 0.9]
-    unchanged, others, _ = search({"simple_cnn": [0.8] * 4, "advanced_cnn": slow})
+    curves = {"simple_cnn": [0.8] * 4, "advanced_cnn": slow}
+    unchanged, others, _ = search(curves, objectives=goal)
     assert states(unchanged) == ["complete", "complete"]
     assert models(others) == {"advanced_cnn"}
 
@@ -84,6 +90,15 @@ def test_nothing_is_behind_without_a_pruner_but_the_better_models_are_varied(sea
     unchanged, others, _ = search(curves, pruner="none")
     assert states(unchanged) == ["complete", "complete"]
     assert models(others) == {"simple_cnn"}
+
+
+def test_while_another_process_trains_a_model_none_is_left_out(search):
+    _, _, result = search({"simple_cnn": [0.8] * 4, "advanced_cnn": [0.9] * 4}, trials=2)
+    trials = result.study.get_trials()
+    setting = SimpleNamespace(recipes=["simple_cnn", "advanced_cnn"], goals=["val_auc"])
+    assert better_models(setting, trials) == ["advanced_cnn"]
+    trials[1].state, trials[1].values = TrialState.RUNNING, None
+    assert better_models(setting, trials) == ["simple_cnn", "advanced_cnn"]
 
 
 def test_with_several_objectives_all_models_are_varied(search, monkeypatch):

@@ -86,18 +86,16 @@ def test_parameters_that_the_user_froze_stay_frozen(tiny):
     assert not any(name.startswith("stem") for name in learns)
 
 
-class Interrupting(Callback):
-    def on_epoch_end(self, state):
+@pytest.mark.parametrize("hook", ["on_fit_start", "on_epoch_end"])
+def test_nothing_stays_frozen_after_an_interruption(tiny, hook):
+    def interrupt(state):
         raise KeyboardInterrupt
 
-
-def test_nothing_stays_frozen_after_an_interruption(tiny):
-    model = small(tiny)
-    trainer = Trainer(
-        model, tiny, QUICK.with_changes(freeze="backbone"), callbacks=[Interrupting()]
-    )
+    callback = Callback()
+    setattr(callback, hook, interrupt)
+    model, recipe = small(tiny), QUICK.with_changes(freeze="backbone")
     with pytest.raises(KeyboardInterrupt):
-        trainer.fit()
+        Trainer(model, tiny, recipe, callbacks=[callback]).fit()
     assert all(parameter.requires_grad for parameter in model.parameters())
 
 

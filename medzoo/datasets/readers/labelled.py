@@ -24,7 +24,7 @@ class LabelledImages:
         splits: The split of each image; None if the source has no splits. Not all of the splits
             have to occur.
         groups: The group (patient, lesion) of each image; None if the source has no groups.
-        group_note: Says which column the groups are from, if the caller did not choose it.
+        group_note: Says which column the groups are from; empty for none.
     """
 
     source: str

@@ -51,8 +51,8 @@ def is_behind(trial: optuna.Trial, first: str, percent: int) -> bool:
 def better_models(setting: Setting, trials: Sequence[FrozenTrial]) -> list[str]:
     """Return the models whose unchanged recipes are worth changing: the better half.
 
-    Until one has been trained to its end, and with several objectives, they are all models whose
-    recipes neither failed nor were behind.
+    While one is being trained by another process, and with several objectives, they are all models
+    whose recipes neither failed nor were behind.
 
     Args:
         setting: What decides the search.
@@ -67,7 +67,7 @@ def better_models(setting: Setting, trials: Sequence[FrozenTrial]) -> list[str]:
     left = [name for name in setting.recipes if unchanged[name].state not in _ENDED]
     values = {name: unchanged[name].value for name in left if len(setting.goals) == 1}
     scores = {name: value for name, value in values.items() if value is not None}
-    if not scores:
+    if len(scores) < len(left):
         return left
     is_score = direction(setting.goals[0]) == "maximize"
     best = sorted(scores, key=scores.__getitem__, reverse=is_score)

@@ -29,7 +29,7 @@ from medzoo.training.checks.compiler import check_compiler
 from medzoo.training.checks.high_res import check_high_res
 from medzoo.training.distillation import check_teacher
 from medzoo.training.loader import check_shares
-from medzoo.training.loss import Loss, choose_weights, soft_targets
+from medzoo.training.loss import Loss, soft_targets, task_loss
 from medzoo.training.optim import create_optimizer, frozen_names
 from medzoo.training.recipes.recipe import Recipe
 from medzoo.training.records.lineage import can_be_rebuilt
@@ -82,7 +82,7 @@ def check_run(
     check_logits(model, data, device)
     bind_to_dataset(copy.copy(model), data)  # a copy, which shares all layers and tensors
     check_validation(data.val)
-    choose_weights(data.train, recipe.class_weights)
+    task_loss(data.train, recipe.class_weights, recipe.label_smoothing, device)
     choose_corruptions(recipe.augmentation, data.train)
     check_shares(len(data.train), recipe.batch_size, world_size())
     if high_res is not None:

@@ -72,7 +72,7 @@ def name_of_loss(loss: Callable[..., Tensor]) -> str:
     Args:
         loss: A function, a module, or any other callable.
     """
-    name = getattr(loss, "__qualname__", None) or _without_addresses(repr(loss))
+    name = getattr(loss, "__qualname__", None) or without_addresses(repr(loss))
     return f"{name} {digest_of_weights(loss)}" if isinstance(loss, nn.Module) else name
 
 
@@ -107,11 +107,15 @@ def digest_of_layers(model: nn.Module) -> str:
         model: Any module; its weights do not count.
     """
     shapes = {name: list(value.shape) for name, value in model.named_parameters()}
-    return digest_of([], [_without_addresses(str(model)), shapes])
+    return digest_of([], [without_addresses(str(model)), shapes])
 
 
-def _without_addresses(text: str) -> str:
-    """Remove the addresses of functions, which differ between processes."""
+def without_addresses(text: str) -> str:
+    """Remove the addresses of objects, which differ between processes.
+
+    Args:
+        text: What `repr` returned.
+    """
     return re.sub(r" at 0x\w+", "", text)
 
 

@@ -208,6 +208,9 @@ class RunFiles:
         wanted = json.loads(json.dumps(fingerprint))
         # A checkpoint that is older than a field of recipes was trained by the field's default.
         found |= {"recipe": merge(Recipe().to_dict(), found["recipe"])}
+        if found["recipe"]["class_weights"] == "none":  # older ones weighed them in another way
+            about = {key: wanted["data"][key] for key in ("task", "classes")}
+            found |= {"data": about | found["data"]}
         other = [key for key in wanted | found if wanted.get(key) != found.get(key)]
         again = "start again with overwrite=True (--overwrite) or under another name"
         if other:
