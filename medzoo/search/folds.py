@@ -57,7 +57,9 @@ def validation_parts(
             f"{data.title} ({data.provenance.note}): folds={folds} would put images of one group "
             "into several folds, and scores would be too good; give groups=, or folds=1"
         )
-    sizes = {name: len(split) for name, split in data.splits.items() if name != "test"}
+    sizes: dict[str, int] = {
+        name: len(split) for name, split in data.splits.items() if name != "test"
+    }
     keys = image_digests(pool.train) if groups is None else group_names(groups, sizes)
     labels = pool.train.labels
     classes = (labels == 1).long() if pool.info.multi_label else labels
