@@ -74,9 +74,10 @@ def test_a_mixture_has_the_mean_of_the_weights_also_if_a_teacher_is_certain():
     weigh = weigh_labels(split, weights, 0.1, CPU)
     torch.testing.assert_close(weigh(smoothed), weights)
     torch.testing.assert_close(weigh(classes), weights)
-    for one in (smoothed, classes):
+    mean = (3 * weights[0] + weights[4]).item() / 4
+    for one, accuracy in ((smoothed, 1e-4), (classes, 0.03)):
         mixed = weigh(one[[0]].lerp(one[[4]], 0.25))
-        assert mixed.item() == pytest.approx((3 * weights[0] + weights[4]).item() / 4, rel=1e-4)
+        assert mixed.item() == pytest.approx(mean, rel=accuracy)
 
 
 def test_grades_that_smoothing_hides_cannot_be_weighed():

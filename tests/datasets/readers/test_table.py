@@ -151,8 +151,9 @@ def test_several_columns_of_patients_are_an_error_that_names_the_choice(write):
     table = write(label=LABELS, patient_id=range(FILES), lesion_id=range(FILES))
     with pytest.raises(DatasetError, match=r"patient_id, lesion_id could.*group='patient_id'"):
         Dataset.from_table(table)
-    assert Dataset.from_table(table, group="lesion_id").provenance.note.endswith("seed 0")
-    assert Dataset.from_table(table, group=False).info.num_classes == 2
+    chosen = Dataset.from_table(table, group="lesion_id")
+    assert chosen.provenance.note.endswith("grouped by lesion_id")
+    assert Dataset.from_table(table, group=False).provenance.note.endswith("seed 0")
 
 
 def test_a_column_of_patients_is_not_a_label_and_one_of_zeros_and_ones_not_a_group(write):
