@@ -84,6 +84,8 @@ def measure(row: Row, options: Options) -> None:
     except medzoo.DatasetError as error:
         row.problem, row.reason = "no data", str(error)
         return
+    for model in [] if options.train else row.members or [row.model]:
+        warn_if_trained_on(f"{model}.{row.dataset}", data)
     if row.members:
         evaluate_ensemble(row, data, options)
     elif options.train:
@@ -102,7 +104,6 @@ def evaluate_published(row: Row, data: medzoo.Dataset, options: Options) -> None
     """
     print(f"{row.name}: evaluating the published weights on {data.title} ...", flush=True)
     entry = find_entry(row.model, row.dataset)
-    warn_if_trained_on(entry.name, data)
     model = medzoo.create_model(entry.name, pretrained=True)
     report = medzoo.evaluate(model, data.test, device=options.device)
     run = {"seed": entry.seed, "val_auc": entry.metrics["val"]["auc"], "sha256": entry.sha256}

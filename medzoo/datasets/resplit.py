@@ -100,7 +100,7 @@ def disjoint_split(
             a split would be empty.
     """
     sizes = _sizes(data)
-    names = group_names(groups, sizes)
+    names = checked_groups(groups, sizes)
     first = _first_positions(sizes)
     taken: set[Hashable] = set()
     kept: dict[SplitName, list[int]] = {}
@@ -176,7 +176,7 @@ def read_column(path: str | Path, data: Sizes, column: str, split: SplitName) ->
     return [values[place] for place in wanted]
 
 
-def group_names(groups: object, sizes: Mapping[str, int]) -> list[Hashable]:
+def checked_groups(groups: object, sizes: Mapping[str, int]) -> list[Hashable]:
     """Return the group of each image, checked.
 
     Args:

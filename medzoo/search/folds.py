@@ -6,13 +6,14 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from medzoo.datasets import Dataset, Split, hold_out_validation
 from medzoo.datasets.holdout import image_digests
 from medzoo.datasets.readers.stratify import stratified_group_split
-from medzoo.datasets.resplit import group_names
+from medzoo.datasets.resplit import checked_groups
 from medzoo.datasets.storage.gather import gather_rows
 from medzoo.errors import DatasetError
 from medzoo.spec.checks import check_whole
@@ -26,7 +27,7 @@ _SEED = 0  # the same folds for every trial, whatever the seed of the search
 
 
 def validation_parts(
-    data: Dataset, folds: int, groups: Sequence[Hashable] | None = None
+    data: Dataset, folds: int, groups: Sequence[Hashable] | np.ndarray | Tensor | None = None
 ) -> list[Dataset]:
     """Return the data sets that each trial is trained on, without test splits.
 
@@ -38,9 +39,9 @@ def validation_parts(
             group stay in one part, as identical images do without groups.
 
     Raises:
-        TypeError: If `folds` is not a whole number.
-        ValueError: If the number of folds or groups does not fit, or the images of the validation
-            split are all of one class.
+        TypeError: If `folds` is not a whole number, or `groups` not a sequence.
+        ValueError: If the number of folds or groups does not fit, an image has no group, or the
+            images of the validation split are all of one class.
         DatasetError: If a class has too few images for so many folds, or the split was made by
             groups that are not given.
     """
@@ -60,7 +61,7 @@ def validation_parts(
     sizes: dict[str, int] = {
         name: len(split) for name, split in data.splits.items() if name != "test"
     }
-    keys = image_digests(pool.train) if groups is None else group_names(groups, sizes)
+    keys = image_digests(pool.train) if groups is None else checked_groups(groups, sizes)
     labels = pool.train.labels
     classes = (labels == 1).long() if pool.info.multi_label else labels
     shares = cast("Mapping[SplitName, float]", {str(fold): 1 / folds for fold in range(folds)})

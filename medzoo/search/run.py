@@ -8,6 +8,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import torch
 
 from medzoo.datasets import Dataset
@@ -51,7 +52,7 @@ def search(
     time_limit: float | None = None,
     objectives: Goal | Sequence[Goal] = "val_auc",
     folds: int = 1,
-    groups: Sequence[Hashable] | None = None,
+    groups: Sequence[Hashable] | np.ndarray | torch.Tensor | None = None,
     architecture: bool = False,
     max_params: float | None = None,
     max_mflop: float | None = None,

@@ -188,7 +188,7 @@ class Trainer:
             UserWarning: If the run has ended, but its last files cannot be written, or a callback
                 fails in `on_fit_end`. The run is returned all the same.
         """
-        self.state.frozen.freeze()  # of an earlier call, it is not frozen any more
+        self.state.frozen.freeze()  # an earlier call has unfrozen it
         try:
             return self._fit(resume, overwrite)
         finally:

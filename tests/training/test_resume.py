@@ -119,6 +119,22 @@ def test_checkpoint_of_another_recipe_is_refused(tiny, tmp_path):
         other.fit(resume=True)
 
 
+@pytest.mark.parametrize("weights", ["none", "balanced"])
+def test_checkpoint_older_than_the_factors_of_class_weights(tiny, tmp_path, weights):
+    recipe = RECIPE.with_changes(class_weights=weights)
+    stopped = trainer(tiny, tmp_path, recipe)
+    interrupt(stopped, epoch=1)
+    older = json.loads(json.dumps(stopped.fingerprint))
+    del older["data"]["task"], older["data"]["classes"]
+    stopped.files.write(stopped.state, older, last=True)
+    again = trainer(tiny, tmp_path, recipe, seed=99)
+    if weights == "none":
+        assert same(again.fit(resume=True).model, trainer(tiny, recipe=recipe).fit().model)
+    else:  # these were factors on something else
+        with pytest.raises(TrainingError, match=r"belongs to another run \(other data\)"):
+            again.fit(resume=True)
+
+
 def test_checkpoint_older_than_a_field_of_recipes_is_resumed(tiny, tmp_path):
     stopped = trainer(tiny, tmp_path)
     interrupt(stopped, epoch=1)

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 import medzoo
 from benchmarks.reporting.results_file import ResultsFile
 from benchmarks.reproduction import teachers
@@ -83,6 +85,21 @@ def test_without_the_images_of_its_teachers_a_row_has_no_data(tmp_path, monkeypa
     row = Row("pneumoniamnist", "simple_cnn")
     measure(row, Options(train=True, output=tmp_path))
     assert (row.problem, row.reason, row.runs) == ("no data", "no file of that size", [])
+
+
+@pytest.mark.parametrize("members", [(), ("simple_cnn", "efficientnet")])
+def test_data_with_other_splits_than_the_weights_were_trained_with_are_a_warning(
+    tmp_path, monkeypatch, members
+):
+    data = medzoo.synthetic("bloodmnist", n_train=8, n_val=8, n_test=32)
+    official = replace(data.provenance, md5="0" * 32, official=True)
+    info = replace(data.info, name="bloodmnist")
+    data = medzoo.Dataset(info, *data.splits.values(), official)
+    monkeypatch.setattr(Source, "load", lambda self, name: data)
+    row = Row("bloodmnist", "ensemble" if members else "simple_cnn", members=members)
+    with pytest.warns(UserWarning, match=r"simple_cnn\.bloodmnist was trained on .*own split"):
+        measure(row, Options(output=tmp_path))
+    assert len(row.runs) == 1
 
 
 def test_no_published_model_is_its_own_teacher():

@@ -1,5 +1,7 @@
 """The study of small folders: how a folder is imitated, and what is trained on it."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -39,6 +41,20 @@ def test_every_setting_is_a_recipe(folder, setting):
     assert recipe.seed == 3
     if steps := SETTINGS[setting].get("steps"):
         assert recipe.epochs * len(made.train) / recipe.batch_size == pytest.approx(steps, rel=0.05)
+
+
+def test_records_of_other_weights_of_classes_are_repeated(folder):
+    data, made = folder
+    source = SimpleNamespace(load=lambda name: data)
+    for setting in SETTINGS:
+        trial = FolderTrial("dermamnist", 100, setting, seed=0)
+        record = {"recipe": recipe_of(trial, made).to_dict()}
+        weighs = record["recipe"]["class_weights"] != "none"
+        assert small_folders.is_current(record, trial, source) != weighs
+        assert small_folders.is_current(record | {"weights": "images"}, trial, source)
+        other = {"recipe": record["recipe"] | {"epochs": 1}, "weights": "images"}
+        assert not small_folders.is_current(other, trial, source)
+    assert any(SETTINGS[setting].get("class_weights") for setting in SETTINGS)
 
 
 def test_the_table_counts_what_all_settings_were_tried_on():
