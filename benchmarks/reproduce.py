@@ -6,7 +6,8 @@
 
 Where a row has teachers (benchmarks/reproduction/teachers.py), its model learns from them with the
 recipe "distilled"; those that are not published models are trained first. With --plain it learns
-from the labels only.
+from the labels only. With --searched, the network and the recipe are those that the study
+architecture_search has found for the row; epochs and teachers stay as they are.
 
 With --groups FILE (columns: split, index and the name of the group), models and teachers are
 trained on splits that share no group, such as a lesion. The test split stays the same.
@@ -112,6 +113,7 @@ def _options(arguments: argparse.Namespace) -> Options:
         resume=arguments.resume,
         record=arguments.record,
         plain=arguments.plain,
+        searched=arguments.searched,
         source=Source(arguments.data_root, arguments.groups, arguments.group_column),
         device=arguments.device,
         output=arguments.output,
@@ -131,6 +133,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--resume", action="store_true", help="continue interrupted trainings")
     parser.add_argument("--record", action="store_true", help="store finished trainings")
     parser.add_argument("--plain", action="store_true", help="train without teachers")
+    parser.add_argument("--searched", action="store_true", help="train what a search has found")
     parser.add_argument("--groups", metavar="FILE", help="train on splits that share no group")
     parser.add_argument("--group-column", default="lesion_id", help="column of FILE (%(default)s)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
@@ -140,6 +143,8 @@ def _arguments() -> argparse.Namespace:
     arguments = parser.parse_args()
     if arguments.groups and not arguments.train:
         parser.error("--groups changes the training splits; it needs --train")
+    if arguments.searched and not arguments.train:
+        parser.error("--searched changes the network and its training; it needs --train")
     return arguments
 
 

@@ -45,7 +45,7 @@ from benchmarks.studies import (
     small_folders,
     transfer,
 )
-from benchmarks.studies.architectures import design_trials, gate_ablation
+from benchmarks.studies.architectures import architecture_search, design_trials, gate_ablation
 from benchmarks.studies.ood import near
 from benchmarks.studies.ood import report as report_of_ood
 from benchmarks.studies.published import abstention, coverage, differences, groups, operating_points
@@ -110,6 +110,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "groups": groups.table,
     "search": better_than_luck.table,
     "newcomer": newcomer.table,
+    "architectures": architecture_search.table,
     "operating_points": operating_points.table,
     "trainings": comparison.trainings,
     "teachers": teachers.table,

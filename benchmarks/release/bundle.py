@@ -36,8 +36,8 @@ from medzoo.weights import (
     Precision,
     WeightsConfig,
     WeightsEntry,
-    image_digests,
     read_config,
+    sample_digests,
     weights_index,
     write_index,
 )
@@ -81,7 +81,7 @@ def bundle(path: Path, data_root: str | None, precision: Precision = "float16") 
         target,
         config,
         model,
-        data=data.provenance.to_dict() | {DIGESTS: image_digests(data.train)},
+        data=data.provenance.to_dict() | {DIGESTS: sample_digests(data.train)},
         metrics=metrics,
         seed_stats=_seed_stats(config),
         teacher=config.training.get("teacher"),

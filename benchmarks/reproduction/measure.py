@@ -16,6 +16,7 @@ import medzoo
 from benchmarks.reporting.paths import OUTPUT
 from benchmarks.reproduction.record import Record
 from benchmarks.reproduction.rows import Row
+from benchmarks.reproduction.searched import SEARCHED, searched_changes
 from benchmarks.reproduction.source import Source
 from benchmarks.reproduction.summary import write_row_plots
 from benchmarks.reproduction.teachers import any_has_teachers, has_teachers, teach, trained
@@ -41,6 +42,7 @@ class Options:
         resume: Continue interrupted trainings, and skip recorded ones.
         record: Write finished trainings to ``results/training/``.
         plain: Train without teachers.
+        searched: Train the networks and by the recipes that the architecture search has found.
         source: Source of the images.
         device: Device, as in `medzoo.train`.
         output: Folder of weights, logs and plots.
@@ -52,6 +54,7 @@ class Options:
     resume: bool = False
     record: bool = False
     plain: bool = False
+    searched: bool = False
     source: Source = field(default_factory=Source)
     device: str = "auto"
     output: Path = OUTPUT
@@ -63,7 +66,8 @@ class Options:
             dataset: Name of the data set that is trained on.
         """
         plain = PLAIN if self.plain and any_has_teachers(dataset, self.source.variant) else ""
-        return "-".join(filter(None, (plain, self.source.variant)))
+        searched = SEARCHED if self.searched else ""
+        return "-".join(filter(None, (plain, searched, self.source.variant)))
 
 
 def measure(row: Row, options: Options) -> None:
@@ -151,11 +155,18 @@ def train_row(
     """Train a row with every seed and evaluate each result on the test split.
 
     Args:
-        row: The row. It gets one run per seed, or a problem if its teachers lack their images.
+        row: The row. It gets one run per seed, or a problem if its teachers lack their images or
+            nothing was searched for it.
         data: The data set of the row.
         options: How to measure.
         changes: Changes to the bundled recipe.
     """
+    if options.searched:
+        try:
+            changes = {**searched_changes(row.name), **changes}
+        except LookupError as error:
+            row.problem, row.reason = "not searched", str(error)
+            return
     variant = options.variant(row.dataset)
     record = Record(row.dataset, row.model, variant) if options.record else None
     recipe_name, arguments, teachers = "default", dict[str, Any](), dict[str, str]()

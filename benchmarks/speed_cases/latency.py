@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import timeit
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any
 
@@ -25,6 +25,8 @@ TARGET, TARGET_OF_TAIL = 3.0, 2.0
 """Milliseconds, and how many times the median the 99th percentile may be."""
 INTEGERS = ", int8"
 _NOISE = 64
+_SIDE, _TURNS = 512, 30
+"""Of the matrix products that show how even the machine itself is: about as long as a model."""
 
 
 def latency(setting: Setting) -> list[Measurement]:
@@ -46,6 +48,7 @@ def latency(setting: Setting) -> list[Measurement]:
         target=TARGET_OF_TAIL,
         direction="most",
         note=f"{worst}, the highest of {len(tails)}",
+        limit=_tail_of_arithmetic(),
         details={"times_the_median": tails},
         noisy=any(row.noisy for row in rows),
     )
@@ -119,15 +122,33 @@ def _limit(name: str, model: CompiledModel, milliseconds: float) -> str:
     )
 
 
+def _tail_of_arithmetic() -> str:
+    """Say how far the slowest of equal calls are from the median if nothing but sums is done."""
+    a, b = torch.randn(2, _SIDE, _SIDE)
+    product = torch.empty_like(a)
+    turns = [_milliseconds(partial(torch.mm, a, b, out=product)) for _ in range(_TURNS)]
+    tails = [float(np.quantile(turn, 0.99) / np.median(turn)) for turn in turns]
+    return (
+        f"A matrix product that takes {np.median(turns):.1f} ms and does nothing else has a 99th "
+        f"percentile of {np.median(tails):.2g} times its median on this machine, and in the worst "
+        f"of {_TURNS} turns {max(tails):.2g} times: a call can be no more even than the machine."
+    )
+
+
 def _calls(model: CompiledModel, count: int = CALLS) -> list[float]:
     """Return the milliseconds of single calls of `predict`."""
     channels, height, width = model.spec.input.shape
     shape = (height, width) if channels == 1 else (height, width, channels)
     image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    return _milliseconds(partial(medzoo.predict, model, image), count)
+
+
+def _milliseconds(call: Callable[[], object], count: int = CALLS) -> list[float]:
+    """Return how long each of some calls takes."""
     times = []
     for _ in range(count):
         start = time.perf_counter()
-        medzoo.predict(model, image)
+        call()
         times.append(1e3 * (time.perf_counter() - start))
     return times
 

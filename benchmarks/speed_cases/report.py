@@ -78,11 +78,13 @@ def table(rows: list[Measurement]) -> str:
         rows: The rows.
     """
     lines = [markdown_table(HEADER, map(_cells, rows))]
-    unmet = [row for row in reversed(rows) if row.target is not None and row.met is not True]
-    limits = {row.limit: row.work for row in unmet if row.limit}
+    limits: dict[str, list[str]] = {}
+    for row in rows:
+        if row.limit and row.target is not None and row.met is not True:
+            limits.setdefault(row.limit, []).append(row.work)
     if limits:
         lines += ["", "What limits the tasks whose target is missed or open:", ""]
-        lines += [f"- *{work}.* {limit}" for limit, work in reversed(limits.items())]
+        lines += [f"- *{'; '.join(works)}.* {limit}" for limit, works in limits.items()]
     return "\n".join(lines)
 
 

@@ -71,6 +71,23 @@ class Split(TorchDataset[Sample]):
     def __len__(self) -> int:
         return len(self.images)
 
+    @property
+    def class_counts(self) -> dict[str, int]:
+        """Number of images of each class; of multi-label data, with each label.
+
+        Unknown labels of multi-label data do not count.
+
+        Example:
+            >>> import medzoo
+            >>> medzoo.synthetic("breastmnist", n_train=8).train.class_counts
+            {'malignant': 4, 'normal, benign': 4}
+        """
+        if self.info.multi_label:
+            numbers = (self.labels == 1).sum(dim=0)
+        else:
+            numbers = self.labels.bincount(minlength=self.info.num_classes)
+        return dict(zip(self.info.classes, numbers.tolist(), strict=True))
+
     def __repr__(self) -> str:
         shape = " x ".join(str(n) for n in self.images.shape)
         return f"Split({for_display(self.title)}, {self.name}: {shape}, {self.info.task})"

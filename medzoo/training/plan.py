@@ -11,7 +11,7 @@ from itertools import chain, repeat
 import torch
 from torch import Tensor, nn
 
-from medzoo.datasets import Dataset, Split
+from medzoo.datasets import Dataset
 from medzoo.device import autocast
 from medzoo.distributed import world_size
 from medzoo.escape import for_display
@@ -136,7 +136,7 @@ def _model(model: nn.Module) -> str:
 def _images_per_class(data: Dataset) -> list[str]:
     """Return a table: a row per class, and one for all images."""
     classes = [f"{for_display(name):.40}" for name in data.info.classes]
-    train, val = _counts(data.train), _counts(data.val)
+    train, val = (split.class_counts.values() for split in (data.train, data.val))
     rows = [
         (name, f"{one:,}", f"{other:,}")
         for name, one, other in zip(classes, train, val, strict=True)
@@ -150,12 +150,6 @@ def _images_per_class(data: Dataset) -> list[str]:
     ]
     width = max(len(name) for name, *_ in rows)
     return [f"{name:<{width}} {one:>9} {other:>9}" for name, one, other in rows]
-
-
-def _counts(split: Split) -> list[int]:
-    if split.info.multi_label:
-        return (split.labels == 1).sum(dim=0).tolist()
-    return split.labels.bincount(minlength=split.info.num_classes).tolist()
 
 
 def _size(data: Dataset, batches: BatchSource) -> Iterator[str]:

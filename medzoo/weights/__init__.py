@@ -22,7 +22,7 @@ from medzoo.weights.index import (
 )
 from medzoo.weights.ood import OODDetector
 from medzoo.weights.origin import WeightsOrigin, weights_origin
-from medzoo.weights.overlap import DIGESTS, image_digests, provenance_of, warn_if_trained_on
+from medzoo.weights.overlap import DIGESTS, provenance_of, sample_digests, warn_if_trained_on
 from medzoo.weights.precision import Precision, full_precision
 
 __all__ = [
@@ -37,7 +37,6 @@ __all__ = [
     "bundled_path",
     "find_entry",
     "full_precision",
-    "image_digests",
     "load_weights",
     "locate_named",
     "locate_weights",
@@ -46,6 +45,7 @@ __all__ = [
     "read_content",
     "read_index",
     "read_weights",
+    "sample_digests",
     "warn_if_trained_on",
     "weights_content",
     "weights_index",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from medzoo.datasets import Dataset, Split
 
 DIGESTS = "image_digests"
-"""The entry of the record of training data with the `image_digests` of the training split."""
+"""The entry of the record of training data with the `sample_digests` of the training split."""
 
 _DIGESTS = 64  # of 64 images, one at least is among any 10 % of them, with a chance of 99.9 %
 _CHUNK = 256
@@ -51,7 +51,7 @@ def provenance_of(data: Mapping[str, Any]) -> Provenance:
     return Provenance(*values)
 
 
-def image_digests(split: Split) -> str:
+def sample_digests(split: Split) -> str:
     """Return digests of some images, by which they are found again in other data.
 
     Args:
@@ -76,7 +76,7 @@ def warn_if_trained_on(name: str | Path, data: Dataset) -> None:
 
     - if the data set is the one that they were trained on, but with other splits, or with a file
       that is not known to keep MedMNIST's splits;
-    - if some of the training images that they record (see `image_digests`) are in the validation
+    - if some of the training images that they record (see `sample_digests`) are in the validation
       or test split, whatever the data set is called. Images that were resized, cropped or
       compressed again are not recognised.
 

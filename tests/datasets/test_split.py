@@ -19,6 +19,8 @@ from medzoo.errors import DatasetError
 from tests.datasets.conftest import make_arrays
 from tests.processes import forkserver
 
+MULTI_LABEL = "multi-label, binary-class"
+
 
 def split(count, channels=3):
     """A split of random images, all different."""
@@ -99,6 +101,17 @@ def test_labels_are_what_losses_take():
     assert torch.nn.functional.binary_cross_entropy_with_logits(logits, labels) > 0
     _, labels = next(iter(DataLoader(labelled([2, 0, 1]), batch_size=3)))
     assert torch.nn.functional.cross_entropy(logits, labels) > 0
+
+
+def test_images_are_counted_by_the_name_of_their_class():
+    images, labels = np.zeros((3, 6, 6), np.uint8), np.array([2, 0, 2])
+    pair = images, labels
+    counted = Dataset.from_arrays(pair, pair, classes=["a", "b", "c"]).train
+    assert counted.class_counts == {"a": 1, "b": 0, "c": 2}
+
+    pair = images, np.array([[1, 0], [1, np.nan], [np.nan, 1]])
+    labelled = Dataset.from_arrays(pair, pair, classes=["a", "b"], task=MULTI_LABEL).train
+    assert labelled.class_counts == {"a": 2, "b": 1}  # unknown ones do not count
 
 
 @pytest.mark.parametrize("index", [slice(2), [0, 1], "0", 1.0, None, torch.tensor([0, 1])])

@@ -13,7 +13,7 @@ from medzoo.datasets import Dataset
 from medzoo.inference import predict_logits
 from medzoo.training import Augmentation, Recipe, Trainer
 from medzoo.training.loss import class_weights
-from medzoo.weights import image_digests, read_config
+from medzoo.weights import read_config, sample_digests
 from tests.training.quick import QUICK, same, small, specified
 
 
@@ -85,7 +85,7 @@ def test_best_epoch_is_kept_and_described(tiny, tmp_path):
     built_with = {"model_args": {"widths": [4, 8, 16]}}
     assert Recipe.from_dict(training["recipe"]) == recipe.with_changes(**built_with)
     assert (training["best_epoch"], training["val_auc"]) == (run.best_epoch, run.val_auc)
-    digests = {"image_digests": image_digests(tiny.train)}
+    digests = {"image_digests": sample_digests(tiny.train)}
     assert training["data"] == tiny.provenance.to_dict() | digests
 
 

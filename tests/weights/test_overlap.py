@@ -17,7 +17,7 @@ from medzoo.datasets.storage.md5 import known_files
 from medzoo.errors import WeightsError
 from medzoo.models import save_weights
 from medzoo.training.records.lineage import lineage
-from medzoo.weights import image_digests, weights_index
+from medzoo.weights import sample_digests, weights_index
 from medzoo.weights.overlap import warn_if_trained_on
 
 OFFICIAL = Provenance("breastmnist.npz", "a" * 32, official=True)
@@ -184,8 +184,8 @@ def test_other_images_are_not(own, trained_on):
 def test_empty_images_are_not_recorded(own):
     data, _ = own
     blank = replace(data.train, images=torch.full_like(data.train.images, 7))
-    assert image_digests(blank) == ""
-    assert len(image_digests(data.train).split()) == 60
+    assert sample_digests(blank) == ""
+    assert len(sample_digests(data.train).split()) == 60
 
 
 def test_published_weights_recognise_medmnists_images_under_another_name(data_root):

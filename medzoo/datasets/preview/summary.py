@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
 from medzoo.datasets.dataset import Dataset
+from medzoo.datasets.holdout import image_digests
 from medzoo.datasets.info import SplitName
 from medzoo.datasets.leakage import LeakageReport, find_leakage
-from medzoo.datasets.split import Split
 from medzoo.datasets.validation import check_dataset
-
-_CHUNK = 1024  # images hashed at once
 
 
 @dataclass(frozen=True)
@@ -66,32 +63,13 @@ def preview(data: Dataset, near_duplicates: bool = True) -> DatasetPreview:
     """
     check_dataset("data", data)
     splits = data.splits
-    digests = {name: _digests(split) for name, split in splits.items()}
+    digests = {name: image_digests(split) for name, split in splits.items()}
     unique = {name: set(found) for name, found in digests.items()}
     return DatasetPreview(
         title=data.title,
         images={name: len(split) for name, split in splits.items()},
-        counts={name: _class_counts(split) for name, split in splits.items()},
+        counts={name: split.class_counts for name, split in splits.items()},
         copies={name: len(found) - len(unique[name]) for name, found in digests.items()},
         shared={(a, b): len(unique[a] & unique[b]) for a, b in combinations(unique, 2)},
         leakage=find_leakage(data) if near_duplicates and len(splits) > 1 else None,
     )
-
-
-def _class_counts(split: Split) -> dict[str, int]:
-    """Return the number of images with each label."""
-    classes = split.info.classes
-    if split.info.multi_label:
-        numbers = (split.labels == 1).sum(dim=0)  # unknown ones are NaN
-    else:
-        numbers = split.labels.bincount(minlength=len(classes))
-    return dict(zip(classes, numbers.tolist(), strict=True))
-
-
-def _digests(split: Split) -> list[bytes]:
-    """Return a digest of the pixels of each image."""
-    return [
-        hashlib.blake2b(image.tobytes(), digest_size=16).digest()
-        for chunk in split.chunks(_CHUNK)
-        for image in chunk.numpy()
-    ]

@@ -16,7 +16,7 @@ from medzoo.inference import Ensemble
 from medzoo.inference.model import Model
 from medzoo.spec import find_spec, network_of
 from medzoo.training.recipes.recipe import Recipe
-from medzoo.weights import DIGESTS, image_digests, read_weights
+from medzoo.weights import DIGESTS, read_weights, sample_digests
 from medzoo.weights.licence import strictest
 
 
@@ -79,7 +79,7 @@ def lineage(
         and md5). The last two are None if there was none.
     """
     return {
-        "data": data.provenance.to_dict() | {DIGESTS: image_digests(data.train)},
+        "data": data.provenance.to_dict() | {DIGESTS: sample_digests(data.train)},
         "licence": strictest(data.info.licence, _licence(model), _licence(teacher)),
         "teacher": None if teacher is None else describe_members(teacher),
         "high_res": {"size": high_res.size, "md5": high_res.provenance.md5} if high_res else None,

@@ -22,7 +22,7 @@ def test_table_shows_limits_of_missed_targets_only_and_once():
     assert "at least 4x | **no** |" in text
     assert "never shown" not in text
     assert text.count("bound by sums") == 1
-    assert "*first.* bound by sums" in text
+    assert "*first; second.* bound by sums" in text
     assert "perhaps" in report.table([row(interval=(2.9, 3.1), target=3, limit="perhaps")])
     assert "perhaps" in report.table([row(noisy=True, target=3, limit="perhaps")])
 

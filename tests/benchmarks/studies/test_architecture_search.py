@@ -1,79 +1,102 @@
-"""The architecture search: what it finds is trained with several seeds, and compared honestly."""
-
-from types import SimpleNamespace
+"""The architecture search: what it finds becomes a recipe of the row, and is compared honestly."""
 
 import pytest
 
 import medzoo
 from benchmarks.reporting.results_file import ResultsFile
+from benchmarks.reproduction import searched
+from benchmarks.reproduction.measure import Options, train_row
+from benchmarks.reproduction.record import Record
+from benchmarks.reproduction.rows import Row
 from benchmarks.reproduction.source import Source
 from benchmarks.studies.architectures import architecture_search as study
+from benchmarks.studies.study import NamedTrial
+from medzoo.models import model_cost
 
-FOUND = medzoo.Recipe(
-    epochs=1,
-    model_args={"widths": [8, 16], "depths": [1, 1], "strides": [1, 2], "expansion": 2},
-)
+ROW = "octmnist/efficientnet"
+SMALL = {"widths": [8, 16], "depths": [1, 1], "strides": [1, 2], "expansion": 2, "head_width": 16}
 
 
 @pytest.fixture
-def searches(tmp_path, monkeypatch):
-    """Run the study on small data; the search is replaced by what it would have found."""
-    calls = []
-    monkeypatch.setattr(study, "RECORDS", ResultsFile(tmp_path / "records.json"))
-    monkeypatch.setattr(study, "STORAGE", tmp_path / "new" / "study.db")
-    monkeypatch.setattr(study, "DATASETS", ("dermamnist",))
+def records(tmp_path, monkeypatch):
+    """Keep the searches in a file of the test."""
+    records = ResultsFile(tmp_path / "records.json")
+    monkeypatch.setattr(study, "RECORDS", records)
+    monkeypatch.setattr(searched, "RECORDS", records)
+    return records
 
-    def search(data, model, **options):
+
+def test_a_search_starts_from_the_row_and_leaves_its_length_alone(records, tmp_path, monkeypatch):
+    data = medzoo.synthetic("octmnist", n_train=40, n_val=20, n_test=4)
+    search, calls = medzoo.search, []
+
+    def one_trial(data, model, space, **options):
         calls.append(options)
-        best = SimpleNamespace(values={"val_auc": 0.8})
-        found = FOUND.with_changes(epochs=2)
-        return SimpleNamespace(recipe=found, best=best, trials=[SimpleNamespace(seconds=7200)])
+        return search(data, model, space, **options | {"time_limit": None, "trials": 1})
 
-    def train(model, data, recipe):
-        network = medzoo.create_model(model, dataset=data, **recipe.model_args)
-        return SimpleNamespace(model=network, val_auc=0.5 + recipe.seed / 10)
-
-    data = medzoo.synthetic("dermamnist", n_train=40, n_val=20, n_test=20)
-    monkeypatch.setattr(medzoo, "search", search, raising=False)
-    monkeypatch.setattr(medzoo, "train", train)
+    monkeypatch.setattr(study, "STORAGE", tmp_path / "new" / "study.db")
+    monkeypatch.setattr(study, "SHORTER", 40)
+    monkeypatch.setattr(medzoo, "search", one_trial, raising=False)
     monkeypatch.setattr(Source, "load", lambda self, name: data)
-    monkeypatch.setattr(
-        medzoo,
-        "recipe_for",
-        lambda *_: FOUND.with_changes(epochs=20, validate_every=4, model_args={"widths": [16, 8]}),
+    record = study.run(NamedTrial(ROW), Source())
+
+    (options,) = calls
+    assert options["max_params"] == 2.45e6
+    assert options["max_mflop"] == model_cost("efficientnet", dataset="octmnist").mflop
+    assert options["recipe"].epochs == 1
+    row = medzoo.recipe_for("efficientnet", "octmnist").to_dict()
+    changes = record["changes"]
+    network = {name: changes["model_args"].pop(name) for name in ("widths", "fused_stages")}
+    assert network == {"widths": [48, 96, 128, 192], "fused_stages": 2}
+    assert changes["model_args"].items() >= row["model_args"].items()
+    assert {name: changes[name] for name in changes if name != "model_args"} == {
+        name: row[name] for name in changes if name != "model_args"
+    }
+    assert not {"epochs", "class_weights", "label_smoothing"} & set(changes)
+    assert record["trials"][record["best"]]["is_baseline"]
+
+
+def test_what_was_found_is_trained_as_a_variant_of_its_row(records, tmp_path):
+    data = medzoo.synthetic("octmnist", n_train=32, n_val=20, n_test=20)
+    options = Options(
+        train=True, searched=True, seeds=(0, 1), epochs=1, device="cpu", output=tmp_path
     )
-    return calls
+    row = Row("octmnist", "efficientnet")
+    train_row(row, data, options)
+    assert row.problem == "not searched"
+    assert "'octmnist/efficientnet', only for: none" in row.reason
+
+    changes = {"learning_rate": 0.01, "batch_size": 16, "model_args": SMALL}
+    records.save(ROW, {"changes": changes})
+    row = Row("octmnist", "efficientnet")
+    train_row(row, data, options)
+    assert row.parameters < 10_000
+    recipes = [run["recipe"] for run in row.runs]
+    assert [recipe["learning_rate"] for recipe in recipes] == [0.01, 0.01]
+    assert {recipe["class_weights"] for recipe in recipes} == {"balanced"}  # as the row has it
+    assert (tmp_path / "searched" / "octmnist" / "models").is_dir()
 
 
-def test_what_was_found_is_trained_with_each_seed(searches, monkeypatch):
-    for step in study.steps():
-        study.RECORDS.save(step.key, study.run(step, Source()))
-    assert [call["max_params"] for call in searches] == [2.45e6]
-    assert [call["recipe"].epochs for call in searches] == [4]
-    records = study.RECORDS.read()
-    found = [records[f"dermamnist: searched seed {seed}"] for seed in study.SEEDS]
-    assert [record["recipe"]["seed"] for record in found] == [0, 1, 2]
-    assert {tuple(record["recipe"]["model_args"]["widths"]) for record in found} == {(8, 16)}
-    assert {record["recipe"]["epochs"] for record in found} == {10}
-    assert {record["recipe"]["validate_every"] for record in found} == {4}
-    assert [record["val_auc"] for record in found] == [0.5, 0.6, 0.7]
-    assert all(study._is_current(records[s.key], s, Source()) for s in study.steps())
-    table = study.table()
-    assert table.count("| searched |") == table.count("| bundled |") == 1
-    assert "| 2.0 |" in table
+def test_the_table_compares_with_what_is_bundled(records, tmp_path):
+    trials = [{"state": state, "seconds": 1800.0} for state in ("complete", "pruned", "pruned")]
+    records.save(ROW, {"changes": {}, "trials": trials, "data": "OCTMNIST (a part)"})
+    _train("", tmp_path, [0.9, 0.92], {})
+    assert "searched" not in study.table(tmp_path)
+    _train("searched", tmp_path, [0.93, 0.95], SMALL)
+    table = study.table(tmp_path)
+    assert "| OCTMNIST (a part) | bundled | 2.44 M | 215 | 0.9100 ± 0.0141 |" in table
+    assert "| OCTMNIST (a part) | searched | 0.00 M |" in table
+    assert "1.5 hours of search, 3 trials, of which 2 ended early" in table
+    assert "found a better network: validation AUC +0.0300" in table
+    _train("searched", tmp_path, [0.919, 0.99], SMALL)  # not with every seed
+    assert "gained nothing certain" in study.table(tmp_path)
 
 
-def test_trainings_of_an_earlier_search_are_repeated(searches):
-    study.RECORDS.save("dermamnist: search", {"recipe": FOUND.to_dict()})
-    old = {"recipe": FOUND.with_changes(epochs=2).to_dict()}
-    assert not study._is_current(old, study.Step("dermamnist", "searched"), Source())
-
-
-@pytest.mark.parametrize(
-    ("searched", "verdict"),
-    [([0.8, 0.82, 0.84], "gained nothing certain"), ([0.86, 0.87, 0.9], "found a better network")],
-)
-def test_only_a_gain_with_every_seed_is_called_one(searched, verdict):
-    runs = [{"data": "DermaMNIST", "val_auc": auc} for auc in searched]
-    before = [{"data": "DermaMNIST", "val_auc": auc} for auc in (0.79, 0.81, 0.83)]
-    assert verdict in study._gain(runs, before)
+def _train(variant, folder, aucs, model_args):
+    record = Record("octmnist", "efficientnet", variant, folder)
+    for seed, auc in enumerate(aucs):
+        recipe = medzoo.Recipe(epochs=1, seed=seed, model_args=model_args).to_dict()
+        report = {"auc": 0.9, "acc": 0.8}
+        record.save(
+            {"seed": seed, "recipe": recipe, "val_auc": auc, "seconds": 60.0, "report": report}
+        )
