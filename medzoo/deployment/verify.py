@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from medzoo.deployment.onnx_graph import in_evaluation_mode
-from medzoo.inference.ood_scores import ScoresItself, WithScores
+from medzoo.inference.ood_scores import WithScores, scores_itself
 from medzoo.inference.output_check import refuse_probabilities
 from medzoo.spec import find_spec
 
@@ -77,7 +77,7 @@ def check_agreement(
 
 def _check_scores(model: nn.Module, exported: object, images: Tensor) -> None:
     """Raise an error if the out-of-distribution scores of an exported model are others."""
-    if not (isinstance(exported, ScoresItself) and exported.has_ood_scores):
+    if not scores_itself(exported):
         return
     with in_evaluation_mode(model), torch.inference_mode():
         _, expected = WithScores(model)(images)

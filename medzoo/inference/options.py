@@ -13,6 +13,8 @@ from medzoo.errors import unknown_name
 from medzoo.inference.tta import TTA
 from medzoo.spec import ModelSpec, check_temperature
 
+_CHOICES = {"precision": get_args(Precision), "tta": get_args(TTA)}
+
 
 class InferenceOptions(TypedDict, total=False):
     """How a model is run over images.
@@ -73,9 +75,9 @@ class Settings:
     def __post_init__(self) -> None:
         if not (isinstance(self.batch_size, SupportsIndex) and self.batch_size >= 1):
             raise ValueError(f"batch_size={self.batch_size!r} must be a whole number of at least 1")
-        for name, choices in (("precision", Precision), ("tta", TTA)):
-            if getattr(self, name) not in get_args(choices):
-                raise unknown_name(name, getattr(self, name), get_args(choices))
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise unknown_name(name, getattr(self, name), choices)
         if self.temperature is not None:
             check_temperature(self.temperature)
 

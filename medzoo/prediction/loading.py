@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from itertools import islice
 from typing import TypeAlias, TypeVar
 
@@ -83,23 +83,13 @@ class BatchReader:
         return taken
 
     def _prepared(self) -> Iterator[Tensor]:
-        from tqdm.auto import tqdm
-
         count = self.sources.count
-        # A bar only if it takes longer, and only where a person sees it.
-        bar = tqdm(
-            total=count or None,
-            unit="image",
-            delay=_PATIENCE,
-            leave=False,
-            disable=count == 1 or None,
-        )
         pool = None if count == 1 else reader_pool(_READERS)
-        with bar:
+        with _progress(count) as advance:
             try:
                 for path, started in _ahead(self._started(pool), self.batch_size):
                     outcome = started.result() if isinstance(started, Future) else started
-                    bar.update()
+                    advance()
                     if isinstance(outcome, Failure):
                         self._read.append(outcome)
                     else:
@@ -137,6 +127,22 @@ class BatchReader:
         except (TypeError, ValueError) as error:
             name = name if path is None else f"image {name}"
             raise type(error)(f"{name}: {error}") from error
+
+
+@contextmanager
+def _progress(count: int | None) -> Iterator[Callable[[], object]]:
+    """Show a bar if reading takes longer, where a person sees it; give what is called per image.
+
+    Args:
+        count: Number of images, if it is known.
+    """
+    if count == 1:
+        yield lambda: None
+        return
+    from tqdm.auto import tqdm
+
+    with tqdm(total=count or None, unit="image", delay=_PATIENCE, leave=False, disable=None) as bar:
+        yield bar.update
 
 
 def _ahead(items: Iterable[Item], count: int) -> Iterator[Item]:

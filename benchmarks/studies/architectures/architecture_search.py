@@ -24,6 +24,7 @@ from benchmarks.reproduction.source import Source
 from benchmarks.studies.study import NamedTrial, Study
 from medzoo.models import model_cost
 from medzoo.search import default_space
+from medzoo.search.space import domains
 
 STORAGE = OUTPUT / "architecture_search.db"
 ROWS = ("dermamnist/efficientnet", "octmnist/efficientnet")
@@ -72,8 +73,9 @@ def run(trial: NamedTrial, source: Source) -> dict[str, Any]:
         storage=STORAGE,
     )
     found = result.recipe.to_dict()
+    searched = {path[0] for _, path, _ in domains(space)} | {"model_args"}
     return {
-        "changes": {field: found[field] for field in (*space, "model_args")},
+        "changes": {field: found[field] for field in found if field in searched},
         "best": result.best.number,
         "val_auc": result.best.values["val_auc"],
         "trials": [
@@ -102,7 +104,7 @@ def table(folder: Path = TRAINING) -> str:
             for network, runs in networks.items()
             if runs
         ]
-        if searched:
+        if len(searched) == len(bundled):
             gains.append(f"\n{_gain(search, searched, bundled)}")
     return "\n".join([markdown_table(HEADER, rows), *gains])
 

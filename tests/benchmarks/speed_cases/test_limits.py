@@ -2,18 +2,29 @@
 
 import re
 
+import pytest
+
 from benchmarks.speed_cases import latency, startup
+from benchmarks.timing.clock import Turn
+from benchmarks.timing.contest import Contest
 
 
-def test_the_slowest_calls_are_compared_with_those_of_plain_arithmetic(monkeypatch):
-    monkeypatch.setattr(latency, "_SIDE", 16)
-    monkeypatch.setattr(latency, "_TURNS", 2)
-    calls = iter([[1.0] * 98 + [3.0] * 2, [2.0] * 98 + [10.0] * 2])
-    monkeypatch.setattr(latency, "_milliseconds", lambda call: [call(), next(calls)][1])
-    text = latency._tail_of_arithmetic()
-    assert "takes 2.0 ms" in text
-    assert "99th percentile of 4 times its median" in text  # of 3 and 5
-    assert "of 2 turns 5 times" in text
+def test_the_slowest_calls_are_compared_with_those_of_a_product_in_the_same_rounds():
+    tails = {"simple_cnn.a": 2.5, "simple_cnn.b": 1.5, "efficientnet.a": 2.0}
+    products = {"simple_cnn": 2.6, "efficientnet": 1.1}
+    text = latency._limit_of_tails("simple_cnn.a", tails, products)
+    assert "2 of 3 models keep it" in text
+    assert "those of simple_cnn" in text
+    assert "99th percentile of 2.6 times its median" in text
+    assert "1.1 to 2.6 times" in text
+
+
+def test_a_slow_call_of_a_turn_changes_its_tail_and_not_its_median():
+    turns = [Turn(1.0, 1.0, 0.1, 1.0), Turn(9.0, 1.0, 0.1, 1.0)]
+    calls = [[7.0] * 100, [2.0] * 100, [2.0] * 97 + [50.0] * 3]  # the first turn is untimed
+    result = Contest({"a": turns}, {"a": latency.CALLS}, enough=True)
+    assert latency._by_median(result, {"a": calls}).seconds["a"] == pytest.approx(0.002)
+    assert latency._tail(calls[2:]) == pytest.approx(25)
 
 
 def test_calls_are_timed_one_by_one():

@@ -52,7 +52,9 @@ def test_a_search_starts_from_the_row_and_leaves_its_length_alone(records, tmp_p
     assert {name: changes[name] for name in changes if name != "model_args"} == {
         name: row[name] for name in changes if name != "model_args"
     }
-    assert not {"epochs", "class_weights", "label_smoothing"} & set(changes)
+    searched = {"optimizer", "learning_rate", "batch_size", "augmentation", "model_args"}
+    assert set(changes) >= searched
+    assert not {"epochs", "class_weights", "label_smoothing", "validate_every"} & set(changes)
     assert record["trials"][record["best"]]["is_baseline"]
 
 
