@@ -35,6 +35,7 @@ import medzoo
 from benchmarks.reporting.paths import OUTPUT
 from benchmarks.reproduction.measure import Options, environment, measure, train_row
 from benchmarks.reproduction.rows import Row, markdown, select
+from benchmarks.reproduction.searched import searched_changes
 from benchmarks.reproduction.source import Source
 from benchmarks.reproduction.summary import write_comparison, write_summary
 from medzoo.files import write_atomically
@@ -54,6 +55,8 @@ def main() -> int:
     arguments = _arguments()
     try:
         rows = select(arguments.rows)
+        for row in rows if arguments.searched else ():
+            searched_changes(row.name)
     except ValueError as error:
         print(f"reproduce: error: {error}", file=sys.stderr)
         return 2

@@ -42,7 +42,7 @@ class Options:
         resume: Continue interrupted trainings, and skip recorded ones.
         record: Write finished trainings to ``results/training/``.
         plain: Train without teachers.
-        searched: Train the networks and by the recipes that the architecture search has found.
+        searched: Train what the architecture search has found for the row: network and recipe.
         source: Source of the images.
         device: Device, as in `medzoo.train`.
         output: Folder of weights, logs and plots.
@@ -123,7 +123,8 @@ def evaluate_ensemble(row: Row, data: medzoo.Dataset, options: Options) -> None:
         data: The data set of the row.
         options: How to measure.
     """
-    output = options.output / options.variant(row.dataset)
+    row.variant = options.variant(row.dataset) if options.train else ""
+    output = options.output / row.variant
     folder = output / row.dataset / "models"
     for seed in options.seeds if options.train else (0,):
         print(f"{row.name}: evaluating the ensemble of {', '.join(row.members)} ...", flush=True)
@@ -155,19 +156,18 @@ def train_row(
     """Train a row with every seed and evaluate each result on the test split.
 
     Args:
-        row: The row. It gets one run per seed, or a problem if its teachers lack their images or
-            nothing was searched for it.
+        row: The row. It gets one run per seed, or a problem if its teachers lack their images.
         data: The data set of the row.
         options: How to measure.
         changes: Changes to the bundled recipe.
+
+    Raises:
+        ValueError: If what was searched is to be trained, and nothing was searched for the row.
     """
+    variant = row.variant = options.variant(row.dataset)
     if options.searched:
-        try:
-            changes = {**searched_changes(row.name), **changes}
-        except LookupError as error:
-            row.problem, row.reason = "not searched", str(error)
-            return
-    variant = options.variant(row.dataset)
+        changes = {**searched_changes(row.name), **changes}
+        row.reported = None  # it is of another network
     record = Record(row.dataset, row.model, variant) if options.record else None
     recipe_name, arguments, teachers = "default", dict[str, Any](), dict[str, str]()
     if has_teachers(row.dataset, row.model, options.source.variant) and not options.plain:

@@ -53,6 +53,7 @@ class Row:
         parameters: Measured number of parameters.
         problem: Why nothing was measured (``"no data"``, ``"no weights"``), or None.
         reason: The error message that goes with the problem.
+        variant: How its trainings differ from those of published models; empty for the default.
         members: Models of an ensemble; empty for a single model.
         tta: Test-time augmentation, as in `medzoo.evaluate`.
         runs: One dictionary per measured model: seed, report, and how it was trained.
@@ -70,6 +71,7 @@ class Row:
     parameters: int | None = None
     problem: str | None = None
     reason: str = ""
+    variant: str = ""
     members: list[str] = field(default_factory=list)
     tta: TTA = "none"
     runs: list[dict[str, Any]] = field(default_factory=list)
@@ -203,4 +205,5 @@ def _cells(row: Row) -> list[str]:
         ]
         if row.seeds:
             cells[0] += f"; {seed_summary(row.seeds)}"
-    return [row.data_title, row.title, percent(row.reported), *cells, row.status]
+    title = f"{row.title} ({row.variant})" if row.variant else row.title
+    return [row.data_title, title, percent(row.reported), *cells, row.status]

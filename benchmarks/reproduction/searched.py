@@ -20,11 +20,11 @@ def searched_changes(row: str) -> dict[str, Any]:
         row: ``"dataset/model"``.
 
     Raises:
-        LookupError: If nothing has been searched for it.
+        ValueError: If nothing has been searched for it.
     """
     if (search := RECORDS.find(row)) is None:
         known = ", ".join(RECORDS.read()) or "none"
-        raise LookupError(
+        raise ValueError(
             f"there is no architecture search for {row!r}, only for: {known}; "
             "see `python -m benchmarks.studies list architecture_search`"
         )

@@ -90,7 +90,8 @@ def write_summary(rows: list[Row], output: Path, heading: str) -> None:
             parts.append(f"The reported figure is {row.note}.\n")
         for run in row.runs:
             report = medzoo.Report.from_dict(run["report"])
-            name = f"{row.dataset}/plots/{row.model}-seed{run['seed']}"
+            folder = "/".join(filter(None, (row.variant, row.dataset)))
+            name = f"{folder}/plots/{row.model}-seed{run['seed']}"
             curves = f"![Training]({name}-training.png)\n" if "best_epoch" in run else ""
             seconds = f", {run['seconds'] / 60:.1f} minutes" if "seconds" in run else ""
             validated = f"; validation AUC {run['val_auc']:.4f}" if "val_auc" in run else ""

@@ -51,7 +51,8 @@ def scores_itself(model: object) -> TypeGuard[ScoresItself]:
     Args:
         model: Any object.
     """
-    return hasattr(model, "with_ood_scores") and bool(getattr(model, "has_ood_scores", False))
+    has_members = hasattr(model, "with_ood_scores") and hasattr(model, "spec")
+    return has_members and bool(getattr(model, "has_ood_scores", False))
 
 
 class Recorder(nn.Module):

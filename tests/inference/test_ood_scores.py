@@ -115,3 +115,22 @@ def test_scoring_leaves_every_module_in_its_mode(models, data):
         assert [module.training for module in ensemble.modules()] == before
     finally:
         models[0].eval()
+
+
+def test_what_lacks_a_spec_is_not_asked_for_scores(models, data):
+    class Bare:
+        """Runs a model, and has what a compiled one has besides its spec."""
+
+        has_ood_scores = True
+
+        def __call__(self, images):
+            return model(images)
+
+        def with_ood_scores(self, images):
+            raise AssertionError("it may expect other images than the given spec says")
+
+    model, *_ = models
+    image = data.val.images[0]
+    one = medzoo.predict(Bare(), image, spec=medzoo.spec_of(model))
+    assert one.ood_score is None
+    assert one.probabilities == medzoo.predict(model, image).probabilities

@@ -33,7 +33,7 @@ HOURS = 1
 SHORTER = 5
 """How many times fewer epochs than its recipe a network is trained for in the search."""
 FIXED = ("epochs", "class_weights", "label_smoothing")
-"""What stays as the row has it: how long it is trained, and what its teachers replace."""
+"""What is not searched, because the training of the row is longer and may have teachers."""
 BATCH_SIZES = (64, 128, 256)
 HEADER = (
     "Data",
@@ -43,7 +43,6 @@ HEADER = (
     "Validation AUC",
     "Test AUC",
     "Test ACC, %",
-    "Minutes per training",
 )
 
 
@@ -56,9 +55,7 @@ def run(trial: NamedTrial, source: Source) -> dict[str, Any]:
     """
     dataset, architecture = trial.key.split("/")
     data = source.load(dataset)
-    bundled = medzoo.recipe_for(architecture, data)
-    few = max(1, bundled.epochs // SHORTER)
-    base = bundled.with_changes(epochs=few, validate_every=few)
+    base = _start(trial.key)
     space = default_space(base, data.info, len(data.train)) | {"batch_size": BATCH_SIZES}
     space = {field: domain for field, domain in space.items() if field not in FIXED}
     STORAGE.parent.mkdir(parents=True, exist_ok=True)
@@ -83,7 +80,24 @@ def run(trial: NamedTrial, source: Source) -> dict[str, Any]:
             for one in result.trials
         ],
         "data": data.title,
+        **_settings(trial.key),
     }
+
+
+def _start(row: str) -> medzoo.Recipe:
+    """Return the recipe of the first trial: that of the row without teachers, in few epochs."""
+    dataset, architecture = row.split("/")
+    bundled = medzoo.recipe_for(architecture, dataset)
+    few = max(1, bundled.epochs // SHORTER)
+    return bundled.with_changes(epochs=few, validate_every=few)
+
+
+def _settings(row: str) -> dict[str, Any]:
+    return {"max_params": MAX_PARAMS, "hours": HOURS, "start": _start(row).to_dict()}
+
+
+def _is_current(record: Mapping[str, Any], trial: NamedTrial, source: Source) -> bool:
+    return _settings(trial.key).items() <= record.items()
 
 
 def table(folder: Path = TRAINING) -> str:
@@ -92,34 +106,42 @@ def table(folder: Path = TRAINING) -> str:
     Args:
         folder: Folder of the records of trainings.
     """
-    rows, gains = [], []
+    rows: list[tuple[str, ...]] = []
+    gains = []
     for name, search in RECORDS.read().items():
         dataset, architecture = name.split("/")
-        bundled, searched = (
-            Record(dataset, architecture, variant, folder).runs() for variant in ("", SEARCHED)
-        )
+        bundled = Record(dataset, architecture, folder=folder).runs()
+        searched = [
+            run
+            for run in Record(dataset, architecture, SEARCHED, folder).runs()
+            if _has_found(run, search)
+        ]
         networks = {"bundled": bundled, "searched": searched}
         rows += [
-            (search["data"], network, *_cells(dataset, architecture, runs))
+            (runs[0]["report"]["title"], network, *_cells(name, runs))
             for network, runs in networks.items()
             if runs
         ]
-        if len(searched) == len(bundled):
-            gains.append(f"\n{_gain(search, searched, bundled)}")
+        gains.append(f"\n{_gain(search, searched, bundled)}")
     return "\n".join([markdown_table(HEADER, rows), *gains])
 
 
-def _cells(dataset: str, architecture: str, runs: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    size = runs[0]["recipe"]["model_args"]
-    cost = model_cost(architecture, dataset=dataset, **size)
-    aucs, tested = [run["val_auc"] for run in runs], [run["report"] for run in runs]
+def _has_found(run: Mapping[str, Any], search: Mapping[str, Any]) -> bool:
+    """Return whether a training is one of what the search has found, and not an earlier one."""
+    recipe = medzoo.Recipe.from_dict(run["recipe"])
+    return recipe.with_changes(**search["changes"]) == recipe
+
+
+def _cells(row: str, runs: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    dataset, architecture = row.split("/")
+    cost = model_cost(architecture, dataset=dataset, **runs[0]["recipe"]["model_args"])
+    reports = [run["report"] for run in runs]
     return (
         millions(cost.parameters),
         f"{cost.mflop:.0f}",
-        _over_seeds(aucs, 4),
-        _over_seeds([report["auc"] for report in tested], 4),
-        _over_seeds([100 * report["acc"] for report in tested], 2),
-        f"{mean(run['seconds'] for run in runs) / 60:.1f}",
+        _over_seeds([run["val_auc"] for run in runs], 4),
+        _over_seeds([report["auc"] for report in reports], 4),
+        _over_seeds([100 * report["acc"] for report in reports], 2),
     )
 
 
@@ -133,16 +155,22 @@ def _gain(
     searched: Sequence[Mapping[str, Any]],
     bundled: Sequence[Mapping[str, Any]],
 ) -> str:
-    """Say what a search gained on validation images; only a gain with every seed counts."""
+    """Say how long the search was, and what it gained on validation images.
+
+    Only a gain with every seed counts, and only if both networks have the same seeds.
+    """
     trials = search["trials"]
     ended = sum(trial["state"] == "pruned" for trial in trials)
     hours = sum(trial["seconds"] for trial in trials) / 3600
+    text = (
+        f"{search['data']}: {len(trials)} trials in {hours:.1f} hours, {ended} of them ended early."
+    )
+    seeds = [{run["seed"] for run in runs} for runs in (searched, bundled)]
+    if not searched or seeds[0] != seeds[1]:
+        return f"{text} Not all seeds have been trained yet."
     found, before = ([run["val_auc"] for run in runs] for runs in (searched, bundled))
     verdict = "found a better network" if min(found) > max(before) else "gained nothing certain"
-    return (
-        f"{search['data']}: {hours:.1f} hours of search, {len(trials)} trials, of which {ended} "
-        f"ended early. It {verdict}: validation AUC {mean(found) - mean(before):+.4f}."
-    )
+    return f"{text} The search {verdict}: validation AUC {mean(found) - mean(before):+.4f}."
 
 
 ARCHITECTURE_SEARCH = Study(
@@ -153,4 +181,5 @@ ARCHITECTURE_SEARCH = Study(
     run=run,
     table=table,
     summary=lambda record: f"{len(record['trials'])} trials, AUC {record['val_auc']:.4f}",
+    is_current=_is_current,
 )

@@ -1,10 +1,13 @@
 """The architecture search: what it finds becomes a recipe of the row, and is compared honestly."""
 
+from types import SimpleNamespace
+
 import pytest
 
 import medzoo
+from benchmarks import reproduce
 from benchmarks.reporting.results_file import ResultsFile
-from benchmarks.reproduction import searched
+from benchmarks.reproduction import measure, searched
 from benchmarks.reproduction.measure import Options, train_row
 from benchmarks.reproduction.record import Record
 from benchmarks.reproduction.rows import Row
@@ -13,8 +16,9 @@ from benchmarks.studies.architectures import architecture_search as study
 from benchmarks.studies.study import NamedTrial
 from medzoo.models import model_cost
 
-ROW = "octmnist/efficientnet"
+ROW = "dermamnist/efficientnet"
 SMALL = {"widths": [8, 16], "depths": [1, 1], "strides": [1, 2], "expansion": 2, "head_width": 16}
+CHANGES = {"optimizer": "adamw", "learning_rate": 0.01, "batch_size": 16, "model_args": SMALL}
 
 
 @pytest.fixture
@@ -26,79 +30,133 @@ def records(tmp_path, monkeypatch):
     return records
 
 
-def test_a_search_starts_from_the_row_and_leaves_its_length_alone(records, tmp_path, monkeypatch):
-    data = medzoo.synthetic("octmnist", n_train=40, n_val=20, n_test=4)
-    search, calls = medzoo.search, []
+def test_the_record_has_all_that_was_found_and_nothing_that_was_fixed(
+    records, tmp_path, monkeypatch
+):
+    calls = []
 
-    def one_trial(data, model, space, **options):
+    def search(data, model, space, **options):
         calls.append(options)
-        return search(data, model, space, **options | {"time_limit": None, "trials": 1})
+        found = options["recipe"].with_changes(**CHANGES)
+        best = SimpleNamespace(number=1, values={"val_auc": 0.9})
+        trial = SimpleNamespace(to_dict=lambda: {"number": 0, "recipe": {}, "seconds": 60.0})
+        return SimpleNamespace(recipe=found, best=best, trials=[trial])
 
+    data = medzoo.synthetic("dermamnist", n_train=300, n_val=20, n_test=4)
     monkeypatch.setattr(study, "STORAGE", tmp_path / "new" / "study.db")
-    monkeypatch.setattr(study, "SHORTER", 40)
-    monkeypatch.setattr(medzoo, "search", one_trial, raising=False)
+    monkeypatch.setattr(medzoo, "search", search, raising=False)
     monkeypatch.setattr(Source, "load", lambda self, name: data)
     record = study.run(NamedTrial(ROW), Source())
 
     (options,) = calls
     assert options["max_params"] == 2.45e6
-    assert options["max_mflop"] == model_cost("efficientnet", dataset="octmnist").mflop
-    assert options["recipe"].epochs == 1
-    row = medzoo.recipe_for("efficientnet", "octmnist").to_dict()
-    changes = record["changes"]
-    network = {name: changes["model_args"].pop(name) for name in ("widths", "fused_stages")}
-    assert network == {"widths": [48, 96, 128, 192], "fused_stages": 2}
-    assert changes["model_args"].items() >= row["model_args"].items()
-    assert {name: changes[name] for name in changes if name != "model_args"} == {
-        name: row[name] for name in changes if name != "model_args"
-    }
-    searched = {"optimizer", "learning_rate", "batch_size", "augmentation", "model_args"}
-    assert set(changes) >= searched
-    assert not {"epochs", "class_weights", "label_smoothing", "validate_every"} & set(changes)
+    assert options["max_mflop"] == model_cost("efficientnet", dataset="dermamnist").mflop
+    row = medzoo.recipe_for("efficientnet", "dermamnist")
+    assert options["recipe"].epochs == row.epochs // 5
+    found = options["recipe"].with_changes(**CHANGES)
+    whole = row.with_changes(**record["changes"])
+    assert whole == found.with_changes(epochs=row.epochs, validate_every=row.validate_every)
+    assert record["changes"]["learning_rate"] == 0.01
+    assert not {"epochs", "class_weights", "label_smoothing"} & set(record["changes"])
+    assert record["trials"] == [{"number": 0, "seconds": 60.0}]
+
+    assert study._is_current(record, NamedTrial(ROW), Source())
+    monkeypatch.setattr(study, "HOURS", 2)
+    assert not study._is_current(record, NamedTrial(ROW), Source())
+
+
+def test_a_search_starts_from_the_network_of_the_row(records, tmp_path, monkeypatch):
+    data = medzoo.synthetic("octmnist", n_train=40, n_val=20, n_test=4)
+    search = medzoo.search
+
+    def one_trial(data, model, space, **options):
+        return search(data, model, space, **options | {"time_limit": None, "trials": 1})
+
+    monkeypatch.setattr(study, "STORAGE", tmp_path / "study.db")
+    monkeypatch.setattr(study, "SHORTER", 40)
+    monkeypatch.setattr(medzoo, "search", one_trial, raising=False)
+    monkeypatch.setattr(Source, "load", lambda self, name: data)
+    record = study.run(NamedTrial("octmnist/efficientnet"), Source())
     assert record["trials"][record["best"]]["is_baseline"]
+    network = record["changes"]["model_args"]
+    assert network["widths"] == [48, 96, 128, 192]
+    assert network["fused_stages"] == 2
 
 
-def test_what_was_found_is_trained_as_a_variant_of_its_row(records, tmp_path):
-    data = medzoo.synthetic("octmnist", n_train=32, n_val=20, n_test=20)
-    options = Options(
-        train=True, searched=True, seeds=(0, 1), epochs=1, device="cpu", output=tmp_path
-    )
-    row = Row("octmnist", "efficientnet")
+def test_what_was_found_is_trained_with_the_teachers_and_epochs_of_the_row(
+    records, tmp_path, monkeypatch
+):
+    data = medzoo.synthetic("dermamnist", n_train=32, n_val=20, n_test=20)
+    recipes = []
+
+    def train(model, data, recipe, **arguments):
+        recipes.append((recipe, arguments["teacher"]))
+        return medzoo_train(model, data, recipe.with_changes(epochs=1, distillation=0.0))
+
+    medzoo_train = medzoo.train
+    monkeypatch.setattr(medzoo, "train", train)
+    monkeypatch.setattr(measure, "teach", lambda *_: {"teacher": "an ensemble"})
+    options = Options(train=True, searched=True, seeds=(0, 1), device="cpu", output=tmp_path)
+    row = Row("dermamnist", "efficientnet", reported=0.7)
+    with pytest.raises(ValueError, match="no architecture search for 'dermamnist/efficientnet'"):
+        train_row(row, data, options)
+
+    records.save(ROW, {"changes": CHANGES})
     train_row(row, data, options)
-    assert row.problem == "not searched"
-    assert "'octmnist/efficientnet', only for: none" in row.reason
-
-    changes = {"learning_rate": 0.01, "batch_size": 16, "model_args": SMALL}
-    records.save(ROW, {"changes": changes})
-    row = Row("octmnist", "efficientnet")
-    train_row(row, data, options)
+    published = medzoo.training.load_recipe("distilled", "efficientnet", "dermamnist")
+    expected = published.with_changes(**CHANGES)
+    assert recipes == [(expected.with_changes(seed=seed), "an ensemble") for seed in options.seeds]
+    assert expected.distillation > 0
     assert row.parameters < 10_000
-    recipes = [run["recipe"] for run in row.runs]
-    assert [recipe["learning_rate"] for recipe in recipes] == [0.01, 0.01]
-    assert {recipe["class_weights"] for recipe in recipes} == {"balanced"}  # as the row has it
-    assert (tmp_path / "searched" / "octmnist" / "models").is_dir()
+    assert row.variant == "searched"
+    assert row.status == "measured"  # not compared with what was reported of another network
+    assert (tmp_path / "searched" / "dermamnist" / "plots").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--searched"], "it needs --train"),
+        (["--searched", "--train", "--rows", ROW], "no architecture search for"),
+    ],
+)
+def test_a_row_without_a_search_is_one_error_before_anything_is_loaded(
+    records, monkeypatch, capsys, arguments, said
+):
+    monkeypatch.setattr("sys.argv", ["reproduce.py", *arguments])
+    try:
+        code = reproduce.main()
+    except SystemExit as ended:
+        code = ended.code
+    assert code == 2
+    assert said in capsys.readouterr().err
 
 
 def test_the_table_compares_with_what_is_bundled(records, tmp_path):
     trials = [{"state": state, "seconds": 1800.0} for state in ("complete", "pruned", "pruned")]
-    records.save(ROW, {"changes": {}, "trials": trials, "data": "OCTMNIST (a part)"})
+    records.save(ROW, {"changes": CHANGES, "trials": trials, "data": "DermaMNIST (a part)"})
+    assert study.table(tmp_path).endswith("Not all seeds have been trained yet.")
     _train("", tmp_path, [0.9, 0.92], {})
-    assert "searched" not in study.table(tmp_path)
-    _train("searched", tmp_path, [0.93, 0.95], SMALL)
+    _train("searched", tmp_path, [0.93], CHANGES)
     table = study.table(tmp_path)
-    assert "| OCTMNIST (a part) | bundled | 2.44 M | 215 | 0.9100 ± 0.0141 |" in table
-    assert "| OCTMNIST (a part) | searched | 0.00 M |" in table
-    assert "1.5 hours of search, 3 trials, of which 2 ended early" in table
-    assert "found a better network: validation AUC +0.0300" in table
-    _train("searched", tmp_path, [0.919, 0.99], SMALL)  # not with every seed
+    assert "| DermaMNIST (own) | bundled | 2.44 M | 218 | 0.9100 ± 0.0141 |" in table
+    assert "| DermaMNIST (own) | searched | 0.00 M |" in table
+    assert "DermaMNIST (a part): 3 trials in 1.5 hours, 2 of them ended early. Not all" in table
+    _train("searched", tmp_path, [0.93, 0.95], CHANGES)
+    assert "found a better network: validation AUC +0.0300" in study.table(tmp_path)
+    _train("searched", tmp_path, [0.919, 0.99], CHANGES)  # not with every seed
     assert "gained nothing certain" in study.table(tmp_path)
 
+    another = CHANGES | {"learning_rate": 0.02}
+    records.save(ROW, {"changes": another, "trials": trials, "data": "DermaMNIST"})
+    assert "| searched |" not in study.table(tmp_path)  # trained by what was found before
 
-def _train(variant, folder, aucs, model_args):
-    record = Record("octmnist", "efficientnet", variant, folder)
+
+def _train(variant, folder, aucs, changes):
+    record = Record("dermamnist", "efficientnet", variant, folder)
     for seed, auc in enumerate(aucs):
-        recipe = medzoo.Recipe(epochs=1, seed=seed, model_args=model_args).to_dict()
-        report = {"auc": 0.9, "acc": 0.8}
+        recipe = medzoo.Recipe(epochs=1, seed=seed).with_changes(**changes).to_dict()
+        report = {"auc": 0.9, "acc": 0.8, "title": "DermaMNIST (own)"}
         record.save(
             {"seed": seed, "recipe": recipe, "val_auc": auc, "seconds": 60.0, "report": report}
         )
