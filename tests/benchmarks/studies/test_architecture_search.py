@@ -133,22 +133,27 @@ def test_a_row_without_a_search_is_one_error_before_anything_is_loaded(
 
 
 def test_the_table_compares_with_what_is_bundled(records, tmp_path):
-    trials = [{"state": state, "seconds": 1800.0} for state in ("complete", "pruned", "pruned")]
-    records.save(ROW, {"changes": CHANGES, "trials": trials, "data": "DermaMNIST (a part)"})
+    trials = [
+        {"state": "complete", "seconds": 1800.0, "is_baseline": True, "values": {"val_auc": 0.7}},
+        *[{"state": "pruned", "seconds": 1800.0, "is_baseline": False, "values": {}}] * 2,
+    ]
+    search = {"changes": CHANGES, "trials": trials, "data": "DermaMNIST (a part)", "val_auc": 0.75}
+    records.save(ROW, search)
     assert study.table(tmp_path).endswith("Not all seeds have been trained yet.")
     _train("", tmp_path, [0.9, 0.92], {})
     _train("searched", tmp_path, [0.93], CHANGES)
     table = study.table(tmp_path)
     assert "| DermaMNIST (own) | bundled | 2.44 M | 218 | 0.9100 ± 0.0141 |" in table
     assert "| DermaMNIST (own) | searched | 0.00 M |" in table
-    assert "DermaMNIST (a part): 3 trials in 1.5 hours, 2 of them ended early. Not all" in table
+    assert "DermaMNIST (a part): 3 trials in 1.5 hours, 2 of them ended early." in table
+    assert "validation AUC of 0.7500, medzoo's own 0.7000. Not all" in table
     _train("searched", tmp_path, [0.93, 0.95], CHANGES)
     assert "found a better network: validation AUC +0.0300" in study.table(tmp_path)
     _train("searched", tmp_path, [0.919, 0.99], CHANGES)  # not with every seed
     assert "gained nothing certain" in study.table(tmp_path)
 
     another = CHANGES | {"learning_rate": 0.02}
-    records.save(ROW, {"changes": another, "trials": trials, "data": "DermaMNIST"})
+    records.save(ROW, search | {"changes": another})
     assert "| searched |" not in study.table(tmp_path)  # trained by what was found before
 
 
