@@ -164,8 +164,8 @@ def _gain(
     hours = sum(trial["seconds"] for trial in trials) / 3600
     own = next(trial["values"]["val_auc"] for trial in trials if trial["is_baseline"])
     text = (
-        f"{search['data']}: {len(trials)} trials in {hours:.1f} hours, {ended} of them ended early. "
-        f"After the few epochs of the search, the best network has a validation AUC of "
+        f"{search['data']}: {len(trials)} trials in {hours:.1f} hours, {ended} of them ended early."
+        f" After the few epochs of the search, the best network has a validation AUC of "
         f"{search['val_auc']:.4f}, medzoo's own {own:.4f}."
     )
     seeds = [{run["seed"] for run in runs} for runs in (searched, bundled)]
