@@ -87,6 +87,11 @@ class Row:
         return f"{self.dataset}/{self.model}"
 
     @property
+    def full_title(self) -> str:
+        """Return the title of the model, with the variant of its training if there is one."""
+        return f"{self.title} ({self.variant})" if self.variant else self.title
+
+    @property
     def seeds(self) -> dict[str, Any] | None:
         """Return scores over seeds: of these runs, or of the trainings of the published weights."""
         return seed_stats(self.runs) if len(self.runs) > 1 else self.seed_stats
@@ -205,5 +210,4 @@ def _cells(row: Row) -> list[str]:
         ]
         if row.seeds:
             cells[0] += f"; {seed_summary(row.seeds)}"
-    title = f"{row.title} ({row.variant})" if row.variant else row.title
-    return [row.data_title, title, percent(row.reported), *cells, row.status]
+    return [row.data_title, row.full_title, percent(row.reported), *cells, row.status]

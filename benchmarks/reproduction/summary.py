@@ -57,7 +57,7 @@ def write_comparison(rows: list[Row], output: Path) -> None:
     """
     bars = [
         {
-            "label": f"{row.title}, {row.data_title}{_unless_accuracy(row.metric)}",
+            "label": f"{row.full_title}, {row.data_title}{_unless_accuracy(row.metric)}",
             "reported": row.reported,
             "measured": row.measured,
             "interval": row.interval,
@@ -83,7 +83,7 @@ def write_summary(rows: list[Row], output: Path, heading: str) -> None:
     """
     parts = [f"# {heading}\n\n{markdown(rows)}\n\n![Reported and measured](model_comparison.png)\n"]
     for row in rows:
-        parts.append(f"\n## {row.title} on {row.data_title}\n")
+        parts.append(f"\n## {row.full_title} on {row.data_title}\n")
         if row.problem:
             parts.append(f"{row.problem[0].upper()}{row.problem[1:]}: {row.reason}\n")
         if row.note:

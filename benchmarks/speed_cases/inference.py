@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor
 
 import medzoo
+from benchmarks.speed_cases.latency import CALLS, call_milliseconds
 from benchmarks.speed_cases.measurement import OURS, Measurement, Setting
 from benchmarks.timing.contest import Contestant, contest, faster
 from benchmarks.timing.machine import mflop, peak_gflops
@@ -25,7 +25,7 @@ from medzoo.transforms import input_spec, prepare_batch
 
 CHECKPOINT = "advanced_cnn.dermamnist"
 EAGER = "its own eager float32 NCHW forward pass"
-BATCH, BATCH_ON_GPU, CALLS = 128, 1024, 100
+BATCH, BATCH_ON_GPU = 128, 1024
 
 
 def inference(setting: Setting) -> list[Measurement]:
@@ -159,11 +159,7 @@ def _latency(setting: Setting, models: Mapping[str, Classifier | CompiledModel])
     runs["the eager forward pass alone"] = _eager(setting, setting.data.val.images[:1])
 
     def calls(name: str) -> None:
-        times = []
-        for _ in range(CALLS):
-            start = time.perf_counter()
-            runs[name]()
-            times.append(1e3 * (time.perf_counter() - start))
+        times = call_milliseconds(runs[name], CALLS)
         tails.setdefault(name, []).append(float(np.quantile(times, 0.99)))
 
     def fastest(seconds: Mapping[str, Any]) -> Any:

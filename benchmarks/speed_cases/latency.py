@@ -67,7 +67,7 @@ def _architecture(
     compiled: dict[str, CompiledModel] = {}
     for name in names:
         compiled[name] = medzoo.compile(medzoo.create_model(name, pretrained=True))
-        if float(np.median(_milliseconds(_prediction(compiled[name]), 20))) > _NEAR * TARGET:
+        if float(np.median(call_milliseconds(_prediction(compiled[name]), 20))) > _NEAR * TARGET:
             compiled[name + INTEGERS] = _in_integers(name)
     calls: dict[str, Callable[[], object]] = {
         **{name: _prediction(model) for name, model in compiled.items()},
@@ -76,7 +76,7 @@ def _architecture(
     turns: dict[str, list[list[float]]] = {name: [] for name in calls}
 
     def turn(name: str) -> None:
-        turns[name].append(_milliseconds(calls[name]))
+        turns[name].append(call_milliseconds(calls[name]))
 
     def milliseconds(seconds: Mapping[str, Any], name: str) -> Any:
         both = [seconds[one] for one in (name, name + INTEGERS) if one in compiled]
@@ -180,8 +180,13 @@ def _product() -> Callable[[], object]:
     return partial(torch.mm, a, b, out=torch.empty_like(a))
 
 
-def _milliseconds(call: Callable[[], object], count: int = CALLS) -> list[float]:
-    """Return how long each of some calls takes."""
+def call_milliseconds(call: Callable[[], object], count: int = CALLS) -> list[float]:
+    """Return how many milliseconds each of some calls takes.
+
+    Args:
+        call: What is called.
+        count: How often.
+    """
     times = []
     for _ in range(count):
         start = time.perf_counter()

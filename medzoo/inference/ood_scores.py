@@ -46,7 +46,7 @@ class ScoresItself(Protocol):
 def scores_itself(model: object) -> TypeGuard[ScoresItself]:
     """Whether a model outside PyTorch computes out-of-distribution scores, and has a detector.
 
-    An `isinstance` of a protocol would take a tenth of the time of `predict` for one image.
+    Not an `isinstance` of the protocol, which is slow for what every `predict` of one image does.
 
     Args:
         model: Any object.

@@ -28,7 +28,7 @@ def test_a_slow_call_of_a_turn_changes_its_tail_and_not_its_median():
 
 def test_calls_are_timed_one_by_one():
     called = []
-    assert len(latency._milliseconds(lambda: called.append(1), 7)) == len(called) == 7
+    assert len(latency.call_milliseconds(lambda: called.append(1), 7)) == len(called) == 7
 
 
 def test_the_clock_for_a_call_is_inside_its_process(monkeypatch):

@@ -1,5 +1,6 @@
 """The architecture search: what it finds becomes a recipe of the row, and is compared honestly."""
 
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -10,8 +11,9 @@ from benchmarks.reporting.results_file import ResultsFile
 from benchmarks.reproduction import measure, searched
 from benchmarks.reproduction.measure import Options, train_row
 from benchmarks.reproduction.record import Record
-from benchmarks.reproduction.rows import Row
+from benchmarks.reproduction.rows import Row, markdown
 from benchmarks.reproduction.source import Source
+from benchmarks.reproduction.summary import write_summary
 from benchmarks.studies.architectures import architecture_search as study
 from benchmarks.studies.study import NamedTrial
 from medzoo.models import model_cost
@@ -110,7 +112,14 @@ def test_what_was_found_is_trained_with_the_teachers_and_epochs_of_the_row(
     assert row.parameters < 10_000
     assert row.variant == "searched"
     assert row.status == "measured"  # not compared with what was reported of another network
-    assert (tmp_path / "searched" / "dermamnist" / "plots").is_dir()
+
+    write_summary([row], tmp_path, "Results")
+    summary = (tmp_path / "TRAINING_SUMMARY.md").read_text()
+    assert "## efficientnet (searched) on " in summary
+    plots = re.findall(r"\]\((searched/.*?\.png)\)", summary)
+    assert len(plots) == 6  # three for each seed
+    assert all((tmp_path / plot).is_file() for plot in plots)
+    assert "| efficientnet (searched) |" in markdown([row])
 
 
 @pytest.mark.parametrize(
