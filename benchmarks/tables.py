@@ -40,16 +40,15 @@ from benchmarks.speed_cases.record import newest
 from benchmarks.studies import (
     ablations,
     explanations,
-    finetuning,
     leakage,
     small_folders,
-    transfer,
 )
 from benchmarks.studies.architectures import architecture_search, design_trials, gate_ablation
 from benchmarks.studies.ood import near
 from benchmarks.studies.ood import report as report_of_ood
 from benchmarks.studies.published import abstention, coverage, differences, groups, operating_points
 from benchmarks.studies.search import better_than_luck, newcomer
+from benchmarks.studies.transfer import finetuning, starts
 
 _NOT_YET = "Not measured yet."
 _BLOCK = re.compile(r"(<!-- table:(\w+) -->\n).*?(<!-- /table -->)", re.DOTALL)
@@ -101,7 +100,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "ood": report_of_ood.table,
     "ood_methods": report_of_ood.methods_table,
     "ood_near": near.table,
-    "transfer": transfer.table,
+    "transfer": starts.table,
     "finetuning": finetuning.table,
     "small_folders": small_folders.table,
     "coverage_90": lambda: coverage.table(0.9),

@@ -24,7 +24,6 @@ from benchmarks.studies.architectures.architecture_search import ARCHITECTURE_SE
 from benchmarks.studies.architectures.design_trials import DESIGN_SCORES, DESIGN_SPEED
 from benchmarks.studies.architectures.gate_ablation import GATE_ABLATION
 from benchmarks.studies.explanations import EXPLANATIONS
-from benchmarks.studies.finetuning import FINETUNING
 from benchmarks.studies.leakage import LEAKAGE
 from benchmarks.studies.ood import OOD
 from benchmarks.studies.ood.near import OOD_NEAR
@@ -38,7 +37,8 @@ from benchmarks.studies.search.better_than_luck import SEARCH_STUDY
 from benchmarks.studies.search.newcomer import NEWCOMER
 from benchmarks.studies.small_folders import SMALL_FOLDERS
 from benchmarks.studies.study import Study
-from benchmarks.studies.transfer import TRANSFER
+from benchmarks.studies.transfer.finetuning import FINETUNING
+from benchmarks.studies.transfer.starts import TRANSFER
 from medzoo.errors import DatasetError
 
 STUDIES: dict[str, Study[Any]] = {

@@ -4,7 +4,7 @@ import pytest
 
 import medzoo
 from benchmarks.reproduction.source import Source
-from benchmarks.studies import finetuning
+from benchmarks.studies.transfer import backbones, finetuning
 from medzoo.training import load_recipe
 
 
@@ -71,11 +71,11 @@ def test_the_table_has_the_rows_with_figures():
 def test_only_backbones_that_are_here_are_tried(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert {trial.backbone for trial in finetuning.trials()} == {*finetuning.BACKBONES} - {
-        finetuning.OTHERS
+        backbones.OTHERS
     }
-    backbone = finetuning.path_of(without="retinamnist")
+    backbone = backbones.path_of(without="retinamnist")
     backbone.parent.mkdir(parents=True)
     backbone.touch()
-    found = [trial for trial in finetuning.trials() if trial.backbone == finetuning.OTHERS]
+    found = [trial for trial in finetuning.trials() if trial.backbone == backbones.OTHERS]
     assert {trial.dataset for trial in found} == {"retinamnist"}
     assert found[0].weights == str(backbone)

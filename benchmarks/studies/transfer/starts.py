@@ -23,7 +23,6 @@ import torch
 from torch import nn
 
 import medzoo
-from benchmarks.release.backbone import path_of
 from benchmarks.reporting.format import markdown_table, millions
 from benchmarks.reporting.paths import RESULTS
 from benchmarks.reporting.results_file import ResultsFile
@@ -32,9 +31,15 @@ from benchmarks.reproduction.source import Source
 from benchmarks.reproduction.uncalibrated import uncalibrated
 from benchmarks.studies.folds import stratified_share
 from benchmarks.studies.study import Study
-from medzoo.files import sha256_of
+from benchmarks.studies.transfer.backbones import (
+    IMAGENET,
+    OTHERS,
+    is_available,
+    sha256_of_backbone,
+    weights_of,
+)
+from medzoo.datasets.info import split_tag
 from medzoo.training import load_recipe
-from medzoo.weights import weights_index
 
 RECORDS = ResultsFile(RESULTS / "transfer.json")
 STEPS = 80
@@ -47,50 +52,53 @@ class Start:
 
     Attributes:
         title: Its name in the table.
-        name: Name of a checkpoint or of an architecture of timm; empty for the backbone of
-            benchmarks/release/backbone.py that has not seen the data set.
+        name: A backbone of backbones.py or, without `trained`, an architecture of timm.
         trained: Whether it starts from the weights that it names, or from random weights of the
             same architecture.
+        sizes: Sizes of the images, in pixels, for which it is measured.
+        recipe: Architecture whose recipe ``finetune`` it follows.
     """
 
     title: str
     name: str
     trained: bool
+    sizes: Sequence[int] = (28,)
+    recipe: str = "advanced_cnn"
 
-    def weights(self, dataset: str) -> str:
-        """Return what `medzoo.create_model` creates it from.
-
-        Args:
-            dataset: Name of the data set on which it will be trained.
-        """
-        return self.name or str(path_of(without=dataset))
+    @property
+    def is_published(self) -> bool:
+        """Whether anyone can start from it."""
+        return self.name not in (OTHERS, IMAGENET)
 
     def exists(self, dataset: str) -> bool:
         """Return whether the weights are available.
 
         Args:
-            dataset: Name of the data set on which it will be trained.
+            dataset: Tag of the data set on which it will be trained.
         """
-        if not self.name:
-            return path_of(without=dataset).exists()
-        return self.name in weights_index() or self.name.startswith("timm/")
+        return self.name.startswith("timm/") or is_available(self.name, dataset)
+
+    def weights(self, dataset: str) -> str:
+        """Return the name or the file of the weights; empty for random ones.
+
+        Args:
+            dataset: Tag of the data set on which it will be trained.
+        """
+        return weights_of(self.name, dataset) if self.trained else ""
 
     def sha256(self, dataset: str) -> str | None:
         """Return the sha256 of the weights, or None for random weights.
 
         Args:
-            dataset: Name of the data set on which it will be trained.
+            dataset: Tag of the data set on which it will be trained.
         """
-        if not self.trained:
-            return None
-        weights = self.weights(dataset)
-        return weights_index()[weights].sha256 if self.name else sha256_of(weights)
+        return sha256_of_backbone(self.name, dataset) if self.trained else None
 
     def model(self, dataset: str, data: medzoo.Dataset, seed: int) -> nn.Module:
         """Create the model for a data set.
 
         Args:
-            dataset: Name of the data set.
+            dataset: Tag of the data set.
             data: Decides channels and classes.
             seed: Seed of its random weights.
         """
@@ -103,7 +111,7 @@ class Start:
         return medzoo.create_model(like.architecture, dataset=data, **like.spec.model_args)
 
 
-_TRIALS = read_toml(Path(__file__).with_name("trials") / "transfer.toml")
+_TRIALS = read_toml(Path(__file__).parents[1] / "trials" / "transfer.toml")
 DATASETS: tuple[str, ...] = tuple(_TRIALS["datasets"])
 SHARES: tuple[float, ...] = tuple(_TRIALS["shares"])
 SEEDS: tuple[int, ...] = tuple(_TRIALS["seeds"])
@@ -141,7 +149,7 @@ def trials() -> list[TransferTrial]:
     return [
         TransferTrial(data, start, method, share, seed)
         for method, seed, data, share, start in everything
-        if STARTS[start].exists(data)
+        if split_tag(data)[1] in STARTS[start].sizes and STARTS[start].exists(data)
     ]
 
 
@@ -184,8 +192,8 @@ def recipe_of(trial: TransferTrial, part: medzoo.Dataset, steps: int = STEPS) ->
         steps: Number of steps.
     """
     epochs = math.ceil(steps / max(1, len(part.train) // BATCH))
-    recipe = load_recipe("finetune", "advanced_cnn", trial.dataset)
     start = STARTS[trial.start]
+    recipe = load_recipe("finetune", start.recipe, trial.dataset)
     return replace(
         recipe,
         epochs=epochs,
@@ -193,7 +201,7 @@ def recipe_of(trial: TransferTrial, part: medzoo.Dataset, steps: int = STEPS) ->
         validate_every=epochs,
         seed=trial.seed,
         model_args={},
-        backbone=start.weights(trial.dataset) if start.trained else "",
+        backbone=start.weights(trial.dataset),
     )
 
 
@@ -217,7 +225,7 @@ def is_current(
 
 
 def table(records: Mapping[str, Mapping[str, Any]] | None = None) -> str:
-    """Return test AUC as Markdown tables, one per data set; "-" where nothing was measured yet.
+    """Return test AUC as Markdown tables, one per measured data set; "-" where a run is missing.
 
     Args:
         records: Records by key; by default those in the results file.
@@ -227,18 +235,21 @@ def table(records: Mapping[str, Mapping[str, Any]] | None = None) -> str:
     parts = []
     for dataset in DATASETS:
         first = next((r for key, r in records.items() if key.startswith(f"{dataset}/")), None)
-        title = first["data"] if first else medzoo.dataset_info(dataset).title
+        if first is None:
+            continue
         rows = []
         for start, method in product(STARTS, METHODS):
             cells = [
                 _runs(records, TransferTrial(dataset, start, method, share, 0)) for share in SHARES
             ]
             runs = [record for cell in cells for record in cell]
-            if not runs and not STARTS[start].name:
-                continue  # these backbones are not published, and were not trained here
+            if split_tag(dataset)[1] not in STARTS[start].sizes:
+                continue
+            if not runs and not STARTS[start].is_published:
+                continue  # these backbones are not published, and were not used here
             count = millions(runs[0]["parameters"]) if runs else "-"
             rows.append((STARTS[start].title, count, METHODS[method], *map(_cell, cells)))
-        parts.append(f"**{title}**: test AUC\n\n{markdown_table(header, rows)}")
+        parts.append(f"**{first['data']}**: test AUC\n\n{markdown_table(header, rows)}")
     return "\n\n".join(parts)
 
 

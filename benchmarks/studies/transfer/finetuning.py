@@ -16,7 +16,6 @@ from statistics import mean
 from typing import Any
 
 import medzoo
-from benchmarks.release.backbone import path_of
 from benchmarks.reporting.format import markdown_table
 from benchmarks.reporting.paths import RESULTS
 from benchmarks.reporting.results_file import ResultsFile
@@ -25,19 +24,16 @@ from benchmarks.reproduction.source import Source
 from benchmarks.reproduction.uncalibrated import uncalibrated
 from benchmarks.studies.folds import FOLDS, stratified_share
 from benchmarks.studies.study import Study
-from medzoo.files import sha256_of
+from benchmarks.studies.transfer.backbones import is_available, sha256_of_backbone, weights_of
 from medzoo.models import architecture_of
 from medzoo.training import load_recipe
-from medzoo.weights import weights_index
 
 RECORDS = ResultsFile(RESULTS / "finetuning.json")
-_TRIALS = read_toml(Path(__file__).with_name("trials") / "finetuning.toml")
+_TRIALS = read_toml(Path(__file__).parents[1] / "trials" / "finetuning.toml")
 DATASETS: Mapping[str, str] = _TRIALS["datasets"]
 BACKBONES: tuple[str, ...] = tuple(_TRIALS["backbones"])
 SHARES: tuple[float, ...] = tuple(_TRIALS["shares"])
 SETTINGS: Mapping[str, Mapping[str, Any]] = _TRIALS["settings"]
-OTHERS = "advanced_cnn, the three other sets"
-"""The backbone of benchmarks/release/backbone.py that has not seen the data set."""
 
 
 @dataclass(frozen=True)
@@ -64,21 +60,19 @@ class FinetuningTrial:
     @property
     def weights(self) -> str:
         """What `medzoo.finetune` starts from: published weights or a file."""
-        return str(path_of(without=self.dataset)) if self.backbone == OTHERS else self.backbone
+        return weights_of(self.backbone, self.dataset)
 
     @property
     def sha256(self) -> str:
         """The sha256 of these weights."""
-        if self.backbone == OTHERS:
-            return sha256_of(self.weights)
-        return weights_index()[self.backbone].sha256
+        return sha256_of_backbone(self.backbone, self.dataset)
 
 
 def trials() -> list[FinetuningTrial]:
     """Return the trials of all backbones that exist on this machine."""
     everything = product(DATASETS, BACKBONES, SHARES, SETTINGS)
     found = (FinetuningTrial(*values) for values in everything)
-    return [t for t in found if t.backbone != OTHERS or path_of(without=t.dataset).exists()]
+    return [trial for trial in found if is_available(trial.backbone, trial.dataset)]
 
 
 def recipe_of(trial: FinetuningTrial) -> medzoo.Recipe:

@@ -4,8 +4,9 @@ import pytest
 import torch
 
 import medzoo
-from benchmarks.studies import transfer
 from benchmarks.studies.folds import stratified_share
+from benchmarks.studies.transfer import backbones
+from benchmarks.studies.transfer import starts as transfer
 from medzoo.files import sha256_of
 from medzoo.models import save_weights
 
@@ -62,7 +63,7 @@ def test_a_start_without_a_name_is_the_backbone_that_has_not_seen_the_data(tmp_p
     start = transfer.STARTS["others"]
     assert not start.exists("breastmnist")
     assert all(trial.start != "others" for trial in transfer.trials())
-    path = transfer.path_of(without="breastmnist")
+    path = backbones.path_of(without="breastmnist")
     backbone = medzoo.create_model("simple_cnn", num_classes=0, in_chans=3)
     save_weights(backbone, path)
     assert start.exists("breastmnist")
