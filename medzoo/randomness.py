@@ -22,15 +22,18 @@ _RESERVED = threading.RLock()
 
 
 @contextmanager
-def reserve_generator(seed: int) -> Iterator[None]:
+def reserve_generator(seed: int, device: torch.device) -> Iterator[None]:
     """Seed PyTorch's shared generators, and keep others who reserve them waiting.
 
-    Code that draws from them without reserving them is not kept from it; see `generator_state`.
+    Afterwards they are in the state in which they were, as if nothing had been drawn. Code that
+    draws from them without reserving them is not kept from it; see `generator_state`.
 
     Args:
         seed: What `torch.manual_seed` takes.
+        device: Where a model computes; its generator and the CPU's are restored.
     """
-    with _RESERVED:
+    devices = [device] if device.type == "cuda" else []
+    with _RESERVED, torch.random.fork_rng(devices):
         torch.manual_seed(seed)
         yield
 

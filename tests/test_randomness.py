@@ -9,6 +9,7 @@ from torch import nn
 
 from medzoo.randomness import generator_state, own_generator, reserve_generator
 
+CPU = torch.device("cpu")
 DRAWS = {
     "rand": lambda: torch.rand(5),
     "randn": lambda: torch.randn(5),
@@ -71,12 +72,12 @@ def test_the_shared_generator_is_reserved_for_one_thread_at_a_time():
 
     def second():
         held.wait()
-        with reserve_generator(2):
+        with reserve_generator(2, CPU):
             order.append(torch.rand(1).item())
 
     thread = threading.Thread(target=second)
     thread.start()
-    with reserve_generator(1):
+    with reserve_generator(1, CPU):
         held.set()
         thread.join(0.1)
         order.append(torch.rand(1).item())
@@ -90,3 +91,12 @@ def test_the_state_changes_when_something_is_drawn():
     assert generator_state(torch.device("cpu")) == before
     torch.rand(1)
     assert generator_state(torch.device("cpu")) != before
+
+
+def test_a_reserved_generator_is_given_back_as_it_was():
+    torch.manual_seed(3)
+    state = torch.get_rng_state()
+    expected = torch.rand(1, generator=torch.Generator().manual_seed(7))
+    with reserve_generator(7, CPU):
+        assert torch.equal(torch.rand(1), expected)
+    assert torch.equal(torch.get_rng_state(), state)

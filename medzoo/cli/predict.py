@@ -42,7 +42,7 @@ def add(commands: Commands) -> None:
     sub.add_argument("model", help="a checkpoint's name, a weights file or an exported .onnx file")
     sub.add_argument("images", nargs="+", help="image files, folders, or patterns in quotes")
     sub.add_argument("--top-k", type=int, help="only the most probable classes")
-    sub.add_argument("--threshold", type=float, help="for labels of multi-label models (0.5)")
+    sub.add_argument("--threshold", type=float, help="of a label or the second class (0.5)")
     sub.add_argument(
         "--min-confidence", type=float, help="no answer if less confident than this (from 0 to 1)"
     )

@@ -214,6 +214,8 @@ def _target(
 ) -> DatasetInfo | None:
     known = stored.dataset if stored else None
     if isinstance(dataset, Dataset):
+        if stored and _same_classes(dataset.info, stored) and _same_input(dataset, stored):
+            return known  # any part of the data set: the weights keep their own normalisation
         expected = InputSpec.for_data(dataset)
         return replace(dataset.info, mean=expected.mean, std=expected.std)
     if isinstance(dataset, str):
@@ -229,6 +231,10 @@ def _target(
 def _same_classes(dataset: DatasetInfo, stored: ModelSpec) -> bool:
     known = stored.dataset
     return known is not None and (known.name, known.classes) == (dataset.name, dataset.classes)
+
+
+def _same_input(data: Dataset, stored: ModelSpec) -> bool:
+    return (data.info.channels, data.info.task) == (stored.input.channels, stored.task)
 
 
 def _create(plan: _Plan, pretrained: bool) -> Classifier:

@@ -10,7 +10,7 @@ from typing import Literal, get_args
 import torch
 
 from medzoo.errors import unknown_name
-from medzoo.models import Classifier
+from medzoo.models import Classifier, model_cost
 from medzoo.training import Run
 
 Score = Literal["val_auc", "val_acc", "val_loss"]
@@ -73,8 +73,6 @@ def cost_of(model: Classifier, goal: Cost) -> float:
             ``"latency"``, milliseconds on this machine (the median of 21 predictions).
     """
     if goal != "latency":
-        from medzoo.models import model_cost
-
         return float(getattr(model_cost(model), goal))
     device = next(model.parameters()).device
     expected = model.spec.input

@@ -27,7 +27,7 @@ class InputSpec:
     """The images that a model expects.
 
     Attributes:
-        channels: 1 (gray) or 3 (RGB).
+        channels: 1 (gray), 3 (RGB), or as many as a network of other images takes.
         size: Height (= width) in pixels, at most 4096.
         mean: Mean of each channel, for images scaled to [0, 1].
         std: Standard deviation of each channel, for images scaled to [0, 1]; above 0.

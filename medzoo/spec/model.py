@@ -180,20 +180,6 @@ class ModelSpec:
         """Whether class names distinguish left from right, so that mirroring changes the class."""
         return names_have_laterality(self.classes)
 
-    def with_classes_of(self, dataset: DatasetInfo) -> ModelSpec:
-        """Return the spec of the model with a new, untrained classifier for a data set.
-
-        Args:
-            dataset: What its classes are.
-        """
-        return replace(
-            self.uncalibrated(),
-            num_classes=dataset.num_classes,
-            classes=dataset.classes,
-            task=dataset.task,
-            dataset=dataset,
-        )
-
     def with_num_classes(self, num_classes: int) -> ModelSpec:
         """Return the spec of the model with a new, untrained classifier.
 

@@ -1,6 +1,6 @@
 """Training: recipes, batched augmentation, the batch loader, callbacks and the Trainer."""
 
-from medzoo.training.augment import BatchAugmenter
+from medzoo.training.augment import BatchAugmenter, choose_corruptions
 from medzoo.training.callbacks import Callback, EarlyStopping, RunState, TensorBoard
 from medzoo.training.loader import BatchLoader
 from medzoo.training.recipes.bundled import fit_to_images, load_recipe, recipe_for
@@ -21,6 +21,7 @@ __all__ = [
     "TensorBoard",
     "Trainer",
     "TrainerOptions",
+    "choose_corruptions",
     "finetune",
     "fit_to_images",
     "load_recipe",

@@ -32,6 +32,9 @@ class BatchAugmenter:
         std: Standard deviation of each channel, for images scaled to [0, 1].
         device: Where the batches are.
         corruptions: What images are damaged with; see `choose_corruptions`.
+
+    Raises:
+        ValueError: If the augmentation damages images, and `corruptions` does not say with what.
     """
 
     def __init__(
@@ -42,6 +45,11 @@ class BatchAugmenter:
         device: str | torch.device = "cpu",
         corruptions: Sequence[Corruption] = (),
     ) -> None:
+        if augmentation.corruption and not corruptions:
+            raise ValueError(
+                f"augmentation.corruption={augmentation.corruption!r} damages images, but "
+                "corruptions is empty; give medzoo.training.choose_corruptions(augmentation, split)"
+            )
         self.augmentation = augmentation
         self.corruptions = corruptions
         # Kept on the device: copying them there in every step would make a GPU wait.

@@ -10,6 +10,7 @@ from torch import nn
 
 from medzoo.errors import warn_caller
 from medzoo.files import writing
+from medzoo.spec.checks import check_whole
 from medzoo.training.recipes.recipe import Recipe
 from medzoo.training.state import TrainState
 
@@ -125,7 +126,11 @@ class EarlyStopping(Callback):
     """Stop a run whose validation AUC has not improved for some epochs; `Recipe.patience` adds it.
 
     Args:
-        patience: Number of epochs.
+        patience: Number of epochs, from 1.
+
+    Raises:
+        TypeError: If it is not a whole number.
+        ValueError: If it is below 1.
 
     Warns:
         UserWarning: If the run is validated too rarely to be stopped, as short ones of few images
@@ -133,6 +138,7 @@ class EarlyStopping(Callback):
     """
 
     def __init__(self, patience: int) -> None:
+        check_whole("patience", patience, 1)
         self.patience = patience
 
     def on_fit_start(self, state: RunState) -> None:

@@ -25,9 +25,9 @@ class Teacher:
     which it has learnt by heart.
 
     Args:
-        model: Any callable that `medzoo.evaluate` takes and `check_teacher` accepts. A module is
-            moved to the device and put into evaluation mode. It gets the images in its own
-            normalisation, size and channels; any other callable gets them as they are.
+        model: Any callable that `medzoo.evaluate` takes and `check_teacher` accepts. It gets the
+            images in its own normalisation, size and channels. A module is moved to the device
+            and put into evaluation mode.
         data: What batches are made from.
         share: Share of the target that is the teacher's answer instead of the label, in [0, 1].
         device: Where the batches are.
@@ -42,17 +42,14 @@ class Teacher:
         device: torch.device,
         precision: Precision = "auto",
     ) -> None:
-        self.given = self.model = model
+        self.given = model
         self.data = data
         self.share = share
         self.device = device
         self.autocast = autocast(device, precision)
-        spec = spec_of(model)
-        self.temperature = spec.temperature
-        if isinstance(model, nn.Module):
-            model.to(device).eval()
-            adapted = InputAdapter(model, spec.input, input_spec(data))
-            self.model, self.temperature = adapted.eval(), 1.0  # it divides already
+        module = model if isinstance(model, nn.Module) else _Called(model)
+        own = spec_of(model).input
+        self.model = InputAdapter(module, own, input_spec(data)).to(device).eval()
 
     @torch.no_grad()
     def blend(self, images: Tensor, targets: Tensor) -> Tensor:
@@ -63,7 +60,7 @@ class Teacher:
             targets: Target probabilities, float32 (N, K); NaN is unknown.
         """
         with self.autocast:
-            logits = logits_of(self.model, images).float() / self.temperature
+            logits = logits_of(self.model, images).float()
         multi_label = self.data.info.multi_label
         answers = logits.sigmoid() if multi_label else logits.softmax(dim=1)
         return torch.where(targets.isnan(), answers, targets.lerp(answers, self.share))
@@ -75,6 +72,19 @@ class Teacher:
         answers = [round(value, 3) for value in logits.flatten().tolist()]
         module = self.given if isinstance(self.given, nn.Module) else None
         return {"answers": answers, "weights": module and digest_of_weights(module)}
+
+
+class _Called(nn.Module):
+    """A callable as a module, so that its input can be adapted."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.call = model
+        self.spec = spec_of(model)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map a prepared batch, (N, C, H, W), to the callable's own logits."""
+        return logits_of(self.call, x)
 
 
 def check_teacher(model: Model, data: Dataset, device: torch.device) -> None:

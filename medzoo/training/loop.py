@@ -82,7 +82,8 @@ class TrainLoop:
         first, end = map(self.batches.steps_before, (epoch, epoch + 1))
         # Dropout and stochastic depth depend on seed, epoch and process alone, as order and
         # augmentation do. Only the lowest 32 bits of a seed count, so the factor is odd.
-        with reserve_generator(self.recipe.seed * 1_000_003 + epoch + rank() * 0x9E3779B1):
+        seed = self.recipe.seed * 1_000_003 + epoch + rank() * 0x9E3779B1
+        with reserve_generator(seed, self.device):
             for number, (images, targets) in enumerate(self.batches.epoch(epoch), first):
                 # Summed on the device and read once per epoch: reading it here would make a GPU
                 # wait.

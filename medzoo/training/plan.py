@@ -95,7 +95,8 @@ def estimate_epoch(
     """
     network = copy.deepcopy(model).train()
     stream = _endless(batches)
-    with reserve_generator(recipe.seed):  # dropout must not draw from another training's numbers
+    # Dropout must not draw from another training's numbers.
+    with reserve_generator(recipe.seed, device):
         _step(network, stream, recipe, device)  # the first one allocates memory, chooses kernels
         began = time.perf_counter()
         _step(network, stream, recipe, device)

@@ -177,7 +177,8 @@ class TrainState:
     """Model, moving average, optimiser, learning rate, best weights and progress of one run.
 
     Args:
-        model: The model, on `device`. What the recipe freezes no longer learns.
+        model: The model, on `device`. What the recipe freezes is left out of the optimiser; to
+            train, freeze it (`frozen`).
         recipe: How it is trained.
         steps: Steps of the whole run.
         device: Where it is trained.
@@ -213,6 +214,7 @@ class TrainState:
         self.average = ModelEmaV3(model, recipe.ema_decay, use_warmup=True)
         self.best: dict[str, Tensor] = {}
         self.progress = Progress()
+        self.frozen.unfreeze()  # a model that is never trained stays as it was
 
     def keep_if_best(self, row: Mapping[str, Any]) -> None:
         """Keep the averaged weights if a validation was the best so far; of equal ones, the last.

@@ -30,7 +30,7 @@ from medzoo.inference.model import Model
 from medzoo.models import bind_to_dataset
 from medzoo.spec.conformal import COVERAGE
 from medzoo.training.callbacks import Callback, EarlyStopping, RunState, TensorBoard
-from medzoo.training.checks import check_options, check_run, try_compiler
+from medzoo.training.checks import check_callbacks, check_options, check_run, try_compiler
 from medzoo.training.loader import BatchSource
 from medzoo.training.loop import NotFiniteError, TrainLoop, diverged, validate
 from medzoo.training.loss import Loss, task_loss
@@ -126,6 +126,7 @@ class Trainer:
     ) -> None:
         check_options("Trainer", unknown)
         check_dataset("data", data)
+        check_callbacks(callbacks)
         data, high_res = ensure_validation(data, high_res)
         architecture = architecture_name(model)
         self.data = data
@@ -146,7 +147,6 @@ class Trainer:
             teacher=teacher,
             high_res=high_res,
             loss=loss,
-            callbacks=self.callbacks,
             compile=compile,
         )
         self.progress, self.compile, self.ood_detector = progress, compile, ood_detector
@@ -159,6 +159,7 @@ class Trainer:
         objective = loss or task_loss(data.train, r.class_weights, r.label_smoothing, self.device)
         self.loop = TrainLoop(self.state, self.batches, objective, r, self.device)
         self.fingerprint: dict[str, Any] = {}
+        self._in_epoch = False
 
     def fit(self, resume: bool = False, *, overwrite: bool = False) -> Run:
         """Train to the end of the recipe, or until its patience or a callback ends the run.
@@ -179,7 +180,8 @@ class Trainer:
             TrainingError: If the last run of this name has not finished, and neither `resume` nor
                 `overwrite` is given; another process or thread is training it; loss or outputs
                 become infinite or NaN (the last good checkpoint is kept); a checkpoint is damaged
-                or belongs to another run; or a callback stops the run before its first epoch.
+                or belongs to another run; a callback stops the run before its first epoch; or an
+                earlier call ended inside of an epoch and there is no checkpoint to resume from.
             WriteError: If the files of the run cannot be written, which is found out before the
                 first epoch, or the disk is full later; the last checkpoint is kept.
             KeyboardInterrupt: If the user interrupts it; the message says how to resume.
@@ -188,7 +190,7 @@ class Trainer:
             UserWarning: If the run has ended, but its last files cannot be written, or a callback
                 fails in `on_fit_end`. The run is returned all the same.
         """
-        self.state.frozen.freeze()  # an earlier call has unfrozen it
+        self.state.frozen.freeze()
         try:
             return self._fit(resume, overwrite)
         finally:
@@ -219,8 +221,12 @@ class Trainer:
                     self.model, self.recipe, self.data, self.high_res, teacher, self.own_loss
                 )
                 self.fingerprint["steps"] = self.batches.steps_before(self.recipe.epochs)
-            if resume:
-                self.files.restore(self.state, self.fingerprint)
+            is_restored = resume and self.files.restore(self.state, self.fingerprint)
+            if self._in_epoch and not is_restored:
+                raise TrainingError(
+                    f"the last run of this Trainer ended in epoch {self.state.progress.epoch + 1}, "
+                    "in the middle of which it cannot go on; create model and Trainer again"
+                )
             run = RunState(self.name, self.recipe, self.state, self.state.progress.stopped)
             if self.progress is not False and rank() == 0:
                 self._show_plan(run)
@@ -291,6 +297,7 @@ class Trainer:
         self, network: nn.Module, run: RunState, after_step: Callable[[], object]
     ) -> None:
         """Train for an epoch, validate if it is time, ask the callbacks."""
+        self._in_epoch = True
         began, progress, recipe = time.perf_counter(), self.state.progress, self.recipe
         loss = self.loop.epoch(network, run.epoch, after_step)
         seconds = time.perf_counter() - began
@@ -302,6 +309,7 @@ class Trainer:
         row["seconds"] = seconds
         progress.history.append(row)
         progress.epoch = row["epoch"]
+        self._in_epoch = False
         self._call("on_epoch_end", run)
 
     def _validate(self, row: dict[str, Any]) -> None:

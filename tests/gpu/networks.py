@@ -10,7 +10,9 @@ QUICK = Recipe(
     epochs=3,
     batch_size=16,
     ema_decay=0.9,
-    augmentation=medzoo.Augmentation(horizontal_flip=0.5, rotation=20, mixup=0.2),
+    augmentation=medzoo.Augmentation(
+        horizontal_flip=0.5, rotation=20, mixup=0.2, mix_probability=0.5
+    ),
 )
 
 

@@ -337,3 +337,17 @@ def test_architecture_of_any_name(saved):
     assert architecture_of(saved[0]) == "simple_cnn"
     assert architecture_of("efficientnet.dermamnist") == "efficientnet"
     assert architecture_of("timm/resnet18.a1_in1k") == "timm/resnet18.a1_in1k"
+
+
+def test_weights_keep_their_normalisation_and_sets_for_any_part_of_their_data():
+    stored = create_model("simple_cnn.breastmnist", pretrained=True)
+    made_up = synthetic("breastmnist", n_train=16, n_val=8, n_test=8)
+    info = dataset_info("breastmnist")
+    splits = {name: replace(split, info=info) for name, split in made_up.splits.items()}
+    part = replace(made_up, info=info, **splits)
+    assert part.mean_std()[0] != stored.spec.input.mean
+    for data in (part, replace(part, train=None, val=None)):
+        model = create_model("simple_cnn.breastmnist", dataset=data, pretrained=True)
+        assert model.spec.input == stored.spec.input
+        assert model.spec.conformal == stored.spec.conformal is not None
+        assert model.ood_detector is not None

@@ -90,6 +90,18 @@ def test_labels_of_multi_label_models_follow_the_threshold(multi_label):
     assert len(one["labels"]) == 3
 
 
+@pytest.mark.parametrize("factor", [0.9, 1.1])
+def test_two_classes_are_decided_by_the_threshold(client, models, factor):
+    content = encoded()
+    second = models[XRAY].spec.class_names[1]
+    threshold = min(0.99, factor * medzoo.predict(models[XRAY], content).probabilities[second])
+    (one,) = client.post(PREDICT, content=content, params={"threshold": threshold}).json()[
+        "predictions"
+    ]
+    assert said(one) == expected(models[XRAY], content, threshold=threshold)
+    assert (one["label"] == second) == (factor < 1)
+
+
 def test_prediction_sets_are_those_of_predict(multi_label):
     client, model = multi_label
     content = encoded()

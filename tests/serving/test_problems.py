@@ -83,7 +83,6 @@ def test_wrong_addresses_and_methods(client):
         ("topk=1", "query.topk"),
         ("tta=spin", "'flip' or 'dihedral'"),
         ("threshold=2", "query.threshold"),
-        ("threshold=0.5", "multi-label"),
         ("explain=perhaps", "query.explain"),
         ("top_k=1&top_k=2", "more than once"),
     ],
@@ -91,6 +90,11 @@ def test_wrong_addresses_and_methods(client):
 def test_wrong_options_are_named(client, query, reason):
     response = client.post(f"{PREDICT}?{query}", content=encoded())
     assert reason in problem(response, 422)["detail"]
+
+
+def test_a_threshold_for_one_of_many_classes_is_refused(client):
+    response = client.post(f"/v1/models/{LESION}/predict?threshold=0.5", content=encoded())
+    assert "most probable class" in problem(response, 422)["detail"]
 
 
 def test_other_types_of_bodies_are_refused(client):

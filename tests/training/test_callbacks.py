@@ -232,3 +232,16 @@ def test_a_run_is_returned_if_a_callback_fails_at_its_end(tiny):
         finished = run(tiny, [Fails(), recorder], QUICK)
     assert same(finished.model, run(tiny, recipe=QUICK).model)
     assert recorder.calls[-1][0] == "end"
+
+
+@pytest.mark.parametrize("callbacks", [EarlyStopping(3), [EarlyStopping], ["early"], 5])
+def test_what_is_not_a_list_of_callbacks_is_refused(tiny, callbacks):
+    with pytest.raises(TypeError, match=r"callbacks has .*expected a list of objects"):
+        Trainer(small(tiny), tiny, QUICK, callbacks=callbacks)
+
+
+def test_patience_is_a_number_of_epochs():
+    with pytest.raises(TypeError, match="patience='3' must be a whole number"):
+        EarlyStopping("3")
+    with pytest.raises(ValueError, match="patience=0 must be a whole number of at least 1"):
+        EarlyStopping(0)

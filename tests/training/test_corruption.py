@@ -98,3 +98,9 @@ def test_the_bundled_recipe_adds_damage_and_changes_nothing_else(data):
 def test_fields_that_do_not_fit(fields, message):
     with pytest.raises(ValueError, match=message):
         Augmentation(**fields)
+
+
+def test_damage_needs_something_to_damage_with():
+    wanted = Augmentation(corruption=1.0, corruptions=("noise",))
+    with pytest.raises(ValueError, match=r"corruptions is empty; give .*choose_corruptions"):
+        BatchAugmenter(wanted, (0.5,), (0.5,))

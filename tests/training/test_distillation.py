@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from medzoo import Ensemble, Trainer, create_model, synthetic
+from medzoo import Ensemble, ModelSpec, Trainer, create_model, synthetic
 from medzoo.datasets import Dataset
 from medzoo.errors import TrainingError
 from medzoo.images.resize import center_crop_resize
@@ -259,3 +259,20 @@ def test_other_larger_images_are_an_error(tiny):
         Trainer(
             small(tiny), tiny, QUICK, teacher=specified(sure_of_the_first, other), high_res=other
         )
+
+
+def test_a_callable_teacher_gets_its_own_normalisation_and_temperature(tiny):
+    own = ModelSpec.for_data(tiny)
+    own = replace(own, input=replace(own.input, mean=(0.1,) * 3, std=(0.05,) * 3), temperature=2.0)
+    seen = []
+
+    def teacher(images):
+        seen.append(images)
+        return sure_of_the_first(images)
+
+    teacher.spec = own
+    taught = Teacher(teacher, tiny, 1.0, CPU, "float32")
+    targets = taught.blend(prepare_batch(tiny.train.images, input_spec(tiny)), torch.zeros(32, 7))
+    assert torch.allclose(seen[-1], prepare_batch(tiny.train.images, own.input), atol=1e-4)
+    expected = (sure_of_the_first(seen[-1]) / 2).softmax(dim=1)
+    assert torch.allclose(targets, expected)

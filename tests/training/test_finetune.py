@@ -4,13 +4,14 @@ import json
 from dataclasses import replace
 
 import pytest
+import timm
 import torch
 from torch import nn
 
 import medzoo
 from medzoo.models import create_model
 from medzoo.training import Augmentation, Callback, Recipe, Trainer, finetune, load_recipe, train
-from medzoo.training.optim import Frozen, create_optimizer, layers_of
+from medzoo.training.optim import Frozen, create_optimizer, frozen_names, layers_of
 from medzoo.training.records.checkpoint import Checkpoint, load_checkpoint
 
 CPU = torch.device("cpu")
@@ -290,3 +291,19 @@ def test_the_bundled_recipe_is_gentle_with_networks_of_timms_alone():
     assert timms.learning_rate < 0.005
     assert timms.layer_decay < 1
     assert own[0].augmentation == timms.augmentation
+
+
+def test_a_trainer_that_is_never_fitted_freezes_nothing_for_the_next(tiny):
+    model = small(tiny)
+    Trainer(model, tiny, QUICK.with_changes(epochs=1, freeze="backbone"))
+    assert all(parameter.requires_grad for parameter in model.parameters())
+    before = {name: value.clone() for name, value in model.named_parameters()}
+    Trainer(model, tiny, QUICK.with_changes(epochs=1)).fit()
+    assert not any(value.equal(before[name]) for name, value in model.named_parameters())
+
+
+def test_all_heads_of_a_network_with_several_learn():
+    model = timm.create_model("deit_tiny_distilled_patch16_224", num_classes=2)
+    names = frozen_names(model, "backbone")
+    learns = {name for name, _ in model.named_parameters()} - names
+    assert learns == {"head.weight", "head.bias", "head_dist.weight", "head_dist.bias"}

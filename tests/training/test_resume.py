@@ -293,3 +293,19 @@ def test_no_state_of_an_optimizer_is_dropped_silently():
 def test_resume_needs_a_folder(tiny):
     with pytest.raises(ValueError, match="needs output="):
         trainer(tiny).fit(resume=True)
+
+
+@pytest.mark.parametrize("options", [{}, {"resume": True}])
+def test_a_trainer_that_was_interrupted_in_its_first_epoch_does_not_go_on(tiny, tmp_path, options):
+    stopped = trainer(tiny, tmp_path)
+    interrupt(stopped, epoch=0, step=2)  # two steps are for the estimate of the time
+    with pytest.raises(TrainingError, match=r"ended in epoch 1, .* create model and Trainer again"):
+        stopped.fit(**options)
+    assert len(trainer(tiny, tmp_path).fit().history) == RECIPE.epochs
+
+
+def test_a_trainer_without_a_folder_that_was_interrupted_does_not_go_on(tiny):
+    stopped = trainer(tiny, None)
+    interrupt(stopped, epoch=2)
+    with pytest.raises(TrainingError, match="ended in epoch 3"):
+        stopped.fit()

@@ -60,7 +60,10 @@ class PredictOptions(BaseModel):
 
     top_k: int | None = Field(None, ge=1, description="Only so many classes.")
     threshold: float | None = Field(
-        None, gt=0, lt=1, description="For labels of multi-label models."
+        None,
+        gt=0,
+        lt=1,
+        description="For labels of multi-label models, and the second class of binary ones.",
     )
     abstain_above: float | None = Field(
         None, gt=0, lt=1, description="Risk above which no answer is given."
@@ -91,7 +94,10 @@ class ImagePrediction(BaseModel):
     """What a model says about one image."""
 
     file: str = Field(examples=["chest.png"])
-    label: str = Field(description="The most probable class.", examples=["pneumonia"])
+    label: str = Field(
+        description="The most probable class, or the one that a threshold decides for.",
+        examples=["pneumonia"],
+    )
     labels: list[str] | None = Field(
         None, description="Of multi-label models: all labels above the threshold."
     )

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 import medzoo
 from medzoo.escape import for_display
-from medzoo.evaluation.metrics import THRESHOLD
+from medzoo.evaluation.metrics import THRESHOLD, check_threshold
 from medzoo.inference.options import Settings
 from medzoo.inference.selective import check_risk, selective_for
 from medzoo.inference.tta import check_views
@@ -103,12 +103,11 @@ def create_v1(service: Service, protected: Sequence[Any]) -> APIRouter:
         """Classify one or several images: files of a form, or one image as the body."""
         options = _options(request)
         served = service.find(name)
-        if options.threshold is not None and not served.spec.multi_label:
-            raise Problem(422, f"threshold is for multi-label models, and {name} is not one")
         if options.explain and served.unexplained:
             raise Problem(422, f"{name} cannot be explained: {served.unexplained}")
         try:
             check_views(options.tta, served.spec)
+            check_threshold(options.threshold, served.spec.task, served.spec.num_classes)
             if options.abstain_above is not None:
                 check_risk(options.abstain_above, served.spec, _risks(served, options))
         except ValueError as error:
@@ -180,6 +179,10 @@ def _prediction(
 ) -> dict[str, Any]:
     pairs = zip(served.spec.class_names, answer.probabilities.tolist(), strict=True)
     ranked = sorted(pairs, key=lambda pair: -pair[1])
+    if options.threshold is not None and not served.spec.multi_label:
+        second = bool(answer.probabilities[1] > options.threshold)
+        decided = served.spec.class_names[second]
+        ranked.sort(key=lambda pair: pair[0] != decided)
     values: dict[str, Any] = {"file": upload.name, "label": ranked[0][0]}
     if served.spec.multi_label:
         above = THRESHOLD if options.threshold is None else options.threshold

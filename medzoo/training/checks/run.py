@@ -36,6 +36,24 @@ from medzoo.training.records.lineage import can_be_rebuilt
 from medzoo.weights import WeightsConfig
 
 
+def check_callbacks(callbacks: Sequence[Callback]) -> None:
+    """Make sure that all are callbacks.
+
+    Args:
+        callbacks: What a user gives.
+
+    Raises:
+        TypeError: If it is not a list of callbacks.
+    """
+    given = callbacks if isinstance(callbacks, Sequence) else [callbacks]
+    wrong = [one for one in given if not isinstance(one, Callback)]
+    if wrong or given is not callbacks:
+        raise TypeError(
+            f"callbacks has {(wrong or given)[0]!r:.80}; expected a list of objects of subclasses "
+            "of medzoo.training.Callback"
+        )
+
+
 def check_run(
     model: nn.Module,
     data: Dataset,
@@ -46,7 +64,6 @@ def check_run(
     teacher: Model | None = None,
     high_res: Dataset | None = None,
     loss: Loss | None = None,
-    callbacks: Sequence[Callback] = (),
     compile: bool = False,
 ) -> None:
     """Make sure that a run can work, without changing anything.
@@ -60,7 +77,6 @@ def check_run(
         teacher: The teacher, if any.
         high_res: The training images in a larger size, if any.
         loss: The loss that replaces the task's, if any.
-        callbacks: The callbacks.
         compile: Whether the network is to be compiled.
 
     Raises:
@@ -71,11 +87,6 @@ def check_run(
         raise TypeError(
             f"model={model!r:.80} is not a PyTorch module; make one with "
             "medzoo.create_model(..., dataset=data)"
-        )
-    if wrong := [one for one in callbacks if not isinstance(one, Callback)]:
-        raise TypeError(
-            f"callbacks has {wrong[0]!r:.80}; expected objects of subclasses of "
-            "medzoo.training.Callback"
         )
     if compile:
         check_compiler(device)

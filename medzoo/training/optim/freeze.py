@@ -84,8 +84,9 @@ def frozen_names(model: nn.Module, freeze: str | int) -> set[str]:
         return set()
     layers = layers_of(model, "freeze")
     if freeze == "backbone":
-        head = model.get_classifier()  # type: ignore[operator]
-        learns = {id(part) for part in (*head.modules(), *head.parameters())}
+        found = model.get_classifier()  # type: ignore[operator]
+        heads = found if isinstance(found, tuple) else (found,)  # DeiT's has two
+        learns = {id(part) for head in heads for part in (*head.modules(), *head.parameters())}
         named = {**dict(model.named_modules()), **dict(model.named_parameters())}
         return {name for name in layers if id(named[name]) not in learns}
     last = 0 if freeze == "stem" else int(freeze)

@@ -24,7 +24,8 @@ QUINTIC = (
 class Muon(torch.optim.Optimizer):
     """Muon (Jordan et al., 2024): matrices follow their orthogonalised momentum, the rest AdamW.
 
-    Updates, settings and names of the state are those of timm's Muon and AdaMuon. timm's class
+    Updates, settings and names of the state are those of timm's Muon and AdaMuon, with timm's
+    defaults where they can be set for each group there (coefficients, convolutions). timm's class
     always orthogonalises in bfloat16, which is a matter of speed and not of the method; where
     bfloat16 is emulated, that takes longer than the network itself. Here the precision is an
     argument.

@@ -108,12 +108,27 @@ def load_recipe(
         bundled = merge(bundled, *_layers(named, architecture, tags).values())
     min_steps = bundled.pop("min_steps", 0)
     recipe = Recipe.from_dict(bundled).with_changes(**own)
+    _check_mixing(own, recipe)
     if images is None:
         return recipe
     # What was chosen for a data set was chosen for all of its images.
     is_whole = 2 * images >= _official_images(name)
     chosen = set(own) | (_chosen_for(tags, layers) if is_whole else set())
     return fit_to_images(recipe, images, min_steps, keep=chosen)
+
+
+def _check_mixing(own: Mapping[str, Any], recipe: Recipe) -> None:
+    """Refuse mixing that was asked for and would mix nothing, as its probability is 0."""
+    changes = own.get("augmentation", {})
+    wanted = changes if isinstance(changes, Mapping) else vars(changes)
+    if "mix_probability" in wanted or recipe.augmentation.mix_probability > 0:
+        return
+    for name in ("mixup", "cutmix"):
+        if wanted.get(name):
+            raise ValueError(
+                f"augmentation.{name}={wanted[name]!r} mixes nothing, because mix_probability is 0 "
+                "in this recipe; add the share of images to mix, e.g. mix_probability=0.5"
+            )
 
 
 def fit_to_images(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from medzoo.device import Precision
@@ -49,10 +50,12 @@ class Augmentation(_KnownFields):
             random number of this spread.
         erasing: Probability that a rectangle is replaced by the mean colour
             (random erasing, Zhong et al., 2020).
-        mixup: Beta parameter of mixup (Zhang et al., 2018); 0 is off.
-        cutmix: Beta parameter of CutMix (Yun et al., 2019); 0 is off.
-        mix_probability: Share of images that are mixed with another one of their batch; if both
-            mixup and CutMix are on, each batch uses one of them.
+        mixup: Beta parameter of mixup (Zhang et al., 2018); 0 is off. It mixes nothing without
+            a `mix_probability`.
+        cutmix: Beta parameter of CutMix (Yun et al., 2019); 0 is off. It mixes nothing without
+            a `mix_probability`.
+        mix_probability: Share of images that are mixed with another one of their batch, 0 for
+            none; if both mixup and CutMix are on, each batch uses one of them.
         corruption: Probability that an image is damaged by one of MedMNIST-C's corruptions of its
             data set, at a random severity.
         corruptions: Families of these corruptions, e.g. ``("noise", "blur")``; see
@@ -147,7 +150,7 @@ class Recipe(_KnownFields):
     weight_decay: float = 0.05
     warmup: float = 0.2
     label_smoothing: float = 0.1
-    class_weights: ClassWeights = "none"
+    class_weights: ClassWeights = field(default="none", hash=False)
     distillation: float = 0.0
     ema_decay: float = 0.995
     clip_gradient: float | None = None
@@ -156,12 +159,16 @@ class Recipe(_KnownFields):
     precision: Precision = "auto"
     seed: int = 0
     augmentation: Augmentation = field(default_factory=Augmentation)
-    model_args: Mapping[str, Any] = field(default_factory=dict)
+    model_args: Mapping[str, Any] = field(default_factory=dict, hash=False)
     backbone: str = ""
     freeze: FrozenPart | int = "none"
     layer_decay: float = 1.0
 
     def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "patience", "validate_every", "seed"):
+            value = getattr(self, name)
+            if isinstance(value, Integral) and type(value) not in (int, bool):  # NumPy's
+                object.__setattr__(self, name, int(value))
         for name in ("epochs", "batch_size", "patience", "validate_every"):
             value = getattr(self, name)
             whole = is_whole(value, 1) and value < 1 << 31
@@ -290,8 +297,12 @@ def known_fields(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _number(owner: object, name: str) -> float:
-    value = getattr(owner, name)
+    """Return a field that must be a finite number; NumPy's become Python's, for JSON."""
+    value: Any = getattr(owner, name)
     _require(owner, name, is_finite(value), "a finite number")
+    if type(value) not in (int, float):
+        value = float(value)
+        object.__setattr__(owner, name, value)
     return value
 
 

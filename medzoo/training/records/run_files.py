@@ -185,12 +185,15 @@ class RunFiles:
         epochs = fingerprint["recipe"].get("epochs", Recipe().epochs)
         return None if progress.is_finished(epochs) else f"epoch {progress.epoch} of {epochs}"
 
-    def restore(self, state: TrainState, fingerprint: Mapping[str, Any]) -> None:
+    def restore(self, state: TrainState, fingerprint: Mapping[str, Any]) -> bool:
         """Take over the last checkpoint, if there is one.
 
         Args:
             state: The state of this run.
             fingerprint: The fingerprint of this run, which the interrupted run has to share.
+
+        Returns:
+            Whether there is one.
 
         Raises:
             TrainingError: If it is damaged or belongs to another run, or not all processes see the
@@ -204,7 +207,7 @@ class RunFiles:
                 "machines share"
             )
         if not values:
-            return
+            return False
         wanted = json.loads(json.dumps(fingerprint))
         # A checkpoint that is older than a field of recipes was trained by the field's default.
         found |= {"recipe": merge(Recipe().to_dict(), found["recipe"])}
@@ -224,6 +227,7 @@ class RunFiles:
             raise TrainingError(
                 f"checkpoint {path} does not fit this run ({error}); {again}"
             ) from error
+        return True
 
     def write(
         self, state: TrainState, fingerprint: Mapping[str, Any], *, last: bool = False

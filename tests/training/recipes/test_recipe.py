@@ -334,3 +334,32 @@ for _ in range(5000):
 def test_values_of_any_type_are_refused_with_one_kind_of_error(values):
     with pytest.raises(ValueError, match=r"expected|unknown|nested|must be"):
         Recipe.from_dict(values)
+
+
+def test_numbers_of_numpy_become_those_of_python():
+    angle = np.arange(0, 30, 10)[1]
+    recipe = Recipe(
+        epochs=np.int64(3),
+        seed=np.uint8(1),
+        learning_rate=np.float32(0.5),
+        augmentation=Augmentation(rotation=angle, scale=np.float64(0.25)),
+    )
+    assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
+    assert (recipe.epochs, recipe.seed, recipe.learning_rate) == (3, 1, 0.5)
+    with pytest.raises(ValueError, match=r"epochs=True|epochs=np.True_"):
+        Recipe(epochs=np.bool_(True))
+
+
+def test_equal_recipes_have_equal_hashes():
+    one, other = (Recipe(model_args={"drop_rate": 0.1}, class_weights={"a": 2}) for _ in range(2))
+    assert len({one, other}) == 1
+
+
+@pytest.mark.parametrize("field", ["mixup", "cutmix"])
+def test_mixing_that_would_mix_nothing_is_refused(field):
+    wanted = {"augmentation": {field: 0.2}}
+    with pytest.raises(ValueError, match=f"{field}=0.2 mixes nothing.*e.g. mix_probability=0.5"):
+        load_recipe(wanted, "simple_cnn", "breastmnist")
+    assert load_recipe(wanted, "simple_cnn", "dermamnist").augmentation.mix_probability == 0.5
+    both = {"augmentation": {field: 0.2, "mix_probability": 0.0}}
+    assert load_recipe(both, "simple_cnn", "breastmnist").augmentation.mix_probability == 0
