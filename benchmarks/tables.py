@@ -69,15 +69,17 @@ def example() -> str:
 
 
 def inference_table() -> str:
-    """Return the speeds of inference, and how compiled models differ from the eager one."""
-    _, (evaluation, *_) = newest("inference")
+    """Return the newest speeds of inference, and how compiled models differ from the eager one."""
+    record, measured = newest("inference", "latency")
+    evaluation = measured[0]
     details = evaluation.details
     rows = [
         (name, percent(details["agreement"][name]), f"{points:+.2f} points")
         for name, points in details["acc_points"].items()
     ]
     header = ("Model", "Agreement with the eager model", "Difference in validation ACC")
-    return f"{speed.speed_tables('inference', 'latency')}\n\n{markdown_table(header, rows)}"
+    speeds = speed.side_by_side([(record["machine"], measured)])
+    return f"{speeds}\n\n{markdown_table(header, rows)}"
 
 
 TABLES: Mapping[str, Callable[[], str]] = {

@@ -43,7 +43,7 @@ def write_npz(path: Path, data: medzoo.Dataset, splits: Sequence[str]) -> None:
 def write_files(folder: Path) -> None:
     """Write the images, folders and tables that the pages take for the reader's own."""
     photograph = _photographs(seed=0)
-    for name in ("lesion.png", "new.png", "scans/one.png", "scans/two.png"):
+    for name in ("lesion.png", "scan.png", "new.png", "scans/one.png", "scans/two.png"):
         photograph(folder / name)
     scan = folder / "more" / "deep" / "scan.dcm"
     scan.parent.mkdir(parents=True)
