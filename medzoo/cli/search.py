@@ -37,7 +37,10 @@ def add(commands: Commands) -> None:
     )
     add_training_data_options(sub)
     sub.add_argument(
-        "--models", nargs="+", metavar="MODEL", help="architectures to choose from (medzoo's CNNs)"
+        "--models",
+        nargs="+",
+        metavar="MODEL",
+        help="architectures, or trained weights to fine-tune, to choose from (medzoo's CNNs)",
     )
     sub.add_argument("--recipe", default="default", help="what it starts from, as for train")
     sub.add_argument("--trials", type=int, help="trainings after which it ends")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from medzoo.errors import TrainingError
 from medzoo.files import write_atomically
+from medzoo.models import architecture_of
 from medzoo.search.goals import Goal, direction
 from medzoo.training import Recipe
 
@@ -32,7 +33,8 @@ class TrialRecord:
         number: Its number, from 0.
         state: Whether it was trained to its end, ended early, or failed.
         reason: Why it ended early or failed; empty if it did not.
-        model: The architecture; empty if the trial failed before it was chosen.
+        model: The candidate, as it was given to `medzoo.search`; empty if the trial failed before
+            it was chosen.
         recipe: The recipe; None if the trial failed before it was chosen.
         values: The objectives by name; empty unless it was trained to its end.
         params: What was chosen, by the names that Optuna's plots show.
@@ -134,8 +136,11 @@ class SearchResult:
 
     @property
     def model(self) -> str:
-        """Architecture of the best trial, for `medzoo.train`."""
-        return self.best.model
+        """Architecture of the best trial, for `medzoo.train`.
+
+        Trained weights from which it starts are the recipe's `backbone`.
+        """
+        return architecture_of(self.best.model)
 
     @property
     def recipe(self) -> Recipe:

@@ -81,12 +81,15 @@ def search(
     Args:
         data: Training and validation images. Without a validation split, a part of the training
             split is used for it, as one warning says.
-        models: Architecture, or several to choose from; any that `medzoo.train` takes.
+        models: What is trained, or several candidates to choose from: architectures, as for
+            `medzoo.train`, which start from random weights, or trained weights, as for
+            `medzoo.finetune` (``"simple_cnn.bloodmnist"``, a weights file).
         space: What may change: a mapping of the recipe's fields to choices or ranges, or a function
             of an Optuna trial and the recipe that returns changes. By default
             `medzoo.search.default_space`'s. A function with other code begins another search; the
             values that it takes from elsewhere do not count.
         recipe: What the search starts from and the space does not change, as for `medzoo.train`.
+            For trained weights, ``"default"`` is the recipe ``"finetune"``.
         trials: Number of trials after which the search ends, those that failed included.
         time_limit: Seconds after which it ends. Give this, `trials`, or both.
         objectives: What is best: ``"val_auc"``, ``"val_acc"`` or ``"val_loss"``. Or several, of
@@ -99,7 +102,7 @@ def search(
         groups: With `folds`, patient or lesion of each training and then each validation image; the
             images of a group stay in one fold.
         architecture: Also search widths, depths and other arguments of the architectures, which
-            neither the recipe nor the space may set then.
+            neither the recipe nor the space may set then. Trained weights have theirs.
         max_params: Largest number of parameters of a model; implies `architecture`. The networks of
             the first trials are made narrower if they have more.
         max_mflop: Most floating-point operations for one image, in millions; implies
@@ -155,14 +158,20 @@ def search(
     names = _check_models(models)
     architecture = architecture or max_params is not None or max_mflop is not None
     for name in names if architecture else ():
+        if _is_trained(name):
+            raise ValueError(
+                f"{name!r} names trained weights, whose architecture cannot change; give "
+                f"{architecture_of(name)!r}, or search without architecture, max_params and "
+                "max_mflop"
+            )
         check_searchable(name)
-    recipes = {model: load_recipe(recipe, model, data) for model in names}
+    recipes = {name: _first_recipe(recipe, name, data) for name in names}
     parts = validation_parts(data, folds, groups)
     if space is None:
         space = default_space(list(recipes.values()), data.info, len(parts[0].train))
     for model, base in recipes.items():
         check_space(space, base)
-        check_model_args(space, model, data)
+        check_model_args(space, architecture_of(model), data)
         if architecture:
             varied = model_args_of(space)
             check_fixed_args(model, data.info, parts[0].size, base.model_args, varied)
@@ -210,11 +219,21 @@ def _check_limits(trials: int | None, time_limit: float | None) -> None:
 def _check_models(models: str | Sequence[str]) -> list[str]:
     names = [models] if isinstance(models, str) else list(models)
     if not names or len(set(names)) < len(names):
-        raise ValueError(f"models={models!r:.200} must name at least one architecture, each once")
+        raise ValueError(f"models={models!r:.200} must name at least one model, each once")
     for name in names:
-        if (known := architecture_of(name)) != name:
-            raise ValueError(
-                f"a search trains from random weights, but {name!r} names trained ones; "
-                f"give {known!r}"
-            )
+        architecture_of(name)  # an error, if there is no such model
     return names
+
+
+def _is_trained(name: str) -> bool:
+    return architecture_of(name) != name
+
+
+def _first_recipe(
+    recipe: Recipe | Mapping[str, Any] | str | Path, name: str, data: Dataset
+) -> Recipe:
+    """Return the recipe that a candidate starts from: of trained weights, that of fine-tuning."""
+    if not _is_trained(name):
+        return load_recipe(recipe, name, data)
+    source = "finetune" if recipe == "default" else recipe
+    return load_recipe(source, architecture_of(name), data, backbone=name)

@@ -9,10 +9,13 @@ from typing import Any
 import torch
 
 from medzoo.datasets import Dataset
+from medzoo.files import sha256_of
 from medzoo.search.goals import Goal
 from medzoo.search.space import Space, describe_space
 from medzoo.training import Recipe
 from medzoo.training.records.fingerprint import digest_of, digest_of_split
+from medzoo.weights import find_entry
+from medzoo.weights.find import locate_named
 
 _WAY = 3
 """Raised when trials are chosen or ended in another way, since a search compares them."""
@@ -51,6 +54,7 @@ class Setting:
             sampler: What chooses, as text or an object of Optuna, which counts by its class.
             pruner: What ends trials early, likewise.
         """
+        backbones = [recipe.backbone for recipe in self.recipes.values() if recipe.backbone]
         about: list[Any] = [
             {model: recipe.to_dict() for model, recipe in self.recipes.items()},
             [[digest_of_split(part.train), digest_of_split(part.val)] for part in self.parts],
@@ -59,5 +63,16 @@ class Setting:
             [self.goals, self.architecture, self.max_params, self.max_mflop, self.seed],
             [one if isinstance(one, str) else type(one).__name__ for one in (sampler, pruner)],
             _WAY,
+            *map(sha256_of_weights, backbones),
         ]
         return f"{self.parts[0].info.name}-{digest_of([], about)[:8]}"
+
+
+def sha256_of_weights(name: str) -> str:
+    """Return the sha256 of the weights that a search starts from.
+
+    Args:
+        name: A checkpoint, a weights file, or a repository on the Hub.
+    """
+    path = locate_named(name)
+    return find_entry(*name.split(".", 1)).sha256 if path is None else sha256_of(path)

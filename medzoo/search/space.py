@@ -39,7 +39,8 @@ def default_space(
     """Return what a search changes unless it is told otherwise.
 
     It holds optimiser and learning rate, weight decay, batch size, epochs and warm-up, label
-    smoothing, the weights' moving average, class weights, dropout, and the augmentation that suits
+    smoothing, the weights' moving average, class weights, dropout, if all start from trained
+    weights how much less the early layers learn, and the augmentation that suits
     the images: colour images may be turned any way up, gray ones (radiographs, scans) only a
     little, and images whose classes tell left from right are not mirrored.
 
@@ -88,6 +89,7 @@ def default_space(
         "class_weights": ["none", "balanced"],
         "augmentation": augmentation,
         "model_args": {"drop_rate": real(0, 0.5)},
+        **({"layer_decay": real(0.5, 1.0)} if all(base.backbone for base in bases) else {}),
     }
 
 

@@ -7,10 +7,11 @@ from types import SimpleNamespace
 
 import optuna
 import pytest
+import torch
 from optuna.distributions import FloatDistribution
 
 import medzoo
-from medzoo.errors import TrainingError
+from medzoo.errors import TrainingError, WeightsError
 from medzoo.search import budget, default_space
 from medzoo.search import run as run_module
 from medzoo.search import study as loop
@@ -43,6 +44,41 @@ def test_the_best_recipe_trains_and_is_read_back(data, tmp_path):
     again = medzoo.train(result.model, data, path, progress=False)
     assert again.val_auc == result.best.values["val_auc"]
     assert json.loads(json.dumps(result.to_dict()))["trials"][0]["seconds"] > 0
+
+
+def test_trained_weights_are_candidates_and_what_is_found_starts_from_them(data, tmp_path):
+    pretrained = "simple_cnn.pneumoniamnist"
+    models = ["simple_cnn", pretrained]
+    short = {"epochs": 1, "batch_size": 8}
+    result = medzoo.search(data, models, recipe=short, trials=3, storage=None, progress=False)
+    first, second, _ = result.trials
+    assert (first.model, first.recipe.backbone) == ("simple_cnn", "")
+    assert (second.model, second.recipe.backbone) == (pretrained, pretrained)
+    assert "layer_decay" not in second.params
+    assert result.model == "simple_cnn"
+
+    alone = medzoo.search(data, pretrained, trials=1, storage=None, progress=False)
+    assert alone.best.recipe == load_recipe("finetune", "simple_cnn", data, backbone=pretrained)
+    assert 0.5 <= alone.best.params["layer_decay"] <= 1
+    path = alone.save(tmp_path / "best.json")
+    again = medzoo.train(alone.model, data, path, progress=False)
+    assert again.val_auc == alone.best.values["val_auc"]
+    assert again.recipe.backbone == pretrained
+
+
+def test_other_weights_in_a_file_of_the_same_name_begin_another_search(data, formula, tmp_path):
+    storage, file = tmp_path / "study.db", tmp_path / "own.safetensors"
+    for seed in range(2):
+        torch.manual_seed(seed)
+        medzoo.save_weights(medzoo.create_model("simple_cnn", dataset=data, widths=[4, 4, 8]), file)
+        result = medzoo.search(data, str(file), trials=1 + seed, storage=storage, progress=False)
+        assert len(result.trials) == 1 + seed
+    assert len(optuna.get_all_study_names(f"sqlite:///{storage}")) == 2
+
+
+def test_the_architecture_of_trained_weights_cannot_be_searched(data):
+    with pytest.raises(ValueError, match=r"names trained weights, .* give 'simple_cnn', or search"):
+        medzoo.search(data, "simple_cnn.dermamnist", trials=1, max_params=1e6, storage=None)
 
 
 def test_the_test_split_is_never_read(data, monkeypatch):
@@ -88,7 +124,7 @@ def test_trials_that_are_behind_end_early_and_the_first_recipe_does_not(data):
 
 def test_costs_are_weighed_against_scores(data, monkeypatch):
     cost = SimpleNamespace(parameters=7, mflop=1.5)
-    monkeypatch.setattr("medzoo.models.model_cost", lambda model: cost, raising=False)
+    monkeypatch.setattr("medzoo.search.goals.model_cost", lambda model: cost)
     goals = ("val_acc", "mflop", "latency")
     result = medzoo.search(
         data, "simple_cnn", recipe=TINY, trials=2, objectives=goals, storage=None, progress=False
@@ -479,10 +515,12 @@ def test_wrong_arguments_are_refused(run, options, kind, message):
         run(**options)
 
 
-@pytest.mark.parametrize("models", [[], ["simple_cnn"] * 2, ["simple_cnn.dermamnist"], "resnet"])
+@pytest.mark.parametrize("models", [[], ["simple_cnn"] * 2, "resnet"])
 def test_wrong_models_are_refused(data, models):
-    with pytest.raises(ValueError, match=r"models=|names trained ones|unknown model"):
+    with pytest.raises(ValueError, match=r"models=|unknown model"):
         medzoo.search(data, models, trials=1, storage=None)
+    with pytest.raises(WeightsError, match=r"no weights were published for 'simple_cnn.nothing'"):
+        medzoo.search(data, "simple_cnn.nothing", trials=1, storage=None)
 
 
 def test_torchrun_is_refused(run, monkeypatch):

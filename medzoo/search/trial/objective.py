@@ -13,6 +13,7 @@ import torch
 from optuna.samplers import BaseSampler, GridSampler, RandomSampler, TPESampler
 
 from medzoo.errors import unknown_name
+from medzoo.models import architecture_of
 from medzoo.search.goals import SCORES, Cost, Goal, Score, cost_of, score_of
 from medzoo.search.result import BASELINE
 from medzoo.search.setting import Setting
@@ -165,7 +166,7 @@ class Objective:
                 partial(is_behind, trial, next(iter(self.setting.recipes))),
             )
             run = train(
-                model,
+                architecture_of(model),
                 part,
                 recipe,
                 device=self.setting.device,
