@@ -56,14 +56,12 @@ class Start:
         trained: Whether it starts from the weights that it names, or from random weights of the
             same architecture.
         sizes: Sizes of the images, in pixels, for which it is measured.
-        recipe: Architecture whose recipe ``finetune`` it follows.
     """
 
     title: str
     name: str
     trained: bool
     sizes: Sequence[int] = (28,)
-    recipe: str = "advanced_cnn"
 
     @property
     def is_published(self) -> bool:
@@ -193,7 +191,7 @@ def recipe_of(trial: TransferTrial, part: medzoo.Dataset, steps: int = STEPS) ->
     """
     epochs = math.ceil(steps / max(1, len(part.train) // BATCH))
     start = STARTS[trial.start]
-    recipe = load_recipe("finetune", start.recipe, trial.dataset)
+    recipe = load_recipe("finetune", "advanced_cnn", trial.dataset)
     return replace(
         recipe,
         epochs=epochs,
