@@ -8,7 +8,7 @@ from typing import Any, TypeAlias, cast
 
 import numpy as np
 
-from medzoo.datasets.arrays import Array
+from medzoo.datasets.arrays import Array, check_unmasked
 from medzoo.datasets.build import RawDataset
 from medzoo.datasets.info import SplitName, class_names
 from medzoo.datasets.readers.labelled import class_indices
@@ -91,6 +91,7 @@ def _as_array(values: Any) -> Any:
 
 def _names(values: Any, where: str) -> list[str] | None:
     """Return labels that are names as a list; None if they are not names."""
+    check_unmasked(values, where)
     if not isinstance(values, np.ndarray) or values.ndim != 1 or values.dtype.kind not in "OUT":
         return None
     names = values.tolist()
