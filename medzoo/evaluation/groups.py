@@ -63,11 +63,12 @@ def group_names(groups: Groups, images: int) -> list[str]:
         )
     if isinstance(groups, Tensor):
         # NumPy has no bfloat16; the numbers are the same.
-        groups = groups.detach().cpu()
-        groups = (groups.float() if groups.dtype == torch.bfloat16 else groups).numpy()
+        tensor = groups.detach().cpu()
+        groups = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
     # Numbers of single precision keep their type, which says how many digits they have.
-    is_array = isinstance(groups, np.ndarray) and groups.dtype.kind != "f"
-    values = groups.tolist() if is_array else list(groups)
+    if isinstance(groups, np.ndarray) and groups.dtype.kind != "f":
+        groups = groups.tolist()
+    values = list(groups)
     if len(values) != images:
         raise ValueError(f"{len(values):,} groups for {images:,} images; expected one per image")
     names = [_name(value) for value in values]

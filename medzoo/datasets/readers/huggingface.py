@@ -10,10 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from medzoo.datasets.build import RawDataset
-from medzoo.datasets.info import class_names
+from medzoo.datasets.info import Task, class_names
 from medzoo.datasets.readers.columns import find_column
 from medzoo.datasets.readers.group import GroupColumn, check_filled, find_group, is_group_name
-from medzoo.datasets.readers.labelled import LabelledImages, class_indices
+from medzoo.datasets.readers.labelled import (
+    LabelledImages,
+    UnorderedGradesError,
+    by_value,
+    check_names_found,
+    class_indices,
+)
 from medzoo.datasets.readers.read import ReadingOptions, check_names, read_labelled
 from medzoo.datasets.readers.split_names import split_named
 from medzoo.errors import DatasetError
@@ -38,7 +44,8 @@ def read_huggingface(
 
     Args:
         data: A ``datasets.DatasetDict`` or ``datasets.Dataset``.
-        classes: The classes in their order; by default those of the label column.
+        classes: The classes in their order; by default those of the label column. Required for
+            grades that are in alphabetical order, unless they are numbers.
         image: Column of the images; required if there are several.
         label: Column of the classes; required if there are several.
         group: Column of the group (patient, lesion) that an image belongs to; by default the
@@ -103,10 +110,12 @@ def read_huggingface(
     values = _values(parts, label)
     known = _class_names(features[label]) or []
     named = [_names(known, value, file) for file, value in zip(files, values, strict=True)]
-    classes = tuple(classes or known)
+    if classes is None:
+        _check_declared(known, options.get("task"))
+        classes = tuple(known)
+    numbers, _ = class_indices([name for own in named for name in own], classes)
     labels = np.zeros((len(files), len(classes)), np.int64)
-    for row, own in enumerate(named):
-        labels[row, class_indices(own, classes)[0]] = 1
+    labels[np.repeat(np.arange(len(files)), [len(own) for own in named]), numbers] = 1
     if isinstance(features[label], datasets.ClassLabel):
         labels = labels.argmax(1)
     listed = LabelledImages(
@@ -153,6 +162,17 @@ def _class_names(kind: Any) -> list[str] | None:
     """Return the class names of a column of classes or of lists of classes, else None."""
     names = getattr(getattr(kind, "feature", kind), "names", None)
     return list(names) if names else None
+
+
+def _check_declared(names: Sequence[str], task: Task | None) -> None:
+    """Check the names of a column of classes, which may come from text (class_encode_column)."""
+    check_names_found(names)
+    if task == "ordinal-regression" and [*names] == sorted(names) != by_value(names):
+        raise UnorderedGradesError(
+            f"the classes {', '.join(map(repr, names)):.200} are in alphabetical order, as "
+            f"class_encode_column sorts them, and task={task!r} needs that of the grades; give "
+            "classes=[...] in the order of the grades"
+        )
 
 
 def _column(
