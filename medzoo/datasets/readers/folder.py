@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from medzoo.datasets.build import RawDataset
 from medzoo.datasets.info import SplitName, class_names
+from medzoo.datasets.names.splits import find_split, resembles_split
 from medzoo.datasets.readers.labelled import LabelledImages, UnorderedGradesError, class_indices
 from medzoo.datasets.readers.read import ReadingOptions, check_names, read_labelled
-from medzoo.datasets.readers.split_names import find_split, resembles_split
 from medzoo.datasets.readers.text_table import TABLES
 from medzoo.datasets.source import given_path
 from medzoo.errors import DatasetError

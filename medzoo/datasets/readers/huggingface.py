@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ import numpy as np
 
 from medzoo.datasets.build import RawDataset
 from medzoo.datasets.info import Task, class_names
+from medzoo.datasets.names.splits import are_splits, split_named
 from medzoo.datasets.readers.columns import find_column
 from medzoo.datasets.readers.group import GroupColumn, check_filled, find_group, is_group_name
 from medzoo.datasets.readers.labelled import (
@@ -21,13 +22,13 @@ from medzoo.datasets.readers.labelled import (
     class_indices,
 )
 from medzoo.datasets.readers.read import ReadingOptions, check_names, read_labelled
-from medzoo.datasets.readers.split_names import split_named
 from medzoo.errors import DatasetError
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 
+_TEXT = ("string", "large_string")
 _FEATURES = {"image": "datasets.Image", "label": "datasets.ClassLabel (class_encode_column)"}
 
 
@@ -97,6 +98,8 @@ def read_huggingface(
         named_so = {name: _values(parts, name) for name in features if is_group_name(name)}
         group = detected = find_group(named_so, (image, label))
     groups = _values(parts, group) if group else []
+    if set(splits.values()) == {"train"}:
+        _refuse_splits(first, (image, label, group))
 
     encoded = {
         name: _plain(part, image).cast_column(image, datasets.Image(decode=False))
@@ -173,6 +176,22 @@ def _check_declared(names: Sequence[str], task: Task | None) -> None:
             f"class_encode_column sorts them, and task={task!r} needs that of the grades; give "
             "classes=[...] in the order of the grades"
         )
+
+
+def _refuse_splits(part: Any, used: Collection[object]) -> None:
+    """Check that no column that would be ignored says in which split each image is."""
+    for column, kind in part.features.items():
+        names = getattr(kind, "names", None) or []
+        if column in used or not (names or getattr(kind, "dtype", None) in _TEXT):
+            continue
+        values = part.with_format(None).unique(column)
+        if are_splits(names[value] if isinstance(value, int) else value for value in values):
+            raise ValueError(
+                f"{column} contains only names of splits, but the images would be split at random; "
+                "give a datasets.DatasetDict with a part for each split "
+                f"(data.filter(lambda row: row[{column!r}] == 'train'), ...), or leave the column "
+                f"out with remove_columns({column!r})"
+            )
 
 
 def _column(

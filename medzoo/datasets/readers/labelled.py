@@ -9,7 +9,7 @@ from decimal import Decimal
 import numpy as np
 
 from medzoo.datasets.info import SplitName, Task
-from medzoo.datasets.readers.spelling import differ, fold, is_missing, number_of
+from medzoo.datasets.names.spelling import differ, fold, is_missing, number_of
 from medzoo.errors import unknown_name
 from medzoo.images.batch import ImageFile
 

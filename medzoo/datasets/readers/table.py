@@ -10,6 +10,7 @@ import numpy as np
 
 from medzoo.datasets.build import RawDataset
 from medzoo.datasets.info import SplitName, Task, class_names
+from medzoo.datasets.names.splits import are_splits, split_named
 from medzoo.datasets.readers.columns import (
     BINARY,
     UNKNOWN,
@@ -21,7 +22,6 @@ from medzoo.datasets.readers.group import GroupColumn, check_filled, find_group,
 from medzoo.datasets.readers.labelled import LabelledImages, UnorderedGradesError, class_indices
 from medzoo.datasets.readers.locate import locate_images
 from medzoo.datasets.readers.read import ReadingOptions, check_names, read_labelled
-from medzoo.datasets.readers.split_names import split_named
 from medzoo.datasets.readers.text_table import (
     TableSource,
     TextTable,
@@ -148,6 +148,8 @@ def _list_images(
     group = find_column(group, table.columns) if group else detected
     if group:
         check_filled(group, table.cells(group), chosen=detected is None)
+    if split is None:
+        _refuse_splits(table, [*used, group])
     if isinstance(label, str):
         labels, names = _named_labels(table, label, classes, task)
     else:
@@ -161,6 +163,18 @@ def _list_images(
         groups=table.columns[group] if group else None,
         group_note=f"grouped by {group}" if group else "",
     )
+
+
+def _refuse_splits(table: TextTable, used: Sequence[str | None]) -> None:
+    """Check that no column that would be ignored says in which split each image is."""
+    for name, cells in table.columns.items():
+        if name not in used and are_splits(cells):
+            found = [cell for cell in dict.fromkeys(cells) if cell]
+            raise ValueError(
+                f"{name} contains only names of splits ({', '.join(found)}), but the "
+                "images would be split at random; choose it with Dataset.from_table: "
+                f"split={name!r}, or rename it to split (or drop it, if it means something else)"
+            )
 
 
 def _splits(table: TextTable, name: str) -> list[SplitName]:
