@@ -9,6 +9,8 @@ from decimal import Decimal
 _MISSING = {"", "nan", "-nan", "n/a", "na", "#n/a", "#na", "<na>", "nat", "null"}
 """How tables say that a value is missing (in lower case): those of pandas, except "None", which can
 be a grade."""
+_WHOLE = re.compile(r"(\d+)(\.0+)?")
+_MOST_DIGITS = 1000  # Python refuses to convert much longer numbers
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)")
 
 
@@ -29,6 +31,18 @@ def number_of(name: str) -> Decimal | None:
     """
     text = name.strip()
     return Decimal(text) if _NUMBER.fullmatch(text) else None
+
+
+def identity(name: str) -> str:
+    """Return what identifies a patient or a lesion, however its name is written.
+
+    Args:
+        name: The name. Of numbers, only whole ones may be written in two ways: ``"007"``, ``"7"``
+            and ``"7.0"`` are the same, but ``"1.1"`` and ``"1.10"`` are parts of two names.
+    """
+    folded = fold(name)
+    whole = _WHOLE.fullmatch(folded)
+    return str(int(whole[1])) if whole and len(folded) < _MOST_DIGITS else folded
 
 
 def is_missing(name: str) -> bool:
