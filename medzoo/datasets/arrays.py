@@ -37,8 +37,10 @@ def as_images(images: Array, where: str) -> Tensor:
 
     Raises:
         TypeError: If it is neither an array nor a tensor.
-        DatasetError: If the dtype or shape is not one of these, or the array is empty.
+        DatasetError: If the dtype or shape is not one of these, values are masked, or the array is
+            empty.
     """
+    check_unmasked(images, where, "fill it with the gray value of the background")
     tensor = _as_tensor(images, where)
     shape = tuple(tensor.shape)
     if tensor.dtype != torch.uint8:
@@ -79,8 +81,9 @@ def as_labels(labels: Array, count: int, where: str) -> Tensor:
 
     Raises:
         TypeError: If it is neither an array nor a tensor.
-        DatasetError: If the dtype, the shape or a value is not one of these.
+        DatasetError: If the dtype, the shape or a value is not one of these, or values are masked.
     """
+    check_unmasked(labels, where)
     tensor = _as_tensor(labels, where)
     if tensor.ndim not in (1, 2) or 0 in tensor.shape[1:] or tensor.is_complex():
         raise DatasetError(
@@ -94,9 +97,32 @@ def as_labels(labels: Array, count: int, where: str) -> Tensor:
     if tensor.is_floating_point():
         tensor = tensor.masked_fill(tensor.isnan(), UNKNOWN)
     whole = tensor.to(torch.int64)
+    if tensor.dtype == torch.uint64 and (whole < 0).any():  # PyTorch wraps these numbers around
+        raise DatasetError(
+            f"{where}: values go up to {max(tensor.reshape(-1).tolist()):,}, expected class "
+            "indices 0, 1, 2...; write unknown labels as -1, in signed integers"
+        )
     if tensor.is_floating_point() and not torch.equal(whole.to(tensor.dtype), tensor):
         raise DatasetError(f"{where}: values are not whole numbers; class indices are expected")
     return whole.squeeze(1) if whole.ndim == 2 and whole.shape[1] == 1 else whole
+
+
+def check_unmasked(values: object, where: str, fill: str = "fill it with -1 or NaN") -> None:
+    """Check that an array does not hide values behind a mask, which conversion would reveal.
+
+    Args:
+        values: The array; anything other than a masked array passes.
+        where: Name of the array for messages.
+        fill: How to replace the masked values.
+
+    Raises:
+        DatasetError: If a value is masked.
+    """
+    if isinstance(values, np.ma.MaskedArray) and (count := int(np.ma.getmaskarray(values).sum())):
+        raise DatasetError(
+            f"{where}: {count:,} of {values.size:,} values are masked, and masks are not read; "
+            f"{fill}, or drop these images"
+        )
 
 
 def infer_task(labels: Sequence[Tensor], where: str) -> tuple[Task, int]:
@@ -262,7 +288,7 @@ def _as_tensor(array: Array, where: str) -> Tensor:
             f"{where}: dtype is {array.dtype}, expected numbers of at most 64 bits; encode "
             "class names as indices, and resize images of different sizes to one size first"
         )
-    native = array.astype(array.dtype.newbyteorder("="), copy=False)
+    native = np.asarray(array).astype(array.dtype.newbyteorder("="), copy=False)
     if any(stride < 0 for stride in native.strides):
         native = native.copy()
     with warnings.catch_warnings():

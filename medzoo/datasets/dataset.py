@@ -168,15 +168,18 @@ class Dataset:
             task: The task; by default inferred from the labels (ordinal-regression has to be
                 given).
             classes: Class names in the order of the label values, or a mapping from these to the
-                names; by default the names that occur, sorted, or ``"0"``, ``"1"``... Classes
-                without images are accepted only if names are given.
+                names; by default the names that occur, sorted (numbers by value), or in the order
+                of an ordered Categorical; or ``"0"``, ``"1"``... Grades whose names are not
+                numbers need an order. Classes without images are accepted only if names are given.
             licence: Licence of the images.
             description: What the images show.
 
         Raises:
             TypeError: If a split is not a pair of arrays, or `classes` is a single string.
-            DatasetError: If the arrays do not have this form, or do not match each other.
-            ValueError: If no split is given, or task, classes and labels contradict each other.
+            DatasetError: If the arrays do not have this form, or do not match each other, or a
+                name means a missing label, or two names are spellings of one.
+            ValueError: If no split is given, task, classes and labels contradict each other, or
+                nothing says in which order grades are.
         """
         pairs: dict[SplitName, Any] = {"train": train, "val": val, "test": test}
         raw = RawDataset(
@@ -209,7 +212,8 @@ class Dataset:
 
         Args:
             path: The folder.
-            classes: The classes in their order; by default the names of the folders, sorted.
+            classes: The classes in their order; by default the names of the folders, sorted
+                (numbers by value). Required for grades whose names are not numbers.
             exclude: Glob patterns of files and folders to leave out, at any depth, e.g.
                 ``"*_mask.png"`` or ``["masks", "benign/*_2.png"]``.
             **options: Image size, how to split, and more; see
@@ -217,7 +221,7 @@ class Dataset:
 
         Raises:
             TypeError: If an option has the wrong type.
-            ValueError: If an option has an invalid value.
+            ValueError: If an option has an invalid value, or grades are in no known order.
             DatasetError: If an image cannot be read or seems to be the mask of another one, a
                 class folder or a split is empty, folders of splits and of classes are mixed, a
                 class has no training images, or copies of one file are in two splits or classes.
@@ -248,7 +252,9 @@ class Dataset:
 
         Args:
             table: A CSV file (UTF-8), or a pandas DataFrame, with one row per image.
-            classes: The classes in their order; by default the names that occur, sorted.
+            classes: The classes in their order; by default the names that occur, sorted (numbers
+                by value), or in the order of an ordered Categorical. Grades whose names are not
+                numbers need one of the two.
             root: Folder of the images, or several folders; by default the folder of the table (for
                 a DataFrame, the current folder).
             image: Column of the images: paths relative to `root`, or names of files anywhere below
@@ -273,7 +279,7 @@ class Dataset:
 
         Raises:
             TypeError: If `table` is not a path or a DataFrame, or an option has the wrong type.
-            ValueError: If an option has an invalid value.
+            ValueError: If an option has an invalid value, or grades are in no known order.
             DatasetError: If the table or an image cannot be read, a column or an image could be
                 meant in several ways, a split is empty, a class has no training images, or a group
                 or copies of one file are in two splits.
@@ -312,7 +318,8 @@ class Dataset:
         Args:
             data: A ``datasets.DatasetDict`` with some or all of train, validation and test; or
                 a ``datasets.Dataset``, which is split.
-            classes: The classes in their order; by default those of the label column.
+            classes: The classes in their order; by default those of the label column. Required for
+                grades in alphabetical order, as ``class_encode_column`` sorts them.
             image: Column of the images (``datasets.Image``); required if there are several.
             label: Column of the classes (``datasets.ClassLabel``, or a list of them, which makes
                 the data set multi-label); required if there are several.

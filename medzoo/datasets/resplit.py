@@ -16,7 +16,9 @@ from torch.nn.functional import one_hot
 
 from medzoo.datasets.dataset import Dataset
 from medzoo.datasets.info import SPLIT_NAMES, SplitName
+from medzoo.datasets.names.spelling import is_missing
 from medzoo.datasets.readers.columns import find_column
+from medzoo.datasets.readers.group import check_spellings
 from medzoo.datasets.readers.text_table import read_csv
 from medzoo.datasets.split import Split
 from medzoo.datasets.storage.gather import gather_rows
@@ -96,8 +98,8 @@ def disjoint_split(
 
     Raises:
         TypeError: If `data` or `groups` has the wrong type.
-        ValueError: If a group is missing, the number of groups differs from that of the images, or
-            a split would be empty.
+        ValueError: If a group is missing or has two spellings, the number of groups differs from
+            that of the images, or a split would be empty.
     """
     sizes = _sizes(data)
     names = checked_groups(groups, sizes)
@@ -137,8 +139,9 @@ def read_groups(path: str | Path, data: Sizes, column: str) -> list[str]:
     groups: dict[int, str] = {}
     try:
         for place, position, group in _rows(path, sizes, column):
-            if not group:
-                raise ValueError(f"{place}: {column} is empty")
+            if is_missing(group):
+                what = f"{group!r}, which means missing" if group else "empty"
+                raise ValueError(f"{place}: {column} is {what}")
             groups[position] = group
         if missing := sum(sizes.values()) - len(groups):
             raise ValueError(f"{missing:,} images have no row; expected one row per image")
@@ -185,7 +188,8 @@ def checked_groups(groups: object, sizes: Mapping[str, int]) -> list[Hashable]:
 
     Raises:
         TypeError: If the groups are not a sequence.
-        ValueError: If there are not as many as images, or one is neither a name nor a number.
+        ValueError: If there are not as many as images, one is neither a name nor a number, or two
+            are spellings of one name.
     """
     if isinstance(groups, str | bytes | Mapping | Set) or not isinstance(groups, Iterable):
         raise TypeError(
@@ -205,6 +209,7 @@ def checked_groups(groups: object, sizes: Mapping[str, int]) -> list[Hashable]:
                 f"the group of {split} image {index:,} is {name!r}, expected a name or a number; "
                 "give each image without a group a unique one"
             )
+    check_spellings(names)
     return names
 
 

@@ -213,8 +213,8 @@ class Split(TorchDataset[Sample]):
 
         Raises:
             TypeError: If they are of another kind, e.g. floats or a single number.
-            ValueError: If a list, array or mask selects no image, a mask has another length, or it
-                has several dimensions.
+            ValueError: If a list, array or mask selects no image, a mask has another length, it
+                has several dimensions, or it has a 0 or 1 for each image instead of a boolean.
             IndexError: If a position is out of range.
         """
         if isinstance(indices, slice) and indices.step in (None, 1):
@@ -276,6 +276,12 @@ def as_positions(indices: Any, count: int) -> Tensor:
         return torch.from_numpy(array.nonzero()[0])
     if array.dtype.kind not in "iu":
         raise TypeError(f"indices are {array.dtype}, {expected}")
+    if len(array) == count > 2 and ((array == 0) | (array == 1)).all():
+        raise ValueError(
+            f"indices are {count:,} whole numbers, only 0 and 1, for {count:,} images: a mask, or "
+            "positions of the first two images; give a boolean mask (e.g. indices == 1), or "
+            "positions without repetition"
+        )
     lowest, highest = int(array.min()), int(array.max())
     if lowest < -count or highest >= count:
         wrong = lowest if lowest < -count else highest

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any, TypeAlias, TypedDict
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from medzoo.datasets import Task
@@ -60,7 +61,14 @@ def group_names(groups: Groups, images: int) -> list[str]:
         raise TypeError(
             f"groups is {type(groups).__name__}, expected a sequence with one value per image"
         )
-    values = groups.tolist() if isinstance(groups, np.ndarray | Tensor) else list(groups)
+    if isinstance(groups, Tensor):
+        # NumPy has no bfloat16; the numbers are the same.
+        tensor = groups.detach().cpu()
+        groups = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
+    # Numbers of single precision keep their type, which says how many digits they have.
+    if isinstance(groups, np.ndarray) and groups.dtype.kind != "f":
+        groups = groups.tolist()
+    values = list(groups)
     if len(values) != images:
         raise ValueError(f"{len(values):,} groups for {images:,} images; expected one per image")
     names = [_name(value) for value in values]
@@ -177,7 +185,8 @@ def _ranked(groups: Sequence[GroupScores], score: str) -> list[GroupScores]:
 
 
 def _name(value: Any) -> str:
-    text = f"{value:g}" if isinstance(value, float) else str(value)
+    whole = isinstance(value, float | np.floating) and float(value).is_integer()
+    text = str(int(value) if whole else value)
     return MISSING if value is None or text in ("", "nan", "NaT", "<NA>") else text
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from medmnist import INFO
 
 from medzoo.datasets import Dataset, DatasetInfo, load_dataset
@@ -98,6 +99,40 @@ def test_whole_numbers_are_labels_whatever_holds_them(labels):
 def test_labels_with_two_readings_are_one_error(labels, message):
     with pytest.raises(DatasetError, match=message):
         data_with(labels)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        np.ma.masked_equal([0, 1, 9, 1], 9),
+        np.ma.masked_invalid([0, 1, np.nan, 1]),
+        np.ma.array(["a", "b", "?", "b"], mask=[0, 0, 1, 0]),
+        np.ma.array([[0, 1], [1, 0], [1, 1], [0, 0]], mask=[[0, 0], [0, 0], [1, 0], [0, 0]]),
+    ],
+)
+def test_masked_labels_are_refused(labels):
+    message = "train labels: 1 of . values are masked, .*fill it with -1 or NaN, or drop"
+    with pytest.raises(DatasetError, match=message):
+        data_with(labels)
+
+
+def test_arrays_that_mask_nothing_are_read():
+    assert data_with(np.ma.array([0, 1, 1])).train.labels.tolist() == [0, 1, 1]
+    assert data_with(np.ma.array(["a", "b", "b"])).train.labels.tolist() == [0, 1, 1]
+    pixels = np.ma.array(images(3))
+    assert len(Dataset.from_arrays((pixels, [0, 1, 1])).train) == 3
+    pixels[0, 0, 0] = np.ma.masked
+    with pytest.raises(DatasetError, match="train images: 1 of 108 values are masked"):
+        Dataset.from_arrays((pixels, [0, 1, 1]))
+
+
+@pytest.mark.parametrize("value", [2**63, 2**64 - 1])
+@pytest.mark.parametrize("convert", [np.asarray, torch.from_numpy])
+def test_large_unsigned_labels_do_not_become_negative(value, convert):
+    labels = np.array([0, 1, value], np.uint64)
+    with pytest.raises(DatasetError, match=f"train labels: values go up to {value:,}, expected"):
+        data_with(convert(labels))
+    assert data_with(np.array([0, 1, 1], np.uint64)).train.labels.tolist() == [0, 1, 1]
 
 
 def test_lists_of_different_lengths_are_a_type_error():

@@ -230,6 +230,25 @@ def test_parts_that_make_no_sense_are_refused(indices, error, message):
         split(5).subset(indices)
 
 
+@pytest.mark.parametrize(
+    "indices",
+    [
+        [0, 1, 0, 1, 1],
+        (0, 0, 0, 0, 1),
+        np.array([1, 0, 0, 1, 1]),
+        np.zeros(5, np.uint8),
+        torch.tensor([0, 0, 1, 1, 1], dtype=torch.uint8),
+        torch.tensor([1, 1, 1, 1, 1]),
+    ],
+)
+def test_a_mask_of_numbers_has_two_readings(indices):
+    message = r"indices are 5 whole numbers, only 0 and 1,.*a boolean mask.*positions"
+    with pytest.raises(ValueError, match=message):
+        split(5).subset(indices)
+    assert len(split(6).subset(indices)) == 5  # only a mask has one value for each image
+    assert len(split(2).subset([1, 0])) == 2
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_transforms_get_pil_images_as_in_torchvision(channels):
     images = split(4, channels)

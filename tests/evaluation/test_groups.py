@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 import medzoo
 from medzoo.cli import main
@@ -124,3 +125,15 @@ def test_groups_of_a_table(tmp_path, capsys):
     assert "need each other" in capsys.readouterr().err
     assert main([*command, "--group-column", "site", "--split", "val"]) == 1
     assert "8 images of val have no row" in capsys.readouterr().err
+
+
+def test_numbers_that_differ_are_different_groups():
+    values = [1000001.0, 1000002.0, -3.0, 0.25, 1.00000001]
+    expected = ["1000001", "1000002", "-3", "0.25", "1.00000001"]
+    numpy = [np.float32(1000001), np.float64(1000002), np.float16(-3), *values[3:]]
+    tensor = torch.tensor(values, dtype=torch.float64)
+    for column in (values, np.array(values), pd.Series(values), tensor, numpy):
+        assert group_names(column, 5) == expected
+    assert group_names([math.inf, np.float32("nan")], 2) == ["inf", "(missing)"]
+    assert group_names(np.array([0.1, 0.5], np.float32), 2) == ["0.1", "0.5"]
+    assert group_names(torch.tensor([0.1, 0.5]), 2) == ["0.1", "0.5"]

@@ -8,10 +8,11 @@ from typing import Any, TypeAlias, cast
 
 import numpy as np
 
-from medzoo.datasets.arrays import Array
+from medzoo.datasets.arrays import Array, check_unmasked
 from medzoo.datasets.build import RawDataset
-from medzoo.datasets.info import SplitName, class_names
-from medzoo.datasets.readers.labelled import class_indices
+from medzoo.datasets.info import SplitName, Task, class_names
+from medzoo.datasets.readers.columns import ordered_categories
+from medzoo.datasets.readers.labelled import UnorderedGradesError, class_indices
 from medzoo.errors import DatasetError
 
 Labels: TypeAlias = "Array | Sequence[int] | Sequence[str] | Any"
@@ -22,26 +23,35 @@ def encode_labels(raw: RawDataset) -> RawDataset:
     """Convert labels into arrays of numbers, and check the names of classes.
 
     Lists and pandas objects become arrays. Names become class indices: by the order of
-    `raw.classes`, else sorted, as in folders and tables. Columns of a DataFrame are found by the
-    names of the classes, or give them their names. Anything else is left as it is.
+    `raw.classes` or of an ordered Categorical, else sorted, as in folders and tables. Columns of a
+    DataFrame are found by the names of the classes, or give them their names. Anything else is left
+    as it is.
 
     Args:
         raw: Images and labels, not yet checked.
 
     Raises:
         TypeError: If `classes` are not names.
-        ValueError: If they are not those of the labels, or are numbers that could mean others.
-        DatasetError: If only some labels are names, or the columns of the splits differ.
+        ValueError: If they are not those of the labels, or are numbers that could mean others, or
+            they are missing and the order of grades is not known.
+        DatasetError: If only some labels are names, the columns of the splits differ, or names
+            have two readings.
     """
     classes = None if raw.classes is None else class_names(raw.classes)
     pairs = {name: pair for name, pair in raw.arrays.items() if _is_pair(pair)}
     labels = {name: pair[1] for name, pair in pairs.items()}
     labels, columns = _columns(labels, classes)
-    arrays = {name: _as_array(values) for name, values in labels.items()}
     prefix = f"{raw.provenance.file}: " if raw.provenance.file else ""
+    order = None if classes else _order(labels, f"{prefix}labels")
+    arrays = {name: _as_array(values) for name, values in labels.items()}
     named = {name: _names(values, f"{prefix}{name} labels") for name, values in arrays.items()}
     if any(names is not None for names in named.values()):
-        arrays, classes = _encode(named, classes, prefix)
+        arrays, classes = _encode(named, classes, prefix, raw.task, order)
+    elif order is not None and order != sorted(order):
+        raise DatasetError(
+            f"{prefix}labels: their categories are ordered as {order!r:.80}, but numbers are class "
+            "indices, 0, 1, 2...; give names (strings), or the positions (.cat.codes)"
+        )
     elif classes is not None:
         _check_numbers(raw.classes, classes)
     encoded = {name: (pairs[name][0], cast(Array, arrays[name])) for name in pairs}
@@ -75,6 +85,25 @@ def _is_frame(values: Any) -> bool:
     return hasattr(values, "columns") and hasattr(values, "to_numpy")
 
 
+def _order(labels: Mapping[SplitName, Any], where: str) -> list[Any] | None:
+    """Return the order that an ordered Categorical of pandas gives to the classes."""
+    columns = {
+        split: values.iloc[:, 0] if _is_frame(values) and values.shape[1] == 1 else values
+        for split, values in labels.items()
+    }
+    orders = {split: ordered_categories(column) for split, column in columns.items()}
+    given = {split: order for split, order in orders.items() if order is not None}
+    for split, order in given.items():
+        first = next(iter(given))
+        if order != given[first]:
+            raise DatasetError(
+                f"{where}: {first} and {split} have ordered categories that differ: "
+                f"{given[first]!r:.80} and {order!r:.80}; use the same in all splits, or give "
+                "classes=[...]"
+            )
+    return next(iter(given.values()), None)
+
+
 def _as_array(values: Any) -> Any:
     if hasattr(values, "to_numpy"):
         values = values.to_numpy()
@@ -91,6 +120,7 @@ def _as_array(values: Any) -> Any:
 
 def _names(values: Any, where: str) -> list[str] | None:
     """Return labels that are names as a list; None if they are not names."""
+    check_unmasked(values, where)
     if not isinstance(values, np.ndarray) or values.ndim != 1 or values.dtype.kind not in "OUT":
         return None
     names = values.tolist()
@@ -104,7 +134,11 @@ def _names(values: Any, where: str) -> list[str] | None:
 
 
 def _encode(
-    named: Mapping[SplitName, list[str] | None], classes: tuple[str, ...] | None, prefix: str
+    named: Mapping[SplitName, list[str] | None],
+    classes: tuple[str, ...] | None,
+    prefix: str,
+    task: Task | None,
+    order: Sequence[str] | None,
 ) -> tuple[dict[SplitName, Any], tuple[str, ...]]:
     """Return class indices instead of names, and all classes."""
     if others := [split for split, names in named.items() if names is None]:
@@ -115,7 +149,10 @@ def _encode(
         )
     every = {split: names for split, names in named.items() if names is not None}
     try:
-        indices, classes = class_indices([n for names in every.values() for n in names], classes)
+        joined = [name for names in every.values() for name in names]
+        indices, classes = class_indices(joined, classes, task, order)
+    except UnorderedGradesError:
+        raise  # the labels may be right, an argument is missing
     except ValueError as error:
         kind = DatasetError if classes is None else ValueError
         raise kind(f"{prefix}labels: {error}") from error

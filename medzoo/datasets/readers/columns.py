@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
+from typing import Any
 
 from medzoo.errors import unknown_name
 
@@ -82,3 +83,13 @@ def is_binary(values: Iterable[object]) -> bool:
     """
     found = {str(value).casefold() for value in values}
     return not BINARY.keys().isdisjoint(found) and found <= BINARY.keys() | UNKNOWN
+
+
+def ordered_categories(column: Any) -> list[Any] | None:
+    """Return the categories of a pandas column in their order; None if they have none.
+
+    Args:
+        column: A Series, or anything else, which has no order.
+    """
+    dtype = getattr(column, "dtype", None)
+    return [*dtype.categories] if dtype is not None and getattr(dtype, "ordered", False) else None

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from medzoo.datasets.build import RawDataset
 from medzoo.datasets.info import SplitName, class_names
-from medzoo.datasets.readers.labelled import LabelledImages, class_indices
+from medzoo.datasets.names.splits import find_split, resembles_split
+from medzoo.datasets.readers.labelled import LabelledImages, UnorderedGradesError, class_indices
 from medzoo.datasets.readers.read import ReadingOptions, check_names, read_labelled
-from medzoo.datasets.readers.split_names import find_split, resembles_split
 from medzoo.datasets.readers.text_table import TABLES
 from medzoo.datasets.source import given_path
 from medzoo.errors import DatasetError
@@ -49,13 +49,14 @@ def read_folder(
 
     Args:
         path: The folder.
-        classes: The classes in their order; by default the names of the folders, sorted.
+        classes: The classes in their order; by default the names of the folders, sorted. Required
+            for grades that are not numbers.
         exclude: Glob patterns of files and folders to leave out; see `Exclude`.
         **options: See `ReadingOptions`.
 
     Raises:
         TypeError: If an option has the wrong type.
-        ValueError: If an option has an invalid value.
+        ValueError: If an option has an invalid value, or grades have no order.
         DatasetError: If the folder does not have the expected layout, or contains masks of images;
             and as for `read_labelled`.
     """
@@ -72,9 +73,12 @@ def read_folder(
         found = [
             (file, part) for part in folder.class_folders() for file in folder.images(part.folder)
         ]
-        labels, names = class_indices([part.label for _, part in found], classes)
+        own = [part.label for _, part in found]
+        labels, names = class_indices(own, classes, options.get("task"))
         if len(names) == 1 and _table_hint(root):
             raise DatasetError(f"{root}: all images are in one folder, {names[0]}")
+    except UnorderedGradesError:
+        raise  # the folder may be right, an argument is missing
     except (DatasetError, ValueError) as error:
         message = str(error) if isinstance(error, DatasetError) else f"{root}: {error}"
         raise DatasetError(message + _table_hint(root)) from error

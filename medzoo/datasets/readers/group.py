@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Literal, TypeAlias
 
+from medzoo.datasets.names.spelling import differ, identity, is_missing
 from medzoo.datasets.readers.columns import is_binary, simplify
 
 GroupColumn: TypeAlias = "str | Literal[False] | None"
@@ -55,7 +56,7 @@ def find_group(
 
 
 def check_filled(name: str, cells: Iterable[tuple[object, object]], chosen: bool) -> None:
-    """Check that each image has a group.
+    """Check that each image has a group, and each group one name.
 
     Args:
         name: The column of the groups.
@@ -63,12 +64,38 @@ def check_filled(name: str, cells: Iterable[tuple[object, object]], chosen: bool
         chosen: Whether the caller named the column.
 
     Raises:
-        ValueError: If a value is missing.
+        ValueError: If a value is missing, or two names of groups are spellings of one.
     """
-    empty = [place for place, value in cells if value is None or value == ""]
+    filled = list(cells)
+    empty = [(place, value) for place, value in filled if value is None or is_missing(str(value))]
     if empty:
+        place, value = empty[0]
         hint = "" if chosen else ", or use group=False to ignore the column"
         others = f" (and {len(empty) - 1:,} more)" if len(empty) > 1 else ""
+        what = "empty" if value is None or value == "" else f"{value!r}, which means missing"
         raise ValueError(
-            f"{empty[0]}: {name} is empty{others}; fill in the group of each image{hint}"
+            f"{place}: {name} is {what}{others}; fill in the group of each image{hint}"
         )
+    try:
+        check_spellings(value for _, value in filled)
+    except ValueError as error:
+        hint = "group=False accepts them as they are, and ignores the column"
+        raise ValueError(f"{name}: {error}; {hint}") from error
+
+
+def check_spellings(groups: Iterable[object]) -> None:
+    """Check that no group has two names, of which one could be in train and one in test.
+
+    Args:
+        groups: Names or numbers of groups.
+
+    Raises:
+        ValueError: If two are equal but for case, blanks, Unicode form or zeros before a number.
+    """
+    spellings: dict[str, object] = {}
+    for group in dict.fromkeys(groups):
+        other = spellings.setdefault(identity(str(group)), group)
+        if other is not group:
+            names = differ(str(other), str(group)) if str(other) != str(group) else ""
+            names = names or f"{other!r} and {group!r} are the same number"
+            raise ValueError(f"the groups {names}; write each group in one spelling")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,18 +10,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from medzoo.datasets.build import RawDataset
-from medzoo.datasets.info import class_names
+from medzoo.datasets.info import Task, class_names
+from medzoo.datasets.names.splits import are_splits, split_named
 from medzoo.datasets.readers.columns import find_column
 from medzoo.datasets.readers.group import GroupColumn, check_filled, find_group, is_group_name
-from medzoo.datasets.readers.labelled import LabelledImages, class_indices
+from medzoo.datasets.readers.labelled import (
+    LabelledImages,
+    UnorderedGradesError,
+    by_value,
+    check_names_found,
+    class_indices,
+)
 from medzoo.datasets.readers.read import ReadingOptions, check_names, read_labelled
-from medzoo.datasets.readers.split_names import split_named
 from medzoo.errors import DatasetError
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 
+_TEXT = ("string", "large_string")
 _FEATURES = {"image": "datasets.Image", "label": "datasets.ClassLabel (class_encode_column)"}
 
 
@@ -38,7 +45,8 @@ def read_huggingface(
 
     Args:
         data: A ``datasets.DatasetDict`` or ``datasets.Dataset``.
-        classes: The classes in their order; by default those of the label column.
+        classes: The classes in their order; by default those of the label column. Required for
+            grades that are in alphabetical order, unless they are numbers.
         image: Column of the images; required if there are several.
         label: Column of the classes; required if there are several.
         group: Column of the group (patient, lesion) that an image belongs to; by default the
@@ -90,6 +98,8 @@ def read_huggingface(
         named_so = {name: _values(parts, name) for name in features if is_group_name(name)}
         group = detected = find_group(named_so, (image, label))
     groups = _values(parts, group) if group else []
+    if set(splits.values()) == {"train"}:
+        _refuse_splits(first, (image, label, group))
 
     encoded = {
         name: _plain(part, image).cast_column(image, datasets.Image(decode=False))
@@ -103,10 +113,12 @@ def read_huggingface(
     values = _values(parts, label)
     known = _class_names(features[label]) or []
     named = [_names(known, value, file) for file, value in zip(files, values, strict=True)]
-    classes = tuple(classes or known)
+    if classes is None:
+        _check_declared(known, options.get("task"))
+        classes = tuple(known)
+    numbers, _ = class_indices([name for own in named for name in own], classes)
     labels = np.zeros((len(files), len(classes)), np.int64)
-    for row, own in enumerate(named):
-        labels[row, class_indices(own, classes)[0]] = 1
+    labels[np.repeat(np.arange(len(files)), [len(own) for own in named]), numbers] = 1
     if isinstance(features[label], datasets.ClassLabel):
         labels = labels.argmax(1)
     listed = LabelledImages(
@@ -153,6 +165,33 @@ def _class_names(kind: Any) -> list[str] | None:
     """Return the class names of a column of classes or of lists of classes, else None."""
     names = getattr(getattr(kind, "feature", kind), "names", None)
     return list(names) if names else None
+
+
+def _check_declared(names: Sequence[str], task: Task | None) -> None:
+    """Check the names of a column of classes, which may come from text (class_encode_column)."""
+    check_names_found(names)
+    if task == "ordinal-regression" and [*names] == sorted(names) != by_value(names):
+        raise UnorderedGradesError(
+            f"the classes {', '.join(map(repr, names)):.200} are in alphabetical order, as "
+            f"class_encode_column sorts them, and task={task!r} needs that of the grades; give "
+            "classes=[...] in the order of the grades"
+        )
+
+
+def _refuse_splits(part: Any, used: Collection[object]) -> None:
+    """Check that no column that would be ignored says in which split each image is."""
+    for column, kind in part.features.items():
+        names = getattr(kind, "names", None) or []
+        if column in used or not (names or getattr(kind, "dtype", None) in _TEXT):
+            continue
+        values = part.with_format(None).unique(column)
+        if are_splits(names[value] if isinstance(value, int) else value for value in values):
+            raise ValueError(
+                f"{column} contains only names of splits, but the images would be split at random; "
+                "give a datasets.DatasetDict with a part for each split "
+                f"(data.filter(lambda row: row[{column!r}] == 'train'), ...), or leave the column "
+                f"out with remove_columns({column!r})"
+            )
 
 
 def _column(

@@ -10,6 +10,7 @@ import numpy as np
 
 from medzoo.datasets.build import RawDataset
 from medzoo.datasets.info import SplitName, Task, class_names
+from medzoo.datasets.names.splits import are_splits, split_named
 from medzoo.datasets.readers.columns import (
     BINARY,
     UNKNOWN,
@@ -18,10 +19,9 @@ from medzoo.datasets.readers.columns import (
     recognise_column,
 )
 from medzoo.datasets.readers.group import GroupColumn, check_filled, find_group, is_group_name
-from medzoo.datasets.readers.labelled import LabelledImages, class_indices
+from medzoo.datasets.readers.labelled import LabelledImages, UnorderedGradesError, class_indices
 from medzoo.datasets.readers.locate import locate_images
 from medzoo.datasets.readers.read import ReadingOptions, check_names, read_labelled
-from medzoo.datasets.readers.split_names import split_named
 from medzoo.datasets.readers.text_table import (
     TableSource,
     TextTable,
@@ -56,7 +56,8 @@ def read_table(
 
     Args:
         table: A CSV file or a DataFrame, with one row per image.
-        classes: The classes in their order; by default the names that occur, sorted.
+        classes: The classes in their order; by default the names that occur, sorted, or in the
+            order of an ordered Categorical. Grades that are not numbers need one of the two.
         root: Folder of the images, or several; by default the folder of the table.
         image: Column of the image paths or names; by default recognised by its name.
         label: Column of the class names or of lists of labels, or several columns of zeros and
@@ -69,7 +70,7 @@ def read_table(
 
     Raises:
         TypeError: If `table` is not a path or a DataFrame, or an option has the wrong type.
-        ValueError: If an option has an invalid value.
+        ValueError: If an option has an invalid value, or grades have no order.
         DatasetError: If the table cannot be read or is incomplete; and as for `read_labelled`.
     """
     check_names(options, read_table)
@@ -104,6 +105,8 @@ def read_table(
             group=group,
             task=options.get("task"),
         )
+    except UnorderedGradesError:
+        raise  # the table may be right, an argument is missing
     except (OSError, ValueError) as error:
         what = file or "the DataFrame"
         raise DatasetError(f"{what} is not a valid table of images and labels: {error}") from error
@@ -145,6 +148,8 @@ def _list_images(
     group = find_column(group, table.columns) if group else detected
     if group:
         check_filled(group, table.cells(group), chosen=detected is None)
+    if split is None:
+        _refuse_splits(table, [*used, group])
     if isinstance(label, str):
         labels, names = _named_labels(table, label, classes, task)
     else:
@@ -158,6 +163,18 @@ def _list_images(
         groups=table.columns[group] if group else None,
         group_note=f"grouped by {group}" if group else "",
     )
+
+
+def _refuse_splits(table: TextTable, used: Sequence[str | None]) -> None:
+    """Check that no column that would be ignored says in which split each image is."""
+    for name, cells in table.columns.items():
+        if name not in used and are_splits(cells):
+            found = [cell for cell in dict.fromkeys(cells) if cell]
+            raise ValueError(
+                f"{name} contains only names of splits ({', '.join(found)}), but the "
+                "images would be split at random; choose it with Dataset.from_table: "
+                f"split={name!r}, or rename it to split (or drop it, if it means something else)"
+            )
 
 
 def _splits(table: TextTable, name: str) -> list[SplitName]:
@@ -195,7 +212,7 @@ def _named_labels(
     """Read a column of class names, or of lists of labels such as ``Mass|Effusion``."""
     cells = table.filled(column)
     if task != _MULTI_LABEL and (task or not any("|" in cell for cell in cells)):
-        return class_indices(cells, classes)
+        return class_indices(cells, classes, task, table.orders.get(column))
     if is_binary(cells):
         raise ValueError(
             f"{column} contains only zeros and ones; for a single label, write label=[{column!r}]"

@@ -8,12 +8,13 @@ import io
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from medzoo.datasets.readers.columns import ordered_categories
 from medzoo.files import regular_file
 
 if TYPE_CHECKING:
@@ -38,10 +39,12 @@ class TextTable:
             missing cell is an empty string.
         places: Where each row is, for messages: its first line in the file (``"line 2"``), or its
             index in the DataFrame (``"row 0"``).
+        orders: The values of each column that has an order (an ordered Categorical of pandas).
     """
 
     columns: dict[str, list[str]]
     places: list[str]
+    orders: dict[str, list[str]] = field(default_factory=dict)
 
     def cells(self, name: str) -> Iterator[tuple[str, str]]:
         """Yield place and text of each cell of a column.
@@ -146,7 +149,11 @@ def read_frame(frame: pandas.DataFrame) -> TextTable:
                 for place, value, empty in zip(places, values, missing, strict=True)
             ]
         )
-    return _build(header, columns, places)
+    orders = {}
+    for number, name in enumerate(header):
+        if categories := ordered_categories(frame.iloc[:, number]):
+            orders[name] = [*dict.fromkeys(_text(value, name) for value in categories)]
+    return replace(_build(header, columns, places), orders=orders)
 
 
 def _text(value: Any, where: str) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from medzoo.datasets.names.splits import find_split
 from medzoo.datasets.storage.content import file_version
 from medzoo.datasets.storage.extract import extract, find_extracted
 from medzoo.datasets.storage.md5 import file_md5
@@ -145,6 +146,13 @@ def _readable(path: Path) -> Iterator[None]:
 def _keys(archive: zipfile.ZipFile) -> list[str]:
     """Return the keys of the splits in the archive: images and labels of one at least."""
     found = {name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")}
+    for key in sorted(found.difference(KEYS)):
+        name, _, part = key.rpartition("_")
+        if part.casefold() in ("images", "labels") and (split := find_split(name)):
+            raise ValueError(
+                f"the array {key} seems to be of the split {split}, but would not be read; rename "
+                f"it to {split}_{part.casefold()}, or remove it"
+            )
     splits = [split for split in SPLITS if found & {f"{split}_images", f"{split}_labels"}]
     keys = [key for key in KEYS if key.split("_")[0] in (splits or SPLITS)]
     if missing := [key for key in keys if key not in found]:

@@ -199,3 +199,29 @@ def test_names_of_columns_are_found_in_any_case():
     twice = part(24, Patient=kind, PATIENT=kind)
     with pytest.raises(ValueError, match="'patient' could be each of Patient, PATIENT"):
         Dataset.from_huggingface(twice, group="patient")
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        (datasets.Value("string"), ["train", "valid", "test"] * 8),
+        (datasets.ClassLabel(names=["train", "test"]), [0, 1] * 12),
+    ],
+)
+def test_a_column_of_splits_is_not_ignored(kind):
+    table = part(24, subset=kind)
+    message = r"subset .*datasets\.DatasetDict.*remove_columns\('subset'\)"
+    for data in (table, datasets.DatasetDict({"train": table})):
+        with pytest.raises(ValueError, match=message):
+            Dataset.from_huggingface(data, label="dx")
+    two = datasets.DatasetDict(
+        {"train": table, "test": part(4, 100, subset=(kind[0], kind[1][:4]))}
+    )
+    with pytest.warns(UserWarning, match="become val"):
+        assert len(Dataset.from_huggingface(two, label="dx").test) == 4
+
+
+def test_columns_of_other_text_are_ignored():
+    text = datasets.Value("string")
+    table = part(24, site=(text, ["train", "bus"] * 12), note=(text, [None] * 24))
+    assert "split with seed" in Dataset.from_huggingface(table).provenance.note

@@ -354,3 +354,27 @@ def test_one_label_is_a_column_or_two_classes(write):
     assert one.info.classes == ("mass",)
     assert one.train.labels.shape[1] == 1
     assert Dataset.from_table(table, label="mass").info.classes == ("0", "1")
+
+
+@pytest.mark.parametrize("name", ["set", "subset", "partition", "fold", "usage", "dataset_split"])
+def test_splits_in_a_column_of_another_name_are_not_ignored(write, name):
+    table = write(label=LABELS, **{name: SPLITS})
+    message = rf"{name} contains .*train, val, test.*split={name!r}.*rename it to split.*or drop it"
+    with pytest.raises(DatasetError, match=message):
+        load_dataset(table)
+    data = Dataset.from_table(table, split=name)
+    assert [len(part) for part in data.splits.values()] == [6, 3, 3]
+    labels = {"mass": [0, 1] * 6, "edema": [0, 1, 1] * 4}
+    with pytest.raises(DatasetError, match=message):
+        load_dataset(write(**labels, **{name: SPLITS}))
+
+
+def test_other_columns_may_contain_names_of_splits(write):
+    splits = {"split": SPLITS, "set": ["train"] * 12}
+    assert len(Dataset.from_table(write(label=LABELS, **splits)).test) == 3
+    note = ["", "test"] * 6  # neither a name of a split for each image, nor several of them
+    assert "split with seed" in load_dataset(write(label=LABELS, note=note)).provenance.note
+    with pytest.raises(DatasetError, match=r"set .*split='set'"):
+        load_dataset(write(label=LABELS, set=[*SPLITS[:-1], ""]))
+    named = ["train", "test"] * 6
+    assert load_dataset(write(label=named)).info.classes == ("test", "train")

@@ -183,3 +183,27 @@ def test_only_regular_files_are_read(tmp_path, kind):
 def write_whole(folder):
     np.savez(folder / "whole.npz", **make_arrays())
     return folder / "whole.npz"
+
+
+@pytest.mark.parametrize(
+    ("key", "split"),
+    [
+        ("valid_images", "val"),
+        ("Test_images", "test"),
+        ("training_labels", "train"),
+        ("dev_Labels", "val"),
+        ("test_set_images", "test"),
+    ],
+)
+def test_splits_of_other_names_are_not_ignored(write_npz, key, split):
+    arrays = make_arrays()
+    message = f"the array {key} seems to be of the split {split}.*rename it to {split}_.*or remove"
+    for left_out in ({}, {f"{split}_images": None, f"{split}_labels": None}):
+        path = write_npz(**{key: arrays["train_images"]}, **left_out)
+        with pytest.raises(DatasetError, match=message):
+            load_dataset(path)
+
+
+def test_other_arrays_are_ignored(write_npz):
+    path = write_npz(extra_images=np.zeros(3), train_ids=np.arange(6), val_mask=np.ones(2))
+    assert len(load_dataset(path).train) == 6

@@ -1,8 +1,9 @@
-"""Recognise the names of splits, in folders, tables and data sets of the Hugging Face Hub alike."""
+"""Recognise the names of splits, in folders, tables, Hugging Face data sets and archives alike."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from medzoo.datasets.info import SplitName
 from medzoo.errors import unknown_name
@@ -47,6 +48,17 @@ def split_named(name: str) -> SplitName:
     if split := find_split(name):
         return split
     raise unknown_name("split", name, _SPLITS)
+
+
+def are_splits(values: Iterable[str | None]) -> bool:
+    """Return whether a column says in which split each image is, whatever its name.
+
+    Args:
+        values: The text of each cell. If some are empty, the others have to be of several splits.
+    """
+    found = set(values)
+    filled = {find_split(value) for value in found if value}
+    return bool(filled) and None not in filled and (len(filled) > 1 or all(found))
 
 
 def resembles_split(name: str) -> bool:

@@ -1,6 +1,6 @@
 import pytest
 
-from medzoo.datasets.readers.split_names import find_split, resembles_split, split_named
+from medzoo.datasets.names.splits import find_split, resembles_split, split_named
 
 
 @pytest.mark.parametrize(

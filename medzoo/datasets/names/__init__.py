@@ -1,0 +1,1 @@
+"""Names in data sets: of splits, and those that are written in several ways."""
