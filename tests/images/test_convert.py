@@ -77,6 +77,14 @@ def test_premultiplied_and_palette_transparency(mode):
     assert np.array_equal(to_uint8(image).permute(1, 2, 0), on_black(plain))
 
 
+def test_a_palette_with_transparency():
+    image = Image.new("P", (3, 1))
+    image.putdata([0, 1, 2])
+    image.putpalette([200, 100, 50, 255, 200, 100, 50, 128, 200, 100, 50, 0], "RGBA")
+    assert "transparency" not in image.info
+    assert decode_pixels(image).tolist() == [[[200, 100, 50], [100, 50, 25], [0, 0, 0]]]
+
+
 @pytest.mark.parametrize("turn", range(1, 9))
 @pytest.mark.parametrize("mode", ["L", "RGBA", "I;16", "F"])
 def test_every_orientation_of_every_kind_is_upright(turn, mode):

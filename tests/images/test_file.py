@@ -130,11 +130,50 @@ def test_what_is_transparent_is_black(tmp_path):
     assert read_image(tmp_path / "opaque.png").shape == (3, 2)
 
 
+def test_transparent_colours_of_a_palette_are_black(tmp_path):
+    header = struct.pack("<BBBHHBHHHHBB", 0, 1, 1, 0, 3, 32, 0, 0, 3, 1, 8, 0x20)
+    palette = bytes([0, 100, 200, 255, 0, 100, 200, 128, 0, 100, 200, 0])  # BGRA
+    (tmp_path / "a.tga").write_bytes(header + palette + bytes([0, 1, 2]))
+    found = read_image(tmp_path / "a.tga")
+    assert found.tolist() == [[[200, 100, 0], [100, 50, 0], [0, 0, 0]]]
+    with Image.open(tmp_path / "a.tga") as image:
+        assert np.array_equal(to_uint8(image).permute(1, 2, 0), found)
+
+
+def test_the_transparent_value_of_16_bit_gray_is_black(tmp_path):
+    values = np.array([[128 * 257, 0, 65535]], np.uint16)
+    Image.fromarray(values).save(tmp_path / "a.png", transparency=65535)
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.info["transparency"] == 65535
+        assert to_uint8(image)[0, 0].tolist() == read_image(tmp_path / "a.png").tolist()[0]
+    assert read_image(tmp_path / "a.png")[0, 2] == 0
+
+
 def test_exif_turns_it_upright(colour, tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # turned by a quarter
     Image.fromarray(colour).save(tmp_path / "a.png", exif=exif)
     assert np.array_equal(read_image(tmp_path / "a.png"), np.rot90(colour, -1))
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "webp"])
+def test_an_opened_file_is_turned_once_whether_its_pixels_were_loaded_or_not(
+    suffix, turn, colour, tmp_path
+):
+    path = tmp_path / f"a.{suffix}"
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    options = {"webp": {"lossless": True}, "jpg": {"quality": 95}}.get(suffix, {})
+    Image.fromarray(colour).save(path, exif=exif, **options)
+    found = read_image(path)
+    assert found.shape[:2] == ((56, 40) if turn > 4 else (40, 56))
+    for load in (False, True):
+        with Image.open(path) as image:
+            if load:
+                image.load()
+            for _ in range(2):  # the first time must not change what the second gives
+                assert np.array_equal(to_uint8(image).permute(1, 2, 0), found)
 
 
 @pytest.mark.parametrize("suffix", ["gif", "png", "webp", "tif"])

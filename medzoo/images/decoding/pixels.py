@@ -11,7 +11,6 @@ from PIL.Image import Transpose
 from medzoo.images.decoding.pillow import MAX_16_BIT, integer_range, is_white_zero
 
 _STEP_16_BIT = MAX_16_BIT // 255  # 257 values in 16 bits become one in 8 bits
-_WITH_ALPHA = ("la", "pa", "rgba")  # in upper case, or partly in lower case if premultiplied
 _BLOCK = 1 << 20  # pixels converted at once, so that intermediate results stay small
 _ORIENTATION = 0x0112  # tag of EXIF
 _UPRIGHT = {
@@ -51,8 +50,9 @@ def decode_pixels(image: Image.Image) -> np.ndarray:
     Returns:
         Modes of numbers (``F``, ``I`` and ``I;16``) as they are, (H, W), or inverted if zero is
         white; every other mode as uint8, (H, W) if gray, else RGB (H, W, 3), with transparency
-        blended with black.
+        blended with black. A transparent value of the modes of numbers is 0.
     """
+    image.load()  # Pillow itself turns TIFF files, and then no longer says that they were turned
     is_inverted = image.mode.startswith("I") and is_white_zero(image)
     white = integer_range(image) if is_inverted else None
     # Not ImageOps.exif_transpose, which also writes the EXIF data again, however large.
@@ -61,9 +61,12 @@ def decode_pixels(image: Image.Image) -> np.ndarray:
         image = image.transpose(turn)
     if image.mode == "F" or image.mode.startswith("I"):
         numbers = np.asarray(image)
+        transparent = image.info.get("transparency")
+        if isinstance(transparent, int):
+            numbers = np.where(numbers == transparent, numbers.dtype.type(0), numbers)
         return numbers if white is None else white - numbers
     gray = image.mode in ("1", "L", "LA", "La")
-    if image.mode.lower() not in _WITH_ALPHA and "transparency" not in image.info:
+    if not image.has_transparency_data:
         mode = "L" if gray else "RGB"
         return np.array(image if image.mode == mode else image.convert(mode))  # spares a copy
     colours = blend_with_black(np.asarray(image.convert("LA" if gray else "RGBA")))
