@@ -87,22 +87,41 @@ def test_16_and_32_bits_are_distinguished_where_pillow_opens_both_in_mode_i(tmp_
     ("values", "expected"),
     [
         (np.array([[0, 0.5, 1]], np.float32), [[0, 128, 255]]),
-        (np.array([[-1000, 500, 2000]], np.float32), [[0, 128, 255]]),
-        (np.array([[-10, 0, 10]], np.int32), [[0, 128, 255]]),
-        (np.array([[0, 51, 255]], np.int32), [[0, 51, 255]]),
-        (np.array([[np.nan, -np.inf, 4, 8, np.inf]], np.float32), [[0, 0, 0, 255, 255]]),
-        (np.array([[7.5, 7.5]], np.float32), [[0, 0]]),
+        (np.array([[-1e-4, 1.0001]], np.float32), [[0, 255]]),
+        (np.array([[0, 257, 65535]], np.int32), [[0, 1, 255]]),
+        (np.array([[-1000, 500, 2000]], np.float32), "float image has values from -1000 to 2000"),
+        (np.array([[0, 0.5, 255]], np.float32), "from 0 to 255, expected 0 to 1; scale it"),
+        (np.array([[0, 1, np.nan]], np.float32), "float image has NaN as a value"),
+        (np.array([[0, 1, np.inf]], np.float32), "from 0 to inf"),
+        (np.array([[-10, 0, 10]], np.int32), "values from -10 to 10, expected 0 to 65535; window"),
     ],
 )
-def test_numbers_without_a_range_are_stretched(values, expected, tmp_path):
+def test_numbers_are_scaled_by_a_known_range_or_refused(values, expected, tmp_path):
     Image.fromarray(values).save(tmp_path / "a.tif")
-    assert read_image(tmp_path / "a.tif").tolist() == expected
+    with Image.open(tmp_path / "a.tif") as image:
+        if isinstance(expected, list):
+            assert read_image(tmp_path / "a.tif").tolist() == expected
+            assert to_uint8(image)[0].tolist() == expected
+            return
+        with pytest.raises(DatasetError, match=rf"a\.tif.*{expected}"):
+            read_image(tmp_path / "a.tif")
+        with pytest.raises(ValueError, match=expected):
+            to_uint8(image)
 
 
-def test_an_image_of_nan_only_is_refused(tmp_path):
-    Image.fromarray(np.full((2, 2), np.nan, np.float32)).save(tmp_path / "a.tif")
-    with pytest.raises(DatasetError, match="finite"):
-        read_image(tmp_path / "a.tif")
+def test_floats_whose_zero_is_white_are_inverted(tmp_path):
+    values = np.array([[0, 0.2, 1]], np.float32)
+    Image.fromarray(values).save(tmp_path / "a.tif", tiffinfo={262: 0})
+    with Image.open(tmp_path / "a.tif") as image:
+        assert image.tag_v2[262] == 0
+        assert to_uint8(image)[0].tolist() == [[255, 204, 0]]
+    assert read_image(tmp_path / "a.tif").tolist() == [[255, 204, 0]]
+
+
+def test_32_bit_integers_of_few_bits_are_noticed_like_those_of_16(tmp_path):
+    Image.fromarray(np.array([[0, 51, 255]], np.int32)).save(tmp_path / "a.tif")
+    with pytest.warns(UserWarning, match="look like 8-bit"):
+        assert read_image(tmp_path / "a.tif").tolist() == [[0, 0, 1]]
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr"])
