@@ -23,6 +23,7 @@ from medzoo.datasets.storage.mmap import MappedImages, find_map, iter_chunks, ta
 from medzoo.escape import for_display
 from medzoo.files import write_atomically
 from medzoo.images.encode import encode_picture
+from medzoo.spec.checks import as_whole
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -238,8 +239,12 @@ class Split(TorchDataset[Sample]):
 
         Args:
             count: Number of images; all of them, if the split has fewer.
+
+        Raises:
+            TypeError: If `count` is not a whole number.
+            ValueError: If it is negative.
         """
-        return self.subset(slice(count))
+        return self.subset(slice(as_whole("count", count, 0)))
 
 
 def as_positions(indices: Any, count: int) -> Tensor:
@@ -297,8 +302,8 @@ def show(split: Split, *, per_class: int = 10) -> Image:
         An RGB image, which notebooks show.
 
     Raises:
-        TypeError: If `split` is not a `Split`.
-        ValueError: If `per_class` is below 1.
+        TypeError: If `split` is not a `Split`, or `per_class` is not a whole number.
+        ValueError: If `per_class` is below 1, or so large that no picture has room for it.
 
     Example:
         >>> import medzoo
