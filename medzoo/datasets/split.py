@@ -20,10 +20,10 @@ from medzoo.datasets.info import DatasetInfo, SplitName
 from medzoo.datasets.provenance import Provenance
 from medzoo.datasets.storage.gather import gather_rows
 from medzoo.datasets.storage.mmap import MappedImages, find_map, iter_chunks, take_rows
+from medzoo.errors import as_whole
 from medzoo.escape import for_display
 from medzoo.files import write_atomically
 from medzoo.images.encode import encode_picture
-from medzoo.spec.checks import as_whole
 
 if TYPE_CHECKING:
     from PIL.Image import Image

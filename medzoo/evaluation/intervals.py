@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medzoo.datasets import Task
+from medzoo.errors import as_number, as_whole
 from medzoo.evaluation.metrics import (
     Array,
     Floats,
@@ -25,7 +26,6 @@ from medzoo.evaluation.metrics import (
 from medzoo.evaluation.metrics.agreement import cohen_kappa, label_agreement, matthews
 from medzoo.evaluation.metrics.areas import weighted_areas
 from medzoo.evaluation.metrics.selective import risk_areas
-from medzoo.spec.checks import as_number, as_whole
 
 _CHUNK_ELEMENTS = 4_000_000
 """Counts held at once (32 MB), whatever the size of the split."""

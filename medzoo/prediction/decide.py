@@ -9,6 +9,7 @@ from typing import SupportsIndex
 import numpy as np
 from torch import Tensor
 
+from medzoo.errors import as_number
 from medzoo.evaluation.metrics import check_threshold
 from medzoo.evaluation.metrics.selective import confidence_of
 from medzoo.evaluation.operating_points import ConfidencePoint, OperatingPoint, ThresholdLike
@@ -17,7 +18,6 @@ from medzoo.inference.conformal import named_sets
 from medzoo.inference.selective import check_risk
 from medzoo.prediction.result import Prediction
 from medzoo.spec import ConformalSpec, ModelSpec, SelectiveSpec
-from medzoo.spec.checks import as_number
 
 
 @dataclass(frozen=True)

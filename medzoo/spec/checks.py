@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import fields
 from numbers import Real
-from typing import Any, SupportsFloat
+from typing import Any
+
+from medzoo.errors import check_whole as check_whole
+from medzoo.errors import is_whole as is_whole
 
 MAX_SIZE = 4096
 """Largest height (= width) of a model's images, in pixels: a batch of larger ones fits nowhere."""
@@ -22,77 +23,6 @@ MAX_TEMPERATURE = 1e30
 """Largest temperature; its inverse is the smallest. Both are numbers in float32."""
 MAX_ARGUMENT = 65_536
 """Largest number among the arguments of an architecture."""
-
-
-def is_whole(value: Any, least: int) -> bool:
-    """Return whether a value is a whole number (not a boolean) of at least `least`.
-
-    Args:
-        value: Any value.
-        least: The smallest number allowed.
-    """
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
-
-
-def check_whole(name: str, value: Any, least: int, most: int | None = None) -> None:
-    """Refuse what is not a whole number from `least` to `most`.
-
-    Args:
-        name: The field, for the message.
-        value: Its value.
-        least: The smallest number allowed.
-        most: The largest number allowed; None if there is no limit.
-
-    Raises:
-        TypeError: If it is not an `int`, or a boolean.
-        ValueError: If it is smaller or larger.
-    """
-    if is_whole(value, least) and (most is None or value <= most):
-        return
-    kind = ValueError if is_whole(value, value) else TypeError
-    limit = f" and at most {most:,}" if most is not None else ""
-    raise kind(f"{name}={value!r:.80} must be a whole number of at least {least}{limit}")
-
-
-def as_whole(name: str, value: Any, least: int, most: int | None = None) -> int:
-    """Return a whole number of Python, NumPy or PyTorch as an `int`, after checking it.
-
-    Args:
-        name: The argument, for the message.
-        value: Its value.
-        least: The smallest number allowed.
-        most: The largest number allowed; None if there is no limit.
-
-    Raises:
-        TypeError: If it is not a whole number, or a boolean.
-        ValueError: If it is smaller or larger.
-    """
-    is_one = not isinstance(value, bool) and not getattr(value, "ndim", 0)  # arrays are several
-    if is_one and hasattr(value, "__index__"):
-        with suppress(TypeError):  # NumPy's booleans have no index, nor tensors of floats
-            value = operator.index(value)
-    check_whole(name, value, least, most)
-    return int(value)
-
-
-def as_number(name: str, value: Any, expected: str) -> float:
-    """Return a number of Python, NumPy or PyTorch as a `float`; its range is not checked.
-
-    Args:
-        name: The argument, for the message.
-        value: Its value.
-        expected: What it has to be, for the message, such as ``"a number from 0 to 1"``.
-
-    Raises:
-        TypeError: If it is not a number, or a boolean.
-    """
-    is_one = isinstance(value, SupportsFloat) and not getattr(value, "ndim", 0)
-    if not is_one or isinstance(value, bool):
-        raise TypeError(f"{name}={value!r:.80} must be {expected}")
-    try:
-        return float(value)
-    except OverflowError:  # an integer that no float can hold
-        return math.inf if value > 0 else -math.inf
 
 
 def check_arguments(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,9 +8,9 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from medzoo.errors import as_whole
 from medzoo.escape import for_display
 from medzoo.images.decoding.limits import MAX_PIXELS
-from medzoo.spec.checks import as_whole
 
 if TYPE_CHECKING:
     from medzoo.datasets.split import Split

@@ -17,7 +17,7 @@ from medzoo.datasets.leakage.duplicates import exact_copies
 from medzoo.datasets.leakage.report import LeakageReport, LeakedPair
 from medzoo.datasets.leakage.similarity import Similarity, thumbnails
 from medzoo.datasets.validation import check_dataset
-from medzoo.spec.checks import as_number
+from medzoo.errors import as_number
 
 DEFAULT_THRESHOLD = 0.5
 

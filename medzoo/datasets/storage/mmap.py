@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from medzoo.datasets.storage.pages import count_read, find_file, register, was_written
-from medzoo.errors import DatasetError
-from medzoo.spec.checks import as_whole
+from medzoo.errors import DatasetError, as_whole
 
 # What is copied before the memory of maps may be released. Each row can map a block of 2 MB.
 _STEP, _ROWS = 16 << 20, 128  # bytes, rows

@@ -11,13 +11,13 @@ import numpy as np
 
 from medzoo.datasets import Split
 from medzoo.deployment import load_model
+from medzoo.errors import as_number
 from medzoo.escape import for_display
 from medzoo.evaluation.metrics import Floats, check_threshold, score_predictions
 from medzoo.evaluation.metrics.selective import confidence_and_loss, confidence_of
 from medzoo.evaluation.operating_points.threshold import ThresholdLike, threshold_for
 from medzoo.inference import Model, SplitOptions, probabilities, split_logits
 from medzoo.inference.options import check_options
-from medzoo.spec.checks import as_number
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from medzoo.datasets import Split
 from medzoo.deployment import load_model
+from medzoo.errors import as_number
 from medzoo.escape import for_display
 from medzoo.evaluation.metrics import THRESHOLD, Floats, check_threshold, score_predictions
 from medzoo.inference import Model, SplitOptions, probabilities, split_logits
 from medzoo.inference.options import check_options
-from medzoo.spec.checks import as_number
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
