@@ -71,6 +71,41 @@ def _inner(value: Any) -> Iterable[Any]:
     return value if isinstance(value, list) else ()
 
 
+def check_json(name: str, value: Any, level: int = 0) -> None:
+    """Make sure that a value can be written as JSON and is the same when it is read.
+
+    Args:
+        name: What it is called in errors.
+        value: Text, a finite number, a boolean, None, or lists and dictionaries of these.
+        level: How deep it is nested in what is written.
+
+    Raises:
+        TypeError: If JSON has no such type, or a key is not text.
+        ValueError: If a number is not finite, or values are nested more than `MAX_DEPTH` levels
+            deep.
+    """
+    if level > MAX_DEPTH:
+        raise ValueError(f"{name:.80}... is nested more than {MAX_DEPTH} levels deep")
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if not isinstance(key, str):
+                raise TypeError(f"{name} has the key {key!r:.80}, expected text")
+            check_json(f"{name}[{key!r:.80}]", inner, level + 1)
+    elif isinstance(value, list | tuple):
+        for index, inner in enumerate(value):
+            check_json(f"{name}[{index}]", inner, level + 1)
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(
+                f"{name}={value!r} is not a finite number, which JSON cannot hold; give None"
+            )
+    elif value is not None and not isinstance(value, str | int):
+        raise TypeError(
+            f"{name}={value!r:.80} is of type {type(value).__name__}, expected text, a number, a "
+            "boolean, None, or lists and dictionaries of these"
+        )
+
+
 _NULL = "it contains a null character, which no name of a file may"
 _FIXES = {
     errno.EINVAL: "choose another name",

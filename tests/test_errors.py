@@ -1,11 +1,15 @@
-"""The wording of "unknown name" errors, and where warnings point."""
+"""The wording of "unknown name" errors, where warnings point, and checks of numbers."""
 
+import math
+
+import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 import medzoo
-from medzoo.errors import unknown_name, warn_caller
+from medzoo.errors import as_number, as_whole, unknown_name, warn_caller
 
 
 def test_close_matches_come_first():
@@ -41,3 +45,40 @@ def test_warnings_point_outside_of_the_library_at_any_depth():
         with pytest.warns(UserWarning, match="careful") as caught:
             function("careful") if function is warn_caller else function()
         assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize("value", [3, np.int64(3), np.uint8(3), torch.tensor(3)])
+def test_whole_numbers_of_any_library(value):
+    found = as_whole("count", value, 1, 3)
+    assert (found, type(found)) == (3, int)
+
+
+@pytest.mark.parametrize("value", ["3", None, 3.0, True, np.bool_(1), [3], np.array([3]), 10.5])
+def test_what_is_not_a_whole_number_is_named(value):
+    with pytest.raises(TypeError, match=r"^count=.* must be a whole number of at least 1$"):
+        as_whole("count", value, 1)
+
+
+def test_whole_numbers_have_limits():
+    for value in (0, np.int64(-3)):
+        with pytest.raises(ValueError, match=r"^count=.* at least 1 and at most 2,000$"):
+            as_whole("count", value, 1, 2000)
+    with pytest.raises(ValueError, match="at most 2,000"):
+        as_whole("count", 2001, 1, 2000)
+
+
+@pytest.mark.parametrize("value", [0.5, np.float32(0.5), np.array(0.5), torch.tensor(0.5)])
+def test_numbers_of_any_library(value):
+    found = as_number("share", value, "a number")
+    assert (found, type(found)) == (0.5, float)
+
+
+@pytest.mark.parametrize("value", ["0.5", None, True, [0.5], np.array([0.1, 0.2]), 1j])
+def test_what_is_not_a_number_is_named(value):
+    with pytest.raises(TypeError, match=r"^share=.* must be a number from 0 to 1$"):
+        as_number("share", value, "a number from 0 to 1")
+
+
+def test_an_integer_that_no_float_holds_is_infinite():
+    assert as_number("share", 10**400, "a number") == math.inf
+    assert as_number("share", -(10**400), "a number") == -math.inf

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from medzoo.datasets.info import DatasetInfo, SplitName, Task
 from medzoo.errors import DatasetError
+from medzoo.images.shape import check_dense
 
 Array: TypeAlias = "np.ndarray[Any, Any] | Tensor"
 
@@ -38,7 +39,7 @@ def as_images(images: Array, where: str) -> Tensor:
     Raises:
         TypeError: If it is neither an array nor a tensor.
         DatasetError: If the dtype or shape is not one of these, values are masked, or the array is
-            empty.
+            empty or not dense.
     """
     check_unmasked(images, where, "fill it with the gray value of the background")
     tensor = _as_tensor(images, where)
@@ -95,6 +96,11 @@ def as_labels(labels: Array, count: int, where: str) -> Tensor:
             f"{where}: {len(tensor):,} labels for {count:,} images; expected one label per image"
         )
     if tensor.is_floating_point():
+        if tensor.itemsize == 1:
+            raise DatasetError(
+                f"{where}: dtype is {_dtype_name(tensor)}, which cannot hold every whole number "
+                "above 16; give integers"
+            )
         tensor = tensor.masked_fill(tensor.isnan(), UNKNOWN)
     whole = tensor.to(torch.int64)
     if tensor.dtype == torch.uint64 and (whole < 0).any():  # PyTorch wraps these numbers around
@@ -277,6 +283,10 @@ def check_numbering(labels: Sequence[Tensor], where: str) -> None:
 
 def _as_tensor(array: Array, where: str) -> Tensor:
     if isinstance(array, Tensor):
+        try:
+            check_dense(array, "it")
+        except ValueError as error:
+            raise DatasetError(f"{where}: {error}") from error
         return array.detach().cpu()
     if not isinstance(array, np.ndarray):
         raise TypeError(

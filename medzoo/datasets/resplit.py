@@ -20,6 +20,7 @@ from medzoo.datasets.names.spelling import is_missing
 from medzoo.datasets.readers.columns import find_column
 from medzoo.datasets.readers.group import check_spellings
 from medzoo.datasets.readers.text_table import read_csv
+from medzoo.datasets.source import given_path
 from medzoo.datasets.split import Split
 from medzoo.datasets.storage.gather import gather_rows
 from medzoo.datasets.validation import check_dataset
@@ -52,7 +53,7 @@ def resplit(data: Dataset, split: str | Path | Mapping[Any, Positions]) -> Datas
     """
     check_dataset("data", data)
     if isinstance(split, str | Path):
-        path = Path(split).expanduser()
+        path = given_path("split", split)
         try:
             positions = _checked(_read_split(path, data), data)
         except (OSError, ValueError) as error:
@@ -135,7 +136,7 @@ def read_groups(path: str | Path, data: Sizes, column: str) -> list[str]:
         DatasetError: If the file cannot be read, a column is missing, or an image is not listed
             exactly once.
     """
-    path, sizes = Path(path).expanduser(), _sizes(data)
+    path, sizes = given_path("path", path), _sizes(data)
     groups: dict[int, str] = {}
     try:
         for place, position, group in _rows(path, sizes, column):
@@ -167,7 +168,7 @@ def read_column(path: str | Path, data: Sizes, column: str, split: SplitName) ->
         DatasetError: If the file cannot be read, a column is missing, or an image of the split is
             not listed exactly once.
     """
-    path, sizes = Path(path).expanduser(), _sizes(data)
+    path, sizes = given_path("path", path), _sizes(data)
     first = _first_positions(sizes)[split]
     try:
         values = {place: value for _, place, value in _rows(path, sizes, column)}

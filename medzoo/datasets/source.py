@@ -52,16 +52,23 @@ def given_path(name: str, value: object) -> Path:
     Raises:
         TypeError: If it is not a path.
         ValueError: If it is empty: that would stand for the current folder.
-        DatasetError: If it cannot be looked up, e.g. for lack of permission.
+        DatasetError: If it cannot be looked up, e.g. for lack of permission, or if it starts with
+            the home folder of a user who does not exist.
     """
     text = os.fspath(value) if isinstance(value, os.PathLike) else value
     if not isinstance(text, str):
         raise TypeError(f"{name}={value!r:.80} is of type {type(value).__name__}, expected a path")
     if not text:
         raise ValueError(f"{name} is empty, expected a path (that of the current folder is '.')")
-    path = Path(text).expanduser()
+    path = Path(text)
     try:
+        path = path.expanduser()
         path.exists()
+    except RuntimeError as error:
+        raise DatasetError(
+            f"{name}={text!r:.300}: the home folder {path.parts[0]!r:.80} is not known; write the "
+            "complete path"
+        ) from error
     except OSError as error:
         raise DatasetError(
             f"{name}={str(path)!r:.300}: {error.strerror}; check the path"
@@ -90,7 +97,7 @@ def data_root(root: str | Path | None = None) -> Path:
             "there is no data folder: the default folder of medmnist (~/.medmnist) cannot be "
             "created; give a folder as root= or in the environment variable MEDZOO_DATA"
         )
-    return Path(chosen).expanduser()
+    return given_path("MEDZOO_DATA", chosen)
 
 
 def sizes_on_disk(name: str, root: str | Path | None = None) -> tuple[int, ...]:

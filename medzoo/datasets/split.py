@@ -20,6 +20,7 @@ from medzoo.datasets.info import DatasetInfo, SplitName
 from medzoo.datasets.provenance import Provenance
 from medzoo.datasets.storage.gather import gather_rows
 from medzoo.datasets.storage.mmap import MappedImages, find_map, iter_chunks, take_rows
+from medzoo.errors import as_whole
 from medzoo.escape import for_display
 from medzoo.files import write_atomically
 from medzoo.images.encode import encode_picture
@@ -238,8 +239,12 @@ class Split(TorchDataset[Sample]):
 
         Args:
             count: Number of images; all of them, if the split has fewer.
+
+        Raises:
+            TypeError: If `count` is not a whole number.
+            ValueError: If it is negative.
         """
-        return self.subset(slice(count))
+        return self.subset(slice(as_whole("count", count, 0)))
 
 
 def as_positions(indices: Any, count: int) -> Tensor:
@@ -303,8 +308,8 @@ def show(split: Split, *, per_class: int = 10) -> Image:
         An RGB image, which notebooks show.
 
     Raises:
-        TypeError: If `split` is not a `Split`.
-        ValueError: If `per_class` is below 1.
+        TypeError: If `split` is not a `Split`, or `per_class` is not a whole number.
+        ValueError: If `per_class` is below 1, or so large that no picture has room for it.
 
     Example:
         >>> import medzoo

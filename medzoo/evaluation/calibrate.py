@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -69,9 +70,15 @@ class Calibration:
         return text
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the attributes as JSON-safe values; `conformal` and `selective` only if given."""
+        """Return the attributes as JSON-safe values, `conformal` and `selective` only if given.
+
+        NaN, such as the AUC of images of one class, becomes None.
+        """
         fitted = {"conformal": self.conformal, "selective": self.selective}
-        values = asdict(replace(self, conformal=None, selective=None))
+        values = {
+            name: None if isinstance(value, float) and math.isnan(value) else value
+            for name, value in asdict(replace(self, conformal=None, selective=None)).items()
+        }
         for name, one in fitted.items():
             del values[name]
             if one is not None:

@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from medzoo.datasets import Task
-from medzoo.evaluation.intervals import Interval, percentiles, resample_counts
+from medzoo.evaluation.intervals import Interval, check_resampling, percentiles, resample_counts
 from medzoo.evaluation.metrics import Array, Floats, score_predictions
 from medzoo.inference.conformal import prediction_sets
 from medzoo.spec import ConformalMethod, ConformalSpec
@@ -78,8 +78,10 @@ def score_sets(
         Coverage and size, overall and per class.
 
     Raises:
+        TypeError: If number or seed of the resamples are not whole numbers.
         ValueError: If shapes or values do not fit.
     """
+    resamples, seed = check_resampling(resamples, seed)
     data = score_predictions(labels, probabilities, task)
     inside = prediction_sets(conformal, probabilities, multi_label=data.multi_label).numpy()
     truth, size = data.truth, inside.sum(axis=1, dtype=np.float64)

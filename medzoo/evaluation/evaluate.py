@@ -9,7 +9,7 @@ from medzoo.datasets import Split
 from medzoo.deployment import load_model
 from medzoo.evaluation.coverage import score_sets
 from medzoo.evaluation.groups import Groups, group_names, score_groups
-from medzoo.evaluation.intervals import Intervals, bootstrap_intervals
+from medzoo.evaluation.intervals import Intervals, bootstrap_intervals, check_resampling
 from medzoo.evaluation.metrics import compute_metrics, score_predictions
 from medzoo.evaluation.model_record import model_record
 from medzoo.evaluation.operating_points.threshold import ThresholdLike, threshold_for
@@ -64,8 +64,9 @@ def evaluate(
         ``sharded=True`` every process returns the report of a single process.
 
     Raises:
-        TypeError: If `split` is not a `Split`, the threshold is not a number, the model does not
-            say what it is and no ``spec=`` is given, or an option does not exist.
+        TypeError: If `split` is not a `Split`, the threshold, `resamples` or `seed` is not a
+            number, the model does not say what it is and no ``spec=`` is given, or an option does
+            not exist.
         ValueError: If the split is empty, the model was made for another kind of task or another
             number of classes, or gives NaN; if a model's name is unknown, an option does not fit,
             ``tta`` mirrors images whose classes distinguish left from right, or the threshold does
@@ -80,8 +81,7 @@ def evaluate(
         14
     """
     check_options(evaluate, options)
-    if resamples < 0:
-        raise ValueError(f"resamples={resamples!r} must be 0 (no intervals) or more")
+    resamples, seed = check_resampling(resamples, seed)
     above = threshold_for(threshold, split)
     names = group_names(groups, len(split)) if groups is not None else None
     runs = load_model(model)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from medzoo.datasets import Task
-from medzoo.evaluation.intervals import Interval, bootstrap_intervals
+from medzoo.evaluation.intervals import Interval, bootstrap_intervals, check_resampling
 from medzoo.evaluation.metrics import Array, compute_metrics
 
 SMALL_GROUP = 30
@@ -105,7 +105,12 @@ def score_groups(
 
     Returns:
         The groups, by name; the missing ones last.
+
+    Raises:
+        TypeError: If number or seed of the resamples are not whole numbers.
+        ValueError: If one of them is negative.
     """
+    resamples, seed = check_resampling(resamples, seed)
     truth, scores = np.asarray(labels), np.asarray(probabilities)
     members = np.array(names)
     rows: list[GroupScores] = []

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medzoo.datasets import Task
+from medzoo.errors import as_number, as_whole
 from medzoo.evaluation.metrics import (
     Array,
     Floats,
@@ -61,6 +62,21 @@ class ResampledScores:
     by_class: dict[str, Floats]
 
 
+def check_resampling(resamples: int, seed: int, least: int = 0) -> tuple[int, int]:
+    """Return number and seed of resamples as an `int` each, after checking them.
+
+    Args:
+        resamples: Number of resamples.
+        seed: Seed of the resampling.
+        least: The smallest number of resamples allowed.
+
+    Raises:
+        TypeError: If one is not a whole number.
+        ValueError: If one is too small.
+    """
+    return as_whole("resamples", resamples, least), as_whole("seed", seed, 0)
+
+
 def bootstrap_intervals(
     labels: Array,
     probabilities: Array,
@@ -93,8 +109,11 @@ def bootstrap_intervals(
         of each class.
 
     Raises:
+        TypeError: If a number is of another type.
         ValueError: If shapes or values do not fit; the message names what was expected.
     """
+    resamples, seed = check_resampling(resamples, seed, 1)
+    confidence = as_number("confidence", confidence, "a number between 0 and 1, e.g. 0.95")
     if not 0 < confidence < 1:
         raise ValueError(f"confidence={confidence!r} must lie between 0 and 1, e.g. 0.95")
     data = score_predictions(labels, probabilities, task, threshold)
@@ -119,10 +138,10 @@ def resample(data: ScoredPredictions, resamples: int, seed: int) -> ResampledSco
         seed: Seed of the resampling.
 
     Raises:
-        ValueError: If there are no resamples.
+        TypeError: If number or seed are not whole numbers.
+        ValueError: If there are no resamples, or the seed is negative.
     """
-    if resamples < 1:
-        raise ValueError(f"resamples={resamples!r} must be at least 1")
+    resamples, seed = check_resampling(resamples, seed, 1)
     chunks = [
         resampled_scores(data, counts)
         for counts in resample_counts(len(data.truth), resamples, seed)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from medzoo.datasets import Dataset, DatasetInfo
 from medzoo.datasets.validation import check_dataset
 from medzoo.evaluation.evaluate import evaluate
+from medzoo.evaluation.intervals import check_resampling
 from medzoo.evaluation.metrics import compute_metrics
 from medzoo.evaluation.report import Report
 from medzoo.inference.run import predict_logits, probabilities
@@ -132,6 +133,7 @@ def linear_probe(
         The probe with the chosen setting, and its reports.
 
     Raises:
+        TypeError: If `resamples` or `seed` is not a whole number.
         ValueError: If the name is unknown or means no weights, the model gives no features, the
             training images are all of one class, validation AUC is undefined, `data` is not a
             data set, or a setting is out of its range.
@@ -181,7 +183,7 @@ def knn_probe(
         The probe with the chosen setting, and its reports.
 
     Raises:
-        ValueError: As for `linear_probe`.
+        TypeError, ValueError: As for `linear_probe`.
         WeightsError: If the backbone's weights cannot be found or read.
     """
     from sklearn.neighbors import KNeighborsClassifier
@@ -206,6 +208,7 @@ def _probe(
     seed: int,
 ) -> ProbeResult:
     """Fit a classifier with each setting, and report the one with the best validation AUC."""
+    resamples, seed = check_resampling(resamples, seed)
     labels = data.train.labels
     _check_varied(data)
     if not settings:

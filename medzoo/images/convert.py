@@ -10,16 +10,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from medzoo.images.decoding.pillow import (
-    MAX_12_BIT,
-    MAX_16_BIT,
-    has_16_bit_colours,
-    integer_range,
-)
 from medzoo.images.decoding.pixels import (
     blend_with_black,
-    decode_pixels,
-    numbers_to_uint8,
+    check_float_range,
+    pixels_to_uint8,
     sixteen_bits_to_uint8,
 )
 from medzoo.images.depth import DepthCheck
@@ -28,8 +22,6 @@ from medzoo.images.shape import check_dense
 ImageLike: TypeAlias = "Image.Image | np.ndarray[Any, Any] | Tensor"
 """One image in memory: a PIL image, or an array or tensor of two or three dimensions."""
 
-_TOLERANCE = 1e-3  # by which the values of a float image may exceed [0, 1]
-
 
 def to_uint8(image: ImageLike, *, depth: DepthCheck | None = None) -> Tensor:
     """Convert any image to 8-bit gray or RGB.
@@ -37,7 +29,7 @@ def to_uint8(image: ImageLike, *, depth: DepthCheck | None = None) -> Tensor:
     - 16-bit images (PIL's ``I;16`` and ``I``, uint16 arrays) are scaled by the full range, 65535
       to 255; the conversion of Pillow would clip at 255. Images that use only a small part of the
       range (12-bit scans) have to be scaled first; there is a warning if they are not.
-    - Floats (also PIL's ``F``) are in [0, 1]; booleans are black and white.
+    - Floats (also PIL's ``F``) must be in [0, 1]; booleans are black and white.
     - Transparency is blended with black. Palettes, CMYK and other colour spaces become RGB.
     - A PIL image with an EXIF orientation is rotated upright.
 
@@ -56,7 +48,9 @@ def to_uint8(image: ImageLike, *, depth: DepthCheck | None = None) -> Tensor:
     """
     check = depth or DepthCheck()
     if isinstance(image, Image.Image):
-        tensor = _from_array(_checked_pixels(image, check))
+        pixels, highest = pixels_to_uint8(image)
+        check.add(highest)
+        tensor = _from_array(pixels)
     elif isinstance(image, np.ndarray):
         if image.dtype.kind not in "biuf":
             raise ValueError(
@@ -87,24 +81,6 @@ def to_uint8(image: ImageLike, *, depth: DepthCheck | None = None) -> Tensor:
     return tensor if tensor.shape[0] % 2 else _in_numpy(blend_with_black, tensor)
 
 
-def _checked_pixels(image: Image.Image, depth: DepthCheck) -> np.ndarray:
-    """Return the pixels of a PIL image; refuse integers that are not 16-bit."""
-    is_deep = has_16_bit_colours(image)
-    pixels = decode_pixels(image)
-    if is_deep:
-        depth.add(int(pixels.max()) * MAX_16_BIT // 255)
-    if not image.mode.startswith("I"):
-        return pixels
-    if integer_range(image) == MAX_12_BIT:
-        return numbers_to_uint8(pixels, MAX_12_BIT)
-    if pixels.size and (pixels.min() < 0 or pixels.max() > MAX_16_BIT):
-        raise ValueError(
-            f"image of mode {image.mode} has values from {pixels.min()} to {pixels.max()}, "
-            f"expected 0 to {MAX_16_BIT}; window it to that range first"
-        )
-    return pixels.astype(np.uint16)
-
-
 def _from_array(array: np.ndarray) -> Tensor:
     """Return an array (H, W) or (H, W, C) as a tensor (H, W) or (C, H, W)."""
     native = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
@@ -127,9 +103,7 @@ def _depth_to_uint8(tensor: Tensor) -> Tensor:
         )
     if tensor.itemsize == 1:  # which has no minimum
         tensor = tensor.float()
-    low, high = float(tensor.min()), float(tensor.max())
-    if not (low >= -_TOLERANCE and high <= 1 + _TOLERANCE):  # also if one of them is NaN
-        raise ValueError(f"float image has values from {low:g} to {high:g}, expected 0 to 1")
+    check_float_range(float(tensor.min()), float(tensor.max()))
     return (tensor.float() * 255).round().clamp(0, 255).to(torch.uint8)
 
 

@@ -75,8 +75,8 @@ def read_image(
     - Images are rotated upright according to EXIF. Transparency is blended with black; palettes,
       CMYK and other colour spaces become RGB.
     - 16-bit gray is scaled by the full range, 65535 to 255 (with a warning if the values look like
-      those of a 12-bit scan), and floats in [0, 1] by 255. The range of other floats and of 32-bit
-      integers is not known, so they are scaled from their minimum and maximum.
+      those of a 12-bit scan), and so are 32-bit integers from 0 to 65535. Floats must be in [0, 1].
+      The range of others is not known, and they are refused.
 
     Args:
         source: The path of the file, or its content.

@@ -10,11 +10,12 @@ _MAX_CHANNELS = 4
 _IMAGE_CHANNELS = (1, 3)
 
 
-def check_dense(images: object) -> None:
+def check_dense(images: object, name: str = "image") -> None:
     """Check that a tensor, if it is one, holds one plain number per pixel and channel.
 
     Args:
         images: What was given as an image or as several.
+        name: What it is called in the error.
 
     Raises:
         ValueError: If it is sparse, quantised, nested, or on the device ``"meta"``.
@@ -27,7 +28,7 @@ def check_dense(images: object) -> None:
         return
     else:
         kind = str(images.layout).removeprefix("torch.")
-    raise ValueError(f"image is a {kind} tensor, expected a dense one; convert it first")
+    raise ValueError(f"{name} is a {kind} tensor, expected a dense one; convert it first")
 
 
 def is_gray_stack(images: object, channels: int) -> bool:

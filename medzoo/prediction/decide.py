@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import SupportsFloat, SupportsIndex
+from typing import SupportsIndex
 
 import numpy as np
 from torch import Tensor
 
+from medzoo.errors import as_number
 from medzoo.evaluation.metrics import check_threshold
 from medzoo.evaluation.metrics.selective import confidence_of
 from medzoo.evaluation.operating_points import ConfidencePoint, OperatingPoint, ThresholdLike
@@ -66,7 +67,7 @@ class Decisions:
             abstain_above: As for `medzoo.predict`.
 
         Raises:
-            TypeError: If `abstain_above` is not a number.
+            TypeError: If `min_confidence` or `abstain_above` is not a number.
             ValueError: If a value does not fit.
         """
         if top_k is not None and not (isinstance(top_k, SupportsIndex) and top_k >= 1):
@@ -75,10 +76,11 @@ class Decisions:
             )
         if isinstance(min_confidence, ConfidencePoint):
             min_confidence = min_confidence.min_confidence
-        if min_confidence is not None and not (
-            isinstance(min_confidence, SupportsFloat) and 0 <= float(min_confidence) <= 1
-        ):
-            raise ValueError(f"min_confidence={min_confidence!r} must be a number from 0 to 1")
+        if min_confidence is not None:
+            expected = "a number from 0 to 1"
+            min_confidence = as_number("min_confidence", min_confidence, expected)
+            if not 0 <= min_confidence <= 1:
+                raise ValueError(f"min_confidence={min_confidence!r} must be {expected}")
         if isinstance(threshold, OperatingPoint):
             threshold = threshold.threshold
         limits = check_threshold(threshold, spec.task, spec.num_classes).tolist()

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack
 from dataclasses import dataclass
-from glob import glob
 from operator import length_hint
 from pathlib import Path
 from typing import IO, Any, TypeAlias
@@ -19,11 +18,13 @@ from torch.utils.data import DataLoader, Dataset
 
 from medzoo.datasets import Split
 from medzoo.datasets.storage import iter_chunks
+from medzoo.errors import DatasetError
 from medzoo.images import ImageLike, find_images, read_image
 from medzoo.images.decoding.limits import MAX_BYTES
 from medzoo.images.depth import DepthCheck
 from medzoo.images.discover import describe_left_out, warn_left_out
 from medzoo.images.shape import channels_where_expected, check_dense, is_gray_stack
+from medzoo.prediction.patterns import match_files
 
 ImageSource: TypeAlias = "str | os.PathLike[str] | bytes | IO[bytes] | ImageLike"
 """One image: a file, the content of one, an open one, or pixels in memory. In place of a file, a
@@ -73,7 +74,7 @@ def find_sources(images: ImageSources, channels: int) -> Sources:
     Raises:
         FileNotFoundError: If a folder holds no image, or no file fits a pattern.
         TypeError: If it is none of these.
-        ValueError: If it is a URL, or the shape of an array has two readings.
+        ValueError: If it is a URL, or the shape of an array or a pattern has two readings.
     """
     if isinstance(images, np.ndarray) and images.dtype.kind in _TEXT_OR_OBJECTS:
         images = images.tolist()
@@ -111,7 +112,7 @@ def expand(images: Iterable[ImageSource]) -> Iterator[Source]:
 
     Raises:
         FileNotFoundError: If a folder holds no image, or no file fits a pattern.
-        ValueError: If a path is a URL.
+        ValueError: If a path is a URL, or has two readings, as a name and as a pattern.
     """
     for image in images:
         found = _search(image) if isinstance(image, str | os.PathLike) else None
@@ -142,7 +143,11 @@ def _search(path: str | os.PathLike[str]) -> list[str] | None:
     """Return the files in a folder or of a pattern, sorted; None for the path of one file."""
     name = os.fspath(path)
     _refuse_url(name)
-    if Path(name).is_dir():
+    try:
+        matching, is_folder = match_files(name), Path(name).is_dir()
+    except OSError:  # reading it says why
+        return None
+    if is_folder:
         images, left_out = find_images(name)
         if not images and left_out:
             raise FileNotFoundError(
@@ -150,9 +155,8 @@ def _search(path: str | os.PathLike[str]) -> list[str] | None:
             )
         warn_left_out(left_out, name)
         found = sorted(map(str, images))
-    elif set(name) & set("*?[") and not Path(name).exists():
-        paths = glob(name, recursive=True)  # noqa: PTH207  # Path.glob takes no absolute patterns
-        found = sorted(path for path in paths if not Path(path).is_dir())
+    elif matching is not None:
+        found = matching
     else:
         return None
     if not found:
@@ -162,7 +166,7 @@ def _search(path: str | os.PathLike[str]) -> list[str] | None:
 
 def _refuse_url(name: str) -> None:
     # A Path makes one slash of two. A single letter is a drive of Windows.
-    if re.match(r"[a-z][a-z0-9+.-]+:/", name, re.IGNORECASE) and not Path(name).exists():
+    if re.match(r"[a-z][a-z0-9+.-]+:/", name, re.IGNORECASE) and not os.path.exists(name):  # noqa: PTH110  # which raises nothing
         raise ValueError(f"{name!r} is a URL; download the image first")
 
 
@@ -200,7 +204,7 @@ def load_image(
 
     Raises:
         FileNotFoundError: If the file does not exist.
-        DatasetError: If it is not a readable image.
+        DatasetError: If it is not a readable image, or cannot be looked up.
         TypeError: If it is a file that was opened as text.
         ValueError: If it is a URL.
     """
@@ -211,8 +215,15 @@ def load_image(
         return image  # type: ignore[return-value]
     _refuse_url(os.fspath(image))
     path = Path(image)
-    if not path.exists():
-        raise FileNotFoundError(f"image file {str(path)!r} does not exist; check the path")
+    try:
+        exists = path.exists()
+    except OSError as error:  # too long, or in a folder that may not be read
+        raise DatasetError(
+            f"image file {str(path)!r:.300}: {error.strerror}; check the path"
+        ) from error
+    if not exists:
+        hint = "; brackets are a pattern only together with * or ?" if "[" in path.name else ""
+        raise FileNotFoundError(f"image file {str(path)!r} does not exist; check the path{hint}")
     return read_image(path, depth=depth, held=held)
 
 

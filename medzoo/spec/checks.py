@@ -8,6 +8,9 @@ from dataclasses import fields
 from numbers import Real
 from typing import Any
 
+from medzoo.errors import check_whole as check_whole
+from medzoo.errors import is_whole as is_whole
+
 MAX_SIZE = 4096
 """Largest height (= width) of a model's images, in pixels: a batch of larger ones fits nowhere."""
 MAX_CHANNELS = 1024
@@ -20,36 +23,6 @@ MAX_TEMPERATURE = 1e30
 """Largest temperature; its inverse is the smallest. Both are numbers in float32."""
 MAX_ARGUMENT = 65_536
 """Largest number among the arguments of an architecture."""
-
-
-def is_whole(value: Any, least: int) -> bool:
-    """Return whether a value is a whole number (not a boolean) of at least `least`.
-
-    Args:
-        value: Any value.
-        least: The smallest number allowed.
-    """
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
-
-
-def check_whole(name: str, value: Any, least: int, most: int | None = None) -> None:
-    """Refuse what is not a whole number from `least` to `most`.
-
-    Args:
-        name: The field, for the message.
-        value: Its value.
-        least: The smallest number allowed.
-        most: The largest number allowed; None if there is no limit.
-
-    Raises:
-        TypeError: If it is not an `int`, or a boolean.
-        ValueError: If it is smaller or larger.
-    """
-    if is_whole(value, least) and (most is None or value <= most):
-        return
-    kind = ValueError if is_whole(value, value) else TypeError
-    limit = f" and at most {most:,}" if most is not None else ""
-    raise kind(f"{name}={value!r:.80} must be a whole number of at least {least}{limit}")
 
 
 def check_arguments(values: Mapping[str, Any]) -> dict[str, Any]:

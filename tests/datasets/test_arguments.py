@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from medzoo import Dataset, DatasetError, load_dataset
+from medzoo.datasets import resplit
+from medzoo.datasets.resplit import read_groups
 from tests.datasets.own_images import write_folder
 
 
@@ -33,6 +35,29 @@ def test_an_empty_name_is_not_the_current_folder(root, monkeypatch):
         from_table(root, root="")
     assert len(load_dataset(".").train) > 0
     assert len(load_dataset(Path()).train) > 0
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("~nosuchuser/x", r"'~nosuchuser' is not known; write the complete path"),
+        ("a" * 5000, r"aaa: File name too long; check the path"),
+    ],
+)
+def test_a_path_that_cannot_be_looked_up_is_named(root, path, message, monkeypatch):
+    for name, load in (
+        ("name", load_dataset),
+        ("path", Dataset.from_folder),
+        ("table", Dataset.from_table),
+        ("root", lambda path: load_dataset("breastmnist", root=path)),
+        ("split", lambda path: resplit(load_dataset(root), path)),
+        ("path", lambda path: read_groups(path, {"train": 1, "val": 1, "test": 1}, "lesion_id")),
+    ):
+        with pytest.raises(DatasetError, match=rf"^{name}=.*{message}$"):
+            load(path)
+    monkeypatch.setenv("MEDZOO_DATA", path)
+    with pytest.raises(DatasetError, match=rf"^MEDZOO_DATA=.*{message}$"):
+        load_dataset("breastmnist")
 
 
 @pytest.mark.parametrize(

@@ -222,3 +222,22 @@ def test_part_of_a_split_says_so():
     assert torch.equal(chosen.labels, split.labels[[3, 1]])
     assert chosen.images.is_contiguous(memory_format=torch.channels_last)
     assert split.subset(split.labels == 1).labels.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda x, y: (x.to_sparse(), y), "images: it is a sparse_coo tensor, expected a dense"),
+        (lambda x, y: (x, y.to_sparse()), "labels: it is a sparse_coo tensor, expected a dense"),
+        (lambda x, y: (x.to("meta"), y), "images: it is a meta tensor"),
+        (
+            lambda x, y: (x, y.to(torch.float8_e4m3fn)),
+            "labels: dtype is float8_e4m3fn, which",
+        ),
+        (lambda x, y: (x.to(torch.float8_e5m2), y), "images: dtype is float8_e5m2, expected uint8"),
+    ],
+)
+def test_tensors_of_other_kinds_are_refused(change, message):
+    images, labels = torch.zeros(4, 1, 9, 9, dtype=torch.uint8), torch.tensor([0, 1, 0, 1])
+    with pytest.raises(DatasetError, match=message):
+        Dataset.from_arrays(train=change(images, labels))

@@ -149,3 +149,28 @@ def test_the_command_compares(tmp_path, binary, capsys):
     assert [row["score"] for row in found["differences"]] == ["auc", "mcc"]
     assert main(["compare", models[0], "--dataset", str(tmp_path / "own.npz")]) == 1
     assert "give two or more" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"scores": 5}, r"scores=5 must be a list of names"),
+        ({"scores": [["auc"]]}, r"scores=\[\['auc'\]\] must be a list of names"),
+        ({"resamples": 0}, "resamples=0 must be a whole number of at least 1"),
+        ({"resamples": "5"}, "resamples='5' must be a whole number of at least 1"),
+    ],
+)
+def test_arguments_are_checked_before_a_model_runs(options, message):
+    split = medzoo.synthetic("breastmnist", n_test=4).test
+    model = Net(split.info)
+    model.forward = lambda x: pytest.fail("it ran")
+    with pytest.raises((TypeError, ValueError), match=f"^{message}"):
+        medzoo.compare([model, model], split, **options)
+
+
+def test_scores_may_be_an_iterator_or_an_array():
+    split = medzoo.synthetic("breastmnist", n_test=8).test
+    models = [Net(split.info), Net(split.info)]
+    for scores in (iter(["auc", "acc"]), np.array(["auc", "acc"])):
+        found = medzoo.compare(models, split, scores=scores, resamples=2)
+        assert [row.score for row in found.differences] == ["auc", "acc"]

@@ -326,3 +326,49 @@ def test_a_whole_data_set_is_refused_with_advice():
 def test_a_misspelt_option_is_refused_before_anything_is_loaded(function, wrong, right):
     with pytest.raises(TypeError, match=f"unknown option '{wrong}'; did you mean '{right}'"):
         function("no model", None, **{wrong: 0})
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "message"),
+    [
+        ({"resamples": "10"}, TypeError, "resamples='10' must be a whole number of at least"),
+        ({"resamples": None}, TypeError, "resamples=None must be"),
+        ({"resamples": 10.5}, TypeError, "resamples=10.5 must be"),
+        ({"resamples": -1}, ValueError, "resamples=-1 must be"),
+        ({"seed": -1}, ValueError, "seed=-1 must be a whole number of at least 0"),
+        ({"seed": "a"}, TypeError, "seed='a' must be"),
+    ],
+)
+@pytest.mark.parametrize(
+    "function",
+    [
+        medzoo.evaluate,
+        partial(medzoo.evaluate_robustness, like="octmnist"),
+        lambda model, split, **options: medzoo.compare([model, model], split, **options),
+    ],
+)
+def test_resampling_is_checked_before_a_model_runs(function, options, kind, message):
+    split = synthetic("octmnist", n_test=4).test
+    with pytest.raises(kind, match=f"^{message}"):
+        function(lambda x: pytest.fail("it ran"), split, **options)
+
+
+def test_integers_of_numpy_are_integers():
+    split = synthetic("breastmnist", n_test=8).test
+    report = evaluate(Net(split.info), split, resamples=np.int64(2), seed=np.int64(3))
+    assert (type(report.resamples), type(report.seed)) == (int, int)
+
+
+def test_thresholds_of_different_lengths_are_refused():
+    split = synthetic("chestmnist", n_test=4).test
+    for wrong in ([[0.5], [0.5, 0.2]], [0.5, [0.2]]):
+        with pytest.raises(TypeError, match=r"^threshold=.* number between 0 and 1, or one per"):
+            evaluate(lambda x: pytest.fail("it ran"), split, threshold=wrong)
+
+
+@pytest.mark.parametrize("kind", [list, tuple, np.array, torch.tensor])
+def test_a_threshold_per_label_may_be_of_any_kind(kind):
+    split = synthetic("chestmnist", n_test=4).test
+    thresholds = [0.1 + 0.05 * k for k in range(14)]
+    report = evaluate(Net(split.info), split, threshold=kind(thresholds), resamples=0)
+    assert report.threshold == pytest.approx(thresholds)

@@ -87,22 +87,41 @@ def test_16_and_32_bits_are_distinguished_where_pillow_opens_both_in_mode_i(tmp_
     ("values", "expected"),
     [
         (np.array([[0, 0.5, 1]], np.float32), [[0, 128, 255]]),
-        (np.array([[-1000, 500, 2000]], np.float32), [[0, 128, 255]]),
-        (np.array([[-10, 0, 10]], np.int32), [[0, 128, 255]]),
-        (np.array([[0, 51, 255]], np.int32), [[0, 51, 255]]),
-        (np.array([[np.nan, -np.inf, 4, 8, np.inf]], np.float32), [[0, 0, 0, 255, 255]]),
-        (np.array([[7.5, 7.5]], np.float32), [[0, 0]]),
+        (np.array([[-1e-4, 1.0001]], np.float32), [[0, 255]]),
+        (np.array([[0, 257, 65535]], np.int32), [[0, 1, 255]]),
+        (np.array([[-1000, 500, 2000]], np.float32), "float image has values from -1000 to 2000"),
+        (np.array([[0, 0.5, 255]], np.float32), "from 0 to 255, expected 0 to 1; scale it"),
+        (np.array([[0, 1, np.nan]], np.float32), "float image has NaN as a value"),
+        (np.array([[0, 1, np.inf]], np.float32), "from 0 to inf"),
+        (np.array([[-10, 0, 10]], np.int32), "values from -10 to 10, expected 0 to 65535; window"),
     ],
 )
-def test_numbers_without_a_range_are_stretched(values, expected, tmp_path):
+def test_numbers_are_scaled_by_a_known_range_or_refused(values, expected, tmp_path):
     Image.fromarray(values).save(tmp_path / "a.tif")
-    assert read_image(tmp_path / "a.tif").tolist() == expected
+    with Image.open(tmp_path / "a.tif") as image:
+        if isinstance(expected, list):
+            assert read_image(tmp_path / "a.tif").tolist() == expected
+            assert to_uint8(image)[0].tolist() == expected
+            return
+        with pytest.raises(DatasetError, match=rf"a\.tif.*{expected}"):
+            read_image(tmp_path / "a.tif")
+        with pytest.raises(ValueError, match=expected):
+            to_uint8(image)
 
 
-def test_an_image_of_nan_only_is_refused(tmp_path):
-    Image.fromarray(np.full((2, 2), np.nan, np.float32)).save(tmp_path / "a.tif")
-    with pytest.raises(DatasetError, match="finite"):
-        read_image(tmp_path / "a.tif")
+def test_floats_whose_zero_is_white_are_inverted(tmp_path):
+    values = np.array([[0, 0.2, 1]], np.float32)
+    Image.fromarray(values).save(tmp_path / "a.tif", tiffinfo={262: 0})
+    with Image.open(tmp_path / "a.tif") as image:
+        assert image.tag_v2[262] == 0
+        assert to_uint8(image)[0].tolist() == [[255, 204, 0]]
+    assert read_image(tmp_path / "a.tif").tolist() == [[255, 204, 0]]
+
+
+def test_32_bit_integers_of_few_bits_are_noticed_like_those_of_16(tmp_path):
+    Image.fromarray(np.array([[0, 51, 255]], np.int32)).save(tmp_path / "a.tif")
+    with pytest.warns(UserWarning, match="look like 8-bit"):
+        assert read_image(tmp_path / "a.tif").tolist() == [[0, 0, 1]]
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr"])
@@ -130,11 +149,50 @@ def test_what_is_transparent_is_black(tmp_path):
     assert read_image(tmp_path / "opaque.png").shape == (3, 2)
 
 
+def test_transparent_colours_of_a_palette_are_black(tmp_path):
+    header = struct.pack("<BBBHHBHHHHBB", 0, 1, 1, 0, 3, 32, 0, 0, 3, 1, 8, 0x20)
+    palette = bytes([0, 100, 200, 255, 0, 100, 200, 128, 0, 100, 200, 0])  # BGRA
+    (tmp_path / "a.tga").write_bytes(header + palette + bytes([0, 1, 2]))
+    found = read_image(tmp_path / "a.tga")
+    assert found.tolist() == [[[200, 100, 0], [100, 50, 0], [0, 0, 0]]]
+    with Image.open(tmp_path / "a.tga") as image:
+        assert np.array_equal(to_uint8(image).permute(1, 2, 0), found)
+
+
+def test_the_transparent_value_of_16_bit_gray_is_black(tmp_path):
+    values = np.array([[128 * 257, 0, 65535]], np.uint16)
+    Image.fromarray(values).save(tmp_path / "a.png", transparency=65535)
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.info["transparency"] == 65535
+        assert to_uint8(image)[0, 0].tolist() == read_image(tmp_path / "a.png").tolist()[0]
+    assert read_image(tmp_path / "a.png")[0, 2] == 0
+
+
 def test_exif_turns_it_upright(colour, tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # turned by a quarter
     Image.fromarray(colour).save(tmp_path / "a.png", exif=exif)
     assert np.array_equal(read_image(tmp_path / "a.png"), np.rot90(colour, -1))
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "webp"])
+def test_an_opened_file_is_turned_once_whether_its_pixels_were_loaded_or_not(
+    suffix, turn, colour, tmp_path
+):
+    path = tmp_path / f"a.{suffix}"
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    options = {"webp": {"lossless": True}, "jpg": {"quality": 95}}.get(suffix, {})
+    Image.fromarray(colour).save(path, exif=exif, **options)
+    found = read_image(path)
+    assert found.shape[:2] == ((56, 40) if turn > 4 else (40, 56))
+    for load in (False, True):
+        with Image.open(path) as image:
+            if load:
+                image.load()
+            for _ in range(2):  # the first time must not change what the second gives
+                assert np.array_equal(to_uint8(image).permute(1, 2, 0), found)
 
 
 @pytest.mark.parametrize("suffix", ["gif", "png", "webp", "tif"])

@@ -255,3 +255,37 @@ def test_a_model_of_timm_with_its_own_stem_is_refused(tiny, tmp_path):
     model = bind_to_dataset(timm.create_model("test_resnet", num_classes=7), tiny)
     with pytest.raises(ValueError, match=r"medzoo\.create_model"):
         save_weights(model, tmp_path / "m.safetensors")
+
+
+class Anything:
+    def __repr__(self):
+        return "Anything()"
+
+
+@pytest.mark.parametrize(
+    ("training", "kind", "message"),
+    [
+        ({"a": Anything()}, TypeError, r"training\['a'\]=Anything\(\) is of type Anything"),
+        ({"a": float("nan")}, ValueError, r"training\['a'\]=nan is not a finite number"),
+        ({"a": {"b": [1, float("inf")]}}, ValueError, r"training\['a'\]\['b'\]\[1\]=inf"),
+        ({1: "a"}, TypeError, r"training has the key 1, expected text"),
+        (5, TypeError, "training=5 is not a mapping"),
+        ({"a": torch.ones(2)}, TypeError, r"training\['a'\]=tensor"),
+    ],
+)
+def test_what_a_file_cannot_hold_is_named(training, kind, message, tmp_path):
+    with pytest.raises(kind, match=f"^{message}"):
+        save_weights(small(), tmp_path / "a.safetensors", training=training)
+    assert not list(tmp_path.iterdir())
+
+
+def test_nested_values_have_an_end(tmp_path):
+    endless = []
+    endless.append(endless)
+    with pytest.raises(ValueError, match=r"training\['a'\]\[0\].* more than 64 levels"):
+        save_weights(small(), tmp_path / "a.safetensors", training={"a": endless})
+
+
+def test_a_path_of_another_type_is_named():
+    with pytest.raises(TypeError, match="path=5 is of type int, expected a path"):
+        save_weights(small(), 5)

@@ -147,7 +147,7 @@ def test_a_broken_link_that_fits_a_pattern_is_reported(model, folder):
         ("*.png", ["a.png", "b.png"]),
         ("**/*.png", ["a.png", "b.png", "deep/er/c.png"]),
         ("deep/*", ["deep/no-ending"]),
-        ("[ab].png", ["a.png", "b.png"]),
+        ("[ab].pn?", ["a.png", "b.png"]),
     ],
 )
 def test_a_pattern_gives_what_fits(pattern, names, model, folder):
@@ -166,6 +166,18 @@ def test_a_list_may_mix_everything(model, data, folder):
 def test_a_file_that_is_named_like_a_pattern_is_a_file(model, folder):
     (folder / "a.png").rename(folder / "a[1].png")
     assert isinstance(predict(model, folder / "a[1].png", device="cpu"), Prediction)
+
+
+def test_a_name_that_is_too_long_is_one_error(model, folder):
+    for name in ("a" * 5000, "a*" * 2500, f"{folder}/{'a' * 300}.png"):
+        with pytest.raises((DatasetError, FileNotFoundError)) as caught:
+            predict(model, name)
+        assert len(str(caught.value)) < 6000
+    with pytest.raises(DatasetError, match=r"'aaa.*name too long; check the path"):
+        predict(model, "a" * 5000)
+    with pytest.warns(UserWarning, match="1 of 2 images were skipped"):
+        found = predict(model, [folder / "a.png", "a" * 5000], on_error="skip", device="cpu")
+    assert len(found) == 1
 
 
 def test_nothing_found_is_an_error(model, tmp_path):

@@ -17,6 +17,7 @@ from medzoo.datasets.leakage.duplicates import exact_copies
 from medzoo.datasets.leakage.report import LeakageReport, LeakedPair
 from medzoo.datasets.leakage.similarity import Similarity, thumbnails
 from medzoo.datasets.validation import check_dataset
+from medzoo.errors import as_number
 
 DEFAULT_THRESHOLD = 0.5
 
@@ -56,17 +57,17 @@ def find_leakage(data: Dataset, threshold: float = DEFAULT_THRESHOLD) -> Leakage
         The pairs, closest first, with counts.
 
     Raises:
-        TypeError: If `data` is not a whole data set.
+        TypeError: If `data` is not a whole data set, or the threshold is not a number.
         ValueError: If there is only one split, or the threshold is not above 0 and at most 1.
     """
     check_dataset("data", data)
+    example = f"above 0 and at most 1; e.g. {DEFAULT_THRESHOLD}"
+    threshold = as_number("threshold", threshold, f"a number {example}")
+    if not 0 < threshold <= 1:
+        raise ValueError(f"threshold={threshold!r} must be {example}")
     if len(data.splits) < 2:
         raise ValueError(
             f"{data.title} has only a {next(iter(data.splits))} split; leakage is between splits"
-        )
-    if not 0 < threshold <= 1:
-        raise ValueError(
-            f"threshold={threshold!r} must be above 0 and at most 1; e.g. {DEFAULT_THRESHOLD}"
         )
     with torch.no_grad():
         small = {name: thumbnails(split.images) for name, split in data.splits.items()}

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from medzoo.datasets.storage.pages import count_read, find_file, register, was_written
-from medzoo.errors import DatasetError
+from medzoo.errors import DatasetError, as_whole
 
 # What is copied before the memory of maps may be released. Each row can map a block of 2 MB.
 _STEP, _ROWS = 16 << 20, 128  # bytes, rows
@@ -100,11 +100,10 @@ def iter_chunks(images: Tensor, size: int) -> Iterator[Tensor]:
         Views of the images, (at most `size`, ...).
 
     Raises:
+        TypeError: If `size` is not a whole number.
         ValueError: If `size` is below 1.
     """
-    if size < 1:
-        raise ValueError(f"size={size!r} must be at least 1 image per batch")
-    return _chunks(images, size)
+    return _chunks(images, as_whole("size", size, 1))
 
 
 def _chunks(images: Tensor, size: int) -> Iterator[Tensor]:

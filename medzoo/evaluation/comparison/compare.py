@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from medzoo.datasets import Split
 from medzoo.deployment import load_model
 from medzoo.escape import for_display
 from medzoo.evaluation.comparison.significance import bootstrap_p, delong, holm, mcnemar
-from medzoo.evaluation.intervals import Interval, percentiles, resample
+from medzoo.evaluation.intervals import Interval, check_resampling, percentiles, resample
 from medzoo.evaluation.metrics import ScoredPredictions, compute_metrics, score_predictions
 from medzoo.evaluation.report_text import SCORE_LABELS, digits
 from medzoo.inference import Model, SplitOptions, probabilities, split_logits
@@ -148,9 +148,10 @@ def compare(
         p-values are adjusted for the number of pairs.
 
     Raises:
-        TypeError: If `models` is one model, or a model does not say what it is.
-        ValueError: If there are fewer than two models, a score does not exist, or a model or option
-            does not fit the split.
+        TypeError: If `models` is one model, a model does not say what it is, `scores` are not
+            names, or `resamples` or `seed` is not a whole number.
+        ValueError: If there are fewer than two models, a score does not exist, a number is too
+            small, or a model or option does not fit the split.
 
     Example:
         >>> import medzoo
@@ -160,12 +161,8 @@ def compare(
         'delong'
     """
     check_options(compare, options)
-    named = _named(models)
-    if not scores or isinstance(scores, str):
-        raise TypeError(f"scores={scores!r} must be a list of names, e.g. ['auc']")
-    for score in scores:
-        if score not in SCORE_LABELS:
-            raise ValueError(f"unknown score {score!r}; known: {', '.join(SCORE_LABELS)}")
+    named, chosen = _named(models), _checked_scores(scores)
+    resamples, seed = check_resampling(resamples, seed, 1)
     info = split.info if isinstance(split, Split) else None
     predictions: dict[str, ScoredPredictions] = {}
     measured: dict[str, dict[str, float]] = {}
@@ -178,7 +175,7 @@ def compare(
         measured[name] = {score: getattr(metrics, score) for score in SCORE_LABELS}
     drawn = {name: resample(data, resamples, seed).overall for name, data in predictions.items()}
     differences = []
-    for score in scores:
+    for score in chosen:
         rows = []
         for first, second in combinations(named, 2):
             resampled = drawn[first][score] - drawn[second][score]
@@ -212,6 +209,17 @@ def _named(models: object) -> dict[str, Any]:
     if len(named) < 2:
         raise ValueError(f"there is {len(named)} model to compare; give two or more")
     return named
+
+
+def _checked_scores(scores: object) -> list[str]:
+    is_several = isinstance(scores, Iterable) and not isinstance(scores, str | bytes)
+    chosen: list[str] = list(scores) if is_several else []  # type: ignore[call-overload]
+    if not chosen or not all(isinstance(score, str) for score in chosen):
+        raise TypeError(f"scores={scores!r:.80} must be a list of names, e.g. ['auc']")
+    for score in chosen:
+        if score not in SCORE_LABELS:
+            raise ValueError(f"unknown score {score!r}; known: {', '.join(SCORE_LABELS)}")
+    return chosen
 
 
 def _test(first: ScoredPredictions, second: ScoredPredictions, score: str) -> tuple[float, str]:

@@ -130,11 +130,13 @@ def check_threshold(
     """
     if threshold is None:
         return np.array([THRESHOLD])
-    given = np.atleast_1d(np.asarray(threshold))
+    expected = f"threshold={threshold!r:.80} must be a number between 0 and 1, or one per label"
+    try:
+        given = np.atleast_1d(np.asarray(threshold))
+    except ValueError as error:  # rows of different lengths
+        raise TypeError(expected) from error
     if given.dtype.kind not in "iuf":
-        raise TypeError(
-            f"threshold={threshold!r:.80} must be a number between 0 and 1, or one per label"
-        )
+        raise TypeError(expected)
     above: Floats = given.astype(np.float64)
     if not ((above > 0) & (above < 1)).all():
         raise ValueError(f"threshold={threshold!r:.80} must be a number between 0 and 1")
@@ -144,8 +146,8 @@ def check_threshold(
             "decides for the most probable class"
         )
     if above.shape != (1,) and (task == "binary-class" or above.shape != (classes,)):
-        expected = "one number" if task == "binary-class" else f"one number, or {classes}"
-        raise ValueError(f"threshold={threshold!r:.80} must be {expected}")
+        count = "one number" if task == "binary-class" else f"one number, or {classes}"
+        raise ValueError(f"threshold={threshold!r:.80} must be {count}")
     return above
 
 

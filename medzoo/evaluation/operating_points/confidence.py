@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, SupportsFloat
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from medzoo.datasets import Split
 from medzoo.deployment import load_model
+from medzoo.errors import as_number
 from medzoo.escape import for_display
 from medzoo.evaluation.metrics import Floats, check_threshold, score_predictions
 from medzoo.evaluation.metrics.selective import confidence_and_loss, confidence_of
@@ -93,7 +94,8 @@ def choose_confidence(
         What ``predict(..., min_confidence=)`` takes, with the coverage on the split.
 
     Raises:
-        TypeError: If `split` is not a `Split`, or the model does not say what it is.
+        TypeError: If `split` is not a `Split`, a number is of another type, or the model does not
+            say what it is.
         ValueError: If a number is out of range, the split is empty or does not fit, or no
             confidence keeps the risk below `max_risk`.
 
@@ -107,7 +109,7 @@ def choose_confidence(
     """
     check_options(choose_confidence, options)
     for name, value in (("max_risk", max_risk), ("confidence_level", confidence_level)):
-        if not (isinstance(value, SupportsFloat) and 0 < float(value) < 1):
+        if not 0 < as_number(name, value, "a number between 0 and 1") < 1:
             raise ValueError(f"{name}={value!r} must be a number between 0 and 1")
     above = threshold_for(threshold, split)
     logits = split_logits(load_model(model), split, **options)

@@ -8,13 +8,14 @@ import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, SupportsFloat, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medzoo.datasets import Split
 from medzoo.deployment import load_model
+from medzoo.errors import as_number
 from medzoo.escape import for_display
 from medzoo.evaluation.metrics import THRESHOLD, Floats, check_threshold, score_predictions
 from medzoo.inference import Model, SplitOptions, probabilities, split_logits
@@ -108,7 +109,8 @@ def choose_threshold(
         Labels that no image of the split has, or all, keep 0.5, with one warning.
 
     Raises:
-        TypeError: If `split` is not a `Split`, or the model does not say what it is.
+        TypeError: If `split` is not a `Split`, a minimum is not a number, or the model does not say
+            what it is.
         ValueError: If the task decides for the most probable class, both minima are given or one
             is not in (0, 1], no threshold reaches it, or the split is empty or does not fit.
 
@@ -183,7 +185,7 @@ def threshold_for(threshold: ThresholdLike | None, split: Split) -> float | list
         threshold = threshold.threshold
     above = check_threshold(threshold, split.info.task, split.info.num_classes)
     plain: list[float] = above.tolist()
-    return plain[0] if isinstance(threshold, SupportsFloat) else plain
+    return plain if np.ndim(threshold) else plain[0]
 
 
 def _criterion(min_sensitivity: float | None, min_specificity: float | None) -> str:
@@ -192,8 +194,9 @@ def _criterion(min_sensitivity: float | None, min_specificity: float | None) -> 
     if len(wanted) == 2:
         raise ValueError("give min_sensitivity or min_specificity, not both")
     for name, value in wanted.items():
-        if not (isinstance(value, SupportsFloat) and 0 < float(value) <= 1):
-            raise ValueError(f"min_{name}={value!r} must be a number above 0, at most 1")
+        expected = "a number above 0, at most 1"
+        if not 0 < as_number(f"min_{name}", value, expected) <= 1:
+            raise ValueError(f"min_{name}={value!r} must be {expected}")
         other = next(one for one in given if one != name)
         return f"Best {other} with a {name} of at least {value:g}"
     return "Best sensitivity + specificity (Youden's J)"

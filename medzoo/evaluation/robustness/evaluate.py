@@ -15,7 +15,7 @@ from torch import Tensor
 from medzoo.datasets import Split
 from medzoo.datasets.load import is_medmnist
 from medzoo.deployment import load_model
-from medzoo.evaluation.intervals import percentiles, resample_counts
+from medzoo.evaluation.intervals import check_resampling, percentiles, resample_counts
 from medzoo.evaluation.metrics import score_predictions
 from medzoo.evaluation.operating_points.threshold import ThresholdLike, threshold_for
 from medzoo.evaluation.robustness.balanced_error import (
@@ -27,7 +27,6 @@ from medzoo.evaluation.robustness.report import CorruptionErrors, RobustnessRepo
 from medzoo.images.corruptions import SEVERITIES, Corruption, corruptions_for
 from medzoo.inference import Model, SplitOptions, probabilities, split_logits
 from medzoo.inference.options import check_options
-from medzoo.spec.checks import check_whole
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -81,8 +80,7 @@ def evaluate_robustness(
         ['pixelate', 'jpeg_compression']
     """
     check_options(evaluate_robustness, options)
-    check_whole("resamples", resamples, 0)
-    check_whole("seed", seed, 0)
+    resamples, seed = check_resampling(resamples, seed)
     if not isinstance(split, Split):
         raise TypeError(f"split is a {type(split).__name__}; give one split, e.g. data.test")
     above, corruptions = threshold_for(threshold, split), _corruptions(split, like)

@@ -11,8 +11,7 @@ from PIL import Image, UnidentifiedImageError
 from medzoo.images.decoding.bounded import SCAN
 from medzoo.images.decoding.dicom import is_dicom, lacks_preamble, read_dicom
 from medzoo.images.decoding.limits import MAX_SCANS
-from medzoo.images.decoding.pillow import MAX_16_BIT, has_16_bit_colours, integer_range
-from medzoo.images.decoding.pixels import decode_pixels, numbers_to_uint8
+from medzoo.images.decoding.pixels import pixels_to_uint8
 
 FORMATS = (
     *("AVIF", "BMP", "DIB", "GIF", "HEIF", "ICO", "JPEG", "JPEG2000", "PCX", "PNG", "PPM", "QOI"),
@@ -79,16 +78,7 @@ def decode(
                 raise ValueError(
                     f"it has {scans} scans, expected at most {MAX_SCANS}; save it again"
                 )
-        is_deep = has_16_bit_colours(image)
-        image.load()
-        pixels = decode_pixels(image)
-        highest = int(pixels.max()) * MAX_16_BIT // 255 if is_deep else 0
-        if pixels.dtype == np.uint8:
-            return pixels, highest
-        full_range = 1.0 if image.mode == "F" else integer_range(image)
-        if full_range == MAX_16_BIT and pixels.min() >= 0:
-            highest = int(pixels.max())
-        return numbers_to_uint8(pixels, full_range), highest
+        return pixels_to_uint8(image)
 
 
 def _available(formats: Iterable[str]) -> list[str]:

@@ -30,7 +30,7 @@ def is_white_zero(image: Image.Image) -> bool:
     """Return whether large values are dark, which Pillow respects for up to 8 bits only.
 
     Args:
-        image: An image of mode ``I`` or ``I;16``.
+        image: An image of mode ``I``, ``I;16`` or ``F``.
     """
     return bool(getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == 0)
 

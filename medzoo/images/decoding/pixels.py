@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
 from PIL import Image
 from PIL.Image import Transpose
 
-from medzoo.images.decoding.pillow import MAX_16_BIT, integer_range, is_white_zero
+from medzoo.images.decoding.pillow import (
+    MAX_16_BIT,
+    has_16_bit_colours,
+    integer_range,
+    is_white_zero,
+)
 
 _STEP_16_BIT = MAX_16_BIT // 255  # 257 values in 16 bits become one in 8 bits
-_WITH_ALPHA = ("la", "pa", "rgba")  # in upper case, or partly in lower case if premultiplied
+_TOLERANCE = 1e-3  # by which the values of a float image may exceed [0, 1]
 _BLOCK = 1 << 20  # pixels converted at once, so that intermediate results stay small
 _ORIENTATION = 0x0112  # tag of EXIF
 _UPRIGHT = {
@@ -51,52 +57,92 @@ def decode_pixels(image: Image.Image) -> np.ndarray:
     Returns:
         Modes of numbers (``F``, ``I`` and ``I;16``) as they are, (H, W), or inverted if zero is
         white; every other mode as uint8, (H, W) if gray, else RGB (H, W, 3), with transparency
-        blended with black.
+        blended with black. A transparent value of the modes of numbers is 0.
     """
-    is_inverted = image.mode.startswith("I") and is_white_zero(image)
-    white = integer_range(image) if is_inverted else None
+    image.load()  # Pillow itself turns TIFF files, and then no longer says that they were turned
+    holds_numbers = image.mode == "F" or image.mode.startswith("I")
+    white = _white(image) if holds_numbers and is_white_zero(image) else None
     # Not ImageOps.exif_transpose, which also writes the EXIF data again, however large.
     turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
     if turn is not None:
         image = image.transpose(turn)
-    if image.mode == "F" or image.mode.startswith("I"):
+    if holds_numbers:
         numbers = np.asarray(image)
+        transparent = image.info.get("transparency")
+        if isinstance(transparent, int):
+            numbers = np.where(numbers == transparent, numbers.dtype.type(0), numbers)
         return numbers if white is None else white - numbers
     gray = image.mode in ("1", "L", "LA", "La")
-    if image.mode.lower() not in _WITH_ALPHA and "transparency" not in image.info:
+    if not image.has_transparency_data:
         mode = "L" if gray else "RGB"
         return np.array(image if image.mode == mode else image.convert(mode))  # spares a copy
     colours = blend_with_black(np.asarray(image.convert("LA" if gray else "RGBA")))
     return colours[..., 0] if gray else colours
 
 
-def numbers_to_uint8(values: np.ndarray, full_range: float | None) -> np.ndarray:
-    """Convert numbers of any range to 8 bits: by a fixed range if they fit, else by their extremes.
+def pixels_to_uint8(image: Image.Image) -> tuple[np.ndarray, int]:
+    """Return the pixels of a PIL image in 8 bits, upright, by a range that is known beforehand.
+
+    No image is scaled by its own smallest and largest value: images would not be comparable.
 
     Args:
-        values: Gray values (H, W), integers or floats; infinite ones become black or white, and
-            NaN black.
-        full_range: The values are scaled from [0, `full_range`] if all of them are in this range.
-            If one is not, or if this is None, they are scaled from their minimum and maximum.
+        image: An image of any mode; of a file with 16-bit colours, before its pixels are loaded.
 
     Returns:
-        uint8 (H, W).
+        uint8, (H, W) if gray, else RGB (H, W, 3), and the largest value that the image stores in
+        16 bits; 0 if it stores other values.
 
     Raises:
-        ValueError: If no value is finite.
+        ValueError: If floats are not in [0, 1], or integers not in the range of their bits; of 32
+            bits, that of 16.
     """
-    integers = values.dtype.kind in "iu"
-    finite = values if integers else values[np.isfinite(values)]
-    if not finite.size:
-        raise ValueError("none of its values is a finite number")
-    low, high = float(finite.min()), float(finite.max())
-    if full_range is not None and low >= 0 and high <= full_range:
-        if integers and full_range == MAX_16_BIT:
-            return sixteen_bits_to_uint8(values)
-        low, high = 0.0, full_range
-    if not integers:
-        values = np.nan_to_num(values, nan=low, posinf=high, neginf=low)
-    return rescale_to_uint8(values, low, high)
+    is_deep = has_16_bit_colours(image)
+    pixels = decode_pixels(image)
+    if pixels.dtype == np.uint8:
+        return pixels, int(pixels.max(initial=0)) * MAX_16_BIT // 255 if is_deep else 0
+    if pixels.dtype.kind == "f":
+        return _floats_to_uint8(pixels), 0
+    white = _white(image)
+    low, high = int(pixels.min(initial=0)), int(pixels.max(initial=0))
+    if low < 0 or high > white:
+        raise ValueError(
+            f"image of mode {image.mode} has values from {low} to {high}, expected 0 to {white}; "
+            "window it to that range first, by the same limits for all images"
+        )
+    if white == MAX_16_BIT:
+        return sixteen_bits_to_uint8(pixels), high
+    return rescale_to_uint8(pixels, 0, white), 0
+
+
+def _white(image: Image.Image) -> int:
+    """Return the value of white of a mode of numbers; 32-bit integers are read as 16-bit ones."""
+    return 1 if image.mode == "F" else integer_range(image) or MAX_16_BIT
+
+
+def _floats_to_uint8(values: np.ndarray) -> np.ndarray:
+    """Scale floats of an image (H, W) from [0, 1] to [0, 255]; refuse others."""
+    check_float_range(float(values.min(initial=0)), float(values.max(initial=0)))
+    scaled = values * values.dtype.type(255)
+    return np.clip(np.rint(scaled, out=scaled), 0, 255, out=scaled).astype(np.uint8)
+
+
+def check_float_range(low: float, high: float) -> None:
+    """Refuse an image of floats that are not in [0, 1], apart from errors of rounding.
+
+    Args:
+        low: Its smallest value; NaN if it has one.
+        high: Its largest value; NaN if it has one.
+
+    Raises:
+        ValueError: If they are not in this range.
+    """
+    if low >= -_TOLERANCE and high <= 1 + _TOLERANCE:  # false for NaN
+        return
+    found = f"values from {low:g} to {high:g}"
+    raise ValueError(
+        f"float image has {'NaN as a value' if math.isnan(low) else found}, expected 0 to 1; scale "
+        "it to that range first, by the same limits for all images"
+    )
 
 
 def sixteen_bits_to_uint8(values: np.ndarray) -> np.ndarray:

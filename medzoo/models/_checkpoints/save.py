@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from medzoo.errors import WeightsError
-from medzoo.files import write_atomically
+from medzoo.files import check_json, write_atomically
 from medzoo.models._checkpoints.find import network_shapes, shape_differences
 from medzoo.models._classifier import Classifier
 from medzoo.models._factory import rebuild
@@ -39,7 +40,8 @@ def save_weights(
         model: A model that `medzoo.create_model` made; `torch.compile` and other wrappers around
             it, or around parts of it, are looked through.
         path: The file to write, ``*.safetensors``.
-        training: How it was trained, kept in the file's header.
+        training: How it was trained, kept in the file's header: text, finite numbers, booleans,
+            None, and lists and dictionaries of these, by name.
         precision: How to store convolution and linear weights: ``"float32"`` as they are,
             ``"float16"`` in half the space, or ``"int8"`` in a quarter of it, rounded to multiples
             of 1/127 of the largest weight of each output channel. Everything else, such as
@@ -49,10 +51,11 @@ def save_weights(
         The path.
 
     Raises:
-        TypeError: If the model does not say what it is.
-        ValueError: If the file would not load, or load as another network, because layers of the
-            model were changed; the file's name does not end in ``.safetensors``; or the
-            precision is unknown or cannot store the weights.
+        TypeError: If the model does not say what it is, `path` is not a path, or `training` is not
+            a mapping or has a value that JSON cannot hold.
+        ValueError: If a number in `training` is not finite; the file would not load, or load as
+            another network, because layers of the model were changed; the file's name does not end
+            in ``.safetensors``; or the precision is unknown or cannot store the weights.
 
     Example:
         >>> from medzoo import create_model
@@ -60,8 +63,13 @@ def save_weights(
         >>> path = save_weights(model, "own.safetensors")
         >>> model = create_model(path)
     """
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"path={path!r:.80} is of type {type(path).__name__}, expected a path")
     if Path(path).suffix != ".safetensors":
         raise ValueError(f"weights file {str(path)!r} must be named *.safetensors")
+    if not isinstance(training, Mapping | None):
+        raise TypeError(f"training={training!r:.80} is not a mapping from names to values")
+    check_json("training", dict(training or {}))
     config = WeightsConfig.of(model, training)
     tensors = check_loads_again(model, config.spec)
     content = weights_content(tensors, config, precision=precision)

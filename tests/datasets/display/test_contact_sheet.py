@@ -75,3 +75,32 @@ def test_show_is_the_sheet_of_a_split(data):
     assert np.array_equal(np.asarray(shown), np.asarray(drawn))
     with pytest.raises(TypeError, match="split is a Dataset; give one split"):
         medzoo.show(data)
+
+
+def test_the_picture_is_as_wide_as_the_largest_class(data):
+    assert data.train.plot(per_class=2000).size == data.train.plot(per_class=3).size
+    assert data.train.plot(per_class=np.int64(2)).size == data.train.plot(per_class=2).size
+
+
+def test_a_picture_that_is_too_large_is_refused_before_it_is_drawn():
+    images = np.zeros((1600, 1, 28, 28), np.uint8)
+    data = medzoo.Dataset.from_arrays(
+        train=(images, np.arange(1600) % 2), task="binary-class", classes=["a", "b"]
+    )
+    with pytest.raises(ValueError, match=r"per_class=2000 .*70,404 x 212 pixels.* at most 744$"):
+        data.train.plot(per_class=2000)
+    assert data.train.plot(per_class=744).width == 744 * 88 + 4
+
+
+@pytest.mark.parametrize("wrong", ["3", 2.5, None, True])
+def test_numbers_of_images_are_whole(data, wrong):
+    for call in (
+        lambda: data.train.plot(per_class=wrong),
+        lambda: medzoo.show(data.train, per_class=wrong),
+        lambda: data.train.chunks(wrong),
+        lambda: data.train.head(wrong),
+    ):
+        with pytest.raises(TypeError, match=r"^(per_class|size|count)=.* must be a whole number"):
+            call()
+    with pytest.raises(ValueError, match="count=-1 must be a whole number of at least 0"):
+        data.train.head(-1)

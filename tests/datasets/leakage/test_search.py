@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from medzoo.datasets import Dataset, find_leakage, load_dataset
-from medzoo.datasets.leakage import alignment, candidates, search
+from medzoo.datasets.leakage import alignment, candidates, duplicates, search
 from medzoo.datasets.leakage.similarity import thumbnails
 from medzoo.datasets.resplit import resplit
 
@@ -188,6 +188,12 @@ def test_bad_thresholds(threshold, tiny):
         find_leakage(tiny, threshold=threshold)
 
 
+@pytest.mark.parametrize("threshold", ["0.5", None, [0.5]])
+def test_a_threshold_is_a_number(threshold, tiny):
+    with pytest.raises(TypeError, match=r"^threshold=.* must be a number above 0 and at most 1"):
+        find_leakage(tiny, threshold=threshold)
+
+
 def test_one_split_has_no_leakage(tiny):
     with pytest.raises(TypeError, match=r"data=Split\(.* is not a medzoo\.Dataset"):
         find_leakage(tiny.train)
@@ -233,3 +239,23 @@ def test_known_pairs_of_dermamnist(derma_lesions):
     assert len(known) >= 120
     assert len(found & known) / len(found) > 0.9
     assert len(found & known) / len(known) > 0.7
+
+
+def test_thousands_of_images_with_the_same_thumbnail_are_read_once_each(monkeypatch):
+    generator = np.random.default_rng(0)
+    images = np.zeros((60, 1, 56, 56), np.uint8)
+    images[:, 0, ::2, ::2] = generator.integers(0, 2, (60, 28, 28))  # rounded away when small
+    images[10:20] = images[0]
+    images[50:] = images[:10]
+    pool, queries = torch.from_numpy(images[:40]), torch.from_numpy(images[40:])
+    small = torch.zeros(40, 1, 28, 28, dtype=torch.uint8)
+    read = []
+    monkeypatch.setattr(duplicates, "take_rows", lambda x, rows: read.append(1) or x[rows])
+    found = list(duplicates.exact_copies(queries, pool, small[:20], small, 6))
+    expected = [
+        (query, index)
+        for query in range(20)
+        for index in [i for i in range(40) if torch.equal(pool[i], queries[query])][:6]
+    ]
+    assert found == expected
+    assert len(read) == 60

@@ -75,8 +75,11 @@ def test_abstaining_has_no_labels():
         assert after.abstained == (before.probability < middle)
         assert after.labels == (() if after.abstained else before.labels)
         assert ("abstained" in after.to_dict()) == after.abstained
-    for value in (-0.1, 1.1, "0.5", math.nan):
+    for value in (-0.1, 1.1, math.nan):
         with pytest.raises(ValueError, match="min_confidence="):
+            medzoo.predict(model, data.test, min_confidence=value)
+    for value in ("0.5", np.array([0.1, 0.2]), [0.5]):
+        with pytest.raises(TypeError, match=r"min_confidence=.* must be a number from 0 to 1"):
             medzoo.predict(model, data.test, min_confidence=value)
 
 

@@ -115,8 +115,9 @@ def test_what_has_no_threshold_is_refused(binary):
     with pytest.raises(ValueError, match="decides for the most probable class"):
         medzoo.evaluate(Net(data.info), data.test, threshold=0.5)
     model = Net(binary.info)
-    for value in (0, 1.1, "0.9"):
-        with pytest.raises(ValueError, match=r"min_sensitivity=.* must be a number above 0"):
+    for value in (0, 1.1, "0.9", np.array([0.5, 0.9])):
+        kind = ValueError if isinstance(value, int | float) else TypeError
+        with pytest.raises(kind, match=r"min_sensitivity=.* must be a number above 0"):
             medzoo.choose_threshold(model, binary.val, min_sensitivity=value)
     with pytest.raises(ValueError, match="not both"):
         medzoo.choose_threshold(model, binary.val, min_sensitivity=0.9, min_specificity=0.9)
