@@ -41,7 +41,7 @@ def test_chunks_are_consecutive_views_of_all_images(count, size):
 
 @pytest.mark.parametrize("size", [0, -1])
 def test_chunks_below_one_image_are_refused_at_once(size):
-    with pytest.raises(ValueError, match=f"size={size} must be at least 1 image per batch"):
+    with pytest.raises(ValueError, match=f"size={size} must be a whole number of at least 1"):
         split(3).chunks(size)
 
 
