@@ -11,7 +11,7 @@ from typing import Any
 import timm
 from torch import Tensor, nn
 
-from medzoo.datasets import Dataset, DatasetInfo, dataset_info
+from medzoo.datasets import Dataset, DatasetInfo, dataset_info, list_datasets
 from medzoo.errors import WeightsError
 from medzoo.models._base import ImageClassifier
 from medzoo.models._build import forget_tensors
@@ -214,8 +214,8 @@ def _target(
 ) -> DatasetInfo | None:
     known = stored.dataset if stored else None
     if isinstance(dataset, Dataset):
-        if stored and _same_classes(dataset.info, stored) and _same_input(dataset, stored):
-            return known  # any part of the data set: the weights keep their own normalisation
+        if stored and _is_part(dataset, stored):
+            return known  # the weights keep their own normalisation
         expected = InputSpec.for_data(dataset)
         return replace(dataset.info, mean=expected.mean, std=expected.std)
     if isinstance(dataset, str):
@@ -233,8 +233,14 @@ def _same_classes(dataset: DatasetInfo, stored: ModelSpec) -> bool:
     return known is not None and (known.name, known.classes) == (dataset.name, dataset.classes)
 
 
-def _same_input(data: Dataset, stored: ModelSpec) -> bool:
-    return (data.info.channels, data.info.task) == (stored.input.channels, stored.task)
+def _is_part(data: Dataset, stored: ModelSpec) -> bool:
+    """Return whether images are of the data set that the weights were trained on, or a part of it.
+
+    Only MedMNIST's names say so: data sets of one's own may share a name.
+    """
+    info = data.info
+    is_known = info.name in list_datasets() and _same_classes(info, stored)
+    return is_known and (info.channels, info.task) == (stored.input.channels, stored.task)
 
 
 def _create(plan: _Plan, pretrained: bool) -> Classifier:

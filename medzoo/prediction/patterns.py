@@ -31,7 +31,7 @@ def match_files(name: str) -> list[str] | None:
     exists = Path(name).exists() or Path(name).is_symlink()
     start = len(name) if exists else _end_of_existing(name)
     head, rest = name[:start], name[start:]
-    if not _WILD & set(name if _WILD & set(head) else rest):
+    if not _is_wild(name if _WILD & set(head) else rest):
         return None
     by_name = [name] if exists else _files(escape(head) + rest.replace("[", "[[]"))
     readings = [by_name] if exists else [by_name, _files(escape(head) + rest)]
@@ -49,6 +49,10 @@ def match_files(name: str) -> list[str] | None:
     if exists:
         return None
     return next(iter(found.values()), [])
+
+
+def _is_wild(text: str) -> bool:
+    return bool(_WILD & set(text)) or "[[]" in text  # what glob.escape makes of a bracket
 
 
 def _end_of_existing(name: str) -> int:

@@ -222,7 +222,7 @@ def load_image(
             f"image file {str(path)!r:.300}: {error.strerror}; check the path"
         ) from error
     if not exists:
-        hint = "; brackets are a pattern only together with * or ?" if "[" in path.name else ""
+        hint = "; brackets are a pattern only together with * or ?" if "[" in str(path) else ""
         raise FileNotFoundError(f"image file {str(path)!r} does not exist; check the path{hint}")
     return read_image(path, depth=depth, held=held)
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from medzoo.errors import TrainingError
 from medzoo.files import write_atomically
-from medzoo.models import architecture_of
 from medzoo.search.goals import Goal, direction
 from medzoo.training import Recipe
 
@@ -35,6 +34,7 @@ class TrialRecord:
         reason: Why it ended early or failed; empty if it did not.
         model: The candidate, as it was given to `medzoo.search`; empty if the trial failed before
             it was chosen.
+        architecture: Its architecture.
         recipe: The recipe; None if the trial failed before it was chosen.
         values: The objectives by name; empty unless it was trained to its end.
         params: What was chosen, by the names that Optuna's plots show.
@@ -46,6 +46,7 @@ class TrialRecord:
     state: State
     reason: str
     model: str
+    architecture: str
     recipe: Recipe | None = field(repr=False)
     values: dict[Goal, float]
     params: dict[str, Any] = field(repr=False)
@@ -68,6 +69,7 @@ class TrialRecord:
             state,
             about.get("reason", "its process ended"),
             about.get("model", ""),
+            about.get("architecture", about.get("model", "")),
             None if recipe is None else Recipe.from_dict(recipe),
             dict(zip(goals, trial.values, strict=True)) if state == "complete" else {},
             dict(trial.params),
@@ -140,7 +142,7 @@ class SearchResult:
 
         Trained weights from which it starts are the recipe's `backbone`.
         """
-        return architecture_of(self.best.model)
+        return self.best.architecture
 
     @property
     def recipe(self) -> Recipe:

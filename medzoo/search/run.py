@@ -44,7 +44,7 @@ MODELS = ("simple_cnn", "efficientnet", "advanced_cnn")
 
 def search(
     data: Dataset,
-    models: str | Sequence[str] = MODELS,
+    models: str | Path | Sequence[str | Path] = MODELS,
     space: Space | None = None,
     *,
     recipe: Recipe | Mapping[str, Any] | str | Path = "default",
@@ -216,8 +216,8 @@ def _check_limits(trials: int | None, time_limit: float | None) -> None:
         raise ValueError(f"time_limit={time_limit!r:.80} must be a number of seconds above 0")
 
 
-def _check_models(models: str | Sequence[str]) -> list[str]:
-    names = [models] if isinstance(models, str) else list(models)
+def _check_models(models: str | Path | Sequence[str | Path]) -> list[str]:
+    names = [*map(str, [models] if isinstance(models, str | Path) else models)]
     if not names or len(set(names)) < len(names):
         raise ValueError(f"models={models!r:.200} must name at least one model, each once")
     for name in names:

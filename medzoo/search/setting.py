@@ -69,10 +69,13 @@ class Setting:
 
 
 def sha256_of_weights(name: str) -> str:
-    """Return the sha256 of the weights that a search starts from.
+    """Return the sha256 of the weights that a search starts from; for timm's, their name.
 
     Args:
-        name: A checkpoint, a weights file, or a repository on the Hub.
+        name: As for `medzoo.create_model`.
     """
-    path = locate_named(name)
-    return find_entry(*name.split(".", 1)).sha256 if path is None else sha256_of(path)
+    if (path := locate_named(name)) is not None:
+        return sha256_of(path)
+    if name.startswith("timm/") or "." not in name:
+        return name
+    return find_entry(*name.split(".", 1)).sha256

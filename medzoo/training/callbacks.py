@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from medzoo.errors import warn_caller
+from medzoo.errors import as_whole, warn_caller
 from medzoo.files import writing
-from medzoo.spec.checks import check_whole
 from medzoo.training.recipes.recipe import Recipe
 from medzoo.training.state import TrainState
 
@@ -138,8 +137,7 @@ class EarlyStopping(Callback):
     """
 
     def __init__(self, patience: int) -> None:
-        check_whole("patience", patience, 1)
-        self.patience = patience
+        self.patience = as_whole("patience", patience, 1)
 
     def on_fit_start(self, state: RunState) -> None:
         """Stop a resumed run that was out of patience already."""

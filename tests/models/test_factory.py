@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -351,3 +352,19 @@ def test_weights_keep_their_normalisation_and_sets_for_any_part_of_their_data():
         assert model.spec.input == stored.spec.input
         assert model.spec.conformal == stored.spec.conformal is not None
         assert model.ood_detector is not None
+
+
+def test_data_of_ones_own_with_the_same_names_has_its_own_normalisation(tmp_path):
+    def own(brightest):
+        parts = []
+        for seed in range(3):
+            rng = np.random.default_rng(seed)
+            images = rng.integers(0, brightest, (8, 28, 28), dtype=np.uint8)
+            parts.append((images, np.arange(8) % 2))
+        return Dataset.from_arrays(*parts)
+
+    first, second = own(255), own(30)
+    model = create_model("simple_cnn", dataset=first, widths=(4, 8, 16))
+    path = save_weights(model, tmp_path / "own.safetensors")
+    assert create_model(path).spec.input.mean == first.mean_std()[0]
+    assert create_model(path, dataset=second).spec.input.mean == second.mean_std()[0]

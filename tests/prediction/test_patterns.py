@@ -1,6 +1,7 @@
 """Paths with the characters of patterns, where files and folders have them in their names."""
 
 import re
+from glob import escape
 
 import pytest
 
@@ -39,6 +40,7 @@ def write(tmp_path, monkeypatch):
         (["a.png"], "a.png", None),
         (["a[1].png", "a1.png"], "a[1].png", None),
         (["a1.png"], "a[1].png", None),
+        (["q[3].png", "q3.png"], escape("q[3].png"), ["q[3].png"]),
         (["s[1]/a.png", "s1/a.png"], "s[1]/a.png", None),
         (["s1/a.png"], "s[1]/a.png", None),
         (["a*.png", "b.png"], "a*.png", None),

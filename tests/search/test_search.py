@@ -71,9 +71,19 @@ def test_other_weights_in_a_file_of_the_same_name_begin_another_search(data, for
     for seed in range(2):
         torch.manual_seed(seed)
         medzoo.save_weights(medzoo.create_model("simple_cnn", dataset=data, widths=[4, 4, 8]), file)
-        result = medzoo.search(data, str(file), trials=1 + seed, storage=storage, progress=False)
+        result = medzoo.search(data, file, trials=1 + seed, storage=storage, progress=False)
         assert len(result.trials) == 1 + seed
     assert len(optuna.get_all_study_names(f"sqlite:///{storage}")) == 2
+    file.unlink()
+    assert result.to_dict()["model"] == "simple_cnn"
+
+
+def test_a_recipe_may_start_from_weights_of_timm(data, formula):
+    recipe = {"backbone": "timm/resnet18.a1_in1k", "epochs": 1}
+    result = medzoo.search(
+        data, "timm/resnet18", recipe=recipe, trials=1, storage=None, progress=False
+    )
+    assert result.recipe.backbone == "timm/resnet18.a1_in1k"
 
 
 def test_the_architecture_of_trained_weights_cannot_be_searched(data):

@@ -294,9 +294,10 @@ def test_the_bundled_recipe_is_gentle_with_networks_of_timms_alone():
 
 
 def test_a_trainer_that_is_never_fitted_freezes_nothing_for_the_next(tiny):
-    model = small(tiny)
+    model = small(tiny).train()
     Trainer(model, tiny, QUICK.with_changes(epochs=1, freeze="backbone"))
     assert all(parameter.requires_grad for parameter in model.parameters())
+    assert all(module.training for module in model.modules())
     before = {name: value.clone() for name, value in model.named_parameters()}
     Trainer(model, tiny, QUICK.with_changes(epochs=1)).fit()
     assert not any(value.equal(before[name]) for name, value in model.named_parameters())

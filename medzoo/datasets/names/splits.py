@@ -54,11 +54,10 @@ def are_splits(values: Iterable[str | None]) -> bool:
     """Return whether a column says in which split each image is, whatever its name.
 
     Args:
-        values: The text of each cell. If some are empty, the others have to be of several splits.
+        values: The text of each cell, of several splits; a single one contradicts no split.
     """
-    found = set(values)
-    filled = {find_split(value) for value in found if value}
-    return bool(filled) and None not in filled and (len(filled) > 1 or all(found))
+    named = {find_split(value) for value in set(values) if value}
+    return len(named) > 1 and None not in named
 
 
 def resembles_split(name: str) -> bool:

@@ -79,8 +79,14 @@ def check_filled(name: str, cells: Iterable[tuple[object, object]], chosen: bool
     try:
         check_spellings(value for _, value in filled)
     except ValueError as error:
-        hint = "group=False accepts them as they are, and ignores the column"
-        raise ValueError(f"{name}: {error}; {hint}") from error
+        hint = (
+            ""
+            if chosen
+            else (
+                ". group=False ignores the column: then images of one group may be in several splits"
+            )
+        )
+        raise ValueError(f"{name}: {error}{hint}") from error
 
 
 def check_spellings(groups: Iterable[object]) -> None:
@@ -98,4 +104,7 @@ def check_spellings(groups: Iterable[object]) -> None:
         if other is not group:
             names = differ(str(other), str(group)) if str(other) != str(group) else ""
             names = names or f"{other!r} and {group!r} are the same number"
-            raise ValueError(f"the groups {names}; write each group in one spelling")
+            raise ValueError(
+                f"the groups {names}; write each group in one spelling, and different ones in "
+                "names that differ in more, e.g. numbered"
+            )

@@ -148,10 +148,12 @@ def _keys(archive: zipfile.ZipFile) -> list[str]:
     found = {name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")}
     for key in sorted(found.difference(KEYS)):
         name, _, part = key.rpartition("_")
-        if part.casefold() in ("images", "labels") and (split := find_split(name)):
+        if part.casefold() not in ("images", "labels") or not (split := find_split(name)):
+            continue
+        if (usual := f"{split}_{part.casefold()}") not in found:
             raise ValueError(
                 f"the array {key} seems to be of the split {split}, but would not be read; rename "
-                f"it to {split}_{part.casefold()}, or remove it"
+                f"it to {usual}, or remove it"
             )
     splits = [split for split in SPLITS if found & {f"{split}_images", f"{split}_labels"}]
     keys = [key for key in KEYS if key.split("_")[0] in (splits or SPLITS)]

@@ -185,7 +185,7 @@ def threshold_for(threshold: ThresholdLike | None, split: Split) -> float | list
         threshold = threshold.threshold
     above = check_threshold(threshold, split.info.task, split.info.num_classes)
     plain: list[float] = above.tolist()
-    return plain if np.ndim(threshold) else plain[0]
+    return plain if len(plain) > 1 else plain[0]
 
 
 def _criterion(min_sensitivity: float | None, min_specificity: float | None) -> str:

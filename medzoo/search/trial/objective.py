@@ -151,7 +151,9 @@ class Objective:
 
     def _train(self, trial: optuna.Trial) -> float | tuple[float, ...]:
         model, recipe = self._choose(trial)
+        architecture = architecture_of(model)
         trial.set_user_attr("model", model)
+        trial.set_user_attr("architecture", architecture)
         trial.set_user_attr("recipe", recipe.to_dict())
         scores: dict[Goal, list[float]] = {goal: [] for goal in self.setting.goals}
         for number, part in enumerate(self.setting.parts):
@@ -166,7 +168,7 @@ class Objective:
                 partial(is_behind, trial, next(iter(self.setting.recipes))),
             )
             run = train(
-                architecture_of(model),
+                architecture,
                 part,
                 recipe,
                 device=self.setting.device,

@@ -9,6 +9,8 @@ from torch import nn
 class Frozen:
     """The frozen part of a model: its parameters do not learn, its batch norms do not count.
 
+    The parameters are frozen at once, batch norms only by `freeze`.
+
     Args:
         model: A model; those of medzoo and timm name their layers.
         freeze: ``"none"``, ``"stem"``, ``"backbone"``, or a number of stages; see `Recipe`.
@@ -33,19 +35,21 @@ class Frozen:
             for name, module in model.named_modules()
             if name in names and hasattr(module, "running_mean")
         ]
-        self.freeze()
+        self._let_learn(False)
 
     def freeze(self) -> None:
         """Keep the part from changing; again after each `train()`, which wakes batch norms up."""
-        for parameter in self.parameters:
-            parameter.requires_grad_(False)
+        self._let_learn(False)
         for norm in self.norms:
             norm.eval()
 
     def unfreeze(self) -> None:
         """Let the parameters learn again."""
+        self._let_learn(True)
+
+    def _let_learn(self, learns: bool) -> None:
         for parameter in self.parameters:
-            parameter.requires_grad_(True)
+            parameter.requires_grad_(learns)
 
 
 def layers_of(model: nn.Module, wanted_by: str) -> dict[str, int]:

@@ -342,6 +342,8 @@ def test_numbers_of_numpy_become_those_of_python():
         epochs=np.int64(3),
         seed=np.uint8(1),
         learning_rate=np.float32(0.5),
+        freeze=np.int64(1),
+        model_args={"drop_rate": np.float32(0.5)},
         augmentation=Augmentation(rotation=angle, scale=np.float64(0.25)),
     )
     assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
