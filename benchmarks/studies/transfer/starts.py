@@ -38,7 +38,6 @@ from benchmarks.studies.transfer.backbones import (
     sha256_of_backbone,
     weights_of,
 )
-from medzoo.datasets.info import split_tag
 from medzoo.training import load_recipe
 
 RECORDS = ResultsFile(RESULTS / "transfer.json")
@@ -55,13 +54,11 @@ class Start:
         name: A backbone of backbones.py or, without `trained`, an architecture of timm.
         trained: Whether it starts from the weights that it names, or from random weights of the
             same architecture.
-        sizes: Sizes of the images, in pixels, for which it is measured.
     """
 
     title: str
     name: str
     trained: bool
-    sizes: Sequence[int] = (28,)
 
     @property
     def is_published(self) -> bool:
@@ -147,7 +144,7 @@ def trials() -> list[TransferTrial]:
     return [
         TransferTrial(data, start, method, share, seed)
         for method, seed, data, share, start in everything
-        if split_tag(data)[1] in STARTS[start].sizes and STARTS[start].exists(data)
+        if STARTS[start].exists(data)
     ]
 
 
@@ -241,8 +238,6 @@ def table(records: Mapping[str, Mapping[str, Any]] | None = None) -> str:
                 _runs(records, TransferTrial(dataset, start, method, share, 0)) for share in SHARES
             ]
             runs = [record for cell in cells for record in cell]
-            if split_tag(dataset)[1] not in STARTS[start].sizes:
-                continue
             if not runs and not STARTS[start].is_published:
                 continue  # these backbones are not published, and were not used here
             count = millions(runs[0]["parameters"]) if runs else "-"

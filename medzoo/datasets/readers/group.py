@@ -79,13 +79,8 @@ def check_filled(name: str, cells: Iterable[tuple[object, object]], chosen: bool
     try:
         check_spellings(value for _, value in filled)
     except ValueError as error:
-        hint = (
-            ""
-            if chosen
-            else (
-                ". group=False ignores the column: then images of one group may be in several splits"
-            )
-        )
+        leak = ". group=False ignores the column, so that one group may be in several splits"
+        hint = "" if chosen else leak
         raise ValueError(f"{name}: {error}{hint}") from error
 
 
