@@ -305,7 +305,7 @@ def test_any_image_gives_a_finite_tensor_of_the_right_shape(height, width, chann
         (np.zeros((28, 28), np.int64), ValueError, "whose range is not known"),
         (np.zeros((28, 28), complex), ValueError, "dtype complex128"),
         (np.full((28, 28), 255.0), ValueError, "values from 255 to 255, expected 0 to 1"),
-        (np.full((28, 28), np.nan), ValueError, "values from nan"),
+        (np.full((28, 28), np.nan), ValueError, "NaN as a value, expected 0 to 1"),
         (Image.fromarray(np.full((4, 4), 70_000, np.int32)), ValueError, "expected 0 to 65535"),
         (Image.fromarray(np.full((4, 4), 9, np.float32)), ValueError, "values from 9 to 9"),
     ],

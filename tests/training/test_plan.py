@@ -56,6 +56,7 @@ def test_the_plan_counts_labels_and_names_what_differs():
     data.train.labels[0, 0] = float("nan")  # unknown
     recipe = QUICK.with_changes(batch_size=64, freeze="stem")
     trainer = Trainer(small(data), data, recipe)
+    trainer.state.frozen.freeze()  # as fit does before it shows the plan
     text = plan_of(trainer, done=1)
     positive = int((data.train.labels[:, 0] == 1).sum())
     (row,) = [line.split() for line in text.splitlines() if "atelectasis" in line]

@@ -121,7 +121,8 @@ def _white(image: Image.Image) -> int:
 
 def _floats_to_uint8(values: np.ndarray) -> np.ndarray:
     """Scale floats of an image (H, W) from [0, 1] to [0, 255]; refuse others."""
-    check_float_range(float(values.min(initial=0)), float(values.max(initial=0)))
+    if values.size:
+        check_float_range(float(values.min()), float(values.max()))
     scaled = values * values.dtype.type(255)
     return np.clip(np.rint(scaled, out=scaled), 0, 255, out=scaled).astype(np.uint8)
 

@@ -70,9 +70,10 @@ def test_the_table_has_the_rows_with_figures():
 
 def test_only_backbones_that_are_here_are_tried(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert {trial.backbone for trial in finetuning.trials()} == {*finetuning.BACKBONES} - {
-        backbones.OTHERS
-    }
+    everything = {*finetuning.BACKBONES} - {backbones.OTHERS}
+    for is_here, missing in ((True, set()), (False, {backbones.IMAGENET})):
+        monkeypatch.setattr(backbones.imagenet, "is_installed", lambda is_here=is_here: is_here)
+        assert {trial.backbone for trial in finetuning.trials()} == everything - missing
     backbone = backbones.path_of(without="retinamnist")
     backbone.parent.mkdir(parents=True)
     backbone.touch()
