@@ -11,7 +11,13 @@ from PIL import Image
 
 import medzoo
 
-SETS = {"dermamnist": (28, 64), "breastmnist": (28,), "retinamnist": (28,), "octmnist": (28,)}
+SETS = {
+    "dermamnist": (28, 64),
+    "breastmnist": (28,),
+    "pneumoniamnist": (28,),
+    "retinamnist": (28,),
+    "octmnist": (28,),
+}
 SPLITS = ("train", "val", "test")
 COUNTS = {"train": 48, "val": 24, "test": 24}
 MANY = {"train": 240, "val": 24, "test": 24}  # of which a tenth still has every class
