@@ -26,7 +26,9 @@ MAX_ARGUMENT = 65_536
 
 
 def check_arguments(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an architecture's arguments with lists for tuples, which is what JSON gives back.
+    """Return an architecture's arguments as JSON gives them back: with lists for tuples.
+
+    Numbers of NumPy become Python's.
 
     Args:
         values: The arguments by name.
@@ -46,6 +48,8 @@ def check_arguments(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plain(name: str, value: Any) -> Any:
+    if hasattr(value, "item") and getattr(value, "ndim", 1) == 0:
+        value = value.item()
     if isinstance(value, list | tuple):
         return [_plain(name, item) for item in value]
     if isinstance(value, Mapping):

@@ -227,6 +227,7 @@ class Trainer:
                     f"the last run of this Trainer ended in epoch {self.state.progress.epoch + 1}, "
                     "in the middle of which it cannot go on; create model and Trainer again"
                 )
+            self._in_epoch = False
             run = RunState(self.name, self.recipe, self.state, self.state.progress.stopped)
             if self.progress is not False and rank() == 0:
                 self._show_plan(run)

@@ -103,7 +103,7 @@ def pixels_to_uint8(image: Image.Image) -> tuple[np.ndarray, int]:
     if pixels.dtype.kind == "f":
         return _floats_to_uint8(pixels), 0
     white = _white(image)
-    low, high = int(pixels.min(initial=0)), int(pixels.max(initial=0))
+    low, high = (int(pixels.min()), int(pixels.max())) if pixels.size else (0, 0)
     if low < 0 or high > white:
         raise ValueError(
             f"image of mode {image.mode} has values from {low} to {high}, expected 0 to {white}; "

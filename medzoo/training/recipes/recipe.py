@@ -192,9 +192,7 @@ class Recipe(_KnownFields):
         _require(self, "backbone", isinstance(self.backbone, str), "a name or a file, as text")
         for name, kind in (("augmentation", Augmentation), ("model_args", Mapping)):
             _require(self, name, isinstance(getattr(self, name), kind), f"a {kind.__name__}")
-        check_arguments(self.model_args)
-        own = {name: _of_python(value) for name, value in self.model_args.items()}
-        object.__setattr__(self, "model_args", own)
+        object.__setattr__(self, "model_args", check_arguments(self.model_args))
         self._check_class_weights()
         if self.precision not in get_args(Precision):
             raise unknown_name("precision", self.precision, get_args(Precision))
@@ -296,11 +294,6 @@ def known_fields(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
         if name not in names:
             raise unknown_name(f"{cls.__name__} field", name, names)
     return dict(values)
-
-
-def _of_python(value: Any) -> Any:
-    """Return a number of NumPy as one of Python, which JSON can hold; anything else as it is."""
-    return value.item() if hasattr(value, "item") and getattr(value, "ndim", 1) == 0 else value
 
 
 def _number(owner: object, name: str) -> float:

@@ -343,7 +343,7 @@ def test_numbers_of_numpy_become_those_of_python():
         seed=np.uint8(1),
         learning_rate=np.float32(0.5),
         freeze=np.int64(1),
-        model_args={"drop_rate": np.float32(0.5)},
+        model_args={"drop_rate": np.float32(0.5), "widths": (np.int64(8), 16)},
         augmentation=Augmentation(rotation=angle, scale=np.float64(0.25)),
     )
     assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
