@@ -56,7 +56,10 @@ def add(commands: Commands) -> None:
         "--folds", type=int, default=1, help="folds of a cross-validation, for few images"
     )
     sub.add_argument(
-        "--architecture", action="store_true", help="also search widths, depths and the like"
+        "--architecture",
+        nargs="*",
+        metavar="ARGUMENT",
+        help="also search widths, depths and the like, or only those arguments that are named",
     )
     sub.add_argument("--max-params", type=float, help="largest number of parameters, e.g. 2.4e6")
     sub.add_argument("--max-mflop", type=float, help="most operations for an image, in millions")
@@ -113,7 +116,7 @@ def _search(arguments: argparse.Namespace) -> tuple[Any, str]:
         time_limit=arguments.time,
         objectives=arguments.objectives,
         folds=arguments.folds,
-        architecture=arguments.architecture,
+        architecture=arguments.architecture is not None and (arguments.architecture or True),
         max_params=arguments.max_params,
         max_mflop=arguments.max_mflop,
         storage=folder / "study.db" if arguments.storage is None else arguments.storage,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from inspect import signature
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from medzoo.datasets import DatasetInfo
@@ -29,6 +31,8 @@ CHANNELS = 8
 """Widths are multiples of it, which processors compute fastest, and it is the smallest."""
 FINEST = 14
 """Largest height and width of the last stage's map, in positions; the smallest is 2."""
+WIDTHS = ("widths", "head_width")
+"""Arguments that a budget reduces."""
 
 
 def suggest_architecture(
@@ -40,12 +44,13 @@ def suggest_architecture(
     max_params: float | None = None,
     max_mflop: float | None = None,
     model_args: Mapping[str, Any] | None = None,
+    vary: Collection[str] | None = None,
 ) -> dict[str, Any]:
     """Let a trial of an Optuna study choose the arguments of an architecture.
 
-    A network that would cost more than allowed gets narrower: all of its widths are multiplied by
-    the same factor, so that few trials are spent on what may not be used. The trial's user
-    attributes ``model_args``, ``parameters`` and ``mflop`` say what the network is and costs.
+    A network that would cost more than allowed gets narrower: all widths that may vary are
+    multiplied by the same factor, so that few trials are spent on what may not be used. The trial's
+    user attributes ``model_args``, ``parameters`` and ``mflop`` say what the network is and costs.
 
     Args:
         trial: The trial; names of its parameters begin with the architecture's.
@@ -55,15 +60,17 @@ def suggest_architecture(
         max_params: Largest number of parameters, or None.
         max_mflop: Most operations for one image, in millions (`medzoo.models.ModelCost`), or None.
         model_args: Arguments that stay as they are, e.g. ``{"global_pool": "catavgmax"}``.
+        vary: Names of the arguments that may vary, e.g. ``("widths", "depths")``; all by default.
 
     Returns:
         Arguments for `medzoo.create_model` and `medzoo.Recipe.model_args`, `model_args` included.
 
     Raises:
         TypeError: If a limit is not a number.
-        ValueError: If the architecture is unknown or not medzoo's, a limit is not above 0, or
+        ValueError: If the architecture is unknown or not medzoo's, a limit is not above 0 or given
+            although widths may not vary, `vary` names what the architecture does not vary, or
             `model_args` has other values of what is chosen here than `create_model` has.
-        optuna.TrialPruned: If it costs more than allowed although all widths are 8.
+        optuna.TrialPruned: If it costs more than allowed although all these widths are 8.
         ImportError: If Optuna is not installed: ``pip install 'medzoo[search]'``.
 
     Example:
@@ -78,10 +85,17 @@ def suggest_architecture(
     for name, limit in (("max_params", max_params), ("max_mflop", max_mflop)):
         if limit is not None:
             check_factor(name, limit)
-    check_fixed_args(architecture, info, size, model_args or {})
     fixed = dict(model_args or {})
-    chosen = fixed | _choose(_Chooser(architecture, trial), architecture, info, size)
-    args, factor = chosen, 1.0
+    check_fixed_args(architecture, info, size, fixed, vary=vary)
+    found = _choose(_Chooser(architecture, trial, vary), architecture, info, size, fixed)
+    narrowed = [name for name in WIDTHS if name in found]
+    if "widths" not in narrowed and not (max_params is None and max_mflop is None):
+        raise ValueError(
+            f"max_params={max_params} and max_mflop={max_mflop} make networks narrower, but the "
+            f"widths of {architecture} may not vary; add 'widths' to what may, or set no limit"
+        )
+    args = chosen = fixed | found
+    factor = 1.0
     while True:
         cost = model_cost(architecture, dataset=info, size=size, **args)
         excess = max(
@@ -89,8 +103,8 @@ def suggest_architecture(
         )
         if excess <= 1:
             break
-        while (narrower := chosen | _scaled(chosen, factor)) == args:
-            if {*_widths(args)} == {CHANNELS}:
+        while (narrower := chosen | _scaled(chosen, narrowed, factor)) == args:
+            if _scaled(args, narrowed, 0) == {name: args[name] for name in narrowed}:
                 raise optuna.TrialPruned(
                     f"even with {CHANNELS} channels everywhere, {architecture} has {cost}, more "
                     f"than max_params={max_params}, max_mflop={max_mflop}"
@@ -104,7 +118,12 @@ def suggest_architecture(
 
 
 def default_architecture_params(
-    architecture: str, info: DatasetInfo, size: int
+    architecture: str,
+    info: DatasetInfo,
+    size: int,
+    *,
+    model_args: Mapping[str, Any] | None = None,
+    vary: Collection[str] | None = None,
 ) -> dict[str, int | float | str]:
     """Return the trial's parameters that stand for the network which `create_model` builds.
 
@@ -112,6 +131,8 @@ def default_architecture_params(
         architecture: One of medzoo's.
         info: The data set.
         size: Height and width of its images, in pixels.
+        model_args: Arguments that stay as they are.
+        vary: Names of the arguments that may vary; all by default.
 
     Returns:
         Values by name, for Optuna's `Study.enqueue_trial`.
@@ -119,9 +140,23 @@ def default_architecture_params(
     Raises:
         ValueError: If the architecture is unknown or not medzoo's.
     """
-    chooser = _Chooser(architecture)
-    _choose(chooser, architecture, info, size)
+    chooser = _Chooser(architecture, vary=vary)
+    _choose(chooser, architecture, info, size, model_args or {})
     return chooser.taken
+
+
+def searchable_args(architecture: str, info: DatasetInfo, size: int) -> list[str]:
+    """Return the names of the arguments that a search can vary.
+
+    Args:
+        architecture: One of medzoo's.
+        info: The data set.
+        size: Height and width of its images, in pixels.
+
+    Raises:
+        ValueError: If the architecture is unknown or not medzoo's.
+    """
+    return list(_choose(_Chooser(architecture), architecture, info, size))
 
 
 def check_searchable(architecture: str) -> None:
@@ -143,6 +178,8 @@ def check_fixed_args(
     size: int,
     fixed: Mapping[str, Any],
     varied: Iterable[str] = (),
+    *,
+    vary: Collection[str] | None = None,
 ) -> None:
     """Make sure that arguments are not those that an architecture search chooses itself.
 
@@ -153,11 +190,12 @@ def check_fixed_args(
         fixed: Arguments of a recipe. They may have the values of the network that `create_model`
             builds, which the search starts from.
         varied: Arguments that a space of recipes changes.
+        vary: Names of the arguments that the architecture search may vary; all by default.
 
     Raises:
         ValueError: If an argument is chosen by the architecture search.
     """
-    own = _choose(_Chooser(architecture), architecture, info, size)
+    own = _choose(_Chooser(architecture, vary=vary), architecture, info, size)
     default = _default_args(architecture, info, size)
     for name in own:
         if name in varied:
@@ -176,14 +214,25 @@ def check_fixed_args(
 
 
 class _Chooser:
-    """Asks a trial for values; without one, takes the defaults and remembers them by name."""
+    """Asks a trial for values; without one, takes the defaults and remembers them by name.
 
-    def __init__(self, prefix: str, trial: BaseTrial | None = None) -> None:
-        self._prefix, self._trial = prefix, trial
+    What may not vary has its default, and is neither asked for nor remembered.
+    """
+
+    def __init__(
+        self, prefix: str, trial: BaseTrial | None = None, vary: Collection[str] | None = None
+    ) -> None:
+        self._prefix, self._trial, self._vary = prefix, trial, vary
         self.taken: dict[str, int | float | str] = {}
+
+    def varies(self, argument: str) -> bool:
+        """Return whether an argument of the architecture may vary."""
+        return self._vary is None or argument in self._vary
 
     def one_of(self, name: str, default: Any, options: Sequence[Any]) -> Any:
         """Return one of some options."""
+        if not self.varies(_argument(name)):
+            return default
         name = f"{self._prefix}.{name}"
         self.taken[name] = (
             default if self._trial is None else self._trial.suggest_categorical(name, options)
@@ -192,6 +241,8 @@ class _Chooser:
 
     def whole(self, name: str, default: int, low: int, high: int, step: int = 1) -> Any:
         """Return a whole number from `low` to `high`."""
+        if not self.varies(_argument(name)):
+            return default
         name = f"{self._prefix}.{name}"
         self.taken[name] = (
             default if self._trial is None else self._trial.suggest_int(name, low, high, step=step)
@@ -210,10 +261,25 @@ class _Chooser:
         return [choose(f"{name}_{i}", default, *limits) for i, default in enumerate(defaults, 1)]
 
 
-def _choose(choose: _Chooser, architecture: str, info: DatasetInfo, size: int) -> dict[str, Any]:
-    """Choose an architecture's arguments; the defaults are those that `create_model` has."""
-    default = _default_args(architecture, info, size)
-    return _SPACES[architecture][1](choose, default, size)
+def _argument(name: str) -> str:
+    """Return to which argument a trial's parameter belongs: ``depth_2`` to ``depths``."""
+    if not (numbered := re.fullmatch(r"(.+)_\d+", name)):
+        return name
+    stem = numbered[1]
+    return f"{stem}s" if stem in ("width", "depth", "stride") else stem
+
+
+def _choose(
+    choose: _Chooser,
+    architecture: str,
+    info: DatasetInfo,
+    size: int,
+    fixed: Mapping[str, Any] = MappingProxyType({}),
+) -> dict[str, Any]:
+    """Choose the arguments that vary; the defaults are those that `create_model` has."""
+    default = _default_args(architecture, info, size) | dict(fixed)
+    args = _SPACES[architecture][1](choose, default, size)
+    return {name: value for name, value in args.items() if choose.varies(name)}
 
 
 def _default_args(architecture: str, info: DatasetInfo, size: int) -> dict[str, Any]:
@@ -272,7 +338,9 @@ def _strides(choose: _Chooser, defaults: Sequence[int], size: int) -> list[int]:
     strides: list[int] = []
     for place, default in enumerate(defaults):
         halvings, left = strides.count(2), len(defaults) - place
-        if halvings >= most:
+        if not choose.varies("strides" if place else "stem_stride"):
+            strides.append(default)
+        elif halvings >= most:
             strides.append(1)
         elif least - halvings >= left:
             strides.append(2)
@@ -307,13 +375,13 @@ _SPACES: dict[str, tuple[type, Callable[..., dict[str, Any]]]] = {
 }
 
 
-def _widths(args: Mapping[str, Any]) -> list[int]:
-    return [*args["widths"], *([args["head_width"]] if "head_width" in args else [])]
+def _scaled(args: Mapping[str, Any], names: Collection[str], factor: float) -> dict[str, Any]:
+    """Return named widths multiplied by a factor, as multiples of 8."""
 
+    def scaled(width: int) -> int:
+        return max(CHANNELS, round(width * factor / CHANNELS) * CHANNELS)
 
-def _scaled(args: Mapping[str, Any], factor: float) -> dict[str, Any]:
-    """Return all widths multiplied by a factor, as multiples of 8."""
-    widths = [max(CHANNELS, round(w * factor / CHANNELS) * CHANNELS) for w in _widths(args)]
-    if "head_width" not in args:
-        return {"widths": widths}
-    return {"widths": widths[:-1], "head_width": widths[-1]}
+    return {
+        name: [*map(scaled, args[name])] if name == "widths" else scaled(args[name])
+        for name in names
+    }

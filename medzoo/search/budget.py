@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import optuna
@@ -20,6 +20,7 @@ def check_budget(
     max_params: float | None,
     max_mflop: float | None,
     model_args: Mapping[str, Any] | None = None,
+    vary: Collection[str] | None = None,
 ) -> None:
     """Make sure that the smallest network of an architecture's space fits into a budget.
 
@@ -29,6 +30,7 @@ def check_budget(
         max_params: Largest number of parameters, or None.
         max_mflop: Most operations for one image, in millions, or None.
         model_args: Arguments of the network that stay as they are.
+        vary: Names of the arguments that may vary; all by default.
 
     Raises:
         TypeError: If a limit is not a number.
@@ -44,6 +46,7 @@ def check_budget(
             max_params=max_params,
             max_mflop=max_mflop,
             model_args=model_args,
+            vary=vary,
         )
     except optuna.TrialPruned as pruned:
         raise ValueError(

@@ -15,9 +15,10 @@ from medzoo.datasets import Dataset
 from medzoo.datasets.validation import check_dataset
 from medzoo.device import resolve_device
 from medzoo.distributed import is_torchrun
+from medzoo.errors import unknown_name
 from medzoo.lazy import import_optional
 from medzoo.models import architecture_of
-from medzoo.search.architectures import check_fixed_args, check_searchable
+from medzoo.search.architectures import check_fixed_args, searchable_args
 from medzoo.search.folds import validation_parts
 from medzoo.search.goals import Goal, check_goals
 from medzoo.search.result import SearchResult
@@ -53,7 +54,7 @@ def search(
     objectives: Goal | Sequence[Goal] = "val_auc",
     folds: int = 1,
     groups: Sequence[Hashable] | np.ndarray | torch.Tensor | None = None,
-    architecture: bool = False,
+    architecture: bool | Sequence[str] = False,
     max_params: float | None = None,
     max_mflop: float | None = None,
     storage: str | Path | None = "study.db",
@@ -86,7 +87,8 @@ def search(
             `medzoo.finetune` (``"simple_cnn.bloodmnist"``, a weights file).
         space: What may change: a mapping of the recipe's fields to choices or ranges, or a function
             of an Optuna trial and the recipe that returns changes. By default
-            `medzoo.search.default_space`'s. A function with other code begins another search; the
+            `medzoo.search.default_space`'s; ``{}`` to keep the recipe and search the architecture
+            alone. A function with other code begins another search; the
             values that it takes from elsewhere do not count.
         recipe: What the search starts from and the space does not change, as for `medzoo.train`.
             For trained weights, ``"default"`` is the recipe ``"finetune"``.
@@ -102,9 +104,11 @@ def search(
         groups: With `folds`, patient or lesion of each training and then each validation image; the
             images of a group stay in one fold.
         architecture: Also search widths, depths and other arguments of the architectures, which
-            neither the recipe nor the space may set then. Trained weights have theirs.
-        max_params: Largest number of parameters of a model; implies `architecture`. The networks of
-            the first trials are made narrower if they have more.
+            neither the recipe nor the space may set then; or only those named, for example
+            ``["widths", "depths", "strides"]``. Trained weights have theirs.
+        max_params: Largest number of parameters of a model; implies `architecture`, of which
+            ``widths`` must be. The networks of the first trials are made narrower if they have
+            more.
         max_mflop: Most floating-point operations for one image, in millions; implies
             `architecture`.
         storage: A file ending in ``.db`` (SQLite) or ``.log`` (a journal); the URL of a database,
@@ -156,39 +160,34 @@ def search(
         )
     goals = check_goals(objectives)
     names = _check_models(models)
-    architecture = architecture or max_params is not None or max_mflop is not None
-    for name in names if architecture else ():
-        if _is_trained(name):
-            raise ValueError(
-                f"{name!r} names trained weights, whose architecture cannot change; give "
-                f"{architecture_of(name)!r}, or search without architecture, max_params and "
-                "max_mflop"
-            )
-        check_searchable(name)
+    is_limited = max_params is not None or max_mflop is not None
+    shape = _check_architecture(architecture, is_limited, names, data)
     recipes = {name: _first_recipe(recipe, name, data) for name in names}
     parts = validation_parts(data, folds, groups)
     if space is None:
         space = default_space(list(recipes.values()), data.info, len(parts[0].train))
     for model, base in recipes.items():
-        check_space(space, base)
+        check_space(space, base, may_be_empty=bool(shape))
         check_model_args(space, architecture_of(model), data)
-        if architecture:
+        if shape:
             varied = model_args_of(space)
-            check_fixed_args(model, data.info, parts[0].size, base.model_args, varied)
+            vary = shape if isinstance(shape, tuple) else None
+            check_fixed_args(model, data.info, data.size, base.model_args, varied, vary=vary)
     setting = Setting(
         parts,
         recipes,
         space,
         goals,
-        architecture,
+        shape,
         max_params,
         max_mflop,
         resolve_device(device),
         seed,
     )
     with quiet():
-        for name in names if max_params is not None or max_mflop is not None else ():
-            check_budget(name, parts[0], max_params, max_mflop, recipes[name].model_args)
+        for name in names if is_limited else ():
+            args = recipes[name].model_args
+            check_budget(name, data, max_params, max_mflop, args, setting.vary)
         # Optuna asks the sampler before a trial begins, too: a grid then says what comes next.
         first_sampler = create_sampler(sampler, seed, len(goals) > 1)
         created = create_pruner(pruner, len(goals) > 1)
@@ -223,6 +222,36 @@ def _check_models(models: str | Path | Sequence[str | Path]) -> list[str]:
     for name in names:
         architecture_of(name)  # an error, if there is no such model
     return names
+
+
+def _check_architecture(
+    architecture: bool | Sequence[str], is_limited: bool, models: Sequence[str], data: Dataset
+) -> bool | tuple[str, ...]:
+    """Return what of the architectures may change: nothing, all, or the arguments with names."""
+    names = [architecture] if isinstance(architecture, str) else architecture
+    are_names = isinstance(names, Sequence) and all(isinstance(name, str) for name in names)
+    if not isinstance(names, bool) and not (are_names and names):
+        raise TypeError(
+            f"architecture={architecture!r:.80} must be True, False or names of arguments, "
+            'for example ["widths", "depths"]'
+        )
+    if names is False and not is_limited:
+        return False
+    known: dict[str, None] = {}
+    for model in models:
+        if _is_trained(model):
+            raise ValueError(
+                f"{model!r} names trained weights, whose architecture cannot change; give "
+                f"{architecture_of(model)!r}, or search without architecture, max_params and "
+                "max_mflop"
+            )
+        known |= dict.fromkeys(searchable_args(model, data.info, data.size))
+    if isinstance(names, bool):
+        return True
+    for name in names:
+        if name not in known:
+            raise unknown_name("argument in architecture=", name, known)
+    return tuple(sorted(set(names)))
 
 
 def _is_trained(name: str) -> bool:

@@ -30,7 +30,7 @@ class Setting:
         recipes: The recipe that the search starts from, by model.
         space: What may change.
         goals: The objectives.
-        architecture: Whether the models' architectures may change.
+        architecture: Whether the models' architectures may change, or which arguments of them.
         max_params: Largest number of parameters, if it is limited.
         max_mflop: Most floating-point operations per image in millions, if they are limited.
         device: Where models are trained.
@@ -41,11 +41,16 @@ class Setting:
     recipes: Mapping[str, Recipe]
     space: Space
     goals: tuple[Goal, ...]
-    architecture: bool
+    architecture: bool | tuple[str, ...]
     max_params: float | None
     max_mflop: float | None
     device: torch.device
     seed: int
+
+    @property
+    def vary(self) -> tuple[str, ...] | None:
+        """Which arguments of the architectures may vary, None for all."""
+        return self.architecture if isinstance(self.architecture, tuple) else None
 
     def study_name(self, sampler: object, pruner: object) -> str:
         """Return a name that searches share only if all that decides them is the same.

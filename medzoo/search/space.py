@@ -197,12 +197,13 @@ def parameters_of(recipe: Recipe, space: Space) -> dict[str, tuple[Domain, Any]]
     return found
 
 
-def check_space(space: object, recipe: Recipe) -> None:
+def check_space(space: object, recipe: Recipe, *, may_be_empty: bool = False) -> None:
     """Make sure that all values of a space are possible for a recipe.
 
     Args:
         space: What the user gave.
         recipe: The recipe that the space changes.
+        may_be_empty: Whether something else is searched, too.
 
     Raises:
         TypeError: If it, or one of its domains, is of the wrong type.
@@ -219,8 +220,10 @@ def check_space(space: object, recipe: Recipe) -> None:
     known_fields(Recipe, space)
     names = [name for name, *_ in domains(space)]
     known_fields(Augmentation, space.get("augmentation", {}))
-    if not names:
-        raise ValueError("space= holds nothing to search; give fields with choices or ranges")
+    if not names and not may_be_empty:
+        raise ValueError(
+            "space= holds nothing to search; give fields with choices or ranges, or architecture="
+        )
     _check_places(space)
     for name in names:
         if names.count(name) > 1:  # Optuna knows parameters by their names

@@ -68,7 +68,13 @@ def open_study(
                 from medzoo.search.architectures import default_architecture_params
 
                 part = setting.parts[0]
-                choice |= default_architecture_params(model, part.info, part.size)
+                choice |= default_architecture_params(
+                    model,
+                    part.info,
+                    part.size,
+                    model_args=setting.recipes[model].model_args,
+                    vary=setting.vary,
+                )
             study.enqueue_trial(
                 {**choice, **values}, user_attrs={BASELINE: model}, skip_if_exists=True
             )

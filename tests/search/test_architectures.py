@@ -12,6 +12,7 @@ from medzoo.search import budget
 from medzoo.search.architectures import (
     check_fixed_args,
     default_architecture_params,
+    searchable_args,
     suggest_architecture,
 )
 
@@ -240,6 +241,70 @@ def test_a_search_keeps_the_recipes_other_arguments(run):
         assert number == 0 or args["drop_rate"] == trial.params["model_args.drop_rate"]
         info = medzoo.dataset_info("breastmnist")
         assert parameters(build("simple_cnn", info, 28, args)) <= 3e5
+
+
+@pytest.mark.parametrize("architecture", medzoo.list_models())
+def test_only_what_may_vary_varies(architecture):
+    everything = searchable_args(architecture, DERMA, 28)
+    default = suggest_architecture(
+        optuna.trial.FixedTrial(default_architecture_params(architecture, DERMA, 28)),
+        architecture,
+        DERMA,
+        28,
+    )
+    assert list(default) == everything
+    for name in everything:
+        study = random_study()
+        found = [
+            suggest_architecture(study.ask(), architecture, DERMA, 28, vary=[name])
+            for _ in range(8)
+        ]
+        assert {key for args in found for key in args} == {name}
+        assert any(args[name] != default[name] for args in found)
+        first = optuna.trial.FixedTrial(
+            default_architecture_params(architecture, DERMA, 28, vary=[name])
+        )
+        args = suggest_architecture(first, architecture, DERMA, 28, vary=[name])
+        assert args == {name: default[name]}
+
+
+def test_what_does_not_vary_is_as_the_recipe_says():
+    kept = {"stem_stride": 1, "head_width": 64, "strides": [1, 2, 2, 1]}
+    trial = random_study().ask()
+    args = suggest_architecture(
+        trial, "efficientnet", DERMA, 28, max_params=4e5, model_args=kept, vary=["widths"]
+    )
+    assert args.items() >= kept.items()
+    assert set(args) == {*kept, "widths"}
+    assert set(trial.params) == {f"efficientnet.width_{stage}" for stage in (1, 2, 3, 4)}
+    assert parameters(build("efficientnet", DERMA, 28, args)) <= 4e5
+    with pytest.raises(ValueError, match="widths of efficientnet may not vary; add 'widths' to"):
+        suggest_architecture(trial, "efficientnet", DERMA, 28, max_params=4e5, vary=["depths"])
+
+
+def test_a_search_of_named_arguments(run):
+    recipe = {"model_args": {"widths": [16, 24, 32]}}
+    result = run(trials=4, recipe=recipe, space={}, architecture=["depth", "kernel_size"])
+    assert result.trials[0].is_baseline
+    for trial in result.trials:
+        assert set(trial.params) == {"simple_cnn.depth", "simple_cnn.kernel_size"}
+        assert trial.recipe.model_args["widths"] == [16, 24, 32]
+    again = run(trials=4, recipe=recipe, space={}, architecture=("kernel_size", "depth"))
+    assert [trial.params for trial in again.trials] == [trial.params for trial in result.trials]
+
+
+@pytest.mark.parametrize(
+    ("architecture", "error", "message"),
+    [
+        (["depths"], ValueError, "unknown argument in architecture= 'depths'; did you mean 'dep"),
+        ([], TypeError, r"architecture=\[\] must be True, False or names of arguments"),
+        (1, TypeError, "architecture=1 must be True, False or names"),
+        ([1], TypeError, r"architecture=\[1\] must be"),
+    ],
+)
+def test_what_is_no_argument_is_refused(run, architecture, error, message):
+    with pytest.raises(error, match=message):
+        run(trials=1, architecture=architecture)
 
 
 def test_a_function_that_sets_what_the_search_chooses_is_told(run):

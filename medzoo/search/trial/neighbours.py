@@ -59,7 +59,13 @@ def neighbour_sampler(
         from medzoo.search.architectures import default_architecture_params
 
         part = setting.parts[0]
-        shape = default_architecture_params(model, part.info, part.size)
+        shape = default_architecture_params(
+            model,
+            part.info,
+            part.size,
+            model_args=setting.recipes[model].model_args,
+            vary=setting.vary,
+        )
         fixed |= {name: value for name, value in shape.items() if rng.random() > _CHANGED}
     if not fixed:
         return None

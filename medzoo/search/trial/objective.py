@@ -211,7 +211,8 @@ class Objective:
 
         part = self.setting.parts[0]
         # What a function changes is not known before its trial.
-        check_fixed_args(model, part.info, part.size, fixed, varied)
+        vary = self.setting.vary
+        check_fixed_args(model, part.info, part.size, fixed, varied, vary=vary)
         return suggest_architecture(
             trial,
             model,
@@ -220,6 +221,7 @@ class Objective:
             max_params=self.setting.max_params,
             max_mflop=self.setting.max_mflop,
             model_args=fixed,
+            vary=vary,
         )
 
 
