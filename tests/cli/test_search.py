@@ -74,3 +74,23 @@ def test_ctrl_c_says_how_to_go_on(folder, tmp_path, monkeypatch, capsys):
     command = ["search", "--data", str(folder), "--trials", "1", "--output", str(tmp_path)]
     assert main(command) == 130
     assert "the same command goes on" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "varied"),
+    [
+        ([], set()),
+        (["--architecture", "depth"], {"depth"}),
+        (["--architecture"], {"depth", "kernel_size", "stem_stride", "width"}),
+    ],
+)
+def test_all_or_some_arguments_of_an_architecture_vary(
+    folder, tmp_path, monkeypatch, capsys, option, varied
+):
+    monkeypatch.setattr(objective, "train", train)
+    command = ["search", "--data", str(folder), "--size", "20", "--models", "simple_cnn"]
+    command += ["--trials", "1", "--output", str(tmp_path), "--json"]
+    assert main([*command, *option]) == 0
+    (trial,) = json.loads(capsys.readouterr().out)["trials"]
+    names = [name for name in trial["params"] if name.startswith("simple_cnn.")]
+    assert {name.removeprefix("simple_cnn.").rstrip("_123") for name in names} == varied
