@@ -57,13 +57,21 @@ def test_trained_weights_are_candidates_and_what_is_found_starts_from_them(data,
     assert "layer_decay" not in second.params
     assert result.model == "simple_cnn"
 
-    alone = medzoo.search(data, pretrained, trials=1, storage=None, progress=False)
-    assert alone.best.recipe == load_recipe("finetune", "simple_cnn", data, backbone=pretrained)
+    recipe = load_recipe("finetune", "simple_cnn", data, backbone=pretrained)
+    recipe = recipe.with_changes(**short)
+    alone = medzoo.search(data, pretrained, recipe=recipe, trials=1, storage=None, progress=False)
+    assert alone.best.recipe == recipe
     assert 0.5 <= alone.best.params["layer_decay"] <= 1
     path = alone.save(tmp_path / "best.json")
     again = medzoo.train(alone.model, data, path, progress=False)
     assert again.val_auc == alone.best.values["val_auc"]
     assert again.recipe.backbone == pretrained
+
+
+def test_trained_weights_start_from_the_recipe_of_fine_tuning(data, formula):
+    pretrained = "simple_cnn.pneumoniamnist"
+    result = medzoo.search(data, pretrained, trials=1, storage=None, progress=False)
+    assert result.recipe == load_recipe("finetune", "simple_cnn", data, backbone=pretrained)
 
 
 def test_other_weights_in_a_file_of_the_same_name_begin_another_search(data, formula, tmp_path):
