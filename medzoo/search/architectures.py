@@ -86,6 +86,7 @@ def suggest_architecture(
         if limit is not None:
             check_factor(name, limit)
     fixed = dict(model_args or {})
+    vary = _named_args(vary, architecture, info, size)
     check_fixed_args(architecture, info, size, fixed, vary=vary)
     found = _choose(_Chooser(architecture, trial, vary), architecture, info, size, fixed)
     narrowed = [name for name in WIDTHS if name in found]
@@ -138,9 +139,10 @@ def default_architecture_params(
         Values by name, for Optuna's `Study.enqueue_trial`.
 
     Raises:
-        ValueError: If the architecture is unknown or not medzoo's.
+        ValueError: If the architecture is unknown or not medzoo's, or `vary` names what it does not
+            vary.
     """
-    chooser = _Chooser(architecture, vary=vary)
+    chooser = _Chooser(architecture, vary=_named_args(vary, architecture, info, size))
     _choose(chooser, architecture, info, size, model_args or {})
     return chooser.taken
 
@@ -157,19 +159,6 @@ def searchable_args(architecture: str, info: DatasetInfo, size: int) -> list[str
         ValueError: If the architecture is unknown or not medzoo's.
     """
     return list(_choose(_Chooser(architecture), architecture, info, size))
-
-
-def check_searchable(architecture: str) -> None:
-    """Make sure that there is a space of an architecture.
-
-    Args:
-        architecture: Its name.
-
-    Raises:
-        ValueError: If it is unknown or not medzoo's.
-    """
-    if architecture not in _SPACES:
-        raise unknown_name("architecture for a search", architecture, _SPACES)
 
 
 def check_fixed_args(
@@ -211,6 +200,20 @@ def check_fixed_args(
                 "would be replaced; leave it out of the recipe, or leave out architecture=, "
                 "max_params= and max_mflop="
             )
+
+
+def _named_args(
+    vary: Collection[str] | None, architecture: str, info: DatasetInfo, size: int
+) -> list[str] | None:
+    """Return the names of arguments that may vary, each of which the architecture has."""
+    if vary is None:
+        return None
+    names = [vary] if isinstance(vary, str) else list(vary)
+    known = searchable_args(architecture, info, size)
+    for name in names:
+        if name not in known:
+            raise unknown_name("argument in vary=", name, known)
+    return names
 
 
 class _Chooser:
@@ -278,12 +281,17 @@ def _choose(
 ) -> dict[str, Any]:
     """Choose the arguments that vary; the defaults are those that `create_model` has."""
     default = _default_args(architecture, info, size) | dict(fixed)
+    if "depths" in default:  # these may be one number for all stages
+        for name in ("depths", "strides", "kernel_size", "expansion"):
+            if not isinstance(default[name], list | tuple):
+                default[name] = [default[name]] * len(default["widths"])
     args = _SPACES[architecture][1](choose, default, size)
     return {name: value for name, value in args.items() if choose.varies(name)}
 
 
 def _default_args(architecture: str, info: DatasetInfo, size: int) -> dict[str, Any]:
-    check_searchable(architecture)
+    if architecture not in _SPACES:
+        raise unknown_name("architecture for a search", architecture, _SPACES)
     parameters = signature(_SPACES[architecture][0]).parameters
     default = {name: one.default for name, one in parameters.items()}
     return default | network_args(architecture, info.name, size)
@@ -295,10 +303,9 @@ def _plain(value: Any) -> Any:
 
 
 def _advanced_cnn(choose: _Chooser, default: Mapping[str, Any], size: int) -> dict[str, Any]:
-    expansion = [default["expansion"]] * len(default["widths"])
     return {
         **_stages(choose, default, size),
-        "expansion": choose.each(choose.one_of, "expansion", expansion, (0.5, 1.0, 2.0)),
+        "expansion": choose.each(choose.one_of, "expansion", default["expansion"], (0.5, 1.0, 2.0)),
     }
 
 
@@ -315,13 +322,12 @@ def _efficientnet(choose: _Chooser, default: Mapping[str, Any], size: int) -> di
 
 def _stages(choose: _Chooser, default: Mapping[str, Any], size: int) -> dict[str, Any]:
     """Choose what networks of residual blocks have in common."""
-    kernels = [default["kernel_size"]] * len(default["widths"])
     stem_stride, *strides = _strides(choose, [default["stem_stride"], *default["strides"]], size)
     return {
         "widths": choose.each(choose.width, "width", default["widths"]),
         "depths": choose.each(choose.whole, "depth", default["depths"], 1, 6),
         "strides": strides,
-        "kernel_size": choose.each(choose.one_of, "kernel_size", kernels, KERNELS),
+        "kernel_size": choose.each(choose.one_of, "kernel_size", default["kernel_size"], KERNELS),
         "attention": choose.one_of("attention", default["attention"], GATES),
         "stem_stride": stem_stride,
         "stem_kernel_size": choose.one_of("stem_kernel_size", default["stem_kernel_size"], KERNELS),
@@ -335,18 +341,24 @@ def _strides(choose: _Chooser, defaults: Sequence[int], size: int) -> list[int]:
     expensive as the image. A trial is asked only where this leaves a choice.
     """
     least, most = math.ceil(math.log2(size / FINEST)), math.ceil(math.log2(size)) - 1
+    varies = [
+        choose.varies("strides" if place else "stem_stride") for place in range(len(defaults))
+    ]
+    kept = [stride for stride, can_vary in zip(defaults, varies, strict=True) if not can_vary]
+    halvings, left = math.log2(math.prod(kept)), sum(varies)
     strides: list[int] = []
-    for place, default in enumerate(defaults):
-        halvings, left = strides.count(2), len(defaults) - place
-        if not choose.varies("strides" if place else "stem_stride"):
+    for place, (default, can_vary) in enumerate(zip(defaults, varies, strict=True)):
+        if not can_vary:
             strides.append(default)
-        elif halvings >= most:
+            continue
+        if halvings > most - 1:
             strides.append(1)
         elif least - halvings >= left:
             strides.append(2)
         else:
             name = f"stride_{place}" if place else "stem_stride"
             strides.append(choose.one_of(name, default, (1, 2)))
+        halvings, left = halvings + strides[-1] - 1, left - 1
     return strides
 
 

@@ -162,17 +162,30 @@ def search(
     names = _check_models(models)
     is_limited = max_params is not None or max_mflop is not None
     shape = _check_architecture(architecture, is_limited, names, data)
-    recipes = {name: _first_recipe(recipe, name, data) for name in names}
     parts = validation_parts(data, folds, groups)
+    # As `medzoo.train` chooses it, which also holds out a part of the training images first.
+    whole = parts[0] if folds == 1 else data
+    recipes = {name: _first_recipe(recipe, name, whole) for name in names}
     if space is None:
         space = default_space(list(recipes.values()), data.info, len(parts[0].train))
     for model, base in recipes.items():
+        if base.distillation:
+            raise ValueError(
+                f"the recipe of {model} has distillation={base.distillation}, but a search has no "
+                "teacher; set distillation to 0, and train with the teacher by what was found"
+            )
         check_space(space, base, may_be_empty=bool(shape))
         check_model_args(space, architecture_of(model), data)
         if shape:
-            varied = model_args_of(space)
-            vary = shape if isinstance(shape, tuple) else None
+            varied, known = model_args_of(space), searchable_args(model, data.info, data.size)
+            named = shape if isinstance(shape, tuple) else known
+            vary = [name for name in known if name in named]
             check_fixed_args(model, data.info, data.size, base.model_args, varied, vary=vary)
+            if not vary and not space:
+                raise ValueError(
+                    f"nothing of {model} would change: it has no argument of architecture=, and "
+                    f"space= is empty; leave it out of models=, or name some of {', '.join(known)}"
+                )
     setting = Setting(
         parts,
         recipes,
@@ -187,7 +200,7 @@ def search(
     with quiet():
         for name in names if is_limited else ():
             args = recipes[name].model_args
-            check_budget(name, data, max_params, max_mflop, args, setting.vary)
+            check_budget(name, data, max_params, max_mflop, args, setting.vary_of(name))
         # Optuna asks the sampler before a trial begins, too: a grid then says what comes next.
         first_sampler = create_sampler(sampler, seed, len(goals) > 1)
         created = create_pruner(pruner, len(goals) > 1)

@@ -10,6 +10,7 @@ import torch
 
 from medzoo.datasets import Dataset
 from medzoo.files import sha256_of
+from medzoo.search.architectures import searchable_args
 from medzoo.search.goals import Goal
 from medzoo.search.space import Space, describe_space
 from medzoo.training import Recipe
@@ -47,10 +48,17 @@ class Setting:
     device: torch.device
     seed: int
 
-    @property
-    def vary(self) -> tuple[str, ...] | None:
-        """Which arguments of the architectures may vary, None for all."""
-        return self.architecture if isinstance(self.architecture, tuple) else None
+    def vary_of(self, model: str) -> list[str] | None:
+        """Return which arguments of a model's architecture may vary, None for all.
+
+        Args:
+            model: Name of the architecture.
+        """
+        if isinstance(self.architecture, bool):
+            return None
+        part = self.parts[0]
+        known = searchable_args(model, part.info, part.size)
+        return [name for name in self.architecture if name in known]
 
     def study_name(self, sampler: object, pruner: object) -> str:
         """Return a name that searches share only if all that decides them is the same.

@@ -73,7 +73,7 @@ def open_study(
                     part.info,
                     part.size,
                     model_args=setting.recipes[model].model_args,
-                    vary=setting.vary,
+                    vary=setting.vary_of(model),
                 )
             study.enqueue_trial(
                 {**choice, **values}, user_attrs={BASELINE: model}, skip_if_exists=True

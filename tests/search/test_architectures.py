@@ -173,6 +173,11 @@ def test_errors_name_what_was_expected():
     trial = random_study().ask()
     with pytest.raises(ValueError, match=r"architecture for a search 'timm/resnet18'; known: adv"):
         suggest_architecture(trial, "timm/resnet18", DERMA, 28)
+    for name in ("strides", "width"):
+        with pytest.raises(ValueError, match=f"unknown argument in vary= '{name}'; did you mean"):
+            suggest_architecture(trial, "simple_cnn", DERMA, 28, vary=[name])
+        with pytest.raises(ValueError, match=f"unknown argument in vary= '{name}'"):
+            default_architecture_params("simple_cnn", DERMA, 28, vary=name)
     with pytest.raises(ValueError, match="max_params=0 must be above 0"):
         suggest_architecture(trial, "simple_cnn", DERMA, 28, max_params=0)
     with pytest.raises(TypeError, match="max_mflop='5' must be a finite number"):
@@ -280,6 +285,65 @@ def test_what_does_not_vary_is_as_the_recipe_says():
     assert parameters(build("efficientnet", DERMA, 28, args)) <= 4e5
     with pytest.raises(ValueError, match="widths of efficientnet may not vary; add 'widths' to"):
         suggest_architecture(trial, "efficientnet", DERMA, 28, max_params=4e5, vary=["depths"])
+
+
+@pytest.mark.parametrize("architecture", ["advanced_cnn", "efficientnet"])
+@pytest.mark.parametrize("name", ["depths", "strides", "kernel_size", "expansion"])
+def test_what_does_not_vary_may_be_one_number_for_all_stages(architecture, name):
+    trial = random_study().ask()
+    kept = {name: 1}
+    args = suggest_architecture(
+        trial, architecture, DERMA, 28, model_args=kept, vary=["widths", "stem_stride"]
+    )
+    assert args[name] == 1
+    default_architecture_params(architecture, DERMA, 28, model_args=kept, vary=["widths"])
+    build(architecture, DERMA, 28, args)
+
+
+@pytest.mark.parametrize("architecture", ["advanced_cnn", "efficientnet"])
+def test_a_list_of_the_default_is_where_the_search_starts(architecture):
+    kept = {"kernel_size": [3, 3, 3, 3]}
+    params = default_architecture_params(architecture, DERMA, 28, model_args=kept)
+    assert params == default_architecture_params(architecture, DERMA, 28)
+    trial = optuna.trial.FixedTrial(params)
+    assert suggest_architecture(trial, architecture, DERMA, 28, model_args=kept).items() >= (
+        kept.items()
+    )
+
+
+@pytest.mark.parametrize(
+    ("strides", "stem"),
+    [([2, 2, 2, 2], {1}), ([2, 2, 2, 1], {1, 2}), ([1, 1, 1, 1], {2}), ([4, 1, 1, 1], {1, 2})],
+)
+def test_the_stem_leaves_room_for_strides_that_do_not_vary(strides, stem):
+    study, found = random_study(), set()
+    for _ in range(8):
+        args = suggest_architecture(
+            study.ask(),
+            "efficientnet",
+            DERMA,
+            28,
+            model_args={"strides": strides},
+            vary=["stem_stride"],
+        )
+        assert args["strides"] == strides
+        found.add(args["stem_stride"])
+    assert found == stem
+
+
+def test_neighbours_differ_from_where_the_search_starts(run):
+    result = run(trials=10, space={}, architecture=["depth", "kernel_size", "stem_stride"])
+    start = result.trials[0].params
+    # What changes is drawn from all values, so that it may be the first one again.
+    assert sum(trial.params == start for trial in result.trials[1:]) <= 4
+
+
+def test_a_model_of_which_nothing_would_change_is_refused(data, formula):
+    models = ["simple_cnn", "efficientnet"]
+    options = {"trials": 1, "storage": None, "progress": False, "architecture": ["head_width"]}
+    with pytest.raises(ValueError, match="nothing of simple_cnn would change: it has no argument"):
+        medzoo.search(data, models, {}, **options)
+    medzoo.search(data, models, {"warmup": [0.0, 0.2]}, **options)
 
 
 def test_a_search_of_named_arguments(run):

@@ -74,6 +74,21 @@ def test_trained_weights_start_from_the_recipe_of_fine_tuning(data, formula):
     assert result.recipe == load_recipe("finetune", "simple_cnn", data, backbone=pretrained)
 
 
+def test_the_first_trial_has_the_recipe_that_train_would_use_without_a_validation_split(formula):
+    whole = medzoo.synthetic("breastmnist", n_train=120, n_val=20, n_test=4)
+    data = medzoo.Dataset.from_arrays((whole.train.images, whole.train.labels))
+    with pytest.warns(UserWarning, match="has no val split"):
+        result = medzoo.search(data, "simple_cnn", trials=1, storage=None, progress=False)
+    divided = medzoo.datasets.hold_out_validation(data)
+    assert result.recipe == load_recipe("default", "simple_cnn", divided)
+    assert result.recipe.epochs != load_recipe("default", "simple_cnn", data).epochs
+
+
+def test_a_recipe_with_a_teacher_is_refused(run):
+    with pytest.raises(ValueError, match=r"distillation=0\.8, but a search has no teacher; set"):
+        run(trials=1, recipe="distilled")
+
+
 def test_other_weights_in_a_file_of_the_same_name_begin_another_search(data, formula, tmp_path):
     storage, file = tmp_path / "study.db", tmp_path / "own.safetensors"
     for seed in range(2):
@@ -471,7 +486,7 @@ def test_validation_images_of_one_class_are_refused_before_the_first_trial(run, 
 def test_architectures_are_searched_within_the_budget(run, monkeypatch):
     asked = []
 
-    def suggest_architecture(trial, model, info, size, *, max_params, max_mflop, model_args):
+    def suggest_architecture(trial, model, info, size, *, max_params, max_mflop, **_):
         asked.append((model, size, max_params, max_mflop))
         width = trial.suggest_int("simple_cnn.width", 1, 9)
         if trial.number == 2:
@@ -479,9 +494,9 @@ def test_architectures_are_searched_within_the_budget(run, monkeypatch):
         return {"widths": [width]}
 
     stand_in = SimpleNamespace(
-        check_fixed_args=lambda *_: None,
+        check_fixed_args=lambda *_, **__: None,
         suggest_architecture=suggest_architecture,
-        default_architecture_params=lambda *_: {"simple_cnn.width": 7},
+        default_architecture_params=lambda *_, **__: {"simple_cnn.width": 7},
     )
     monkeypatch.setattr(budget, "suggest_architecture", suggest_architecture)
     monkeypatch.setitem(sys.modules, "medzoo.search.architectures", stand_in)

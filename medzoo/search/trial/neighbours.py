@@ -64,9 +64,12 @@ def neighbour_sampler(
             part.info,
             part.size,
             model_args=setting.recipes[model].model_args,
-            vary=setting.vary,
+            vary=setting.vary_of(model),
         )
-        fixed |= {name: value for name, value in shape.items() if rng.random() > _CHANGED}
+        kept = {name: value for name, value in shape.items() if rng.random() > _CHANGED}
+        if kept == shape and kept and not fixed:
+            del kept[list(kept)[rng.integers(len(kept))]]
+        fixed |= kept
     if not fixed:
         return None
     with warnings.catch_warnings():

@@ -211,7 +211,7 @@ class Objective:
 
         part = self.setting.parts[0]
         # What a function changes is not known before its trial.
-        vary = self.setting.vary
+        vary = self.setting.vary_of(model)
         check_fixed_args(model, part.info, part.size, fixed, varied, vary=vary)
         return suggest_architecture(
             trial,
