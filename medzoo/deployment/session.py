@@ -22,7 +22,8 @@ from medzoo.deployment.openvino import OpenVino
 from medzoo.errors import WeightsError, unknown_name
 from medzoo.files import regular_file
 from medzoo.models._classifier import check_prepared
-from medzoo.spec import SpecCarrier
+from medzoo.spec import ModelSpec, SpecCarrier
+from medzoo.spec.carrier import without_outdated
 from medzoo.spec.checks import check_whole
 
 Backend: TypeAlias = Literal["onnxruntime", "openvino"]
@@ -81,6 +82,15 @@ class CompiledModel(SpecCarrier):
         self.num_classes = description.spec.num_classes
         self.precision = description.precision
         self.has_ood_scores = description.has_ood_scores
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What the model is; another input or temperature drops prediction sets and risks."""
+        return self._spec
+
+    @spec.setter
+    def spec(self, spec: ModelSpec) -> None:
+        self._spec = without_outdated(getattr(self, "_spec", None), spec)
 
     @classmethod
     def from_file(

@@ -83,7 +83,9 @@ def evaluate(
     check_options(evaluate, options)
     resamples, seed = check_resampling(resamples, seed)
     above = threshold_for(threshold, split)
-    names = group_names(groups, len(split)) if groups is not None else None
+    names = None
+    if groups is not None and isinstance(split, Split):  # else `split_logits` says what is wrong
+        names = group_names(groups, len(split))
     runs = load_model(model)
     logits = split_logits(runs, split, **options)
     spec, temperature = spec_of(runs, options.get("spec")), options.get("temperature")

@@ -190,13 +190,18 @@ def _ranked(groups: Sequence[GroupScores], score: str) -> list[GroupScores]:
 
 
 def _name(value: Any) -> str:
+    if isinstance(value, Tensor):
+        value = value.item()
+    if isinstance(value, bytes):
+        value = value.decode(errors="replace")
     whole = isinstance(value, float | np.floating) and float(value).is_integer()
     text = str(int(value) if whole else value)
-    return MISSING if value is None or text in ("", "nan", "NaT", "<NA>") else text
+    return MISSING if value is None or text.lower() in ("", "nan", "nat", "<na>") else text
 
 
 def _sortable(name: str) -> tuple[float, str]:
     try:
-        return float(name), name
+        number = float(name)
     except ValueError:
         return math.inf, name
+    return (math.inf if math.isnan(number) else number), name

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from medzoo.datasets import Dataset, DatasetInfo
 from medzoo.datasets.validation import check_dataset
+from medzoo.errors import as_whole
 from medzoo.evaluation.evaluate import evaluate
 from medzoo.evaluation.intervals import check_resampling
 from medzoo.evaluation.metrics import compute_metrics
@@ -81,7 +82,7 @@ class Probe(Classifier):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map normalised images (N, C, H, W) to logits (N, K), on the CPU."""
-        return _logits(self.classifier, self.features(x).float().cpu(), self.info)
+        return _logits(self.classifier, self.features(x).detach().float().cpu(), self.info)
 
 
 @dataclass(frozen=True)
@@ -193,7 +194,8 @@ def knn_probe(
 
     check_dataset("data", data)
     fewest = int((~data.train.labels.isnan()).sum(0).min())  # known labels
-    possible = [count for count in neighbours if count <= fewest]
+    counts = [as_whole("neighbours", count, 1) for count in neighbours]
+    possible = [count for count in counts if count <= fewest]
     return _probe(backbone, data, make, possible, batch_size, device, resamples, seed)
 
 

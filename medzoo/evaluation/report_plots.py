@@ -30,7 +30,7 @@ def plot_report(report: Report, folder: str | os.PathLike[str]) -> list[Path]:
 
     Args:
         report: What `evaluate` returned.
-        folder: Where ``confusion.png``, ``per_class.png``, ``reliability.png``,
+        folder: Where ``confusion.png``, ``per_class.png``, ``reliability.png`` and
             ``risk_coverage.png`` (unless an older version made the report), ``roc.png`` and
             ``precision_recall.png`` (unless the report was read from a file) are written; it is
             made if it does not exist.
@@ -41,7 +41,8 @@ def plot_report(report: Report, folder: str | os.PathLike[str]) -> list[Path]:
     Raises:
         ImportError: If matplotlib is not installed.
     """
-    lacking = set() if report.risk_coverage else {"risk_coverage"}
+    lacking = {name for name in ("risk_coverage",) if not report.risk_coverage}
+    lacking |= {name for name in ("reliability",) if not report.calibration}
     if report.predictions is None:
         lacking |= {"roc", "precision_recall"}
     drawn = zip(_PLOTS.items(), plot_paths(folder), strict=True)

@@ -163,7 +163,11 @@ _are_groups = _are_rows(
         "n": _is_count,
         "small": lambda value: isinstance(value, bool),
         "absent": lambda value: isinstance(value, list) and all(map(_is_text, value)),
-        "scores": lambda value: isinstance(value, dict) and all(map(_is_agreement, value.values())),
+        "scores": lambda value: (
+            isinstance(value, dict)
+            and value.keys() >= {"auc", "acc", "balanced_acc"}
+            and all(map(_is_agreement, value.values()))
+        ),
         "intervals": _are_named_intervals,
     }
 )

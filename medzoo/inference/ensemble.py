@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any, cast
 
@@ -72,8 +73,9 @@ class Ensemble(Classifier):
         self.sources = tuple(str(one) for one in given if isinstance(one, str | Path))
         names = [_name(*pair) for pair in enumerate(given)]
         specs = [_spec(*pair) for pair in zip(names, models, strict=True)]
-        for name, spec in zip(names, specs, strict=True):
-            _check_fit(name, spec, names[0], specs[0])
+        # Each with each: the first one may not say what the others are for.
+        for (first, expected), (name, spec) in combinations(zip(names, specs, strict=True), 2):
+            _check_fit(name, spec, first, expected)
         self.parts = nn.ModuleList(
             InputAdapter(model, spec.input, specs[0].input)
             for model, spec in zip(models, specs, strict=True)
@@ -171,7 +173,7 @@ def _spec(name: str, model: object) -> ModelSpec:
 
 
 def _check_fit(name: str, spec: ModelSpec, first_name: str, first: ModelSpec) -> None:
-    """Refuse a member whose logits do not mean what the first one's do."""
+    """Refuse a member whose logits do not mean what those of one before it do."""
     info, first_info = spec.dataset, first.dataset
     for what, one, other in (
         ("data set", info and info.name, first_info and first_info.name),

@@ -62,8 +62,8 @@ def fit_ood_detector(
 
     Raises:
         TypeError: If the model is not a `Classifier`, or `data` is not a `Dataset`.
-        ValueError: If a split has fewer than 20 images, the network has no feature maps on the
-            way to its logits, or its features are constant or not finite.
+        ValueError: If another option is given, a split has fewer than 20 images, the network has
+            no feature maps on the way to its logits, or its features are constant or not finite.
 
     Example:
         >>> import medzoo
@@ -83,6 +83,9 @@ def fit_ood_detector(
                 f"the {split.name} split of {split.title} has {len(split)} images; at least "
                 f"{_LEAST_IMAGES} are needed to say which images are unfamiliar"
             )
+    for name in ("tta", "temperature", "spec"):
+        if name in options:
+            raise ValueError(f"{name} does not apply to fit_ood_detector; leave it out")
     settings = Settings.of(options, InferenceOptions)
     count = len(data.train)
     rows = torch.linspace(0, count - 1, min(count, _MOST_IMAGES)).long()

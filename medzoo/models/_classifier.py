@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from medzoo.spec import ModelSpec, SpecCarrier, input_of_timm, spec_of
+from medzoo.spec.carrier import without_outdated
 from medzoo.weights import OODDetector
 
 _RESERVED = ("spec", "architecture", "dataset", "temperature", "licence", "ood_detector")
@@ -74,13 +75,7 @@ class Classifier(SpecCarrier, nn.Module):
         before, after = self.__dict__.get("_spec"), spec_of(self, spec)
         if before is not None and before.input != after.input:
             self.ood_detector = None  # it knows the features of images as they were
-        if before and (before.input, before.temperature) != (after.input, after.temperature):
-            # Other probabilities than those that these were fitted to.
-            if after.conformal is before.conformal:
-                after = replace(after, conformal=None)
-            if after.selective is before.selective:
-                after = replace(after, selective=None)
-        self.__dict__["_spec"] = after
+        self.__dict__["_spec"] = without_outdated(before, after)
 
     @property
     def pretrained_cfg(self) -> dict[str, Any]:

@@ -350,8 +350,8 @@ def _spec(plan: _Plan, model: nn.Module, is_kept: bool) -> ModelSpec:
     num_classes = 0 if plan.features_only else int(model.num_classes)  # type: ignore[arg-type]
     has_classes = plan.dataset is not None and plan.dataset.num_classes == num_classes
     expected = InputSpec(channels, plan.size, tuple(mean), tuple(std))
-    # Images of another size give other probabilities than those that sets were fitted to.
-    is_as_fitted = bool(stored and is_kept and stored.input == expected)
+    # Other images or arguments give other probabilities than those that sets were fitted to.
+    is_as_fitted = bool(stored and is_kept and stored.input == expected and not plan.model_args)
     return ModelSpec(
         architecture=architecture,
         input=expected,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -22,6 +22,7 @@ from medzoo.weights import (
     read_content,
     weights_index,
 )
+from medzoo.weights.file import with_config
 
 Publishable = nn.Module | WeightsEntry | str | Path
 """A model, a weights file, or published weights (an entry of the index, or its name)."""
@@ -130,6 +131,9 @@ class Release:
         training = config.training
         if licence is None:
             licence = entry.licence if entry else config.spec.licence
+        elif licence != config.spec.licence:
+            config = replace(config, spec=replace(config.spec, licence=licence))
+            content = with_config(content, config)
         measured = {report.split: report.to_dict()} if report else {}
         return cls(
             content=content,

@@ -9,6 +9,23 @@ from medzoo.errors import warn_caller
 from medzoo.spec.model import ModelSpec
 
 
+def without_outdated(before: ModelSpec | None, after: ModelSpec) -> ModelSpec:
+    """Return a spec without the sets and risks of the one that it replaces, if they do not hold.
+
+    Another input or temperature gives other probabilities than those that they were fitted to.
+
+    Args:
+        before: The spec until now, if there was one.
+        after: The new one; what it does not share with the other was fitted for it.
+    """
+    if before and (before.input, before.temperature) != (after.input, after.temperature):
+        if after.conformal is before.conformal:
+            after = replace(after, conformal=None)
+        if after.selective is before.selective:
+            after = replace(after, selective=None)
+    return after
+
+
 class SpecCarrier:
     """A model that carries its spec; the properties read it, and setting one replaces it.
 

@@ -60,6 +60,18 @@ def weights_content(
     return with_digest(save(plain, {HEADER_KEY: config.to_json()}))
 
 
+def with_config(content: bytes, config: WeightsConfig) -> bytes:
+    """Return the content of a weights file that says something else about itself.
+
+    Args:
+        content: The file, verified.
+        config: What it is to say. The tensors stay as they are stored.
+    """
+    from safetensors.torch import load, save
+
+    return with_digest(save(load(content), {HEADER_KEY: config.to_json()}))
+
+
 def read_config(
     path: str | Path, sha256: str | None = None, content: bytes | None = None
 ) -> WeightsConfig:

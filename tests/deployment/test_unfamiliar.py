@@ -123,3 +123,29 @@ def test_another_detector_has_another_place_in_the_cache(model):
     finally:
         model.ood_detector = fitted
     assert cache_path(model, description) == before
+
+
+def test_the_models_own_spec_does_not_hide_the_detector(model, tmp_path):
+    same = medzoo.compile(model, spec=model.spec, cache=False)
+    assert same.has_ood_scores
+    other = replace(model.spec, licence="MIT")
+    with pytest.warns(UserWarning, match="not recognised .* another spec .*; set model.spec"):
+        exported = medzoo.export(model, tmp_path / "other.onnx", spec=other).model
+    assert not exported.has_ood_scores
+    assert model.ood_detector is not None
+
+
+@pytest.mark.parametrize("change", ["temperature", "input"])
+def test_a_compiled_model_drops_sets_that_no_longer_hold(model, data, change):
+    fast = medzoo.compile(model, cache=False)
+    medzoo.calibrate(fast, data.val)
+    assert fast.spec.conformal is not None
+    fast.spec = replace(fast.spec, licence="MIT")
+    assert fast.spec.conformal is not None
+    known = fast.spec
+    changed = {
+        "temperature": replace(known, temperature=known.temperature * 2),
+        "input": replace(known, input=replace(known.input, mean=(0.1,))),
+    }
+    fast.spec = changed[change]
+    assert fast.spec.conformal is fast.spec.selective is None

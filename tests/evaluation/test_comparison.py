@@ -174,3 +174,10 @@ def test_scores_may_be_an_iterator_or_an_array():
     for scores in (iter(["auc", "acc"]), np.array(["auc", "acc"])):
         found = medzoo.compare(models, split, scores=scores, resamples=2)
         assert [row.score for row in found.differences] == ["auc", "acc"]
+
+
+def test_models_of_the_same_name_do_not_replace_each_other():
+    data = medzoo.synthetic("breastmnist", n_train=8, n_val=8, n_test=12)
+    model = medzoo.create_model("simple_cnn", dataset=data, widths=[4, 4, 8])
+    with pytest.raises(ValueError, match="two of the 3 models have the same name"):
+        medzoo.compare({1: model, "1": model, "x": model}, data.test, resamples=5)

@@ -372,3 +372,10 @@ def test_a_threshold_per_label_may_be_of_any_kind(kind):
     thresholds = [0.1 + 0.05 * k for k in range(14)]
     report = evaluate(Net(split.info), split, threshold=kind(thresholds), resamples=0)
     assert report.threshold == pytest.approx(thresholds)
+
+
+def test_a_data_set_in_place_of_a_split_is_named_with_groups_too():
+    data = medzoo.synthetic("breastmnist", n_train=4, n_val=4, n_test=4)
+    model = medzoo.create_model("simple_cnn", dataset=data, widths=[4, 4, 8])
+    with pytest.raises(TypeError, match=r"split is a Dataset; give one split, e\.g\. data\.test"):
+        medzoo.evaluate(model, data, groups=[1, 2])

@@ -137,3 +137,8 @@ def test_numbers_that_differ_are_different_groups():
     assert group_names([math.inf, np.float32("nan")], 2) == ["inf", "(missing)"]
     assert group_names(np.array([0.1, 0.5], np.float32), 2) == ["0.1", "0.5"]
     assert group_names(torch.tensor([0.1, 0.5]), 2) == ["0.1", "0.5"]
+
+
+def test_names_of_groups_from_tensors_bytes_and_text_of_missing_values():
+    found = group_names([torch.tensor(1), b"a", "NaN", "nan", None, float("nan")], 6)
+    assert found == ["1", "a", *["(missing)"] * 4]

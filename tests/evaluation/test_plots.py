@@ -188,3 +188,8 @@ def test_a_risk_coverage_curve_needs_its_points(tmp_path):
 def test_plots_of_an_old_report_lack_its_curve(tmp_path):
     paths = plot_report(replace(report(), risk_coverage=[]), tmp_path)
     assert [path.name for path in paths] == ["confusion.png", "per_class.png", "reliability.png"]
+
+
+def test_plots_of_a_report_without_bins_lack_what_they_would_show(tmp_path):
+    paths = plot_report(replace(report(), calibration=[], risk_coverage=[]), tmp_path)
+    assert [path.name for path in paths] == ["confusion.png", "per_class.png"]

@@ -168,3 +168,19 @@ def test_errors_say_what_to_do(data):
             probe(small(), data.train)
     with pytest.raises(ValueError, match="no setting fits the 96 training images"):
         medzoo.knn_probe(small(), data, neighbours=[97])
+
+
+def test_a_probe_called_directly_gives_logits_without_gradients(data):
+    found = medzoo.linear_probe(
+        create_model("simple_cnn", dataset=data), data, strengths=(1.0,), resamples=0
+    ).probe
+    images = medzoo.create_transform(found)(data.test.images[0]).unsqueeze(0)
+    logits = found(images)
+    assert logits.shape == (1, data.info.num_classes)
+    assert not logits.requires_grad
+
+
+@pytest.mark.parametrize("neighbours", [(2.5,), (0,), ("3",)])
+def test_numbers_of_neighbours_are_whole(data, neighbours):
+    with pytest.raises((TypeError, ValueError), match="neighbours="):
+        medzoo.knn_probe(create_model("simple_cnn", dataset=data), data, neighbours=neighbours)

@@ -336,3 +336,10 @@ def test_what_was_fitted_to_the_members_as_they_were_is_dropped():
     ensemble.licence = "MIT"
     assert ensemble.spec.conformal is not None
     assert ensemble.spec.licence == "MIT"
+
+
+def test_members_fit_each_other_if_the_first_says_nothing_of_its_data():
+    silent = member(None, num_classes=5)
+    with pytest.raises(ValueError, match=r"member 2 .* another task than member 1 .*'multi-class'"):
+        Ensemble([silent, member("retinamnist"), member(other_task())])
+    Ensemble([silent, member("retinamnist"), member("retinamnist")])

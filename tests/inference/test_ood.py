@@ -296,3 +296,10 @@ def test_images_of_mapped_files_do_not_stay_in_memory(model, data, tmp_path, mon
     found, sizes = fit(True)
     assert max(sizes) < pixels.nbytes / 4
     assert torch.equal(found.mean, fit(False)[0].mean)
+
+
+@pytest.mark.parametrize("option", [{"tta": "flip"}, {"temperature": 2.0}, {"spec": None}])
+def test_options_that_would_give_another_threshold_are_refused(option, model, data):
+    (name,) = option
+    with pytest.raises(ValueError, match=f"{name} does not apply to fit_ood_detector; leave it"):
+        medzoo.fit_ood_detector(model, data, **option)

@@ -368,3 +368,10 @@ def test_data_of_ones_own_with_the_same_names_has_its_own_normalisation(tmp_path
     path = save_weights(model, tmp_path / "own.safetensors")
     assert create_model(path).spec.input.mean == first.mean_std()[0]
     assert create_model(path, dataset=second).spec.input.mean == second.mean_std()[0]
+
+
+def test_other_arguments_drop_what_was_fitted_to_the_probabilities():
+    name = "simple_cnn.breastmnist"
+    assert create_model(name, pretrained=True).spec.conformal is not None
+    model = create_model(name, pretrained=True, global_pool="max")
+    assert model.spec.conformal is model.spec.selective is model.ood_detector is None

@@ -1,6 +1,7 @@
 """The model card: metadata that the Hub accepts, and text that says what has to be said."""
 
 import copy
+import json
 import re
 from dataclasses import replace
 
@@ -8,12 +9,14 @@ import pytest
 import timm
 import torch
 from huggingface_hub import ModelCard
+from safetensors.torch import load
 
 import medzoo
 from medzoo.publishing import Release, timm_config
 from medzoo.publishing.card import hub_licence, model_card
+from medzoo.publishing.push import repository_files
 from medzoo.spec import ConformalSpec
-from medzoo.weights import weights_index
+from medzoo.weights import read_config, weights_index
 from tests.hub_repository import card_errors
 
 ENTRIES = sorted(name for name, entry in weights_index().items() if entry.metrics)
@@ -302,3 +305,15 @@ def test_names_of_unknown_origin_are_shown_literally(tmp_path):
     assert r"**\*\*Own\*\* (\<b\>)**. File `` `x`| ``, md5 ``m` # d``." in lines
     (row,) = [line for line in lines if "| test |" in line]
     assert row.startswith(r"| \*\*Own\*\* | test | 8 |")
+
+
+def test_another_licence_is_in_card_config_and_weights(file):
+    before = Release.of(file)
+    release = Release.of(file, licence="MIT")
+    files = repository_files(release, "org/name")
+    weights = next(content for name, content in files.items() if name.endswith(".safetensors"))
+    assert read_config("model.safetensors", content=weights).spec.licence == "MIT"
+    assert json.loads(files["config.json"])["pretrained_cfg"]["license"] == "mit"
+    tensors, earlier = load(weights), load(before.content)
+    assert tensors.keys() == earlier.keys()
+    assert all(torch.equal(tensors[name], earlier[name]) for name in tensors)

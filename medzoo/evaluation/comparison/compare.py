@@ -206,6 +206,11 @@ def _named(models: object) -> dict[str, Any]:
             given = isinstance(model, str | os.PathLike)
             name = os.fspath(model) if given else f"model {number}"
             named[f"{name} ({number})" if name in named else name] = model
+    if len(named) < len(models):
+        raise ValueError(
+            f"two of the {len(models)} models have the same name; give a mapping from different "
+            "names to models"
+        )
     if len(named) < 2:
         raise ValueError(f"there is {len(named)} model to compare; give two or more")
     return named

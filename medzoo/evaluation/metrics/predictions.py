@@ -159,6 +159,18 @@ def mean_present(values: Floats) -> Floats:
     return mean
 
 
+def as_array(values: Array) -> np.ndarray:
+    """Return a tensor of any device, also one with gradients or of bfloat16, as a NumPy array.
+
+    Args:
+        values: A tensor, or whatever NumPy makes an array of.
+    """
+    if not isinstance(values, torch.Tensor):
+        return np.asarray(values)
+    tensor = values.detach().cpu()
+    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
+
+
 def score_predictions(
     labels: Array,
     probabilities: Array,
@@ -180,7 +192,7 @@ def score_predictions(
         ValueError: If shapes or values do not fit; the message names what was expected.
     """
     multi_label = is_multi_label(task)
-    truth, scores = np.asarray(labels), np.asarray(probabilities, dtype=np.float64)
+    truth, scores = as_array(labels), as_array(probabilities).astype(np.float64, copy=False)
     if scores.ndim != 2 or scores.shape[1] < (1 if multi_label else 2):
         raise ValueError(
             f"probabilities have shape {scores.shape}; expected (images, classes), "

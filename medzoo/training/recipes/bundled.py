@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import fields
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -95,6 +96,12 @@ def load_recipe(
     images = _training_images(name if isinstance(info, str) else dataset)
     named, stated = _read(source)
     own = merge(stated, own)
+    if {
+        field.name for field in fields(Recipe)
+    } <= stated.keys():  # nothing is left that could be refined
+        recipe = Recipe.from_dict(own)
+        _check_mixing(own, recipe)
+        return recipe
 
     layers = _layers("default", architecture, tags)
     network = network_args(architecture, name, size)

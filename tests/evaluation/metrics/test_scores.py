@@ -203,3 +203,11 @@ def test_what_does_not_fit_is_refused(labels, scores, task, message):
 def test_class_names_must_be_as_many_as_classes():
     with pytest.raises(ValueError, match="got 1 class names for probabilities of 2 classes"):
         compute_metrics(np.array([0, 1]), np.full((2, 2), 0.5), "multi-class", ["one"])
+
+
+def test_tensors_with_gradients_and_of_any_precision_are_scored():
+    chances = torch.tensor([[0.75, 0.25], [0.5, 0.5], [0.25, 0.75]])
+    labels = torch.tensor([0, 1, 1])
+    expected = compute_metrics(labels.numpy(), chances.double().numpy(), "binary-class")
+    for given_ in (chances.requires_grad_(), chances.detach().bfloat16(), chances.detach().half()):
+        assert compute_metrics(labels, given_, "binary-class").auc == expected.auc

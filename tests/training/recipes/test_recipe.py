@@ -365,3 +365,14 @@ def test_mixing_that_would_mix_nothing_is_refused(field):
     assert load_recipe(wanted, "simple_cnn", "dermamnist").augmentation.mix_probability == 0.5
     both = {"augmentation": {field: 0.2, "mix_probability": 0.0}}
     assert load_recipe(both, "simple_cnn", "breastmnist").augmentation.mix_probability == 0
+
+
+def test_a_complete_recipe_in_a_file_is_used_as_it_is(tmp_path):
+    recipe = Recipe(epochs=3)
+    bundled = load_recipe("default", "simple_cnn", "dermamnist")
+    assert bundled.model_args
+    assert recipe.model_args == {}
+    path = tmp_path / "best.json"
+    path.write_text(json.dumps(recipe.to_dict()))
+    assert load_recipe(path, "simple_cnn", "dermamnist") == recipe
+    assert load_recipe({"epochs": 3}, "simple_cnn", "dermamnist").model_args == bundled.model_args
