@@ -17,8 +17,7 @@ from medzoo.inference.ood_scores import WithScores, has_ood_scores
 from medzoo.inference.output_check import example_images
 from medzoo.lazy import import_optional
 from medzoo.models import Specified
-from medzoo.spec import ModelSpec, network_of
-from medzoo.spec.find import find_spec
+from medzoo.spec import ModelSpec, SpecCarrier, network_of
 
 DEFAULT_OPSET = 18
 """The opset that PyTorch's exporter writes; it can convert to newer ones, not to older ones."""
@@ -126,11 +125,11 @@ def resolve(model: nn.Module, spec: ModelSpec | None) -> tuple[nn.Module, Descri
         TypeError: If it is not a module, or does not say what it is.
         ValueError: If it cannot be exported; see `export_onnx`.
     """
-    known = find_spec(model) if isinstance(model, nn.Module) else None
+    known = model.spec if isinstance(model, SpecCarrier) else None
     if spec is None or not isinstance(model, nn.Module) or spec == known:
         model = network_of(model)
     else:
-        if has_ood_scores(model):
+        if known is not None and has_ood_scores(model):
             warn_caller(
                 "unfamiliar images are not recognised by what is exported with another spec than "
                 "the model's own; set model.spec instead"

@@ -13,6 +13,8 @@ import torch
 import medzoo
 from medzoo.cli import main
 from medzoo.errors import WeightsError
+from medzoo.publishing import card
+from medzoo.publishing.card import model_card
 from medzoo.weights import read_config
 
 REPO = "org/small"
@@ -80,10 +82,12 @@ def test_a_second_push_uploads_nothing_and_commits_nothing(hub, file):
     assert "up to date" in str(second)
 
 
-def test_only_what_changed_is_uploaded(hub, file):
+def test_only_what_changed_is_uploaded(hub, file, monkeypatch):
     first = push(file, hub)
     asked = len(hub.requests)
-    second = push(file, hub, licence="MIT")
+    with monkeypatch.context() as patch:
+        patch.setattr(card, "model_card", lambda *a, **b: f"{model_card(*a, **b)}\nMore.\n")
+        second = push(file, hub)
     assert states(second) == {
         "model.safetensors": "unchanged",
         "config.json": "unchanged",
@@ -92,8 +96,12 @@ def test_only_what_changed_is_uploaded(hub, file):
     assert second.commit != first.commit
     assert not [line for line, _ in hub.requests[asked:] if "PUT" in line or "lfs" in line]
     assert medzoo.create_model(f"hf-hub:{REPO}@{first.commit}").num_classes == 7
+    assert hub.files(REPO)["README.md"].endswith(b"More.\n")
+    assert not hub.files(REPO, first.commit)["README.md"].endswith(b"More.\n")
+    third = push(file, hub, licence="MIT")
+    assert set(states(third).values()) == {"changed"}
     assert b"license: mit" in hub.files(REPO)["README.md"]
-    assert b"license: cc-by-nc-4.0" in hub.files(REPO, first.commit)["README.md"]
+    assert medzoo.create_model(f"hf-hub:{REPO}@{third.commit}").spec.licence == "MIT"
 
 
 def test_a_dry_run_says_all_and_does_nothing(hub, file):
