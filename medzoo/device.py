@@ -119,9 +119,10 @@ def has_fast_bfloat16(device: torch.device) -> bool:
     """Whether bfloat16 arithmetic is faster than float32 on this device.
 
     On CPUs without AMX or AVX512-BF16 instructions PyTorch emulates bfloat16, which is several
-    times slower than float32 (``benchmarks/studies/precision.py`` measures it), so the
-    instruction sets decide. The answer is a property of the machine, never of a measurement, so
-    that a resumed run computes as the interrupted one did.
+    times slower than float32. Intel's processors run AVX512-BF16 at half the rate of float32, and
+    only their AMX is faster; AMD's run it at twice that rate. So instruction sets and maker decide
+    (``benchmarks/studies/precision.py`` measures what they mean). The answer is a property of the
+    machine, never of a measurement, so that a resumed run computes as the interrupted one did.
 
     Args:
         device: The device in question.
@@ -129,8 +130,15 @@ def has_fast_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type == "cpu":
-        return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+        has_avx512 = torch.cpu._is_avx512_bf16_supported()
+        return torch.cpu._is_amx_tile_supported() or (has_avx512 and _is_made_by_amd())
     return False
+
+
+def _is_made_by_amd() -> bool:
+    """Return whether the processor says so; older versions of PyTorch cannot ask it."""
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    return str(capabilities.get("cpu_name", "")).startswith("AMD")
 
 
 def autocast(device: torch.device, precision: Precision = "auto") -> AbstractContextManager[object]:

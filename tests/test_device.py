@@ -122,13 +122,28 @@ def test_auto_precision_is_the_fast_one(monkeypatch, fast, dtype):
 
 
 @pytest.mark.parametrize(
-    ("amx", "avx512", "fast"), [(True, False, True), (False, True, True), (False, False, False)]
+    ("amx", "avx512", "name", "fast"),
+    [
+        (True, True, "Intel Xeon", True),
+        (False, True, "Intel Xeon", False),  # half the rate of float32
+        (False, True, "AMD EPYC", True),
+        (False, True, "", False),
+        (False, False, "AMD EPYC", False),
+    ],
 )
-def test_instruction_sets_decide_what_is_fast(monkeypatch, amx, avx512, fast):
+def test_instruction_sets_and_maker_decide_what_is_fast(monkeypatch, amx, avx512, name, fast):
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"cpu_name": name}, raising=False)
     assert has_fast_bfloat16(CPU) is fast
     assert not has_fast_bfloat16(torch.device("mps"))
+
+
+def test_versions_of_pytorch_that_cannot_tell_the_maker_use_float32(monkeypatch):
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    assert not has_fast_bfloat16(CPU)
 
 
 def test_unknown_precision():

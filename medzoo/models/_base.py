@@ -16,7 +16,9 @@ from torch import Tensor, nn
 
 from medzoo.models._classifier import Classifier, with_new_classifier
 from medzoo.models._pretrained import entry_that_fits
+from medzoo.models._stages import check_pooling, check_rate
 from medzoo.spec import find_spec
+from medzoo.spec.checks import MAX_CLASSES, check_whole
 
 
 class Head(ClassifierHead):
@@ -25,7 +27,25 @@ class Head(ClassifierHead):
     The gradient of `mean` is laid out as NCHW. In a network that is trained in channels-last
     layout, the layers before it then read two layouts at once, which is slow. The gradient of
     `sum` has no layout of its own.
+
+    Args:
+        in_features: Channels of the final map.
+        num_classes: Number of logits; 0 for no classifier.
+        pool_type: timm's name of the pooling.
+        drop_rate: Dropout before the classifier, in [0, 1).
+
+    Raises:
+        TypeError: If an argument is of the wrong type.
+        ValueError: If an argument is out of range, or the pooling is unknown.
     """
+
+    def __init__(
+        self, in_features: int, num_classes: int, pool_type: str = "avg", drop_rate: float = 0.0
+    ) -> None:
+        check_whole("num_classes", num_classes, 0, MAX_CLASSES)
+        check_pooling(pool_type, num_classes)
+        check_rate("drop_rate", drop_rate)
+        super().__init__(in_features, num_classes, pool_type, drop_rate)
 
     def forward(self, x: Tensor, pre_logits: bool = False) -> Tensor:
         """Map (N, C, H, W) to (N, num_classes), or to (N, C) before the classifier.
@@ -99,9 +119,17 @@ class ImageClassifier(Classifier):
         Args:
             num_classes: Number of logits; 0 removes the classifier.
             global_pool: timm's pooling name (``"avg"``, ``"max"``, ...), or None to keep it.
+
+        Raises:
+            TypeError: If an argument is of the wrong type.
+            ValueError: If the number is out of range, or the pooling is unknown.
         """
+        check_whole("num_classes", num_classes, 0, MAX_CLASSES)
+        if global_pool is not None:
+            check_pooling(global_pool, num_classes)
         self.num_classes = num_classes
         self.head.reset(num_classes, global_pool)
+        self.head_hidden_size = self.head.num_features
         self.ood_detector = None
         if (spec := find_spec(self)) is not None:
             self.spec = with_new_classifier(spec, num_classes, global_pool)

@@ -12,7 +12,7 @@ import timm
 from torch import Tensor, nn
 
 from medzoo.datasets import Dataset, DatasetInfo, dataset_info, list_datasets
-from medzoo.errors import WeightsError
+from medzoo.errors import WeightsError, as_whole
 from medzoo.models._base import ImageClassifier
 from medzoo.models._build import forget_tensors
 from medzoo.models._checkpoints.find import (
@@ -31,6 +31,7 @@ from medzoo.models._registry import (
 )
 from medzoo.models._timm import TIMM_PREFIX, create_timm, weights_source
 from medzoo.spec import InputSpec, ModelSpec, find_spec
+from medzoo.spec.checks import MAX_CHANNELS, MAX_CLASSES, MAX_SIZE
 from medzoo.weights import OODDetector, WeightsConfig
 
 
@@ -73,11 +74,19 @@ def create_model(
         temperature that was stored with the weights, unless the classifier is new.
 
     Raises:
-        TypeError: If the architecture has no such argument; the message lists close matches.
-        ValueError: If a name is unknown, or `num_classes` contradicts the data set.
+        TypeError: If the architecture has no such argument; the message lists close matches. Or
+            if an argument is of the wrong type.
+        ValueError: If a name is unknown, a number is out of range, or `num_classes` contradicts the
+            data set.
         WeightsError: If there are no such weights, their file is missing or damaged, or they do
             not fit the model that the other arguments describe.
     """
+    if size is not None:
+        size = as_whole("size", size, 1, MAX_SIZE)
+    if num_classes is not None:
+        num_classes = as_whole("num_classes", num_classes, 0, MAX_CLASSES)
+    if in_chans is not None:
+        in_chans = as_whole("in_chans", in_chans, 1, MAX_CHANNELS)
     checkpoint = find_checkpoint(str(name), dataset, pretrained, size)
     plan = _resolve(checkpoint, dataset, size, num_classes, in_chans, features_only, model_args)
     try:

@@ -1,11 +1,11 @@
-"""Arguments that architectures have in common: one number per stage, and gates by name."""
+"""Arguments that architectures have in common: numbers per stage, rates, and layers by name."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from timm.layers import create_attn
+from timm.layers import create_attn, get_act_layer
 from torch import nn
 
 from medzoo.errors import unknown_name
@@ -13,6 +13,28 @@ from medzoo.spec.checks import MAX_ARGUMENT, check_whole, is_finite
 
 GATES = ("cbam", "coord", "eca", "ecam", "ese", "gc", "gca", "lcbam", "se")
 """timm's names of the gates that take a map of any size and keep its shape."""
+
+ACTIVATIONS = (
+    "celu",
+    "elu",
+    "gelu",
+    "hard_mish",
+    "hard_sigmoid",
+    "hard_swish",
+    "leaky_relu",
+    "mish",
+    "prelu",
+    "relu",
+    "relu6",
+    "selu",
+    "sigmoid",
+    "silu",
+    "tanh",
+)
+"""timm's names of the activations, one name for each."""
+_AVERAGES = ("avg", "max", "avgmax", "catavgmax")
+POOLINGS = (*_AVERAGES, "fast", *(f"fast{name}" for name in _AVERAGES))
+"""timm's names of the poolings before a classifier."""
 
 
 def check_positive(name: str, value: Any) -> None:
@@ -60,6 +82,66 @@ def check_factor(name: str, value: Any) -> None:
         raise TypeError(f"{name}={value!r:.80} must be a finite number above 0")
     if value <= 0:
         raise ValueError(f"{name}={value!r} must be above 0")
+
+
+def check_rate(name: str, value: Any) -> None:
+    """Check that a share of what is dropped in training is in [0, 1).
+
+    Args:
+        name: The argument, for the message.
+        value: Its value.
+
+    Raises:
+        TypeError: If it is not a finite number.
+        ValueError: If it is outside of [0, 1).
+    """
+    if not is_finite(value):
+        raise TypeError(f"{name}={value!r:.80} must be a finite number in [0, 1)")
+    if not 0 <= value < 1:
+        raise ValueError(f"{name}={value!r} must be in [0, 1)")
+
+
+def check_activation(name: Any) -> None:
+    """Check that timm has an activation, given by name or as a class of modules.
+
+    Args:
+        name: The argument `act_layer`.
+
+    Raises:
+        TypeError: If it is neither.
+        ValueError: If the name is unknown.
+    """
+    if not isinstance(name, str):
+        if not (isinstance(name, type) and issubclass(name, nn.Module)):
+            raise TypeError(f"act_layer={name!r:.80} must be a name, such as 'relu' or 'silu'")
+        return
+    try:
+        found = get_act_layer(name)
+    except KeyError:
+        found = None
+    if found is None:
+        raise unknown_name("act_layer", name, ACTIVATIONS)
+
+
+def check_pooling(name: Any, num_classes: int) -> None:
+    """Check that timm has a pooling before the classifier.
+
+    Args:
+        name: The argument `global_pool`; ``""`` for none, if there is no classifier either.
+        num_classes: Number of logits; 0 for no classifier.
+
+    Raises:
+        TypeError: If it is not a name.
+        ValueError: If the name is unknown, or a classifier would get a map.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"global_pool={name!r:.80} must be a name, such as 'avg' or 'max'")
+    if not name and num_classes:
+        raise ValueError(
+            "global_pool='' gives the classifier a map; use 'avg', or num_classes=0 for maps"
+        )
+    if name and name not in POOLINGS:
+        raise unknown_name("global_pool", name, POOLINGS)
 
 
 def per_stage(

@@ -21,6 +21,7 @@ from medzoo.models._stages import (
     check_factor,
     check_kernel,
     check_positive,
+    check_rate,
     create_gate,
     per_stage,
 )
@@ -84,7 +85,7 @@ class AdvancedCNN(ImageClassifier):
             ``""`` for none.
         global_pool: timm's name of the pooling before the classifier.
         drop_rate: Dropout before the classifier, in [0, 1).
-        drop_path_rate: Stochastic depth of the last block, growing linearly from 0.
+        drop_path_rate: Stochastic depth of the last block, in [0, 1), growing linearly from 0.
         kernel_size: Side of the convolutions, odd: a number, or one for each stage.
         expansion: Channels between the two convolutions of a block, as a multiple of its width: a
             number, or one for each stage.
@@ -120,6 +121,7 @@ class AdvancedCNN(ImageClassifier):
         factors = per_stage("expansion", expansion, len(widths), check_factor)
         check_positive("stem_stride", stem_stride)
         check_kernel("stem_kernel_size", stem_kernel_size)
+        check_rate("drop_path_rate", drop_path_rate)
         super().__init__(num_classes, num_features=widths[-1])
         padding = stem_kernel_size // 2
         self.stem = nn.Conv2d(

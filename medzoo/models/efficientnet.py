@@ -15,9 +15,11 @@ from medzoo.models._base import Head, ImageClassifier, pyramid_levels
 from medzoo.models._build import build, small_image_cfg
 from medzoo.models._pretrained import published_cfgs
 from medzoo.models._stages import (
+    check_activation,
     check_factor,
     check_kernel,
     check_positive,
+    check_rate,
     create_gate,
     per_stage,
 )
@@ -45,7 +47,7 @@ class EfficientNet(ImageClassifier):
         act_layer: timm's name of the activation.
         global_pool: timm's name of the pooling before the classifier.
         drop_rate: Dropout before the classifier, in [0, 1).
-        drop_path_rate: Stochastic depth of the last block, growing linearly from 0.
+        drop_path_rate: Stochastic depth of the last block, in [0, 1), growing linearly from 0.
         attention: timm's name of the gate in MBConv blocks (``"se"``, ``"eca"``, ``"cbam"``, ...),
             or ``""`` for none.
         kernel_size: Side of the depthwise convolutions, in fused blocks of the dense ones, odd: a
@@ -85,6 +87,8 @@ class EfficientNet(ImageClassifier):
         factors = per_stage("expansion", expansion, len(widths), check_factor)
         check_whole("fused_stages", fused_stages, 0, len(widths))
         check_positive("head_width", head_width)
+        check_activation(act_layer)
+        check_rate("drop_path_rate", drop_path_rate)
         check_positive("stem_stride", stem_stride)
         check_kernel("stem_kernel_size", stem_kernel_size)
         super().__init__(num_classes, num_features=head_width)

@@ -14,6 +14,7 @@ from medzoo.lazy import import_optional
 from medzoo.models import create_model
 from medzoo.models._registry import ARCHITECTURES
 from medzoo.training import Augmentation, Recipe
+from medzoo.training.recipes.bundled import check_mixing
 from medzoo.training.recipes.recipe import known_fields, merge
 from medzoo.training.records.fingerprint import without_addresses
 
@@ -237,6 +238,12 @@ def check_space(space: object, recipe: Recipe, *, may_be_empty: bool = False) ->
             for key in reversed(path):
                 change = {key: change}
             recipe.with_changes(**change)
+    mixing = {
+        path[1]: max(_ends(".".join(path), domain))
+        for _, path, domain in domains(space)
+        if path[-1] in ("mixup", "cutmix", "mix_probability")
+    }
+    check_mixing({"augmentation": mixing}, recipe)
 
 
 def _check_places(space: Mapping[str, Any], path: tuple[str, ...] = ()) -> set[tuple[str, ...]]:

@@ -6,7 +6,7 @@ import torch
 
 import medzoo
 from medzoo.models import create_model, save_weights
-from medzoo.models._stages import GATES, create_gate
+from medzoo.models._stages import ACTIVATIONS, GATES, POOLINGS, create_gate
 from tests.models.conftest import noise
 
 VARIANTS = {
@@ -102,6 +102,76 @@ def test_every_gate_keeps_the_shape_of_maps_of_any_size(attention):
         for one in (noise(2, 16, 1, 1), noise(2, 16, 7, 5)):
             assert gate(one).shape == one.shape
     assert any(True for _ in gate.parameters()) == bool(attention)
+
+
+SMALL = {"widths": [8, 8], "depths": [1, 1], "strides": [2, 1], "head_width": 8}
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_every_activation_builds_a_network(activation):
+    net = create_model("efficientnet", act_layer=activation, **SMALL, expansion=1)
+    assert net.eval()(noise(1, 3, 28, 28)).shape == (1, 7)
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_every_pooling_fits_the_classifier_and_a_new_one(pooling):
+    model = create_model("simple_cnn", widths=[4, 8], global_pool=pooling).eval()
+    images = noise(2, 3, 28, 28)
+    pooled = model.forward_head(model.forward_features(images), pre_logits=True)
+    assert pooled.shape == (2, model.head_hidden_size)
+    assert model(images).shape == (2, 7)
+    model.reset_classifier(3, "max")
+    assert model.head_hidden_size == 8
+    assert model(images).shape == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"global_pool": "mean"}, ValueError, "unknown global_pool 'mean'; did you mean 'max'"),
+        ({"global_pool": 7}, TypeError, "global_pool=7 must be a name"),
+        ({"global_pool": ""}, ValueError, "gives the classifier a map; use 'avg'"),
+        ({"drop_rate": 1.0}, ValueError, r"drop_rate=1.0 must be in \[0, 1\)"),
+        ({"drop_rate": -0.1}, ValueError, r"drop_rate=-0.1 must be in \[0, 1\)"),
+        ({"drop_rate": "a"}, TypeError, "drop_rate='a' must be a finite number"),
+        ({"drop_rate": True}, TypeError, "drop_rate=True must be a finite number"),
+        ({"in_chans": 0}, ValueError, "in_chans=0 must be a whole number of at least 1"),
+        ({"in_chans": "a"}, TypeError, "in_chans='a' must be a whole number"),
+        ({"num_classes": -1}, ValueError, "num_classes=-1 must be a whole number of at least 0"),
+        ({"size": "a"}, TypeError, "size='a' must be a whole number"),
+        ({"size": -1}, ValueError, "size=-1 must be a whole number of at least 1"),
+    ],
+)
+@pytest.mark.parametrize("name", VARIANTS)
+def test_arguments_that_no_network_can_have_are_refused(name, arguments, error, message):
+    with pytest.raises(error, match=message):
+        create_model(name, **arguments)
+
+
+@pytest.mark.parametrize("name", ["advanced_cnn", "efficientnet"])
+@pytest.mark.parametrize(("rate", "error"), [(2, ValueError), (-0.5, ValueError), ("a", TypeError)])
+def test_stochastic_depth_is_a_share(name, rate, error):
+    with pytest.raises(error, match="drop_path_rate="):
+        create_model(name, drop_path_rate=rate)
+
+
+@pytest.mark.parametrize(("activation", "error"), [("rleu", ValueError), (3, TypeError)])
+def test_an_unknown_activation_is_refused(activation, error):
+    with pytest.raises(error, match="act_layer"):
+        create_model("efficientnet", act_layer=activation)
+
+
+@pytest.mark.parametrize(("arguments", "match"), [((-1,), "num_classes=-1"), ((3, "mean"), "mean")])
+def test_a_refused_new_classifier_leaves_the_old_one(arguments, match):
+    model = create_model("simple_cnn", widths=[4, 8])
+    with pytest.raises(ValueError, match=match):
+        model.reset_classifier(*arguments)
+    assert model.num_classes == model.get_classifier().out_features == 7
+
+
+def test_without_a_classifier_there_can_be_maps():
+    model = create_model("simple_cnn", widths=[4, 8], num_classes=0, global_pool="")
+    assert model(noise(1, 3, 28, 28)).shape == (1, 8, 14, 14)
 
 
 @pytest.mark.slow

@@ -13,10 +13,10 @@ from medzoo.models._base import Head
 @pytest.mark.parametrize("pre_logits", [True, False])
 def test_it_computes_what_timms_does(pool, training, pre_logits):
     torch.manual_seed(0)
-    head, timms = Head(8, 3, pool).train(training), ClassifierHead(8, 3, pool).train(training)
+    classes = 3 if pool else 0
+    head, timms = (one(8, classes, pool).train(training) for one in (Head, ClassifierHead))
     timms.load_state_dict(head.state_dict())
-    size = 5 if pool else 8  # without pooling, the classifier meets the last dimension
-    maps = [torch.randn(4, 8, size, size).requires_grad_()]
+    maps = [torch.randn(4, 8, 5, 5).requires_grad_()]
     maps.append(maps[0].detach().clone().requires_grad_())
     found, expected = (one(x, pre_logits) for one, x in zip((head, timms), maps, strict=True))
     assert torch.equal(found, expected)

@@ -126,11 +126,24 @@ def test_each_kind_of_domain_is_asked_for(domain, kinds):
         ({"optimizer": {"sgd": {1: [2]}}}, TypeError, r"\[sgd\] is \{1: \[2\]\}; expected a map"),
         ({"optimizer": ["adamm"]}, ValueError, "adamm"),
         ({"optimizer": {"sgd": {"warmup": [2.0]}}}, ValueError, r"warmup=2.0 does not fit"),
+        ({"augmentation": {"mixup": [0.0, 0.2]}}, ValueError, r"mixup=0.2 mixes nothing"),
+        (
+            {"optimizer": {"sgd": {"augmentation": {"cutmix": [1.0]}}, "adamw": {}}},
+            ValueError,
+            r"cutmix=1.0 mixes nothing",
+        ),
     ],
 )
 def test_impossible_spaces_are_refused_before_the_first_trial(space, kind, message):
     with pytest.raises(kind, match=message):
         check_space(space, Recipe())
+
+
+def test_mixing_may_be_searched_with_its_probability():
+    mixing = {"mixup": [0.0, 0.2], "mix_probability": FloatDistribution(0, 1)}
+    check_space({"augmentation": mixing}, Recipe())
+    likely = Recipe().with_changes(augmentation={"mix_probability": 0.5})
+    check_space({"augmentation": {"mixup": [0.0, 0.2]}}, likely)
 
 
 def test_a_function_has_to_return_changes():

@@ -100,7 +100,7 @@ def load_recipe(
         field.name for field in fields(Recipe)
     } <= stated.keys():  # nothing is left that could be refined
         recipe = Recipe.from_dict(own)
-        _check_mixing(own, recipe)
+        check_mixing(own, recipe)
         return recipe
 
     layers = _layers("default", architecture, tags)
@@ -115,7 +115,7 @@ def load_recipe(
         bundled = merge(bundled, *_layers(named, architecture, tags).values())
     min_steps = bundled.pop("min_steps", 0)
     recipe = Recipe.from_dict(bundled).with_changes(**own)
-    _check_mixing(own, recipe)
+    check_mixing(own, recipe)
     if images is None:
         return recipe
     # What was chosen for a data set was chosen for all of its images.
@@ -124,8 +124,16 @@ def load_recipe(
     return fit_to_images(recipe, images, min_steps, keep=chosen)
 
 
-def _check_mixing(own: Mapping[str, Any], recipe: Recipe) -> None:
-    """Refuse mixing that was asked for and would mix nothing, as its probability is 0."""
+def check_mixing(own: Mapping[str, Any], recipe: Recipe) -> None:
+    """Refuse mixing that was asked for and would mix nothing, as its probability is 0.
+
+    Args:
+        own: What was asked for, by the recipe's fields.
+        recipe: The recipe that contains it.
+
+    Raises:
+        ValueError: If nothing would be mixed.
+    """
     changes = own.get("augmentation", {})
     wanted = changes if isinstance(changes, Mapping) else vars(changes)
     if "mix_probability" in wanted or recipe.augmentation.mix_probability > 0:
