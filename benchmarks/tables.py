@@ -41,6 +41,7 @@ from benchmarks.studies import (
     ablations,
     explanations,
     leakage,
+    precision,
     small_folders,
 )
 from benchmarks.studies.architectures import architecture_search, design_trials, gate_ablation
@@ -105,6 +106,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "transfer": starts.table,
     "finetuning": finetuning.table,
     "small_folders": small_folders.table,
+    "precision": precision.table,
     "coverage_90": lambda: coverage.table(0.9),
     "coverage_95": lambda: coverage.table(0.95),
     "abstention": abstention.table,

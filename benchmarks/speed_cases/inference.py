@@ -45,13 +45,13 @@ def inference(setting: Setting) -> list[Measurement]:
     peak = peak_gflops(setting.device)
     gflop = mflop(model, torch.zeros(1, 3, 28, 28)) / 1e3
     share = 100 * evaluation.values[EAGER] * gflop / peak
-    bfloat16 = _has(has_fast_bfloat16(setting.device))
+    faster_or_not = "is" if has_fast_bfloat16(setting.device) else "is not"
     bound = (
         f"Arithmetic: the eager pass already reaches {share:.0f} % of what the processor does in a "
         f"float32 matrix product ({peak:.0f} GFLOP/s), and medzoo "
         f"{100 * evaluation.values[OURS] * gflop / peak:.0f} %. Only other arithmetic would be "
-        f"much faster: bfloat16, which this processor {bfloat16}, or 8-bit integers, for which it "
-        f"{_has(torch.cpu._is_vnni_supported())} instructions."
+        f"much faster: bfloat16, which {faster_or_not} faster on this processor, or 8-bit "
+        f"integers, for which it {_has(torch.cpu._is_vnni_supported())} instructions."
     )
     alone = (
         f"Arithmetic: an image takes {1e3 * gflop:.0f} MFLOP, which is {1e3 * gflop / peak:.1f} ms "

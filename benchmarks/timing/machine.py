@@ -39,16 +39,11 @@ def machine(device: torch.device = CPU) -> dict[str, Any]:
     Args:
         device: Where is computed; of a GPU, its name takes the place of the processor's.
     """
-    on_gpu = device.type == "cuda"
     return {
         "processor": processor(device),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
-        "instructions": (
-            "CUDA {}.{}".format(*torch.cuda.get_device_capability(device))
-            if on_gpu
-            else torch.backends.cpu.get_cpu_capability()
-        ),
+        "instructions": instructions(device),
         "system": platform.system(),
         "python": platform.python_version(),
         "date": datetime.now(timezone.utc).date().isoformat(),
@@ -56,6 +51,20 @@ def machine(device: torch.device = CPU) -> dict[str, Any]:
         "peak_gflops": peak_gflops(device, dtype := training_dtype(device)),
         "peak_dtype": str(dtype).removeprefix("torch."),
     }
+
+
+def instructions(device: torch.device = CPU) -> str:
+    """Return the instruction sets that PyTorch uses: "AVX2", "AVX512 with BF16", "CUDA 9.0".
+
+    Args:
+        device: Where is computed.
+    """
+    if device.type == "cuda":
+        return "CUDA {}.{}".format(*torch.cuda.get_device_capability(device))
+    name = torch.backends.cpu.get_cpu_capability()
+    if torch.cpu._is_amx_tile_supported():
+        return f"{name} with AMX"
+    return f"{name} with BF16" if torch.cpu._is_avx512_bf16_supported() else name
 
 
 def processor(device: torch.device = CPU) -> str:

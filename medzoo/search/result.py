@@ -31,7 +31,7 @@ class TrialRecord:
     Attributes:
         number: Its number, from 0.
         state: Whether it was trained to its end, ended early, or failed.
-        reason: Why it ended early or failed; empty if it did not.
+        reason: Why it ended early, failed, or was not trained; empty otherwise.
         model: The candidate, as it was given to `medzoo.search`; empty if the trial failed before
             it was chosen.
         architecture: Its architecture.

@@ -32,6 +32,8 @@ from medzoo.search.space import (
 )
 from medzoo.spec.checks import check_whole, is_finite
 from medzoo.training import Recipe, load_recipe
+from medzoo.training.checks import check_run
+from medzoo.training.train import create_for_recipe
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
@@ -186,6 +188,7 @@ def search(
                     f"nothing of {model} would change: it has no argument of architecture=, and "
                     f"space= is empty; leave it out of models=, or name some of {', '.join(known)}"
                 )
+        _check_start(base, model, parts[0], resolve_device(device))
     setting = Setting(
         parts,
         recipes,
@@ -279,3 +282,9 @@ def _first_recipe(
         return load_recipe(recipe, name, data)
     source = "finetune" if recipe == "default" else recipe
     return load_recipe(source, architecture_of(name), data, backbone=name)
+
+
+def _check_start(recipe: Recipe, name: str, data: Dataset, device: torch.device) -> None:
+    """Refuse a recipe with which no trial could begin; trained weights need not be there yet."""
+    model = create_for_recipe(architecture_of(name), data, recipe, pretrained=False)
+    check_run(model, data, recipe, device)

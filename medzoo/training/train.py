@@ -11,7 +11,7 @@ from torch import nn
 
 from medzoo.datasets import Dataset
 from medzoo.datasets.validation import check_dataset
-from medzoo.models import architecture_of, create_model
+from medzoo.models import Classifier, architecture_of, create_model
 from medzoo.randomness import own_generator
 from medzoo.training.checks import TrainerOptions, check_options
 from medzoo.training.recipes.bundled import load_recipe
@@ -81,7 +81,7 @@ def train(
             f"the recipe's backbone {backbone!r} does not fit {name!r}; give a checkpoint of "
             f"{name!r}, or backbone='' to start from random weights"
         )
-    model = _create(backbone or name, data, resolved, pretrained=bool(backbone))
+    model = create_for_recipe(backbone or name, data, resolved, pretrained=bool(backbone))
     return Trainer(model, data, resolved, **options).fit(resume=resume, overwrite=overwrite)
 
 
@@ -130,7 +130,7 @@ def finetune(
     if not isinstance(backbone, nn.Module):
         name = str(backbone)
         resolved = load_recipe(recipe, architecture_of(name), data, backbone=name)
-        model = _create(name, data, resolved, pretrained=True)
+        model = create_for_recipe(name, data, resolved, pretrained=True)
         return Trainer(model, data, resolved, **options).fit(resume=resume, overwrite=overwrite)
     resolved = load_recipe(recipe, architecture_name(backbone), data)
     with _unchanged_if_refused(backbone):
@@ -140,7 +140,20 @@ def finetune(
     return trainer.fit(resume=resume, overwrite=overwrite)
 
 
-def _create(name: str | Path, data: Dataset, recipe: Recipe, *, pretrained: bool) -> nn.Module:
+def create_for_recipe(
+    name: str | Path, data: Dataset, recipe: Recipe, *, pretrained: bool
+) -> Classifier:
+    """Create the model that a recipe trains, from its seed.
+
+    Args:
+        name: As for `medzoo.create_model`.
+        data: What it is trained on.
+        recipe: The recipe.
+        pretrained: Whether to load weights.
+
+    Raises:
+        ValueError: If the recipe's `model_args` do not fit.
+    """
     try:
         with own_generator(recipe.seed):
             return create_model(name, dataset=data, pretrained=pretrained, **recipe.model_args)

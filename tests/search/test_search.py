@@ -1,6 +1,7 @@
 """A search: what it starts from, what it keeps, how it ends, and what it never reads."""
 
 import json
+import re
 import sys
 from dataclasses import replace
 from types import SimpleNamespace
@@ -87,6 +88,23 @@ def test_the_first_trial_has_the_recipe_that_train_would_use_without_a_validatio
 def test_a_recipe_with_a_teacher_is_refused(run):
     with pytest.raises(ValueError, match=r"distillation=0\.8, but a search has no teacher; set"):
         run(trials=1, recipe="distilled")
+
+
+@pytest.mark.parametrize(
+    ("recipe", "message"),
+    [
+        ({"model_args": {"widhts": [4, 8]}}, "model_args=.* do not fit 'simple_cnn'.*widths"),
+        ({"model_args": {"drop_rate": 2}}, r"drop_rate=2 must be in \[0, 1\)"),
+        ({"freeze": "all_of_it"}, "all_of_it"),
+        ({"optimizer": "kron"}, "kron"),
+    ],
+)
+def test_a_recipe_with_which_no_trial_could_begin_is_refused_before_the_first(
+    run, recipe, message, tmp_path
+):
+    with pytest.raises(ValueError, match=message):
+        run(trials=1, recipe=recipe, storage=tmp_path / "study.db")
+    assert not (tmp_path / "study.db").exists()
 
 
 def test_other_weights_in_a_file_of_the_same_name_begin_another_search(data, formula, tmp_path):
@@ -229,6 +247,25 @@ def test_several_models_start_with_their_own_recipes(data, formula, tmp_path):
     for trial in result.trials[:2]:
         assert trial.recipe == recipe_for(trial.model, data)
     assert {trial.model for trial in result.trials[2:]} <= set(models)
+
+
+def test_what_another_trial_has_trained_is_not_trained_again(run, monkeypatch):
+    trained = []
+
+    def watched(model, data, recipe, **options):
+        trained.append(recipe)
+        return formulas.train(model, data, recipe, **options)
+
+    monkeypatch.setattr(objective, "train", watched)
+    result = run(trials=8, space={"learning_rate": [0.01, 0.1]})
+    assert len({str(recipe) for recipe in trained}) == len(trained) < len(result.trials)
+    values = {str(trial.recipe): trial.values for trial in result.trials if not trial.reason}
+    repeated = [trial for trial in result.trials if trial.reason]
+    assert len(values) + len(repeated) == 8
+    for trial in repeated:
+        assert trial.state == "complete"
+        assert trial.values == values[str(trial.recipe)]
+        assert re.fullmatch(r"the network and recipe of trial \d, with its values", trial.reason)
 
 
 def test_a_trial_that_raises_is_recorded_and_the_search_goes_on(run, monkeypatch):

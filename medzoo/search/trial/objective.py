@@ -25,6 +25,7 @@ from medzoo.search.storage.repeats import (
     mark_beginning,
     number_without_repeats,
 )
+from medzoo.search.trial.duplicates import duplicate_of
 from medzoo.search.trial.neighbours import neighbour_sampler
 from medzoo.search.trial.pruning import EndEarly, OutOfTimeError
 from medzoo.search.trial.unchanged import is_behind
@@ -133,7 +134,14 @@ class Objective:
         trial.study.sampler = sampler
         reason, began = "", time.monotonic()
         try:
-            return self._train(trial)
+            model, recipe = self._choose(trial)
+            trial.set_user_attr("model", model)
+            trial.set_user_attr("architecture", architecture_of(model))
+            trial.set_user_attr("recipe", recipe.to_dict())
+            if (twin := duplicate_of(trial, model, recipe)) is not None:
+                reason = f"the network and recipe of trial {twin.number}, with its values"
+                return tuple(twin.values) if several else twin.values[0]
+            return self._train(trial, model, recipe)
         except KeyboardInterrupt:
             reason = INTERRUPTED
             raise
@@ -149,12 +157,7 @@ class Objective:
             if torch.cuda.is_initialized():
                 torch.cuda.empty_cache()
 
-    def _train(self, trial: optuna.Trial) -> float | tuple[float, ...]:
-        model, recipe = self._choose(trial)
-        architecture = architecture_of(model)
-        trial.set_user_attr("model", model)
-        trial.set_user_attr("architecture", architecture)
-        trial.set_user_attr("recipe", recipe.to_dict())
+    def _train(self, trial: optuna.Trial, model: str, recipe: Recipe) -> float | tuple[float, ...]:
         scores: dict[Goal, list[float]] = {goal: [] for goal in self.setting.goals}
         for number, part in enumerate(self.setting.parts):
             # Only those that are not behind in the first fold are trained on the others.
@@ -168,7 +171,7 @@ class Objective:
                 partial(is_behind, trial, next(iter(self.setting.recipes))),
             )
             run = train(
-                architecture,
+                architecture_of(model),
                 part,
                 recipe,
                 device=self.setting.device,

@@ -94,6 +94,7 @@ def test_the_best_networks_of_the_search_are_trained_as_the_row_and_one_is_chose
     assert record["changes"] == {"model_args": narrow.recipe.model_args}
     assert [one["val_auc"] for one in record["finals"]] == pytest.approx([0.8, 0.9])
     assert record["finals"][0]["seconds"] == 6.0
+    assert record["own"] == [run["val_auc"] for run in Record("dermamnist", "efficientnet").runs()]
     assert [trial["number"] for trial in record["trials"]] == [0, 1, 2, 3]
     assert not any("recipe" in trial for trial in record["trials"])
 
@@ -192,7 +193,8 @@ def test_the_table_compares_with_what_is_bundled(records, tmp_path):
         {"state": "pruned", "seconds": 1800.0, "is_baseline": False, "values": {"val_auc": 0.8}},
     ]
     finals = [{"val_auc": auc, "seconds": 3600.0} for auc in (0.91, 0.92)]
-    search = {"changes": CHANGES, "trials": trials, "finals": finals, "data": "DermaMNIST (a part)"}
+    search = {"changes": CHANGES, "trials": trials, "finals": finals, "own": [0.9, 0.91]}
+    search["data"] = "DermaMNIST (a part)"
     records.save(ROW, search)
     assert study.table(tmp_path).endswith("Not all seeds have been trained yet.")
     _train("", tmp_path, [0.9, 0.92], {})
@@ -202,7 +204,8 @@ def test_the_table_compares_with_what_is_bundled(records, tmp_path):
     assert "| DermaMNIST (own) | searched | 0.00 M |" in table
     assert "DermaMNIST (a part): 3 trials in 1.5 hours, 1 of them ended early." in table
     assert "validation AUC of 0.7500, medzoo's own 0.7000. The best 2 were trained" in table
-    assert "in full, in 2.0 hours, and have 0.9100 and 0.9200. Not all seeds" in table
+    assert "in full, in 2.0 hours, and have 0.9100 and 0.9200; medzoo's own had 0.9050" in table
+    assert table.endswith("with the same recipe. Not all seeds have been trained yet.")
     _train("searched", tmp_path, [0.93, 0.95], CHANGES)
     assert "found a better network: validation AUC +0.0300" in study.table(tmp_path)
     _train("searched", tmp_path, [0.919, 0.99], CHANGES)  # not with every seed
