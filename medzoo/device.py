@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import platform
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, get_args
 
 import torch
 
@@ -136,10 +137,11 @@ def has_fast_bfloat16(device: torch.device) -> bool:
     return False
 
 
+@cache
 def _is_made_by_amd() -> bool:
-    """Return whether the processor says so; older versions of PyTorch cannot ask it."""
-    capabilities: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    return str(capabilities.get("cpu_name", "")).startswith("AMD")
+    """Return whether the processor says so, on Linux and Windows."""
+    about = Path("/proc/cpuinfo")
+    return "AuthenticAMD" in (about.read_text() if about.exists() else platform.processor())
 
 
 def autocast(device: torch.device, precision: Precision = "auto") -> AbstractContextManager[object]:

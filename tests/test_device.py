@@ -122,28 +122,31 @@ def test_auto_precision_is_the_fast_one(monkeypatch, fast, dtype):
 
 
 @pytest.mark.parametrize(
-    ("amx", "avx512", "name", "fast"),
+    ("amx", "avx512", "is_amd", "fast"),
     [
-        (True, True, "Intel Xeon", True),
-        (False, True, "Intel Xeon", False),  # half the rate of float32
-        (False, True, "AMD EPYC", True),
-        (False, True, "", False),
-        (False, False, "AMD EPYC", False),
+        (True, True, False, True),
+        (False, True, False, False),  # Intel's, at half the rate of float32
+        (False, True, True, True),
+        (False, False, True, False),
     ],
 )
-def test_instruction_sets_and_maker_decide_what_is_fast(monkeypatch, amx, avx512, name, fast):
+def test_instruction_sets_and_maker_decide_what_is_fast(monkeypatch, amx, avx512, is_amd, fast):
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512)
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"cpu_name": name}, raising=False)
+    monkeypatch.setattr(device, "_is_made_by_amd", lambda: is_amd)
     assert has_fast_bfloat16(CPU) is fast
     assert not has_fast_bfloat16(torch.device("mps"))
 
 
-def test_versions_of_pytorch_that_cannot_tell_the_maker_use_float32(monkeypatch):
-    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
-    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
-    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
-    assert not has_fast_bfloat16(CPU)
+@pytest.mark.parametrize(("maker", "is_amd"), [("AuthenticAMD", True), ("GenuineIntel", False)])
+@pytest.mark.parametrize("is_linux", [True, False])
+def test_the_maker_of_the_processor(monkeypatch, tmp_path, maker, is_amd, is_linux):
+    about = tmp_path / "cpuinfo"
+    if is_linux:
+        about.write_text(f"processor : 0\nvendor_id : {maker}\n")
+    monkeypatch.setattr(device, "Path", lambda _: about)
+    monkeypatch.setattr(device.platform, "processor", lambda: f"Family 25 Model 97, {maker}")
+    assert device._is_made_by_amd.__wrapped__() is is_amd
 
 
 def test_unknown_precision():

@@ -69,21 +69,23 @@ def _step(model: nn.Module, images: Tensor, labels: Tensor) -> Callable[[Precisi
 
 def table() -> str:
     """Return how many times faster bfloat16 is, by processor and network, as a Markdown table."""
-    names = medzoo.list_models()
+    names, records = medzoo.list_models(), RECORDS.read()
     rows = [
         (
             name,
             record["instructions"],
-            *(_speedup(record["speedups"][one]) for one in names),
+            *(_speedup(record["speedups"].get(one)) for one in names),
             f"`{record['auto']}`",
         )
-        for name, record in RECORDS.read().items()
+        for name, record in records.items()
     ]
     header = ("Processor", "Instructions", *(f"`{name}`" for name in names), "`auto`")
     return markdown_table(header, rows)
 
 
-def _speedup(found: dict[str, Any]) -> str:
+def _speedup(found: dict[str, Any] | None) -> str:
+    if found is None:
+        return "-"
     low, high = found["interval"]
     return f"{found['achieved']:.2f}x ({low:.2f} to {high:.2f}){', noisy' * found['noisy']}"
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from medzoo.models._classifier import Classifier, with_new_classifier
 from medzoo.models._pretrained import entry_that_fits
-from medzoo.models._stages import check_pooling, check_rate
+from medzoo.models._stages import check_pooled, check_pooling, check_rate
 from medzoo.spec import find_spec
 from medzoo.spec.checks import MAX_CLASSES, check_whole
 
@@ -43,7 +43,7 @@ class Head(ClassifierHead):
         self, in_features: int, num_classes: int, pool_type: str = "avg", drop_rate: float = 0.0
     ) -> None:
         check_whole("num_classes", num_classes, 0, MAX_CLASSES)
-        check_pooling(pool_type, num_classes)
+        check_pooling(pool_type)
         check_rate("drop_rate", drop_rate)
         super().__init__(in_features, num_classes, pool_type, drop_rate)
 
@@ -125,8 +125,11 @@ class ImageClassifier(Classifier):
             ValueError: If the number is out of range, or the pooling is unknown.
         """
         check_whole("num_classes", num_classes, 0, MAX_CLASSES)
-        if global_pool is not None:
-            check_pooling(global_pool, num_classes)
+        if global_pool is None:
+            check_pooled(getattr(self.head.global_pool, "pool_type", None), num_classes)
+        else:
+            check_pooling(global_pool)
+            check_pooled(global_pool, num_classes)
         self.num_classes = num_classes
         self.head.reset(num_classes, global_pool)
         self.head_hidden_size = self.head.num_features
@@ -270,7 +273,7 @@ class ImageClassifier(Classifier):
 
         Args:
             x: The final feature map, (N, num_features, h, w).
-            pre_logits: Return the classifier's input, (N, num_features), instead of logits.
+            pre_logits: Return the classifier's input, (N, head_hidden_size), instead of logits.
         """
         return self.head(x, pre_logits=pre_logits)
 

@@ -85,7 +85,6 @@ def build(
     forget_tensors(model)
     if not isinstance(model, ImageClassifier):  # a feature pyramid
         return model
-    model.head_hidden_size = model.head.num_features  # twice the map's channels for "catavgmax"
     known = entry.spec if entry and pretrained else None
     return with_spec(model, _spec(cls, name, trained_args | kwargs, model, known))
 

@@ -29,6 +29,7 @@ from medzoo.models._registry import (
     explain_argument,
     network_args,
 )
+from medzoo.models._stages import check_pooled
 from medzoo.models._timm import TIMM_PREFIX, create_timm, weights_source
 from medzoo.spec import InputSpec, ModelSpec, find_spec
 from medzoo.spec.checks import MAX_CHANNELS, MAX_CLASSES, MAX_SIZE
@@ -260,6 +261,8 @@ def _create(plan: _Plan, pretrained: bool) -> Classifier:
     if not stored:
         _check_reduction(model, plan.size)
     has_logits = not plan.features_only
+    if isinstance(model, ImageClassifier):
+        check_pooled(getattr(model.head.global_pool, "pool_type", None), model.num_classes)
     is_kept = bool(stored and has_logits and model.num_classes == stored.num_classes)
     if stored and plan.dataset and has_logits and not _same_classes(plan.dataset, stored):
         model.reset_classifier(model.num_classes)  # type: ignore[operator]

@@ -102,17 +102,17 @@ def check_rate(name: str, value: Any) -> None:
 
 
 def check_activation(name: Any) -> None:
-    """Check that timm has an activation, given by name or as a class of modules.
+    """Check that timm has an activation, unless a function that makes one is given.
 
     Args:
         name: The argument `act_layer`.
 
     Raises:
-        TypeError: If it is neither.
+        TypeError: If it is neither a name nor a function.
         ValueError: If the name is unknown.
     """
     if not isinstance(name, str):
-        if not (isinstance(name, type) and issubclass(name, nn.Module)):
+        if not callable(name):
             raise TypeError(f"act_layer={name!r:.80} must be a name, such as 'relu' or 'silu'")
         return
     try:
@@ -123,25 +123,36 @@ def check_activation(name: Any) -> None:
         raise unknown_name("act_layer", name, ACTIVATIONS)
 
 
-def check_pooling(name: Any, num_classes: int) -> None:
+def check_pooling(name: Any) -> None:
     """Check that timm has a pooling before the classifier.
 
     Args:
-        name: The argument `global_pool`; ``""`` for none, if there is no classifier either.
-        num_classes: Number of logits; 0 for no classifier.
+        name: The argument `global_pool`; ``""`` for none.
 
     Raises:
         TypeError: If it is not a name.
-        ValueError: If the name is unknown, or a classifier would get a map.
+        ValueError: If the name is unknown.
     """
     if not isinstance(name, str):
         raise TypeError(f"global_pool={name!r:.80} must be a name, such as 'avg' or 'max'")
-    if not name and num_classes:
+    if name and name.lower() not in POOLINGS:
+        raise unknown_name("global_pool", name, POOLINGS)
+
+
+def check_pooled(pooling: Any, num_classes: int) -> None:
+    """Check that a classifier gets pooled features.
+
+    Args:
+        pooling: timm's name of the pooling; ``""`` for none.
+        num_classes: Number of logits; 0 for no classifier.
+
+    Raises:
+        ValueError: If a classifier would get a map.
+    """
+    if pooling == "" and num_classes:
         raise ValueError(
             "global_pool='' gives the classifier a map; use 'avg', or num_classes=0 for maps"
         )
-    if name and name not in POOLINGS:
-        raise unknown_name("global_pool", name, POOLINGS)
 
 
 def per_stage(

@@ -141,6 +141,7 @@ class AdvancedCNN(ImageClassifier):
         self.feature_info = pyramid_levels(widths, strides, stem_stride)
         self.final = BatchNormAct2d(in_chs)
         self.head = Head(in_chs, num_classes, global_pool, drop_rate)
+        self.head_hidden_size = self.head.num_features
         self.apply(_initialise)
 
 

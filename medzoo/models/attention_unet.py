@@ -113,6 +113,7 @@ class AttentionUNet(ImageClassifier):
         )
         self.final = ConvNormAct(widths[0], head_width, 1)
         self.head = Head(head_width, num_classes, global_pool, drop_rate)
+        self.head_hidden_size = self.head.num_features
 
     def combine_maps(self, maps: list[Tensor]) -> Tensor:
         """Decode from the coarsest map, one gated skip at a time.

@@ -122,6 +122,7 @@ class EfficientNet(ImageClassifier):
         self.feature_info = pyramid_levels(widths, strides, stem_stride)
         self.final = ConvNormAct(in_chs, head_width, 1, act_layer=act_layer)
         self.head = Head(head_width, num_classes, global_pool, drop_rate)
+        self.head_hidden_size = self.head.num_features
 
 
 def _gate(attention: str, expansion: float, channels: int, **layer: Any) -> nn.Module:

@@ -64,6 +64,7 @@ class SimpleCNN(ImageClassifier):
         self.feature_info = pyramid_levels(widths[1:], [2] * len(stages), stem_stride)
         self.final = nn.Identity()
         self.head = Head(widths[-1], num_classes, global_pool, drop_rate)
+        self.head_hidden_size = self.head.num_features
 
 
 default_cfgs = {

@@ -11,7 +11,7 @@ from tqdm.auto import tqdm
 
 from medzoo.escape import for_display
 from medzoo.search.goals import Goal
-from medzoo.search.result import TrialRecord
+from medzoo.search.result import TrialRecord, is_duplicate
 from medzoo.training import Callback, RunState
 
 
@@ -72,6 +72,8 @@ class SearchDisplay(Callback, AbstractContextManager["SearchDisplay"]):
         if not self._lines:
             return
         outcome = _scores(trial, goals) if trial.values else f"{trial.state}: {trial.reason}"
+        if is_duplicate(trial):
+            outcome += f" ({trial.reason})"
         parts = [
             f"trial {trial.number}: {trial.model} {outcome}".replace("  ", " "),
             f"{trial.seconds:.1f} s",

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 State = Literal["complete", "pruned", "failed"]
 LATE = "out of time"
 """How the reason begins with which a trial ends that cannot finish another epoch in time."""
+SAME = "same network and recipe as trial"
+"""How the reason begins for which a trial has the values of an earlier one, without a training."""
 BASELINE = "baseline"
 """The attribute of the trial of an unchanged recipe: the name of its model."""
 _STATES: dict[str, State] = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
@@ -30,7 +32,8 @@ class TrialRecord:
 
     Attributes:
         number: Its number, from 0.
-        state: Whether it was trained to its end, ended early, or failed.
+        state: Whether it was trained to its end, ended early, or failed. One that would train the
+            same network by the same recipe as an earlier one has that one's values instead.
         reason: Why it ended early, failed, or was not trained; empty otherwise.
         model: The candidate, as it was given to `medzoo.search`; empty if the trial failed before
             it was chosen.
@@ -91,6 +94,15 @@ def is_late(trial: FrozenTrial) -> bool:
     return trial.state.name == "FAIL" and trial.user_attrs.get("reason", "").startswith(LATE)
 
 
+def is_duplicate(trial: TrialRecord) -> bool:
+    """Return whether a trial has the values of another one, instead of a training of its own.
+
+    Args:
+        trial: The trial.
+    """
+    return trial.reason.startswith(SAME)
+
+
 @dataclass(frozen=True)
 class SearchResult:
     """What a search has found.
@@ -116,9 +128,11 @@ class SearchResult:
         Among equal ones, the other objectives count, and then the number.
         """
         signs = {goal: -1 if direction(goal) == "maximize" else 1 for goal in self.goals}
-        complete = [trial for trial in self.trials if trial.state == "complete"]
+        trained = [
+            trial for trial in self.trials if trial.state == "complete" and not is_duplicate(trial)
+        ]
         return sorted(
-            complete, key=lambda trial: [sign * trial.values[goal] for goal, sign in signs.items()]
+            trained, key=lambda trial: [sign * trial.values[goal] for goal, sign in signs.items()]
         )
 
     @property

@@ -133,8 +133,8 @@ def search(
     Raises:
         TypeError: If an argument is of the wrong type.
         ValueError: If an argument is wrong, neither `trials` nor `time_limit` is given, the
-            validation images are all of one class, or no network of an architecture is as small
-            as `max_params` and `max_mflop` demand.
+            validation images are all of one class, a recipe cannot be trained, or no network of
+            an architecture is as small as `max_params` and `max_mflop` demand.
         ImportError: If Optuna is not installed: ``pip install 'medzoo[search]'``.
         DatasetError: If the data cannot be divided into `folds`.
         TrainingError: If the storage cannot be opened or fails, or ten trials fail one after the
@@ -188,7 +188,8 @@ def search(
                     f"nothing of {model} would change: it has no argument of architecture=, and "
                     f"space= is empty; leave it out of models=, or name some of {', '.join(known)}"
                 )
-        _check_start(base, model, parts[0], resolve_device(device))
+        if not base.backbone:  # what weights bring along is known when they are loaded
+            _check_start(base, model, parts[0], resolve_device(device))
     setting = Setting(
         parts,
         recipes,
@@ -285,6 +286,9 @@ def _first_recipe(
 
 
 def _check_start(recipe: Recipe, name: str, data: Dataset, device: torch.device) -> None:
-    """Refuse a recipe with which no trial could begin; trained weights need not be there yet."""
-    model = create_for_recipe(architecture_of(name), data, recipe, pretrained=False)
-    check_run(model, data, recipe, device)
+    """Refuse a recipe that cannot be trained, instead of a first trial that fails."""
+    try:
+        model = create_for_recipe(name, data, recipe, pretrained=False)
+        check_run(model, data, recipe, device)
+    except ValueError as error:
+        raise ValueError(f"the recipe of {name} cannot be trained: {error}") from error

@@ -238,11 +238,13 @@ def check_space(space: object, recipe: Recipe, *, may_be_empty: bool = False) ->
             for key in reversed(path):
                 change = {key: change}
             recipe.with_changes(**change)
-    mixing = {
-        path[1]: max(_ends(".".join(path), domain))
-        for _, path, domain in domains(space)
-        if path[-1] in ("mixup", "cutmix", "mix_probability")
-    }
+    mixing: dict[str, float] = {}
+    for _, path, domain in domains(space):
+        if path in {("augmentation", name) for name in ("mixup", "cutmix", "mix_probability")}:
+            most = max(_ends(".".join(path), domain))
+            mixing[path[-1]] = max(most, mixing.get(path[-1], 0.0))
+    if mixing.get("mix_probability") == 0:
+        del mixing["mix_probability"]
     check_mixing({"augmentation": mixing}, recipe)
 
 

@@ -20,7 +20,7 @@ from medzoo.errors import TrainingError
 from medzoo.escape import for_display
 from medzoo.search.goals import direction
 from medzoo.search.progress import SearchDisplay
-from medzoo.search.result import BASELINE, SearchResult, TrialRecord, is_late
+from medzoo.search.result import BASELINE, SearchResult, TrialRecord, is_duplicate, is_late
 from medzoo.search.setting import Setting
 from medzoo.search.space import parameters_of
 from medzoo.search.storage.opening import GRACE, StorageError
@@ -29,6 +29,9 @@ from medzoo.search.trial.objective import INTERRUPTED, Objective
 
 FAILURES = 10
 """Trials that may fail one after the other before the search gives up."""
+
+DUPLICATES = 20
+"""Trials that may be duplicates one after the other before a search without their number ends."""
 
 _READY = "ready"  # attribute of a study whose first trials are in the queue
 _PATIENCE = 30.0  # seconds that other processes give the one that created the study for that
@@ -101,7 +104,7 @@ def run_trials(
         TrainingError: If many trials fail one after the other, or the storage fails.
         KeyboardInterrupt: If the user interrupts it; the trial goes back into the queue.
     """
-    failures, is_waiting = 0, False
+    failures, duplicates, is_waiting = 0, 0, False
     while time.monotonic() < objective.deadline:
         if _is_exhausted(study):
             return
@@ -128,6 +131,12 @@ def run_trials(
         is_stopped = study._stop_flag and not _waiting(study)
         if is_late(trial) or is_stopped:
             return
+        if is_duplicate(record):
+            duplicates += 1
+            if trials is None and duplicates == DUPLICATES:
+                return  # a small space, of which nothing is left
+            continue
+        duplicates = 0
         failures = failures + 1 if record.state == "failed" else 0
         if failures == FAILURES:
             raise TrainingError(

@@ -1,5 +1,7 @@
 """The arguments that an architecture search varies: what they build, and that they are kept."""
 
+from functools import partial
+
 import pytest
 import timm
 import torch
@@ -169,9 +171,34 @@ def test_a_refused_new_classifier_leaves_the_old_one(arguments, match):
     assert model.num_classes == model.get_classifier().out_features == 7
 
 
-def test_without_a_classifier_there_can_be_maps():
-    model = create_model("simple_cnn", widths=[4, 8], num_classes=0, global_pool="")
-    assert model(noise(1, 3, 28, 28)).shape == (1, 8, 14, 14)
+@pytest.mark.parametrize("from_file", [False, True])
+def test_without_a_classifier_there_can_be_maps(from_file, tmp_path):
+    name, args = "simple_cnn", {"widths": [4, 8]}
+    if from_file:
+        name = save_weights(create_model(name, num_classes=7, **args), tmp_path / "own.safetensors")
+        args = {}
+    model = create_model(name, num_classes=0, global_pool="", **args)
+    images = noise(1, 3, 28, 28)
+    assert model(images).shape == (1, 8, 14, 14)
+    with pytest.raises(ValueError, match="gives the classifier a map"):
+        model.reset_classifier(3)
+    model.reset_classifier(3, "avg")
+    assert model(images).shape == (1, 3)
+    with pytest.raises(ValueError, match="gives the classifier a map"):
+        create_model(name, num_classes=3, global_pool="", **args)
+    maps = create_model(name, features_only=True, global_pool="", **args)(images)
+    assert [one.shape[1] for one in maps] == [8]
+
+
+def test_activations_may_be_functions_and_poolings_in_capitals_as_in_timm():
+    leaky = partial(torch.nn.LeakyReLU, 0.1)
+    net = timm.create_model("medzoo_efficientnet", act_layer=leaky, global_pool="Avg", **SMALL)
+    assert net.eval()(noise(1, 3, 28, 28)).shape == (1, 7)
+
+
+def test_the_width_of_the_classifier_is_also_that_of_a_network_built_by_its_class():
+    net = medzoo.models.SimpleCNN(widths=[4, 8], global_pool="catavgmax")
+    assert net.head_hidden_size == net.get_classifier().in_features == 16
 
 
 @pytest.mark.slow

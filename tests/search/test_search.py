@@ -95,8 +95,8 @@ def test_a_recipe_with_a_teacher_is_refused(run):
     [
         ({"model_args": {"widhts": [4, 8]}}, "model_args=.* do not fit 'simple_cnn'.*widths"),
         ({"model_args": {"drop_rate": 2}}, r"drop_rate=2 must be in \[0, 1\)"),
-        ({"freeze": "all_of_it"}, "all_of_it"),
-        ({"optimizer": "kron"}, "kron"),
+        ({"freeze": 9}, "the recipe of simple_cnn cannot be trained: .*stages"),
+        ({"class_weights": {"no such class": 2.0}}, "cannot be trained: .*no such class"),
     ],
 )
 def test_a_recipe_with_which_no_trial_could_begin_is_refused_before_the_first(
@@ -265,7 +265,34 @@ def test_what_another_trial_has_trained_is_not_trained_again(run, monkeypatch):
     for trial in repeated:
         assert trial.state == "complete"
         assert trial.values == values[str(trial.recipe)]
-        assert re.fullmatch(r"the network and recipe of trial \d, with its values", trial.reason)
+        assert re.fullmatch(r"same network and recipe as trial \d", trial.reason)
+    assert [trial.number for trial in result.ranked if trial.reason] == []
+
+
+def test_a_small_space_ends_a_search_that_has_a_time_limit_alone(run, monkeypatch):
+    space = {"learning_rate": [0.01, 0.1]}
+    result = run(trials=None, time_limit=60.0, space=space)
+    repeated = [trial for trial in result.trials if trial.reason]
+    assert len(repeated) >= loop.DUPLICATES
+    assert len(result.trials) - len(repeated) <= 3
+
+
+def test_several_objectives_and_folds_are_taken_over_as_well(run):
+    space = {"learning_rate": [0.01, 0.1]}
+    result = run(trials=8, space=space, objectives=["val_auc", "val_loss"], folds=2)
+    trained = {str(trial.recipe): trial.values for trial in result.trials if not trial.reason}
+    repeated = [trial for trial in result.trials if trial.reason]
+    assert repeated
+    assert all(trial.values == trained[str(trial.recipe)] for trial in repeated)
+    assert len(result.front) <= len(trained)
+
+
+def test_what_a_function_chooses_need_not_be_json(run):
+    def space(trial, recipe):
+        return {"model_args": {"act_layer": torch.nn.SiLU}}
+
+    result = run(trials=3, space=space)
+    assert [trial.state for trial in result.trials] == ["complete"] * 3
 
 
 def test_a_trial_that_raises_is_recorded_and_the_search_goes_on(run, monkeypatch):

@@ -128,9 +128,19 @@ def test_each_kind_of_domain_is_asked_for(domain, kinds):
         ({"optimizer": {"sgd": {"warmup": [2.0]}}}, ValueError, r"warmup=2.0 does not fit"),
         ({"augmentation": {"mixup": [0.0, 0.2]}}, ValueError, r"mixup=0.2 mixes nothing"),
         (
-            {"optimizer": {"sgd": {"augmentation": {"cutmix": [1.0]}}, "adamw": {}}},
+            {
+                "optimizer": {
+                    "sgd": {"augmentation": {"cutmix": [1.0]}},
+                    "adamw": {"augmentation": {"cutmix": [0.0]}},
+                }
+            },
             ValueError,
             r"cutmix=1.0 mixes nothing",
+        ),
+        (
+            {"augmentation": {"mixup": [0.2], "mix_probability": [0.0]}},
+            ValueError,
+            r"mixup=0.2 mixes nothing",
         ),
     ],
 )

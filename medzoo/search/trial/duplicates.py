@@ -20,7 +20,10 @@ def duplicate_of(trial: optuna.Trial, model: str, recipe: Recipe) -> FrozenTrial
         model: Its model.
         recipe: Its recipe, with the arguments of the network.
     """
-    wanted = json.loads(json.dumps(recipe.to_dict()))  # lists for tuples
+    try:
+        wanted = json.loads(json.dumps(recipe.to_dict()))  # lists for tuples
+    except TypeError:  # a function of the user's may choose what JSON does not know
+        return None
     for other in trial.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
         known = other.user_attrs
         if known.get("model") == model and known.get("recipe") == wanted:

@@ -15,7 +15,7 @@ from optuna.samplers import BaseSampler, GridSampler, RandomSampler, TPESampler
 from medzoo.errors import unknown_name
 from medzoo.models import architecture_of
 from medzoo.search.goals import SCORES, Cost, Goal, Score, cost_of, score_of
-from medzoo.search.result import BASELINE
+from medzoo.search.result import BASELINE, SAME
 from medzoo.search.setting import Setting
 from medzoo.search.space import parameters_of, suggest, suggest_changes
 from medzoo.search.storage.opening import StorageError
@@ -139,7 +139,7 @@ class Objective:
             trial.set_user_attr("architecture", architecture_of(model))
             trial.set_user_attr("recipe", recipe.to_dict())
             if (twin := duplicate_of(trial, model, recipe)) is not None:
-                reason = f"the network and recipe of trial {twin.number}, with its values"
+                reason = f"{SAME} {twin.number}"
                 return tuple(twin.values) if several else twin.values[0]
             return self._train(trial, model, recipe)
         except KeyboardInterrupt:
