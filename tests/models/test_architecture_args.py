@@ -192,7 +192,8 @@ def test_without_a_classifier_there_can_be_maps(from_file, tmp_path):
 
 def test_activations_may_be_functions_and_poolings_in_capitals_as_in_timm():
     leaky = partial(torch.nn.LeakyReLU, 0.1)
-    net = timm.create_model("medzoo_efficientnet", act_layer=leaky, global_pool="Avg", **SMALL)
+    args = {**SMALL, "act_layer": leaky, "global_pool": "Avg", "expansion": 1}
+    net = timm.create_model("medzoo_efficientnet", **args)
     assert net.eval()(noise(1, 3, 28, 28)).shape == (1, 7)
 
 
