@@ -120,9 +120,9 @@ def _thread_pools() -> ThreadpoolController:
 def has_fast_bfloat16(device: torch.device) -> bool:
     """Whether bfloat16 arithmetic is faster than float32 on this device.
 
-    On CPUs without AMX or AVX512-BF16 instructions PyTorch emulates bfloat16, which is several
-    times slower than float32. Intel's processors run AVX512-BF16 at half the rate of float32, and
-    only their AMX is faster; AMD's run it at twice that rate. So instruction sets and maker decide
+    On CPUs without AMX or AVX512-BF16 instructions PyTorch emulates bfloat16, which is slower than
+    float32. Intel's processors run AVX512-BF16 at half the rate of float32, and only their AMX is
+    faster; AMD's run it at twice that rate. So instruction sets and maker decide
     (``benchmarks/studies/precision.py`` measures what they mean). The answer is a property of the
     machine, never of a measurement, so that a resumed run computes as the interrupted one did.
 

@@ -78,8 +78,7 @@ def check_factor(name: str, value: Any) -> None:
         TypeError: If it is not a finite number.
         ValueError: If it is not above 0.
     """
-    if not is_finite(value):
-        raise TypeError(f"{name}={value!r:.80} must be a finite number above 0")
+    _check_finite(name, value, "above 0")
     if value <= 0:
         raise ValueError(f"{name}={value!r} must be above 0")
 
@@ -95,10 +94,14 @@ def check_rate(name: str, value: Any) -> None:
         TypeError: If it is not a finite number.
         ValueError: If it is outside of [0, 1).
     """
-    if not is_finite(value):
-        raise TypeError(f"{name}={value!r:.80} must be a finite number in [0, 1)")
+    _check_finite(name, value, "in [0, 1)")
     if not 0 <= value < 1:
         raise ValueError(f"{name}={value!r} must be in [0, 1)")
+
+
+def _check_finite(name: str, value: Any, where: str) -> None:
+    if not is_finite(value):
+        raise TypeError(f"{name}={value!r:.80} must be a finite number {where}")
 
 
 def check_activation(name: Any) -> None:

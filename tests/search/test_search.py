@@ -273,7 +273,7 @@ def test_a_small_space_ends_a_search_that_has_a_time_limit_alone(run, monkeypatc
     space = {"learning_rate": [0.01, 0.1]}
     result = run(trials=None, time_limit=60.0, space=space)
     repeated = [trial for trial in result.trials if trial.reason]
-    assert len(repeated) >= loop.DUPLICATES
+    assert loop.DUPLICATES <= len(repeated) < 4 * loop.DUPLICATES  # not until the time is over
     assert len(result.trials) - len(repeated) <= 3
 
 
