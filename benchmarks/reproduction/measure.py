@@ -186,7 +186,9 @@ def train_row(
         recipe = recipe.with_changes(seed=seed, **changes)
         if options.epochs:
             recipe = recipe.with_changes(epochs=options.epochs)
-        known = record.find(recipe.to_dict()) if record and options.resume else None
+        known = None
+        if record and options.resume:
+            known = record.find(recipe.to_dict(), list(teachers))
         if known:
             row.data_title, row.parameters = data.title, known["parameters"]
             row.runs.append(known)

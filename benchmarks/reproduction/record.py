@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -36,26 +37,30 @@ class Record:
         """Return the runs, sorted by seed; an empty list if there are none."""
         return json.loads(self.path.read_text()) if self.path.exists() else []
 
-    def find(self, recipe: dict[str, Any]) -> dict[str, Any] | None:
-        """Return the finished run with this recipe (including its seed), or None.
+    def find(self, recipe: dict[str, Any], teachers: Sequence[str] = ()) -> dict[str, Any] | None:
+        """Return the finished run with this recipe (including its seed) and teachers, or None.
 
         Args:
             recipe: As `medzoo.Recipe.to_dict` returns it.
+            teachers: Names of the teachers.
         """
         wanted = Recipe.from_dict(json.loads(json.dumps(recipe)))  # lists for tuples
-        return next((run for run in self.runs() if _recipe(run) == wanted), None)
+        runs = (run for run in self.runs() if _teachers(run) == list(teachers))
+        return next((run for run in runs if _recipe(run) == wanted), None)
 
     def save(self, run: dict[str, Any]) -> None:
-        """Add a run; replace an earlier one of the same seed, and all runs of other recipes.
+        """Add a run; replace that of its seed, and all runs of other recipes or other teachers.
 
         Args:
-            run: With at least ``seed`` and ``recipe``.
+            run: With at least ``seed`` and ``recipe``; ``teachers`` if it had any.
         """
         run = json.loads(json.dumps(run))
         kept = [
             other
             for other in self.runs()
-            if other["seed"] != run["seed"] and same_but_for_seed(other["recipe"], run["recipe"])
+            if other["seed"] != run["seed"]
+            and _teachers(other) == _teachers(run)
+            and same_but_for_seed(other["recipe"], run["recipe"])
         ]
         runs = sorted([*kept, run], key=lambda other: other["seed"])
         write_atomically(self.path, (json.dumps(runs, indent=1) + "\n").encode())
@@ -86,6 +91,10 @@ def seed_stats(runs: list[dict[str, Any]]) -> dict[str, Any]:
         deviation = stdev(scores) if len(scores) > 1 else None
         values[score] = {"mean": mean(scores), "sd": deviation}
     return values
+
+
+def _teachers(run: dict[str, Any]) -> list[str]:
+    return run.get("teachers", [])
 
 
 def _recipe(run: dict[str, Any]) -> Recipe:

@@ -29,6 +29,18 @@ def test_a_record_keeps_the_seeds_of_one_recipe(tmp_path):
     assert [run["seed"] for run in record.runs()] == [2]
 
 
+def test_a_record_keeps_the_runs_of_one_ensemble_of_teachers(tmp_path):
+    record = Record("dermamnist", "simple_cnn", folder=tmp_path)
+    recipes = [medzoo.Recipe(distillation=0.5, seed=seed).to_dict() for seed in range(3)]
+    for seed, teachers in enumerate((["a"], ["a"], ["a", "b"])):
+        run = {"seed": seed, "recipe": recipes[seed], "teachers": teachers}
+        record.save(run)
+        assert record.find(recipes[seed], teachers) == run
+        assert record.find(recipes[seed]) is None
+        assert record.find(recipes[seed], ["b"]) is None
+    assert [run["seed"] for run in record.runs()] == [2]
+
+
 def test_a_disjoint_training_is_recorded_beside_the_ordinary_one(tmp_path):
     ordinary = Record("dermamnist", "simple_cnn", folder=tmp_path)
     disjoint = Record("dermamnist", "simple_cnn", "disjoint", folder=tmp_path)
