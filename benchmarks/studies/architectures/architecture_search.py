@@ -19,7 +19,7 @@ from typing import Any
 import medzoo
 from benchmarks.reporting.format import markdown_table, millions
 from benchmarks.reporting.paths import OUTPUT
-from benchmarks.reproduction.record import TRAINING, Record
+from benchmarks.reproduction.record import TRAINING, Record, same_but_for_seed
 from benchmarks.reproduction.searched import RECORDS, SEARCHED
 from benchmarks.reproduction.source import Source
 from benchmarks.reproduction.teachers import has_teachers, teach
@@ -45,6 +45,7 @@ HEADER = (
     "Network",
     "Parameters",
     "MFLOP per image",
+    "Epochs",
     "Validation AUC",
     "Test AUC",
     "Test ACC, %",
@@ -179,6 +180,7 @@ def _cells(row: str, runs: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     return (
         millions(cost.parameters),
         f"{cost.mflop:.0f}",
+        str(runs[0]["recipe"]["epochs"]),
         _over_seeds([run["val_auc"] for run in runs], 4),
         _over_seeds([report["auc"] for report in reports], 4),
         _over_seeds([100 * report["acc"] for report in reports], 2),
@@ -197,7 +199,7 @@ def _gain(
 ) -> str:
     """Say how long the search was, and what it gained on validation images.
 
-    Only a gain with every seed counts, and only if both networks have the same seeds.
+    Only a gain with every seed counts, and only if both networks have the same seeds and recipe.
     """
     trials = search["trials"]
     finals = search["finals"]
@@ -216,6 +218,11 @@ def _gain(
     seeds = [{run["seed"] for run in runs} for runs in (searched, bundled)]
     if not searched or seeds[0] != seeds[1]:
         return f"{text} Not all seeds have been trained yet."
+    if not same_but_for_seed(
+        medzoo.Recipe.from_dict(bundled[0]["recipe"]).with_changes(**search["changes"]).to_dict(),
+        searched[0]["recipe"],
+    ):
+        return f"{text} It was not trained with the recipe that the bundled network has now."
     found, before = ([run["val_auc"] for run in runs] for runs in (searched, bundled))
     verdict = "found a better network" if min(found) > max(before) else "gained nothing certain"
     return f"{text} The search {verdict}: validation AUC {mean(found) - mean(before):+.4f}."

@@ -200,7 +200,7 @@ def test_the_table_compares_with_what_is_bundled(records, tmp_path):
     _train("", tmp_path, [0.9, 0.92], {})
     _train("searched", tmp_path, [0.93], CHANGES)
     table = study.table(tmp_path)
-    assert "| DermaMNIST (own) | bundled | 2.44 M | 218 | 0.9100 ± 0.0141 |" in table
+    assert "| DermaMNIST (own) | bundled | 2.44 M | 218 | 1 | 0.9100 ± 0.0141 |" in table
     assert "| DermaMNIST (own) | searched | 0.00 M |" in table
     assert "DermaMNIST (a part): 3 trials in 1.5 hours, 1 of them ended early." in table
     assert "validation AUC of 0.7500, medzoo's own 0.7000. The best 2 were trained" in table
@@ -210,6 +210,10 @@ def test_the_table_compares_with_what_is_bundled(records, tmp_path):
     assert "found a better network: validation AUC +0.0300" in study.table(tmp_path)
     _train("searched", tmp_path, [0.919, 0.99], CHANGES)  # not with every seed
     assert "gained nothing certain" in study.table(tmp_path)
+
+    # What longer training gains is not the network's.
+    _train("", tmp_path, [0.95, 0.96], {"epochs": 2})
+    assert study.table(tmp_path).endswith("with the recipe that the bundled network has now.")
 
     another = CHANGES | {"learning_rate": 0.02}
     records.save(ROW, search | {"changes": another})
