@@ -12,6 +12,7 @@ import medzoo
 
 ROOT = Path(medzoo.__file__).parent
 BENCHMARKS = ROOT.parent / "benchmarks"
+TESTS = Path(__file__).parent
 ORDER = [
     {
         "errors",
@@ -251,7 +252,7 @@ def test_no_folder_is_overfull(root):
     assert {folder: count for folder, count in counts.items() if count > MAX_FILES} == {}
 
 
-@pytest.mark.parametrize("root", [ROOT, BENCHMARKS], ids=lambda root: root.name)
+@pytest.mark.parametrize("root", [ROOT, BENCHMARKS, TESTS], ids=lambda root: root.name)
 def test_no_file_is_too_long(root):
     lines = {
         str(path.relative_to(root.parent)): len(path.read_text(encoding="utf-8").splitlines())
