@@ -1,6 +1,6 @@
 """Measure the speed of medzoo against its peers, in one run on one machine.
 
-    python benchmarks/speed.py                       # everything, about an hour
+    python benchmarks/speed.py                       # everything, one to two hours
     python benchmarks/speed.py --quick               # a rough answer in some minutes
     python benchmarks/speed.py --only loading start_up
     python benchmarks/speed.py --resume              # what this processor has no rows of
