@@ -15,7 +15,7 @@ from medzoo.inference.input_adapter import InputAdapter
 from medzoo.inference.output_check import check_gives_logits
 from medzoo.inference.tta import average_logits
 from medzoo.models import Classifier, create_model
-from medzoo.spec import ConformalSpec, ModelSpec, SelectiveSpec, network_of, spec_of
+from medzoo.spec import ConformalSpec, InputSpec, ModelSpec, SelectiveSpec, network_of, spec_of
 from medzoo.weights.licence import strictest
 
 
@@ -76,17 +76,16 @@ class Ensemble(Classifier):
         # Each with each: the first one may not say what the others are for.
         for (first, expected), (name, spec) in combinations(zip(names, specs, strict=True), 2):
             _check_fit(name, spec, first, expected)
-        self.parts = nn.ModuleList(
-            InputAdapter(model, spec.input, specs[0].input)
-            for model, spec in zip(models, specs, strict=True)
-        )
-        named = next((spec for spec in specs if spec.dataset), specs[0])
-        self.num_classes = named.num_classes
+        self.parts = _parts(models, specs[0].input)
+        self.num_classes = specs[0].num_classes
         self.spec = replace(
-            named.uncalibrated(),
+            specs[0].uncalibrated(),
             architecture="ensemble",
-            input=specs[0].input,
             model_args={},
+            # Any member may say what the others leave open.
+            task=next((spec.task for spec in specs if spec.task), None),
+            classes=next((spec.classes for spec in specs if spec.classes), ()),
+            dataset=next((spec.dataset for spec in specs if spec.dataset), None),
             licence=strictest(*(spec.licence for spec in specs)),
         )
         self.eval()
@@ -110,6 +109,7 @@ class Ensemble(Classifier):
     def spec(self, spec: ModelSpec) -> None:
         cast(Any, Classifier.spec).fset(self, spec)
         after = self.__dict__["_spec"]
+        self._adapt(after)
         conformal, selective = self._fitted
         # The same objects in another spec were not fitted again.
         if after.conformal is not conformal or after.selective is not selective:
@@ -117,7 +117,11 @@ class Ensemble(Classifier):
             self._fitted_to = _settings_of(self.members)
 
     def current_spec(self, spec: ModelSpec) -> ModelSpec:
-        """Return the spec without what was fitted to members that have changed since."""
+        """Return the spec without what was fitted to members that have changed since.
+
+        Members whose input has changed get their images as they expect them now.
+        """
+        self._adapt(spec)
         is_fitted = spec.conformal is not None or spec.selective is not None
         if not is_fitted or self._fitted_to == _settings_of(self.members):
             return spec
@@ -129,6 +133,12 @@ class Ensemble(Classifier):
         self.__dict__["_spec"] = spec = replace(spec, conformal=None, selective=None)
         return spec
 
+    def _adapt(self, spec: ModelSpec) -> None:
+        """Follow changes of the ensemble's input and of its members' inputs."""
+        inputs = [(spec_of(part.model).input, spec.input) for part in self.parts]
+        if inputs != [(part.own, part.shared) for part in self.parts]:
+            self.parts = _parts(self.members, spec.input)
+
     def forward(self, x: Tensor) -> Tensor:
         """Map images (N, C, H, W), normalised for the first member, to logits (N, num_classes).
 
@@ -136,6 +146,11 @@ class Ensemble(Classifier):
         probabilities.
         """
         return average_logits([part(x) for part in self.parts], self.spec.multi_label)
+
+
+def _parts(models: Iterable[nn.Module], shared: InputSpec) -> nn.ModuleList:
+    """Make each model take batches that were prepared for another input."""
+    return nn.ModuleList(InputAdapter(model, spec_of(model).input, shared) for model in models)
 
 
 def _settings_of(members: Iterable[nn.Module]) -> tuple[object, ...]:

@@ -26,6 +26,7 @@ class InputAdapter(nn.Module):
         super().__init__()
         self.model = model
         self.own = own
+        self.shared = shared
         # Size and channels are adapted as those of any image: from 8-bit pixels.
         self.restarts = (own.size, own.channels) != (shared.size, shared.channels)
         factors: tuple[Tensor | None, Tensor | None] = (None, None)

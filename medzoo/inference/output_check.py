@@ -112,8 +112,24 @@ def check_gives_logits(model: nn.Module, spec: ModelSpec) -> None:
     """
     home = next((parameter.device for parameter in model.parameters()), None)
     with torch.inference_mode():
-        outputs = logits_of(model, example_images(spec.input).to(home))
+        outputs = logits_of(model, noise_images(*spec.input.shape).to(home))
     refuse_probabilities(outputs, spec.multi_label)
+
+
+def noise_images(channels: int, height: int, width: int) -> Tensor:
+    """Return images of noise, from none to strong, on which few logits look like probabilities.
+
+    Args:
+        channels: Channels of the images.
+        height: Height in pixels.
+        width: Width in pixels.
+
+    Returns:
+        Normalised images, float32 (8, channels, height, width); always the same ones.
+    """
+    generator = torch.Generator().manual_seed(0)
+    strengths = torch.arange(8.0)[:, None, None, None]
+    return strengths * torch.randn(8, channels, height, width, generator=generator)
 
 
 def example_images(expected: InputSpec) -> Tensor:

@@ -223,9 +223,9 @@ def _other_number(given: int, split: Split) -> str:
 
 
 def _compare_classes(own: tuple[str, ...], info: DatasetInfo) -> None:
-    """Refuse a split whose classes are a model's in another order; warn if they are others.
+    """Refuse a split with a model's classes in other places; warn if they are other classes.
 
-    Names that are mere numbers, which arrays have if none are given, say nothing.
+    The numbers from 0, which classes have if no names are given, say nothing.
     """
     given = info.classes
     if own == given:
@@ -235,7 +235,17 @@ def _compare_classes(own: tuple[str, ...], info: DatasetInfo) -> None:
             f"the model's classes are {own!r}, those of {info.title} are the same in another "
             f"order, {given!r}; load the data with classes={list(own)!r}"
         )
-    if not any(name.isdecimal() for name in (*own, *given)):
+    moved = [
+        name for name, other in zip(own, given, strict=True) if name != other and name in given
+    ]
+    if moved:
+        raise ValueError(
+            f"the model's classes are {own!r}, those of {info.title} are {given!r}, with "
+            f"{moved[0]!r} in another place; load the data with classes={list(own)!r}, or with "
+            "names of their own"
+        )
+    numbers = tuple(map(str, range(len(own))))
+    if numbers not in (own, given):
         warnings.warn(
             f"the model was made for the classes {own!r}, but those of {info.title} are {given!r}; "
             "they are compared by their places",

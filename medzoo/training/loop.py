@@ -112,6 +112,11 @@ class TrainLoop:
         state.scheduler.step_update(number)
         with self.autocast:
             logits = network(images)
+        if not isinstance(logits, Tensor):
+            raise TypeError(
+                f"the model gives a {type(logits).__name__} in training mode, expected logits as "
+                "in evaluation mode; switch its auxiliary outputs off"
+            )
         loss = self.loss(logits.float(), targets)
         drawn = generator_state(self.device)
         loss.backward()

@@ -138,9 +138,15 @@ class Progress:
         return self.history[self.best_epoch - 1] if self.best_epoch else None
 
     def stale(self) -> int:
-        """Number of epochs from the best one to the last one that was validated."""
-        validated = [row["epoch"] for row in self.history if "val_auc" in row]
-        return validated[-1] - self.best_epoch if validated else 0
+        """Number of epochs from the first with the best AUC to the last that was validated.
+
+        The last of several with this AUC is the one that is kept, but is no better.
+        """
+        validated = [row for row in self.history if "val_auc" in row]
+        if self.best is None or not validated:
+            return 0
+        first = next(row for row in validated if row["val_auc"] == self.best["val_auc"])
+        return validated[-1]["epoch"] - first["epoch"]
 
     def check(self, epochs: int) -> None:
         """Make sure that this is how far a run can have come.

@@ -230,9 +230,20 @@ def test_the_same_classes_in_another_order_are_refused_and_others_are_told():
         evaluate(model, renamed(*reversed(own)), device="cpu")
     with pytest.warns(UserWarning, match=r"'sick'.*compared by their places"):
         evaluate(model, renamed("sick", "well"), device="cpu", resamples=0)
+    with pytest.warns(UserWarning, match=r"'1', '2'.*compared by their places"):
+        evaluate(model, renamed("1", "2"), device="cpu", resamples=0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         evaluate(model, renamed("0", "1"), device="cpu", resamples=0)
+
+
+@pytest.mark.parametrize("given", [("0", "1"), ("2", "3"), ("3", "1")])
+def test_a_class_in_another_place_is_refused(given):
+    data = synthetic("breastmnist", n_test=20)
+    grades = Net(dataclasses.replace(data.info, name="", classes=("1", "2")))
+    split = dataclasses.replace(data.test, info=dataclasses.replace(data.info, classes=given))
+    with pytest.raises(ValueError, match=r"'[12]' in another place; load the data with classes="):
+        evaluate(grades, split, device="cpu")
 
 
 def test_a_name_stands_for_the_trained_model():

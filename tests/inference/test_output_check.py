@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from medzoo.datasets import synthetic
+from medzoo.datasets import Dataset, synthetic
 from medzoo.deployment import export
 from medzoo.evaluation import evaluate
 from medzoo.inference import Ensemble, fit_temperature, predict_logits
@@ -13,6 +13,7 @@ from medzoo.models import create_model
 from medzoo.prediction import explain, predict
 from medzoo.spec import ModelSpec
 from medzoo.training import Recipe, Trainer
+from medzoo.training.checks.run import check_logits
 
 TTAS = ["none", "flip", "dihedral"]
 MESSAGE = "gives probabilities, not logits.* remove the {0} .* returns model"
@@ -171,3 +172,17 @@ def test_models_that_give_logits_are_never_refused():
             data = synthetic(name, n_test=1, seed=seed)
             model = create_model("simple_cnn", dataset=data, widths=(4, 8, 16))
             predict(model, data.test.images[0], device="cpu", spec=ModelSpec.for_data(data))
+
+
+def test_a_network_that_has_not_learned_yet_is_not_refused_by_chance():
+    images = torch.zeros(24, 1, 28, 28, dtype=torch.uint8)
+    labels = torch.ones(24, 8)
+    split = (images, labels)
+    data = Dataset.from_arrays(split, split, split, task="multi-label, binary-class")
+    torch.manual_seed(150)
+    model = create_model("simple_cnn", dataset=data).eval()
+    with torch.no_grad():
+        dark = model(torch.zeros(1, 1, 28, 28))
+    assert 0 <= dark.min() <= dark.max() <= 1  # looks like probabilities
+    check_logits(model, data, torch.device("cpu"))
+    Ensemble([model])

@@ -5,6 +5,7 @@ import json
 import math
 import os
 import re
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -55,6 +56,15 @@ def test_weights_alone_are_a_finished_run(tiny, tmp_path):
     # There is no checkpoint to go on from, so this is a new run.
     assert run(tiny, tmp_path, resume=True).weights.name == "run-2.safetensors"
     assert sha256_of(first.weights) == digest
+
+
+def test_a_history_alone_is_that_of_another_run(tiny, tmp_path):
+    run(tiny, tmp_path)
+    history = tmp_path / "metrics" / "run.jsonl"
+    before = history.read_bytes()
+    shutil.rmtree(tmp_path / "models")
+    assert run(tiny, tmp_path, resume=True).weights.name == "run-2.safetensors"
+    assert history.read_bytes() == before
 
 
 def test_overwrite_replaces_the_last_run(tiny, tmp_path):
@@ -319,7 +329,11 @@ def test_a_trained_run_is_returned_whatever_cannot_be_written(tiny, tmp_path, mo
     assert same(found.model, expected.model)
     assert found.weights is None
     warned = "\n".join(str(one.message) for one in caught)
-    for what in (r"history to '.*run\.jsonl'", r"weights to '.*run\.safetensors'", "no connection"):
+    for what in (
+        r"checkpoint to '.*run\.checkpoint",
+        r"weights to '.*run\.safetensors'",
+        "no connection",
+    ):
         assert re.search(what, warned)
     assert len(caught) == 3
     assert {one.filename for one in caught} == {__file__}

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 
 import pytest
 import torch
+from torch import nn
 
 from medzoo import TrainingError, create_model, evaluate, synthetic, train
 from medzoo.datasets import Dataset
@@ -298,3 +299,20 @@ def test_a_run_of_one_step_prints_nothing_of_its_own(tiny, caplog):
     recipe = QUICK.with_changes(epochs=1, batch_size=56)
     Trainer(small(tiny), tiny, recipe, progress=False).fit()
     assert caplog.records == []
+
+
+class WithAuxiliaryOutput(nn.Module):
+    """Gives a tuple in training mode, as torchvision's GoogLeNet does."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, x):
+        logits = self.network(x)
+        return (logits, logits) if self.training else logits
+
+
+def test_outputs_that_are_no_logits_in_training_mode_are_an_error(tiny):
+    with pytest.raises(TypeError, match=r"gives a tuple in training mode.*auxiliary outputs off"):
+        Trainer(WithAuxiliaryOutput(small(tiny)), tiny, QUICK, progress=False).fit()

@@ -52,3 +52,10 @@ def test_of_equal_epochs_the_last_is_kept(tiny, monkeypatch):
     scored(monkeypatch, [0.6, 1.0, 1.0, 0.9])
     run = Trainer(small(tiny), tiny, QUICK.with_changes(epochs=4)).fit()
     assert run.best_epoch == 3
+
+
+def test_an_equal_epoch_is_kept_but_does_not_use_up_patience_anew(tiny, monkeypatch):
+    scored(monkeypatch, [0.6, 0.9, 0.9, 0.9, 0.95, 0.95])
+    run = Trainer(small(tiny), tiny, QUICK.with_changes(epochs=6, patience=2)).fit()
+    assert len(run.history) == run.best_epoch == 4
+    assert run.stopped == "no better validation AUC for 2 epochs"

@@ -229,8 +229,8 @@ def score_predictions(
     known = np.isin(truth, np.arange(count))
     if not known.all():
         raise ValueError(
-            f"label {truth[~known][0]} is not a class number from 0 to {count - 1}; leave out "
-            "images whose class is unknown"
+            f"label {truth[~known].tolist()[0]!r} is not a class number from 0 to {count - 1}; "
+            "leave out images whose class is unknown"
         )
     if task == "binary-class":
         answers = (scores[:, -1] > above[0]).astype(np.int64)

@@ -98,7 +98,8 @@ def choose_threshold(
         model: As for `medzoo.evaluate`.
         split: Labelled images that the model was not trained on and that will *not* measure it
             either: ``data.val``. `medzoo.evaluate` refuses to report the scores of an operating
-            point on the images that chose it, because they would be too good.
+            point on the split that chose it, because they would be too good. A part of that split,
+            or its images in another order, are not recognised.
         min_sensitivity: Instead, the best specificity with at least this sensitivity, in (0, 1].
         min_specificity: Instead, the best sensitivity with at least this specificity, in (0, 1].
         **options: As for `medzoo.evaluate`. The same temperature and views have to be used with

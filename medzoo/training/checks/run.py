@@ -19,9 +19,10 @@ from torch import Tensor, nn
 from medzoo.datasets import Dataset, Split
 from medzoo.datasets.validation import check_dataset
 from medzoo.distributed import world_size
+from medzoo.inference.ensemble import Ensemble
 from medzoo.inference.model import Model
 from medzoo.inference.modes import for_inference
-from medzoo.inference.output_check import refuse_probabilities
+from medzoo.inference.output_check import noise_images, refuse_probabilities
 from medzoo.models import bind_to_dataset, check_loads_again
 from medzoo.training.augment import choose_corruptions
 from medzoo.training.callbacks import Callback
@@ -88,6 +89,8 @@ def check_run(
             f"model={model!r:.80} is not a PyTorch module; make one with "
             "medzoo.create_model(..., dataset=data)"
         )
+    if isinstance(model, Ensemble):
+        raise ValueError("an ensemble cannot be trained; train its members, one after the other")
     if compile:
         check_compiler(device)
     check_logits(model, data, device)
@@ -124,7 +127,7 @@ def check_run(
 
 
 def check_logits(model: nn.Module, data: Dataset, device: torch.device) -> None:
-    """Run one image through the model, so that a wrong head is an error now and not later.
+    """Run a few images through the model, so that a wrong head is an error now and not later.
 
     Args:
         model: The model; it is run where it is, and left as it was.
@@ -137,7 +140,7 @@ def check_logits(model: nn.Module, data: Dataset, device: torch.device) -> None:
     """
     info = data.info
     home = next((parameter.device for parameter in model.parameters()), device)
-    images = torch.zeros(1, info.channels, data.size, data.size, device=home)
+    images = noise_images(info.channels, data.size, data.size).to(home)
     advice = "make it with medzoo.create_model(..., dataset=data)"
     try:
         with for_inference(model, home), torch.inference_mode():
@@ -148,10 +151,11 @@ def check_logits(model: nn.Module, data: Dataset, device: torch.device) -> None:
             f"({error}); {advice}"
         ) from error
     found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-    if found != (1, info.num_classes):
+    expected = (len(images), info.num_classes)
+    if found != expected:
         raise ValueError(
-            f"the model maps an image of {data.title} to {found}, expected logits of "
-            f"shape (1, {info.num_classes}); {advice}"
+            f"the model maps {len(images)} images of {data.title} to {found}, expected logits of "
+            f"shape {expected}; {advice}"
         )
     refuse_probabilities(logits, info.multi_label)
 
@@ -184,8 +188,16 @@ def check_optimisation(model: nn.Module, recipe: Recipe, device: torch.device) -
 
     Raises:
         ValueError: If the model does not name its layers but the recipe needs them, no parameter
-            would learn, or the model cannot be copied.
+            would learn, one has several names, or the model cannot be copied.
     """
+    names: dict[int, str] = {}
+    for name, one in model.named_parameters(remove_duplicate=False):
+        if (first := names.setdefault(id(one), name)) != name:
+            raise ValueError(
+                f"{first!r} and {name!r} are the same parameter of the {type(model).__name__}, so "
+                "its moving average and its files would contain it twice; keep its layer under "
+                "one name"
+            )
     frozen = frozen_names(model, recipe.freeze)
     named = dict(model.named_parameters())
     if not any(one.requires_grad and name not in frozen for name, one in named.items()):

@@ -106,13 +106,13 @@ def load_recipe(
     layers = _layers("default", architecture, tags)
     network = network_args(architecture, name, size)
     bundled = merge(*layers.values(), {"model_args": network})
-    if isinstance(info, DatasetInfo) and info.has_laterality:
-        bundled = merge(bundled, _UPRIGHT)
     if own.get("backbone"):
         bundled["model_args"] = {}
     if named != "default":
         layers |= _layers(named, architecture, tags)
         bundled = merge(bundled, *_layers(named, architecture, tags).values())
+    if isinstance(info, DatasetInfo) and info.has_laterality:
+        bundled = merge(bundled, _UPRIGHT)
     min_steps = bundled.pop("min_steps", 0)
     recipe = Recipe.from_dict(bundled).with_changes(**own)
     check_mixing(own, recipe)

@@ -168,7 +168,7 @@ class RunFiles:
         return numbered
 
     def _exists(self) -> bool:
-        return self._has_checkpoint() or (self.weights is not None and self.weights.exists())
+        return any(path.exists() for path in self._paths())
 
     def _has_checkpoint(self) -> bool:
         return self.checkpoint is not None and self.checkpoint.exists()
@@ -271,8 +271,9 @@ class RunFiles:
             self._replaced[-1].unlink(missing_ok=True)
             self._replaced.pop()
         try:
-            write_atomically(self.history, self._pending.history().encode(), "the history")
+            # In this order, since a history without a checkpoint is that of another run.
             write_atomically(self.checkpoint, self._pending.content(), "the checkpoint")
+            write_atomically(self.history, self._pending.history().encode(), "the history")
         except WriteError:
             self._pending = None  # it would fail again
             raise

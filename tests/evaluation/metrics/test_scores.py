@@ -184,6 +184,7 @@ def test_perfect_predictions_score_one(task):
     [
         ([0, 1], [[0.5, 0.5]] * 3, "multi-class", "labels have shape"),
         ([0, 2], [[0.5, 0.5]] * 2, "multi-class", "label 2 is not a class number from 0 to 1"),
+        (["0", "1"], [[0.5, 0.5]] * 2, "multi-class", "label '0' is not a class number from 0"),
         ([0, -1], [[0.5, 0.5]] * 2, "multi-class", "label -1"),
         ([0, 1], [[2.5, -0.5]] * 2, "multi-class", "turn logits into them"),
         ([0, 1], [[np.nan, 0.5]] * 2, "multi-class", "without NaN"),

@@ -239,8 +239,9 @@ def test_images_whose_classes_tell_left_from_right_are_never_mirrored():
 
 def test_own_images_whose_classes_tell_left_from_right_are_mirrored_only_if_asked():
     own = replace(dataset_info("breastmnist"), name="own", classes=("left lung", "right lung"))
-    for source in ("default", "fast", "finetune", {"epochs": 3}):
-        assert load_recipe(source, "simple_cnn", own).augmentation.horizontal_flip == 0
+    for source in ("default", "fast", "finetune", "*.dermamnist", {"epochs": 3}):
+        found = load_recipe(source, "simple_cnn", own).augmentation
+        assert (found.horizontal_flip, found.vertical_flip) == (0, 0)
     plain = replace(own, classes=("no", "yes"))
     assert load_recipe("default", "simple_cnn", plain).augmentation.horizontal_flip == 0.5
     asked = {"augmentation": {"horizontal_flip": 0.25}}
