@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 from torchvision.transforms.v2.functional import gaussian_blur, normalize
 
 import medzoo
@@ -52,10 +53,23 @@ def gray(images: Tensor) -> Tensor:
     return images.float().mean(1, keepdim=True).round().expand(images.shape)
 
 
+def stretched(images: Tensor) -> Tensor:
+    """Show the middle half of each image in its whole width, as scans of half the width do.
+
+    Args:
+        images: (N, C, H, W), 0 to 255.
+    """
+    width = images.shape[-1]
+    middle = images[..., width // 4 : width - width // 4].float()
+    wide = interpolate(middle, images.shape[-2:], mode="bilinear")
+    return (wide + 0.1).round()  # values are quarters, and half of one is always rounded up
+
+
 VIEWS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "local": local,
     "same colours": same_colours,
     "gray": gray,
+    "stretched": stretched,
 }
 
 

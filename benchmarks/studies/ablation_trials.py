@@ -47,7 +47,10 @@ class Ablation:
         teachers: Number of models of other seeds, with the same recipe, that are trained first and
             used as a teacher ensemble; or ``"published"``, the teachers of the published models.
         folds: How the images are split, a key of `folds.FOLDS`.
+        seeds: Number of trainings on each split, whose scores are averaged.
         view: Transform applied to all images first, a key of `views.VIEWS`; empty for none.
+        also: Transform of the validation images for scores of their own, a key of `views.VIEWS`;
+            empty for none.
         bundled: Whether the base is the bundled recipe of the data set.
         logit_adjustment: Factor on the logarithm of the class frequencies that are subtracted from
             the logits after training (Menon et al., *Long-tail learning via logit adjustment*,
@@ -68,7 +71,9 @@ class Ablation:
     high_res: int = 0
     teachers: int | Literal["published"] = 0
     folds: str = "own"
+    seeds: int = 1
     view: str = ""
+    also: str = ""
     bundled: bool = False
     logit_adjustment: float = 0.0
     oversampled: bool = False

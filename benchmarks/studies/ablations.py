@@ -3,8 +3,8 @@
 Every trial changes one thing in the base recipe of its data set. Scores are those of the averaged
 weights after the last epoch. The validation splits of the small data sets are too small for a
 choice, so their trials are trained three times, on two thirds of the training and validation
-images, and scored on the remaining third (folds.py). Trials of initial weights take the mean of
-three seeds instead. The test split is never read.
+images, and scored on the remaining third (folds.py), or with several seeds. The test split is never
+read.
 """
 
 from __future__ import annotations
@@ -37,7 +37,6 @@ RECORDS = ResultsFile(RESULTS / "ablations.json")
 SCORES = ("val_auc", "val_acc", "val_loss")
 HEADER = ("Group", "Trial", "Validation AUC", "ACC", "Loss", "Parameters", "Runs")
 SEED = 0
-START_SEEDS = range(3)
 
 
 def run(trial: Ablation, source: Source) -> dict[str, Any]:
@@ -60,20 +59,29 @@ def _run_model(trial: Ablation, source: Source) -> dict[str, Any]:
     recipe = trial.base.with_changes(**trial.changes).with_changes(seed=SEED)
     recipe = recipe.with_changes(validate_every=recipe.epochs)
     arguments = _trainer_arguments(trial, source)
-    if trial.group == "start":  # seeds on one split, because a backbone may know the images
-        plan = [(data, recipe.with_changes(seed=seed)) for seed in START_SEEDS]
-    else:
-        plan = [(apply_view(part, trial.view), recipe) for part in FOLDS[trial.folds](data)]
+    # Trials with several seeds keep the split: a backbone may know the images.
+    parts = [data] if trial.seeds > 1 else FOLDS[trial.folds](data)
+    plan = [
+        (apply_view(part, trial.view), recipe.with_changes(seed=SEED + number))
+        for part in parts
+        for number in range(trial.seeds)
+    ]
     runs = [_train(trial, part, recipe, arguments) for part, recipe in plan]
     scores = [
         _other_scores(trial, run, part, source) or run.history[-1]
         for run, (part, _) in zip(runs, plan, strict=True)
+    ]
+    also = [
+        _scores(run.model, apply_view(part, trial.also).val, trial.size)
+        for run, (part, _) in zip(runs, plan, strict=True)
+        if trial.also
     ]
     return {
         "data": data.title,
         "seed": SEED,
         "runs": len(runs),
         **{name: mean(row[name] for row in scores) for name in SCORES},
+        **({"also": {name: mean(row[name] for row in also) for name in SCORES}} if also else {}),
         "parameters": sum(p.numel() for p in runs[0].model.parameters()),
         "recipe": recipe.to_dict(),
     }
@@ -174,21 +182,30 @@ def table(dataset: str, alike: bool = False) -> str:
         alike: Whether to return those with folds of similar images, instead of all others.
     """
     records = RECORDS.read()
-    rows = [
-        (
-            trial.group,
-            trial.name,
-            f"{record['val_auc']:.4f}",
-            f"{record['val_acc']:.4f}",
-            f"{record['val_loss']:.4f}",
-            millions(record["parameters"]),
-            str(record["runs"]),
-        )
+    found = [
+        (trial, record)
         for trial in ablations()
         if trial.dataset == dataset and (trial.folds == "alike") == alike
         if (record := records.get(trial.key))
     ]
-    return markdown_table(HEADER, rows)
+    also = next((trial.also for trial, _ in found if trial.also), "")
+    header = (*HEADER, *(f"{score}, {also}" for score in ("AUC", "ACC", "Loss") if also))
+    rows = [
+        (
+            trial.group,
+            trial.name,
+            *_cells(record),
+            millions(record["parameters"]),
+            str(record["runs"]),
+            *(_cells(record["also"]) if also else ()),
+        )
+        for trial, record in found
+    ]
+    return markdown_table(header, rows)
+
+
+def _cells(scores: Mapping[str, float]) -> list[str]:
+    return [f"{scores[name]:.4f}" for name in SCORES]
 
 
 def all_tables() -> str:

@@ -29,3 +29,14 @@ def test_the_local_view_does_not_depend_on_the_light():
     images = torch.randint(60, 140, (4, 3, 28, 28))
     assert (views.local(images) - views.local(images + 40)).abs().max() <= 1  # a rounding
     assert not torch.equal(views.local(images), views.local(images.flip(3)))
+
+
+def test_stretched_images_show_their_middle_half_twice_as_wide():
+    image = torch.zeros(1, 1, 28, 28, dtype=torch.uint8)
+    image[..., 13:15] = 200  # a line in the middle
+    image[..., 0] = 255  # outside the middle half
+    seen = views.stretched(image)
+    assert seen.shape == image.shape
+    assert seen[0, 0, 0].nonzero().flatten().tolist() == [11, 12, 13, 14, 15, 16]
+    assert seen[0, 0, 0, 12:16].tolist() == [150, 200, 200, 150]
+    assert (seen == seen[:, :, :1]).all()  # no change in height

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 import medzoo
 from benchmarks.reproduction.source import Source
@@ -104,3 +105,24 @@ def test_a_trial_can_see_images_of_rare_classes_more_often(monkeypatch):
     ((images, labels),) = ((data.train.images, data.train.labels) for data in seen)
     assert labels.bincount().tolist() == [20] * 7
     assert len(images.flatten(1).unique(dim=0)) == 20 + 6 * 5
+
+
+def test_a_trial_can_be_scored_on_changed_validation_images_as_well():
+    trial = next(one for one in all_trials() if one.also and "widen" in str(one.changes))
+    small = {"epochs": 1, "model_args": {"widths": (4, 4, 8)}}
+    trial = replace(trial, changes={**trial.changes, **small}, seeds=2)
+    record = ablations.run(trial, Synthetic())
+    assert record["runs"] == 2
+    data = Synthetic().load("octmnist")
+    middle = data.val.images[..., 7:21].float()
+    wide = (F.interpolate(middle, (28, 28), mode="bilinear") + 0.1).round().byte()
+    aucs = {"val": [], "stretched": []}
+    for seed in range(2):
+        recipe = medzoo.Recipe.from_dict(record["recipe"]).with_changes(seed=seed)
+        model = medzoo.train("simple_cnn", data, recipe).model
+        model.temperature = 1.0
+        for name, images in (("val", data.val.images), ("stretched", wide)):
+            split = replace(data.val, images=images)
+            aucs[name].append(medzoo.evaluate(model, split, resamples=0).auc)
+    assert record["val_auc"] == pytest.approx(sum(aucs["val"]) / 2)
+    assert record["also"]["val_auc"] == pytest.approx(sum(aucs["stretched"]) / 2)
