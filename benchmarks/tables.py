@@ -134,6 +134,9 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "trials_pneumonia": lambda: ablations.table("pneumoniamnist"),
     "trials_breast": lambda: ablations.table("breastmnist"),
     "trials_retina": lambda: ablations.table("retinamnist"),
+    "trials_oct": lambda: ablations.table("octmnist"),
+    "trials_blood": lambda: ablations.table("bloodmnist"),
+    "trials_chest": lambda: ablations.table("chestmnist"),
     "trials_retina_alike": lambda: ablations.table("retinamnist", alike=True),
 }
 PLOTS: Mapping[str, tuple[Callable[[], Figure], int]] = {
