@@ -5,8 +5,9 @@ from importlib.util import find_spec
 
 import pytest
 import torch
+from torch import nn
 
-from medzoo import Ensemble, create_model, finetune, synthetic, train
+from medzoo import create_model, finetune, synthetic, train
 from medzoo.training import Trainer
 from medzoo.training.checks import check_validation
 from tests.training.quick import QUICK, small
@@ -26,7 +27,7 @@ def test_compiling_without_a_compiler_is_told_before_training(tiny, monkeypatch)
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [
-        ({"num_classes": 3, "in_chans": 3}, r"to \(1, 3\), expected logits of shape \(1, 7\)"),
+        ({"num_classes": 3, "in_chans": 3}, r"to \(8, 3\), expected logits of shape \(8, 7\)"),
         ({"num_classes": 7, "in_chans": 1}, r"cannot take an image .* \(3, 28, 28\)"),
         ({"in_chans": 3, "features_only": True}, "to list, expected logits"),
     ],
@@ -61,8 +62,11 @@ def test_validation_split_in_which_all_images_have_all_labels_cannot_choose_an_e
 
 
 def test_what_cannot_be_written_in_the_end_is_not_trained(tiny, tmp_path):
-    with pytest.raises(ValueError, match="Ensemble cannot be written to output="):
-        Trainer(Ensemble([small(tiny), small(tiny)]), tiny, QUICK, output=tmp_path)
+    model = small(tiny)
+    model.extra = nn.Linear(2, 2)  # which create_model does not build
+    with pytest.raises(ValueError, match="cannot be written to output="):
+        Trainer(model, tiny, QUICK, output=tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_class_without_validation_images_is_named(tiny):

@@ -282,7 +282,7 @@ def check_output(model: nn.Module, data: Dataset, folder: Path) -> None:
 
     Raises:
         ValueError: If the folder cannot be written to, or the model could not be built again from
-            its weights file, as an ensemble cannot.
+            its weights file, as one with layers of your own.
     """
     existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK):
