@@ -145,7 +145,8 @@ class Ensemble(Classifier):
         Their softmax (for multi-label tasks their sigmoid) is the mean of the members'
         probabilities.
         """
-        return average_logits([part(x) for part in self.parts], self.spec.multi_label)
+        multi_label = self.spec.multi_label  # first, since this may exchange the parts
+        return average_logits([part(x) for part in self.parts], multi_label)
 
 
 def _parts(models: Iterable[nn.Module], shared: InputSpec) -> nn.ModuleList:

@@ -380,6 +380,9 @@ def test_inputs_that_change_later_are_followed():
     alone.spec = replace(alone.spec, input=half)  # what the member expects
     changed = medzoo.predict(alone, image).probabilities
     assert changed != pytest.approx(before, abs=1e-4)
+    batch = prepare_batch(image[None], half)
+    with torch.no_grad():  # at once, although nobody has asked for the spec
+        assert torch.allclose(ensemble(batch).softmax(1), alone(batch).softmax(1), atol=1e-6)
     assert same(ensemble, changed)
     both = Ensemble([ensemble, other])
     alone.spec = replace(alone.spec, input=replace(half, mean=(0.1,)))

@@ -8,11 +8,12 @@ from tests.search import formula as formulas
 from tests.search.formula import RATES, numbers, params
 
 
+def interrupt(*_, **__):
+    raise KeyboardInterrupt
+
+
 def test_an_interrupted_trial_is_repeated(run, monkeypatch, tmp_path):
     kept = {"space": RATES, "storage": tmp_path / "study.db"}
-
-    def interrupt(*_, **__):
-        raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr(objective, "train", interrupt)
@@ -47,9 +48,6 @@ def test_interruptions_within_trials_change_nothing(run, monkeypatch, tmp_path, 
 
 def test_interruptions_do_not_count_as_deaths_of_the_process(run, monkeypatch, tmp_path):
     kept = {"space": RATES, "storage": tmp_path / "study.db"}
-
-    def interrupt(*_, **__):
-        raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr(objective, "train", interrupt)
